@@ -1,0 +1,115 @@
+//! The XDP programs, for ingress: one for kernels with multi-buffer frames (5.18), and one for older
+//! kernels, where a frame is always in one piece.
+
+use aya_ebpf::{
+    bindings::{xdp_action::XDP_PASS, xdp_md},
+    helpers::generated::{bpf_probe_read_kernel, bpf_xdp_get_buff_len, bpf_xdp_load_bytes},
+    macros::xdp,
+    programs::XdpContext,
+};
+use capture_common::{HookPoint, VlanTag};
+
+use crate::path::{Packet, handle};
+
+/// XDP with multi-buffer frames, native and generic.
+#[xdp(frags)]
+pub(crate) fn capture_xdp_frags(ctx: XdpContext) -> u32 {
+    let _ = handle(&Fragmented(ctx.ctx), HookPoint::Xdp);
+    XDP_PASS
+}
+
+/// XDP before 5.18.
+#[xdp]
+pub(crate) fn capture_xdp(ctx: XdpContext) -> u32 {
+    let _ = handle(&Contiguous(ctx.ctx), HookPoint::Xdp);
+    XDP_PASS
+}
+
+/// A frame that may lie in several buffers.
+struct Fragmented(*mut xdp_md);
+
+/// A frame in one buffer.
+struct Contiguous(*mut xdp_md);
+
+#[inline(always)]
+fn ifindex(ctx: *mut xdp_md) -> u32 {
+    // SAFETY: the context of the program.
+    unsafe { (*ctx).ingress_ifindex }
+}
+
+#[inline(always)]
+fn linear(ctx: *mut xdp_md) -> (usize, usize) {
+    // SAFETY: the context of the program.
+    unsafe { ((*ctx).data as usize, (*ctx).data_end as usize) }
+}
+
+impl Packet for Fragmented {
+    #[inline(always)]
+    fn ifindex(&self) -> u32 {
+        ifindex(self.0)
+    }
+
+    #[inline(always)]
+    fn len(&self) -> u32 {
+        // SAFETY: the context of the program.
+        unsafe { bpf_xdp_get_buff_len(self.0) as u32 }
+    }
+
+    #[inline(always)]
+    fn linear(&self) -> (usize, usize) {
+        linear(self.0)
+    }
+
+    /// XDP does not see a tag that the NIC stripped.
+    #[inline(always)]
+    fn vlan(&self) -> VlanTag {
+        VlanTag::default()
+    }
+
+    #[inline(always)]
+    unsafe fn load_bytes(&self, offset: u32, target: *mut u8, len: u32) -> Result<(), i64> {
+        // SAFETY: the caller vouches for `target`.
+        match unsafe { bpf_xdp_load_bytes(self.0, offset, target.cast(), len) } {
+            0 => Ok(()),
+            error => Err(error),
+        }
+    }
+}
+
+impl Packet for Contiguous {
+    #[inline(always)]
+    fn ifindex(&self) -> u32 {
+        ifindex(self.0)
+    }
+
+    #[inline(always)]
+    fn len(&self) -> u32 {
+        let (start, end) = linear(self.0);
+        (end - start) as u32
+    }
+
+    #[inline(always)]
+    fn linear(&self) -> (usize, usize) {
+        linear(self.0)
+    }
+
+    #[inline(always)]
+    fn vlan(&self) -> VlanTag {
+        VlanTag::default()
+    }
+
+    /// `bpf_xdp_load_bytes` is of 5.18, and `bpf_ringbuf_output` takes no packet memory.
+    #[inline(always)]
+    unsafe fn load_bytes(&self, offset: u32, target: *mut u8, len: u32) -> Result<(), i64> {
+        let (start, end) = linear(self.0);
+        let first = start + offset as usize;
+        if first + len as usize > end {
+            return Err(-1);
+        }
+        // SAFETY: the caller vouches for `target`; the source lies within the frame.
+        match unsafe { bpf_probe_read_kernel(target.cast(), len, first as *const _) } {
+            0 => Ok(()),
+            error => Err(error),
+        }
+    }
+}
