@@ -1,0 +1,105 @@
+//! The command line: arguments become a request (`args`, `request`), `run` executes it on the
+//! engine, and `progress` and `report` are what people see of it. Errors end here: each becomes
+//! a line or two on stderr and an exit code.
+
+mod args;
+mod listing;
+mod progress;
+mod report;
+mod request;
+mod run;
+mod signals;
+mod usage;
+
+use std::{
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+};
+
+use clap::{CommandFactory, Parser};
+
+use self::args::{Arguments, Command};
+use crate::{
+    error::{Error, Exit, Result},
+    netns,
+};
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage::report(&error).into(),
+    };
+    start_log(arguments.verbose);
+    execute(arguments.command)
+        .unwrap_or_else(report_error)
+        .into()
+}
+
+fn execute(command: Command) -> Result<Exit> {
+    match command {
+        Command::Run(args) => run::run(*args),
+        Command::Interfaces(args) => {
+            if let Some(namespace) = &args.netns {
+                netns::enter(namespace)?;
+            }
+            listing::interfaces(args.output)
+        }
+        Command::Doctor(args) => listing::doctor(args.output),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            let mut command = Arguments::command();
+            clap_complete::generate(shell, &mut command, "capture-agent", &mut script);
+            print(&script).map(|()| Exit::Ok)
+        }
+    }
+}
+
+/// Writes a result to stdout. A reader that went away is no failure.
+fn print(text: &[u8]) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::runtime(format!(
+            "writing to standard output: {error}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Writes one line to stderr. There is nowhere to say that this failed.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+fn report_error(error: Error) -> Exit {
+    for line in error.message.lines() {
+        say(&format!("capture-agent: {line}"));
+    }
+    error.exit
+}
+
+/// Logs go to stderr: warnings; with `-v` also what the agent does; with `-vv` everything.
+/// `CAPTURE_AGENT_LOG`, or else `RUST_LOG`, says it in more detail.
+fn start_log(verbose: u8) {
+    let filter = match verbose {
+        0 => std::env::var("CAPTURE_AGENT_LOG")
+            .or_else(|_| std::env::var("RUST_LOG"))
+            .ok(),
+        1 => Some("warn,capture_agent=debug".to_owned()),
+        _ => Some("trace".to_owned()),
+    };
+    // A log line takes the place of the progress line, which is drawn again below it.
+    let clear = if io::stderr().is_terminal() {
+        progress::CLEAR_LINE
+    } else {
+        ""
+    };
+    env_logger::Builder::new()
+        .parse_filters(filter.as_deref().unwrap_or("warn"))
+        .format(move |buffer, record| {
+            let level = record.level().as_str().to_lowercase();
+            let level = level.replace("warn", "warning");
+            writeln!(buffer, "{clear}capture-agent: {level}: {}", record.args())
+        })
+        .init();
+}

@@ -1,0 +1,292 @@
+//! The end of a foreground capture in figures: the closing table for people, and the record that
+//! `-o json` prints.
+
+use std::time::Duration;
+
+use crate::{
+    engine::Ended,
+    task::{Counters, Dropped, FileRecord, State, StopReason},
+};
+
+/// The closing table. Lines whose figure is zero are left out, but never the one that says whether
+/// something was lost.
+pub(super) fn closing_table(ended: &Ended, elapsed: Duration) -> String {
+    let Ended {
+        counters,
+        files,
+        stop_reason,
+        error: _,
+        malformed,
+    } = ended;
+    let Counters {
+        matched,
+        captured,
+        bytes,
+        oversize_discarded,
+        over_limit,
+        dropped,
+    } = *counters;
+    let mut rows = vec![
+        ("matched", count_text(matched)),
+        (
+            "captured",
+            format!("{} ({})", count_text(captured), bytes_text(bytes)),
+        ),
+    ];
+    if oversize_discarded > 0 {
+        rows.push(("too long", count_text(oversize_discarded)));
+    }
+    if over_limit > 0 {
+        rows.push(("over limit", count_text(over_limit)));
+    }
+    if *malformed > 0 {
+        let frames = count_text(*malformed);
+        rows.push((
+            "malformed",
+            format!("{frames} on the wire, too short to decide on"),
+        ));
+    }
+    let lost = match (dropped.total(), stop_reason.final_state()) {
+        (0, State::Completed) => "0, the capture is complete".to_owned(),
+        (0, _) => "0, but the capture failed".to_owned(),
+        _ => loss_text(dropped, matched),
+    };
+    rows.push(("lost", lost));
+    let elapsed = Duration::from_secs(elapsed.as_secs());
+    let reason = reason_text(*stop_reason);
+    rows.push((
+        "stopped",
+        format!("{reason}, after {}", duration_text(elapsed)),
+    ));
+    rows.extend(file_rows(files));
+    rows.iter()
+        .map(|(label, value)| format!("{label:<11} {value}\n"))
+        .collect()
+}
+
+/// How many of how many, and where.
+fn loss_text(dropped: Dropped, matched: u64) -> String {
+    let Dropped {
+        ring,
+        queue,
+        write,
+        copy,
+    } = dropped;
+    let stages = [
+        (ring, "ring full: raise --ring-size or narrow the filter"),
+        (queue, "output too slow"),
+        (write, "write failed"),
+        (copy, "frame not readable in the kernel"),
+    ];
+    let stages: Vec<_> = stages
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, stage)| format!("{} {stage}", count_text(count)))
+        .collect();
+    format!(
+        "{} OF {}, the capture is NOT complete ({})",
+        count_text(dropped.total()),
+        count_text(matched),
+        stages.join("; ")
+    )
+}
+
+/// The files by name, or in sum where they are many.
+fn file_rows(files: &[FileRecord]) -> Vec<(&'static str, String)> {
+    const MOST: usize = 8;
+    let row = |file: &FileRecord| {
+        let unfinished = if file.complete || file.name == "-" {
+            ""
+        } else {
+            ", NOT finished"
+        };
+        let name = if file.name == "-" {
+            "standard output"
+        } else {
+            &file.name
+        };
+        (
+            "file",
+            format!("{name} ({}{unfinished})", bytes_text(file.size)),
+        )
+    };
+    if files.len() <= MOST {
+        return files.iter().map(row).collect();
+    }
+    let size = files.iter().map(|file| file.size).sum();
+    let mut rows = vec![(
+        "files",
+        format!("{} ({}), the last ones:", files.len(), bytes_text(size)),
+    )];
+    rows.extend(files[files.len() - 3..].iter().map(row));
+    rows
+}
+
+fn reason_text(reason: StopReason) -> &'static str {
+    match reason {
+        StopReason::Duration => "duration is over",
+        StopReason::MaxPackets => "packets are complete",
+        StopReason::MaxFileBytes => "limit of bytes or files is reached",
+        StopReason::User => "as asked",
+        StopReason::InterfaceGone => "interface is gone",
+        StopReason::DiskFull => "disk is full",
+        StopReason::IoError => "writing failed",
+        StopReason::Shutdown => "shutdown",
+        StopReason::Interrupted => "interrupted",
+        StopReason::Error => "error",
+    }
+}
+
+/// Digits in groups of three.
+pub(super) fn count_text(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes in decimal units with one place.
+pub(super) fn bytes_text(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1000.0;
+    let mut unit = 0;
+    while value >= 999.95 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+/// The form in which durations are given too: `1h30m`.
+pub(super) fn duration_text(duration: Duration) -> String {
+    let mut rest = duration.as_secs();
+    let mut text = String::new();
+    for (unit, seconds) in [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)] {
+        if rest >= seconds {
+            text.push_str(&format!("{}{unit}", rest / seconds));
+            rest %= seconds;
+        }
+    }
+    if text.is_empty() {
+        "0s".to_owned()
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures() {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (123_456, "123,456"),
+            (1_000_000, "1,000,000"),
+        ] {
+            assert_eq!(count_text(number), text);
+        }
+        for (bytes, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (999_949, "999.9 kB"),
+            (999_950, "1.0 MB"),
+            (u64::MAX, "18.4 EB"),
+        ] {
+            assert_eq!(bytes_text(bytes), text);
+        }
+        for (seconds, text) in [(0, "0s"), (60, "1m"), (5400, "1h30m"), (90_061, "1d1h1m1s")] {
+            assert_eq!(duration_text(Duration::from_secs(seconds)), text);
+        }
+    }
+
+    fn ended(counters: Counters) -> Ended {
+        let file = FileRecord {
+            index: 0,
+            name: "eth0.pcapng".into(),
+            size: 1234,
+            packets: 10,
+            complete: true,
+            sha256: None,
+        };
+        Ended {
+            counters,
+            files: vec![file],
+            stop_reason: StopReason::User,
+            error: None,
+            malformed: 0,
+        }
+    }
+
+    #[test]
+    fn a_complete_capture() {
+        let counters = Counters {
+            matched: 10,
+            captured: 10,
+            bytes: 900,
+            ..Counters::default()
+        };
+        assert_eq!(
+            closing_table(&ended(counters), Duration::from_millis(12_700)),
+            "matched     10\n\
+             captured    10 (900 B)\n\
+             lost        0, the capture is complete\n\
+             stopped     as asked, after 12s\n\
+             file        eth0.pcapng (1.2 kB)\n"
+        );
+    }
+
+    #[test]
+    fn losses_are_said_loudly() {
+        let dropped = Dropped {
+            ring: 3,
+            write: 1,
+            ..Dropped::default()
+        };
+        let counters = Counters {
+            matched: 2000,
+            captured: 1996,
+            dropped,
+            ..Counters::default()
+        };
+        let table = closing_table(&ended(counters), Duration::ZERO);
+        assert!(table.contains("lost        4 OF 2,000, the capture is NOT complete (3 ring full"));
+        assert!(table.contains("1 write failed"));
+    }
+
+    #[test]
+    fn a_failed_capture_does_not_look_complete() {
+        let mut ended = ended(Counters::default());
+        ended.stop_reason = StopReason::DiskFull;
+        let table = closing_table(&ended, Duration::ZERO);
+        assert!(
+            table.contains("lost        0, but the capture failed\n"),
+            "{table}"
+        );
+        assert!(!table.contains("complete"), "{table}");
+    }
+
+    #[test]
+    fn many_files_in_sum() {
+        let mut ended = ended(Counters::default());
+        let file = ended.files[0].clone();
+        ended.files = vec![file; 20];
+        ended.files[19].complete = false;
+        let table = closing_table(&ended, Duration::ZERO);
+        assert_eq!(table.matches("\nfile ").count(), 3);
+        assert!(table.contains("files       20 (24.7 kB)"));
+        assert!(table.ends_with("eth0.pcapng (1.2 kB, NOT finished)\n"));
+    }
+}

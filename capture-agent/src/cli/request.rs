@@ -1,0 +1,283 @@
+//! From arguments to a request and its plan. Here, and nowhere else, is known which option stands
+//! for which field of a task, and what only the command line has: the file, the namespace, the form
+//! of the summary.
+
+use std::{io::IsTerminal, path::Path};
+
+use super::args::{OutputForm, RunArgs, TaskArgs};
+use crate::{
+    error::{Error, Result},
+    output::Target,
+    plan::{Face, Fault, Format, Plan, size_from_text},
+    task::{Quantity, RotateSpec, TaskSpec},
+};
+
+/// Fields of a task and the options that set them.
+const OPTIONS: &[(&str, &str)] = &[
+    ("name", "--name"),
+    ("interfaces", "--interface"),
+    ("direction", "--direction"),
+    ("hook", "--hook"),
+    ("protocol", "--protocol"),
+    ("ip", "--ip"),
+    ("ports", "--port"),
+    ("peer_ip", "--peer-ip"),
+    ("peer_ports", "--peer-port"),
+    ("max_bytes", "--max-bytes"),
+    ("oversize", "--oversize"),
+    ("duration", "--duration"),
+    ("max_packets", "--max-packets"),
+    ("max_file_bytes", "--max-file-bytes"),
+    ("format", "--format"),
+    ("rotate.bytes", "--rotate-bytes"),
+    ("rotate.seconds", "--rotate-seconds"),
+    ("rotate.files", "--rotate-files"),
+    // Only `files` without the two others makes this one a fault.
+    ("rotate", "--rotate-files"),
+];
+
+/// Least bytes of one CPU's ring: a page.
+const PAGE: u64 = 4096;
+
+/// Least bytes of all rings.
+const MIN_RING_SIZE: u64 = 64 << 10;
+
+/// What `run` was asked for.
+#[derive(Debug)]
+pub(super) struct RunRequest {
+    /// The task as asked for.
+    pub(super) spec: TaskSpec,
+    /// The task as it will be executed.
+    pub(super) plan: Plan,
+    /// How.
+    pub(super) options: RunOptions,
+}
+
+/// What only `run` has.
+#[derive(Debug)]
+pub(super) struct RunOptions {
+    /// Where the packets go; `None` is a file named by us.
+    pub(super) target: Option<Target>,
+    pub(super) netns: Option<String>,
+    pub(super) ring_size: u64,
+    pub(super) quiet: bool,
+    pub(super) form: OutputForm,
+}
+
+/// Resolves the arguments of `run`; the error names every fault, one on each line.
+pub(super) fn resolve(args: RunArgs) -> Result<RunRequest> {
+    let RunArgs {
+        task,
+        write,
+        quiet,
+        output,
+        netns,
+        ring_size,
+    } = args;
+    let spec = spec_of(task);
+    let resolved = Plan::resolve(&spec, Face::Run);
+    let target = write.map(|path| match path.to_str() {
+        Some("-") => Target::Stdout,
+        _ => Target::File(path),
+    });
+
+    let mut problems: Vec<String> = resolved
+        .as_ref()
+        .err()
+        .into_iter()
+        .flatten()
+        .map(in_words_of_options)
+        .collect();
+    match &target {
+        Some(Target::Stdout) if spec.rotate.is_some() => problems.push(
+            "--write: standard output cannot be rotated; name a file, or leave -C, -G and -W out"
+                .to_owned(),
+        ),
+        Some(Target::File(path)) if path.as_os_str().is_empty() => {
+            problems.push("--write: the file's name is empty; name a file, or \"-\"".to_owned());
+        }
+        _ => {}
+    }
+    let ring_size = match ring_size_of(&ring_size, possible_cpus()) {
+        Ok(size) => size,
+        Err(problem) => {
+            problems.push(format!("--ring-size: {problem}"));
+            0
+        }
+    };
+    let Ok(mut plan) = resolved else {
+        return Err(Error::usage(problems.join("\n")));
+    };
+    if !problems.is_empty() {
+        return Err(Error::usage(problems.join("\n")));
+    }
+    if spec.format.is_none()
+        && let Some(Target::File(path)) = &target
+    {
+        plan.format = format_of(path);
+    }
+    let options = RunOptions {
+        target,
+        netns,
+        ring_size,
+        quiet,
+        form: output,
+    };
+    Ok(RunRequest {
+        spec,
+        plan,
+        options,
+    })
+}
+
+/// Refuses to fill a terminal with packets.
+pub(super) fn refuse_terminal(target: Option<&Target>) -> Result<()> {
+    if target == Some(&Target::Stdout) && std::io::stdout().is_terminal() {
+        return Err(Error::usage(
+            "-w -: standard output is a terminal; pipe it into a program, or name a file",
+        ));
+    }
+    Ok(())
+}
+
+/// The task that the options describe, in the words of the API.
+fn spec_of(args: TaskArgs) -> TaskSpec {
+    let TaskArgs {
+        interface,
+        direction,
+        hook,
+        protocol,
+        ip,
+        port,
+        peer_ip,
+        peer_port,
+        max_bytes,
+        oversize,
+        duration,
+        max_packets,
+        max_file_bytes,
+        format,
+        rotate_bytes,
+        rotate_seconds,
+        rotate_files,
+        name,
+    } = args;
+    let rotate = RotateSpec {
+        bytes: rotate_bytes.map(|text| millions(quantity(text))),
+        seconds: rotate_seconds.map(quantity),
+        files: rotate_files.map(quantity),
+    };
+    TaskSpec {
+        name,
+        interfaces: interface,
+        direction: direction.map(tcpdump_direction),
+        hook,
+        protocol,
+        address_type: None,
+        ip,
+        ports: port_list(&port),
+        peer_ip,
+        peer_ports: port_list(&peer_port),
+        max_bytes: max_bytes.map(quantity),
+        oversize,
+        duration: duration.map(quantity),
+        max_packets: max_packets.map(quantity),
+        max_file_bytes: max_file_bytes.map(quantity),
+        format,
+        rotate: (rotate != RotateSpec::default()).then_some(rotate),
+    }
+}
+
+/// A number where the text is one, so that the request reads as if it had come as JSON.
+fn quantity(text: String) -> Quantity {
+    match text.parse() {
+        Ok(number) if text.bytes().all(|byte| byte.is_ascii_digit()) => Quantity::Number(number),
+        _ => Quantity::Text(text),
+    }
+}
+
+/// tcpdump's unit of `-C` for a bare number.
+fn millions(value: Quantity) -> Quantity {
+    match value {
+        Quantity::Number(number) => number
+            .checked_mul(1_000_000)
+            .map_or_else(|| Quantity::Text(format!("{number}MB")), Quantity::Number),
+        text => text,
+    }
+}
+
+fn port_list(options: &[String]) -> Vec<Quantity> {
+    let items = options.iter().flat_map(|option| option.split(','));
+    items.map(|item| quantity(item.trim().to_owned())).collect()
+}
+
+/// tcpdump's words for the directions are taken too.
+fn tcpdump_direction(word: String) -> String {
+    match word.as_str() {
+        "in" => "ingress".to_owned(),
+        "out" => "egress".to_owned(),
+        "inout" => "both".to_owned(),
+        _ => word,
+    }
+}
+
+/// A fault, in front of it the option that it is about, with options for the fields in its text.
+fn in_words_of_options(fault: &Fault) -> String {
+    let Fault {
+        pointer,
+        code: _,
+        detail,
+    } = fault;
+    let path = pointer.trim_start_matches('/').replace('/', ".");
+    let (_, option) = OPTIONS
+        .iter()
+        .find(|(field, _)| {
+            path.strip_prefix(field)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+        .unwrap_or(&("", "task"));
+    let mut detail = detail.clone();
+    for (field, option) in OPTIONS {
+        detail = detail.replace(&format!("`{field}`"), option);
+    }
+    format!("{option}: {detail}")
+}
+
+/// The suffix of the name decides, as nobody expects pcapng in a `.pcap`.
+fn format_of(path: &Path) -> Format {
+    let is_pcap = path
+        .extension()
+        .is_some_and(|suffix| suffix.eq_ignore_ascii_case("pcap"));
+    if is_pcap {
+        Format::Pcap
+    } else {
+        Format::Pcapng
+    }
+}
+
+fn ring_size_of(text: &str, cpus: u64) -> Result<u64, String> {
+    let size = size_from_text(text).map_err(|problem| problem.detail)?;
+    let least = MIN_RING_SIZE.max(cpus * PAGE);
+    if size < least {
+        return Err(format!(
+            "{size} bytes are too few for {cpus} CPUs; the least is {} KiB",
+            least.div_ceil(1024)
+        ));
+    }
+    Ok(size)
+}
+
+/// CPUs that the kernel may ever bring up, each of which gets a ring.
+fn possible_cpus() -> u64 {
+    let possible = std::fs::read_to_string("/sys/devices/system/cpu/possible");
+    let last = possible.ok().and_then(|text| {
+        text.trim()
+            .rsplit([',', '-'])
+            .next()
+            .and_then(|last| last.parse::<u64>().ok())
+    });
+    last.map_or(1, |last| last + 1)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! What arguments become: the request, the plan, and the messages in the words of the options.
+
+use clap::Parser;
+
+use super::*;
+use crate::{
+    cli::args::{Arguments, Command},
+    plan::Rotate,
+};
+
+fn request(arguments: &str) -> Result<RunRequest> {
+    let arguments = ["capture-agent", "run"]
+        .into_iter()
+        .chain(arguments.split_whitespace());
+    match Arguments::try_parse_from(arguments)
+        .expect("clap takes it")
+        .command
+    {
+        Command::Run(args) => resolve(*args),
+        other => panic!("not run: {other:?}"),
+    }
+}
+
+fn refusal(arguments: &str) -> String {
+    let error = request(arguments).expect_err("refused");
+    assert_eq!(error.exit, crate::error::Exit::Usage);
+    error.message
+}
+
+#[test]
+fn every_option_reaches_the_request() {
+    let all = "-i eth0 -i eth1 -Q out --hook tc --protocol tcp --ip 10.0.0.1 --port 443,8000-8100 \
+               --port 22 --peer-ip 10.0.0.2 --peer-port 1024-65535 -s 128 --oversize discard \
+               --duration 1m -c 100 --max-file-bytes 1GiB --format pcap -C 10 -G 60 -W 3 --name x";
+    let request = request(all).expect("valid");
+    let json = serde_json::to_string(&request.spec).expect("serializes");
+    assert_eq!(
+        json,
+        concat!(
+            r#"{"name":"x","interfaces":["eth0","eth1"],"direction":"egress","hook":"tc","#,
+            r#""protocol":"tcp","ip":"10.0.0.1","ports":[443,"8000-8100",22],"#,
+            r#""peer_ip":"10.0.0.2","peer_ports":["1024-65535"],"max_bytes":128,"#,
+            r#""oversize":"discard","duration":"1m","max_packets":100,"max_file_bytes":"1GiB","#,
+            r#""format":"pcap","rotate":{"bytes":10000000,"seconds":60,"files":3}}"#
+        )
+    );
+    let rotate = Rotate {
+        bytes: Some(10_000_000),
+        seconds: Some(60),
+        files: Some(3),
+    };
+    assert_eq!(request.plan.rotate, Some(rotate));
+}
+
+#[test]
+fn defaults() {
+    let RunRequest {
+        spec,
+        plan,
+        options,
+    } = request("-i lo").expect("valid");
+    assert_eq!(
+        serde_json::to_string(&spec).expect("serializes"),
+        r#"{"interfaces":["lo"]}"#
+    );
+    assert_eq!((plan.duration, plan.rotate), (None, None));
+    assert_eq!(
+        (options.target, options.netns, options.quiet),
+        (None, None, false)
+    );
+    assert_eq!(
+        (options.ring_size, options.form),
+        (64 << 20, OutputForm::Table)
+    );
+}
+
+#[test]
+fn format_follows_the_suffix_unless_given() {
+    let format = |arguments: &str| request(arguments).expect("valid").plan.format;
+    assert_eq!(format("-i lo -w x.pcap"), Format::Pcap);
+    assert_eq!(format("-i lo -w x.PCAP"), Format::Pcap);
+    assert_eq!(format("-i lo -w x.pcapng"), Format::Pcapng);
+    assert_eq!(format("-i lo -w x.cap"), Format::Pcapng);
+    assert_eq!(format("-i lo -w pcap"), Format::Pcapng);
+    assert_eq!(format("-i lo -w -"), Format::Pcapng);
+    assert_eq!(format("-i lo -w - --format pcap"), Format::Pcap);
+    assert_eq!(format("-i lo -w x.pcap --format pcapng"), Format::Pcapng);
+}
+
+#[test]
+fn sizes_of_rotation() {
+    let bytes = |arguments: &str| {
+        request(arguments)
+            .expect("valid")
+            .plan
+            .rotate
+            .and_then(|rotate| rotate.bytes)
+    };
+    assert_eq!(bytes("-i lo -C 1"), Some(1_000_000));
+    assert_eq!(bytes("-i lo -C 64KiB"), Some(65_536));
+    assert_eq!(bytes("-i lo -C 2m"), Some(2 << 20));
+    assert!(refusal("-i lo -C 9223372036855").starts_with("--rotate-bytes: "));
+}
+
+#[test]
+fn refusals_name_the_option() {
+    for (arguments, message) in [
+        (
+            "",
+            "--interface: no interface is given; name at least one, or \"any\" for all",
+        ),
+        (
+            "-i a/b",
+            "--interface: \"a/b\" is not an interface name: names hold no slash, colon, space or NUL",
+        ),
+        (
+            "-i lo --peer-ip ::1",
+            "--ip: --peer-ip is the other side of a pair; give --ip, or --ip alone",
+        ),
+        (
+            "-i lo --port 443,,80",
+            "--port: an item of the list is empty; write ports as in 443 or \"8000-8100\"",
+        ),
+        (
+            "-i lo -W 3",
+            "--rotate-files: rotation needs --rotate-bytes or --rotate-seconds, to know when",
+        ),
+        (
+            "-i lo -C 0",
+            "--rotate-bytes: 0 leaves no room for any packet; leave it out for no limit",
+        ),
+        (
+            "-i lo -w - -C 1",
+            "--write: standard output cannot be rotated; name a file, or leave -C, -G and -W out",
+        ),
+        (
+            "-i lo --ring-size 1k",
+            "--ring-size: 1024 bytes are too few for",
+        ),
+        ("-i lo --ring-size x", "--ring-size: \"x\" is not a size"),
+    ] {
+        let found = refusal(arguments);
+        assert!(found.starts_with(message), "{arguments}: {found}");
+        assert_eq!(found.lines().count(), 1, "{found}");
+    }
+}
+
+#[test]
+fn refusals_come_together() {
+    let found = refusal("-i lo --ip nowhere --port 70000 --hook ebpf -w - -G 5 --ring-size 0");
+    let options: Vec<_> = found
+        .lines()
+        .filter_map(|line| line.split(':').next())
+        .collect();
+    assert_eq!(
+        options,
+        ["--hook", "--ip", "--port", "--write", "--ring-size"]
+    );
+}
+
+#[test]
+fn every_field_has_its_option() {
+    let all = "-i eth0 -Q in --hook tc --protocol tcp --ip 1.1.1.1 --port 1 --peer-ip 1.1.1.2 \
+               --peer-port 1 -s 1 --oversize discard --duration 1 -c 1 --max-file-bytes 1 \
+               --format pcap -C 1 --name x";
+    let spec = request(all).expect("valid").spec;
+    let json = serde_json::to_value(spec).expect("serializes");
+    for field in json.as_object().expect("an object").keys() {
+        assert!(OPTIONS.iter().any(|(name, _)| name == field), "{field}");
+    }
+}
+
+#[test]
+fn ring_sizes() {
+    assert_eq!(ring_size_of("64KiB", 2), Ok(65_536));
+    assert!(ring_size_of("64KiB", 64).is_err());
+    assert_eq!(ring_size_of("256KiB", 64), Ok(262_144));
+    assert!(possible_cpus() >= 1);
+}

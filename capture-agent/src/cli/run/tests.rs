@@ -1,0 +1,189 @@
+//! What `run` decides and prints around the engine.
+
+use super::*;
+use crate::{
+    plan::Face,
+    task::{Counters, Dropped, StopReason},
+};
+
+fn plan(interface: &str, change: impl FnOnce(&mut TaskSpec)) -> Plan {
+    let mut spec = TaskSpec {
+        interfaces: vec![interface.into()],
+        ..TaskSpec::default()
+    };
+    change(&mut spec);
+    Plan::resolve(&spec, Face::Run).expect("valid")
+}
+
+fn interface(name: &str, arphrd: u16) -> InterfaceEntry {
+    InterfaceEntry {
+        name: name.into(),
+        ifindex: 1,
+        state: LinkState::Up,
+        arphrd,
+        mtu: 1500,
+        addresses: Vec::new(),
+    }
+}
+
+fn attachment(interface: &str, hook: &'static str, mode: &'static str) -> Attachment {
+    Attachment {
+        interface: interface.into(),
+        hook,
+        mode: mode.to_owned(),
+    }
+}
+
+#[test]
+fn file_names() {
+    for (name, expected) in [
+        ("eth0", "eth0"),
+        ("eth0,eth1", "eth0-eth1"),
+        ("Ärger mit DNS!", "Ärger-mit-DNS"),
+        ("../../etc/passwd", "etc-passwd"),
+        ("-rf .", "rf-."),
+        ("...", "capture"),
+        ("!?", "capture"),
+    ] {
+        assert_eq!(file_name_of(name), expected, "{name}");
+    }
+    assert!(file_name_of(&"é".repeat(128)).len() <= 180);
+}
+
+#[test]
+fn chosen_file_is_named_after_the_task_and_the_time() {
+    let now: Timestamp = "2026-11-23T15:04:05.999Z".parse().expect("a time");
+    let plain = plan("eth0", |_| ());
+    assert_eq!(
+        free_file_name(&plain, now),
+        Path::new("eth0_20261123T150405Z.pcapng")
+    );
+    let named = plan("eth0", |spec| {
+        spec.name = Some("dns".into());
+        spec.format = Some("pcap".into());
+    });
+    assert_eq!(
+        free_file_name(&named, now),
+        Path::new("dns_20261123T150405Z.pcap")
+    );
+}
+
+#[test]
+fn lines_for_scripts_that_wait() {
+    let tc = plan("eth0", |_| ());
+    assert_eq!(
+        attachment_lines(&[attachment("eth0", "tc", "tcx ingress+egress")], &tc),
+        ["capturing on eth0 (tc, tcx ingress+egress)"]
+    );
+    assert_eq!(
+        attachment_lines(
+            &[
+                attachment("eth0", "tc", "clsact ingress"),
+                attachment("eth1", "xdp", "native ingress, tcx egress"),
+            ],
+            &tc
+        ),
+        [
+            "capturing on eth0 (tc, clsact ingress)",
+            "capturing on eth1 (xdp, native ingress, tcx egress)"
+        ]
+    );
+    let any = plan("any", |_| ());
+    assert!(attachment_lines(&[], &any)[0].starts_with("capturing on any (auto, "));
+}
+
+#[test]
+fn interfaces_that_are_not_there() {
+    let present = [interface("eth0", 1), interface("ib0", 32)];
+    let named = |names: &[&str]| {
+        InterfaceSelection::Named(names.iter().map(|name| (*name).to_owned()).collect())
+    };
+    assert!(check_interfaces(&named(&["eth0"]), &present).is_ok());
+    assert!(check_interfaces(&InterfaceSelection::Any, &[]).is_ok());
+    let error = check_interfaces(&named(&["eht0", "ib0"]), &present).expect_err("neither works");
+    assert_eq!(error.exit, Exit::Usage);
+    assert_eq!(
+        error.message,
+        "--interface: \"eht0\" is not there (did you mean \"eth0\"?); there are eth0, ib0\n\
+         --interface: \"ib0\" cannot be captured on: unsupported: InfiniBand frames"
+    );
+}
+
+#[test]
+fn summary_has_the_keys_of_the_contract() {
+    let dropped = Dropped {
+        ring: 1,
+        ..Dropped::default()
+    };
+    let counters = Counters {
+        matched: 3,
+        captured: 2,
+        bytes: 99,
+        dropped,
+        ..Counters::default()
+    };
+    let file = FileRecord {
+        index: 0,
+        name: "-".into(),
+        size: 200,
+        packets: 2,
+        complete: true,
+        sha256: None,
+    };
+    let ended = Ended {
+        counters,
+        files: vec![file],
+        stop_reason: StopReason::DiskFull,
+        error: Some("no space".into()),
+        malformed: 0,
+    };
+    let running = TaskRecord {
+        id: "01ARZ3NDEKTSV4RRFFQ69G5FAV".into(),
+        name: "eth0".into(),
+        spec: TaskSpec {
+            interfaces: vec!["eth0".into()],
+            ..TaskSpec::default()
+        },
+        state: State::Running,
+        stop_reason: None,
+        error: None,
+        created_at: "2026-11-23T15:04:05.000Z".into(),
+        started_at: Some("2026-11-23T15:04:05.100Z".into()),
+        ended_at: None,
+        expires_at: None,
+        counters: Counters::default(),
+        verdict: None,
+        files: Vec::new(),
+    };
+    let mut record = final_record(running, ended);
+    let ended_at = record.ended_at.take().expect("ended");
+    assert!(
+        ended_at.parse::<Timestamp>().is_ok() && ended_at.ends_with('Z'),
+        "{ended_at}"
+    );
+    assert_eq!(
+        serde_json::to_string(&record).expect("serializes"),
+        concat!(
+            r#"{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","name":"eth0","spec":{"interfaces":["eth0"]},"#,
+            r#""state":"failed","stop_reason":"disk_full","error":"no space","#,
+            r#""created_at":"2026-11-23T15:04:05.000Z","started_at":"2026-11-23T15:04:05.100Z","#,
+            r#""ended_at":null,"expires_at":null,"#,
+            r#""counters":{"matched":3,"captured":2,"bytes":99,"oversize_discarded":0,"#,
+            r#""over_limit":0,"dropped":{"ring":1,"queue":0,"write":0,"copy":0}},"#,
+            r#""verdict":"lost 1 of 3","#,
+            r#""files":[{"index":0,"name":"-","size":200,"packets":2,"complete":true,"#,
+            r#""sha256":null}]}"#
+        )
+    );
+}
+
+#[test]
+fn digest_of_a_file() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "abc").expect("written");
+    // FIPS 180-2, appendix B.1.
+    assert_eq!(
+        sha256(file.path()).expect("readable"),
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    );
+}

@@ -1,0 +1,346 @@
+//! The reader: one thread that drains the rings in order of time and hands every record to the
+//! outputs of the tasks that matched. It waits for nobody: outputs have bounded queues, and what
+//! the control path wants comes by a bounded channel that is looked at between batches.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use capture_common::{MAX_SLOTS, RecordHeader};
+use tokio::sync::Notify;
+
+use crate::{
+    clock::{ClockReading, TaskClock, monotonic_ns},
+    error::{Error, Result},
+    kernel::{ReaderSide, SlotId},
+    output::{InterfaceInfo, Packet, TaskSink},
+    task::StopReason,
+};
+
+/// How long a record may take from its time stamp to the ring: younger ones wait for the next look,
+/// so that an older one of another CPU can still come before them. The copy takes microseconds; a
+/// virtual CPU that loses its core in between takes longer.
+const SETTLE: Duration = Duration::from_millis(2);
+
+/// Longest rest of the reader, and so the age at which a packet of a quiet link leaves for its file.
+const REST: Duration = Duration::from_millis(10);
+
+/// Records between two looks at the commands and the clock.
+const BATCH: usize = 4096;
+
+/// Time between two readings of the clocks and of the kernel's losses.
+const HOUSEKEEPING: Duration = Duration::from_millis(200);
+
+/// Commands under way to the reader.
+const COMMANDS: usize = 64;
+
+/// What the reader says of a task to the control path.
+#[derive(Debug, Default)]
+pub(crate) struct Ending {
+    reason: OnceLock<StopReason>,
+}
+
+impl Ending {
+    /// Why the task should end, once it should.
+    pub(crate) fn reason(&self) -> Option<StopReason> {
+        self.reason.get().copied()
+    }
+
+    /// Says why; the first reason stays.
+    pub(crate) fn set(&self, reason: StopReason) -> bool {
+        self.reason.set(reason).is_ok()
+    }
+}
+
+/// The control path's hold on the reader.
+pub(crate) struct Reader {
+    /// `None` once the reader was told to go.
+    commands: Option<SyncSender<Command>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A task's place at the reader.
+pub(crate) struct Lane {
+    /// Its output.
+    pub(crate) sink: TaskSink,
+    /// Where the reader says that the task should end.
+    pub(crate) ending: Arc<Ending>,
+    /// State of the slots since when records may be for this task.
+    pub(crate) generation: u32,
+}
+
+enum Command {
+    Add {
+        slot: SlotId,
+        lane: Box<Lane>,
+    },
+    AddInterface {
+        slot: SlotId,
+        interface: InterfaceInfo,
+    },
+    /// Sends the output back once every record up to `until_ns` is in it.
+    Remove {
+        slot: SlotId,
+        until_ns: u64,
+        reply: SyncSender<TaskSink>,
+    },
+}
+
+impl Reader {
+    /// Starts the thread.
+    pub(crate) fn start(kernel: ReaderSide, changed: Arc<Notify>) -> Result<Self> {
+        let (commands, receiver) = sync_channel(COMMANDS);
+        let drain = Drain {
+            kernel,
+            changed,
+            commands: receiver,
+            places: [const { None }; MAX_SLOTS],
+            leaving: Vec::new(),
+        };
+        let thread = thread::Builder::new()
+            .name("reader".to_owned())
+            .spawn(move || drain.run())
+            .map_err(|error| Error::runtime(format!("cannot start the reader thread: {error}")))?;
+        Ok(Self {
+            commands: Some(commands),
+            thread: Some(thread),
+        })
+    }
+
+    /// Gives a task its place; done before the task is active.
+    pub(crate) fn add(&self, slot: SlotId, lane: Lane) -> Result<()> {
+        self.send(Command::Add {
+            slot,
+            lane: Box::new(lane),
+        })
+    }
+
+    /// Tells a task's output of one more interface; done before the first packet from there.
+    pub(crate) fn add_interface(&self, slot: SlotId, interface: InterfaceInfo) -> Result<()> {
+        self.send(Command::AddInterface { slot, interface })
+    }
+
+    /// Takes a task's output back, with every record up to `until_ns` (monotonic) in it.
+    pub(crate) fn remove(&self, slot: SlotId, until_ns: u64) -> Result<TaskSink> {
+        let (reply, sink) = sync_channel(1);
+        self.send(Command::Remove {
+            slot,
+            until_ns,
+            reply,
+        })?;
+        sink.recv().map_err(|_| gone())
+    }
+
+    fn send(&self, command: Command) -> Result<()> {
+        let commands = self.commands.as_ref().ok_or_else(gone)?;
+        commands.send(command).map_err(|_| gone())
+    }
+}
+
+fn gone() -> Error {
+    Error::runtime("the reader thread has ended before its time; this is a bug")
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        drop(self.commands.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("the reader thread has panicked");
+        }
+    }
+}
+
+/// The thread's state.
+struct Drain {
+    kernel: ReaderSide,
+    changed: Arc<Notify>,
+    commands: Receiver<Command>,
+    places: [Option<Place>; MAX_SLOTS],
+    leaving: Vec<Leaving>,
+}
+
+struct Place {
+    lane: Lane,
+    clock: TaskClock,
+    /// Packets that the kernel could not give us, as far as the output knows of them.
+    lost: u64,
+}
+
+struct Leaving {
+    slot: SlotId,
+    until_ns: u64,
+    reply: SyncSender<TaskSink>,
+}
+
+impl Drain {
+    fn run(mut self) {
+        let mut flushed = Instant::now();
+        let mut kept_house = Instant::now();
+        loop {
+            // Before the commands are looked at: a task's place is commanded before it can match, so
+            // that every record up to the horizon finds its place.
+            let horizon_ns = monotonic_ns().saturating_sub(SETTLE.as_nanos() as u64);
+            if !self.obey() {
+                return;
+            }
+            let places = &mut self.places;
+            let changed = &self.changed;
+            let drained = self.kernel.rings.drain(horizon_ns, BATCH, |header, frame| {
+                deliver(places, changed, header, frame);
+            });
+            self.let_go(drained.up_to_ns);
+            let now = Instant::now();
+            if drained.records == 0 || now.duration_since(flushed) >= REST {
+                self.flush();
+                flushed = now;
+            }
+            if now.duration_since(kept_house) >= HOUSEKEEPING {
+                self.keep_house();
+                kept_house = now;
+            }
+            if drained.records == 0 {
+                let rest = if self.leaving.is_empty() {
+                    REST
+                } else {
+                    SETTLE
+                };
+                self.kernel.rings.wait(rest);
+            }
+        }
+    }
+
+    /// Carries out what was commanded; false once there is nobody to command.
+    fn obey(&mut self) -> bool {
+        loop {
+            match self.commands.try_recv() {
+                Ok(Command::Add { slot, lane }) => {
+                    let clock = TaskClock::new(ClockReading::now());
+                    let lost = self.kernel.losses.of(slot);
+                    self.places[slot.index()] = Some(Place {
+                        lane: *lane,
+                        clock,
+                        lost,
+                    });
+                }
+                Ok(Command::AddInterface { slot, interface }) => {
+                    if let Some(place) = &mut self.places[slot.index()] {
+                        place.lane.sink.add_interface(interface);
+                    }
+                }
+                Ok(Command::Remove {
+                    slot,
+                    until_ns,
+                    reply,
+                }) => {
+                    self.leaving.push(Leaving {
+                        slot,
+                        until_ns,
+                        reply,
+                    });
+                }
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+
+    /// Sends back the outputs that have got everything.
+    fn let_go(&mut self, drained_to_ns: u64) {
+        let places = &mut self.places;
+        let losses = &self.kernel.losses;
+        self.leaving.retain(
+            |Leaving {
+                 slot,
+                 until_ns,
+                 reply,
+             }| {
+                if *until_ns > drained_to_ns {
+                    return true;
+                }
+                if let Some(mut place) = places[slot.index()].take() {
+                    place.note_losses(losses.of(*slot));
+                    // Whoever asked may have gone; then the output closes itself.
+                    let _ = reply.send(place.lane.sink);
+                }
+                false
+            },
+        );
+    }
+
+    fn flush(&mut self) {
+        let now = monotonic_ns();
+        for place in self.places.iter_mut().flatten() {
+            place.lane.sink.flush();
+            if let Some(reason) = place.lane.sink.tick(place.clock.unix_ns(now))
+                && place.lane.ending.set(reason)
+            {
+                self.changed.notify_one();
+            }
+        }
+    }
+
+    fn keep_house(&mut self) {
+        self.kernel.log.show();
+        let reading = ClockReading::now();
+        for (index, place) in self.places.iter_mut().enumerate() {
+            if let Some(place) = place {
+                place.clock.follow(reading);
+                place.note_losses(self.kernel.losses.of_index(index));
+            }
+        }
+    }
+}
+
+impl Place {
+    fn note_losses(&mut self, lost: u64) {
+        let new = lost.wrapping_sub(self.lost);
+        if new != 0 {
+            self.lane.sink.note_drops(new);
+            self.lost = lost;
+        }
+    }
+}
+
+/// Gives one record to the outputs of its tasks.
+fn deliver(
+    places: &mut [Option<Place>; MAX_SLOTS],
+    changed: &Notify,
+    header: &RecordHeader,
+    frame: &[u8],
+) {
+    let Some(direction) = header.direction() else {
+        return;
+    };
+    let mut slots = header.slots;
+    while slots != 0 {
+        let slot = slots.trailing_zeros() as usize;
+        slots &= slots - 1;
+        let Some(place) = &mut places[slot] else {
+            continue;
+        };
+        // A record of before the slot was this task's. Generations are compared as serial numbers.
+        if (header.generation.wrapping_sub(place.lane.generation) as i32) < 0 {
+            continue;
+        }
+        let packet = Packet {
+            timestamp_ns: place.clock.stamp(header.timestamp_ns),
+            ifindex: header.ifindex,
+            direction,
+            original_len: header.original_len,
+            vlan: header.vlan,
+            data: frame,
+        };
+        if let Some(reason) = place.lane.sink.packet(&packet)
+            && place.lane.ending.set(reason)
+        {
+            changed.notify_one();
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The engine: executes validated plans on live interfaces. `run` uses it with one task, the daemon
+//! with many. It owns the kernel side (tables, hooks, rings), the reader thread that drains it, one
+//! output for each task, and a watch on the interfaces that come and go.
+
+mod task;
+mod watch;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::Notify;
+
+use self::{task::Task, watch::Watch};
+use crate::{
+    clock::{monotonic_ns, unix_ns},
+    drain::{Ending, Lane, Reader},
+    error::{Error, Result},
+    interfaces,
+    kernel::{Kernel, TaskEntry},
+    output::{OutputConfig, TaskSink},
+    plan::Plan,
+    task::{Counters, FileRecord, StopReason},
+};
+
+/// What the engine is started with.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineOptions {
+    /// Bytes of all rings together; each CPU's share is rounded down to a power of two.
+    pub ring_size: u64,
+}
+
+/// A running engine. Dropping it detaches every hook.
+pub struct Engine {
+    // In the order in which they go: nothing is attached any more when the reader ends.
+    _watch: Watch,
+    shared: Arc<Shared>,
+}
+
+/// What the engine's callers and the watch on interfaces share.
+struct Shared {
+    state: Mutex<State>,
+    reader: Reader,
+    changed: Arc<Notify>,
+}
+
+struct State {
+    kernel: Kernel,
+    tasks: BTreeMap<TaskId, Task>,
+    next_id: u64,
+}
+
+/// A task that the engine executes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(u64);
+
+/// One hook that is attached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// Interface name at the time.
+    pub interface: String,
+    /// What the task asked for or got: `tc`, `xdp`, `xdp-generic`.
+    pub hook: &'static str,
+    /// How: `tcx ingress+egress`, `clsact ingress`, `native ingress, tcx egress`.
+    pub mode: String,
+}
+
+/// The end of a task.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Final figures, which add up.
+    pub counters: Counters,
+    /// The files, in order.
+    pub files: Vec<FileRecord>,
+    /// Why it ended: the reason given to [`Engine::remove`], unless a fault came first.
+    pub stop_reason: StopReason,
+    /// One sentence, where something went wrong.
+    pub error: Option<String>,
+    /// Frames on the task's interfaces that were too short to decide on some criterion, whether or
+    /// not the task asks for it.
+    pub malformed: u64,
+}
+
+impl Engine {
+    /// Loads the kernel programs and starts the reader, in the network namespace of the caller.
+    ///
+    /// # Errors
+    /// A missing privilege or kernel feature, and whatever keeps tables or threads from being made.
+    pub fn start(options: EngineOptions) -> Result<Self> {
+        let (kernel, reader_side) = Kernel::load(options.ring_size)?;
+        let changed = Arc::new(Notify::new());
+        let reader = Reader::start(reader_side, Arc::clone(&changed))?;
+        let state = Mutex::new(State {
+            kernel,
+            tasks: BTreeMap::new(),
+            next_id: 0,
+        });
+        let shared = Arc::new(Shared {
+            state,
+            reader,
+            changed,
+        });
+        let watch = Watch::start(Arc::clone(&shared))?;
+        Ok(Self {
+            _watch: watch,
+            shared,
+        })
+    }
+
+    /// Adds a task; when this returns, its output is open and every hook is attached.
+    ///
+    /// # Errors
+    /// After an error nothing of the task is left: no slot, no hook, no file.
+    pub fn add(&mut self, plan: &Plan, output: OutputConfig) -> Result<TaskId> {
+        let entries = interfaces::list()?;
+        let mut state = self.shared.lock();
+        let state = &mut *state;
+        let kernel = &mut state.kernel;
+        let slot = kernel
+            .tables
+            .add(TaskEntry::from(plan), monotonic_ns())
+            .map_err(|error| {
+                Error::runtime(format!(
+                    "cannot enter the task into the kernel's tables: {error:#}"
+                ))
+            })?
+            .ok_or_else(|| Error::runtime("64 tasks are running already, and that is the limit"))?;
+        let mut task = Task::new(plan, slot);
+        match task.start(kernel, &entries, &output) {
+            Ok(sink) => {
+                self.start_lane(state, &mut task, sink)?;
+                let id = TaskId(state.next_id);
+                state.next_id += 1;
+                state.tasks.insert(id, task);
+                Ok(id)
+            }
+            Err(error) => {
+                task.detach(kernel);
+                if let Err(error) = kernel.tables.remove(slot) {
+                    log::warn!("undoing a task: {error:#}");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The last steps, which do not fail: the reader is ready, then the task matches.
+    fn start_lane(&self, state: &mut State, task: &mut Task, sink: TaskSink) -> Result<()> {
+        let kernel = &mut state.kernel;
+        task.output = Some(sink.counters());
+        let lane = Lane {
+            sink,
+            ending: Arc::clone(&task.ending),
+            generation: kernel.tables.generation(),
+        };
+        self.shared.reader.add(task.slot, lane)?;
+        task.activate(kernel)
+    }
+
+    /// The hooks that serve a task.
+    pub fn attachments(&self, task: TaskId) -> Vec<Attachment> {
+        let state = self.shared.lock();
+        state
+            .tasks
+            .get(&task)
+            .map(|task| task.attachments(&state.kernel))
+            .unwrap_or_default()
+    }
+
+    /// The figures of a task so far.
+    pub fn counters(&self, task: TaskId) -> Counters {
+        let state = self.shared.lock();
+        state
+            .tasks
+            .get(&task)
+            .map(|task| task.counters(&state.kernel))
+            .unwrap_or_default()
+    }
+
+    /// Why a task should now be removed, once there is a reason: a limit, the deadline, a fault.
+    pub fn ended(&self, task: TaskId) -> Option<StopReason> {
+        let state = self.shared.lock();
+        let task = state.tasks.get(&task)?;
+        let over = task
+            .deadline_ns
+            .is_some_and(|deadline| monotonic_ns() >= deadline);
+        task.ending
+            .reason()
+            .or(over.then_some(StopReason::Duration))
+    }
+
+    /// Signalled when [`Engine::ended`] may have changed for any task; the deadline apart, which the
+    /// caller knows.
+    pub fn changed(&self) -> Arc<Notify> {
+        Arc::clone(&self.shared.changed)
+    }
+
+    /// Ends a task in order: stop matching, detach, drain, close, report.
+    ///
+    /// # Errors
+    /// Where there is no such task, or the kernel no longer answers.
+    pub fn remove(&mut self, id: TaskId, reason: StopReason) -> Result<Ended> {
+        let broken = |error: anyhow::Error| {
+            Error::runtime(format!("cannot end the task in order: {error:#}"))
+        };
+        let mut state = self.shared.lock();
+        let State {
+            kernel,
+            tasks,
+            next_id: _,
+        } = &mut *state;
+        let mut task = tasks
+            .remove(&id)
+            .ok_or_else(|| Error::not_found("the engine has no such task"))?;
+        kernel.tables.deactivate(task.slot);
+        kernel.wait_for_programs().map_err(broken)?;
+        // From here on nothing new of this task comes into the rings.
+        let until_ns = monotonic_ns();
+        task.read_interfaces(kernel);
+        let figures = task.figures(kernel).map_err(broken)?;
+        task.detach(kernel);
+        drop(state);
+
+        // Without the lock: this waits for the disk.
+        let sink = self.shared.reader.remove(task.slot, until_ns)?;
+        self.shared
+            .lock()
+            .kernel
+            .tables
+            .remove(task.slot)
+            .map_err(broken)?;
+        let output = sink.counters();
+        let report = sink.finish(&task.closing(figures, unix_ns()));
+        let mut counters = Counters::default();
+        output.fill(&mut counters);
+        task::fill(figures, &mut counters);
+        let (stop_reason, error) = match report.error {
+            Some((reason, error)) => (reason, Some(error)),
+            None => (reason, None),
+        };
+        Ok(Ended {
+            counters,
+            files: report.files,
+            stop_reason,
+            error,
+            malformed: task.malformed(),
+        })
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // The state is put right before anything in it can panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that a task should end.
+    fn end(&self, ending: &Ending, reason: StopReason) {
+        if ending.set(reason) {
+            self.changed.notify_one();
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The watch on interfaces: a thread that hears of every change over netlink, and brings tasks on
+//! `any` to new interfaces, and tasks to their end whose last interface has vanished.
+
+use std::{
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
+
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{
+        eventfd::{EfdFlags, EventFd},
+        socket::{
+            AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv,
+            socket,
+        },
+    },
+};
+
+use super::{Shared, State, task::info};
+use crate::{
+    error::{Error, Result},
+    interfaces::{self, InterfaceEntry},
+    plan::InterfaceSelection,
+    task::StopReason,
+};
+
+/// RTMGRP_LINK (include/uapi/linux/rtnetlink.h): news of interfaces.
+const RTMGRP_LINK: u32 = 1;
+
+/// Looked at even without news, in milliseconds: a message may be lost to a full socket buffer.
+const INTERVAL_MS: u16 = 1000;
+
+/// A running watch; dropping it ends the thread.
+pub(super) struct Watch {
+    stop: Arc<EventFd>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    /// Starts the watch in the network namespace of the caller.
+    pub(super) fn start(shared: Arc<Shared>) -> Result<Self> {
+        let failed = |what: &str, error: &dyn std::fmt::Display| {
+            Error::runtime(format!("cannot watch the interfaces: {what}: {error}"))
+        };
+        let news = news().map_err(|error| failed("netlink socket", &error))?;
+        let stop = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
+            .map_err(|error| failed("eventfd", &error))?;
+        let stop = Arc::new(stop);
+        let stopped = Arc::clone(&stop);
+        let thread = thread::Builder::new()
+            .name("interfaces".to_owned())
+            .spawn(move || {
+                while wait(&news, &stopped) {
+                    match interfaces::list() {
+                        Ok(entries) => follow(&shared, &entries),
+                        Err(error) => log::warn!("cannot list the interfaces: {error}"),
+                    }
+                }
+            })
+            .map_err(|error| failed("thread", &error))?;
+        Ok(Self {
+            stop,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Err(error) = self.stop.write(1) {
+            log::warn!("cannot stop the watch on interfaces: {error}");
+            return;
+        }
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("the watch on interfaces has panicked");
+        }
+    }
+}
+
+fn news() -> nix::Result<OwnedFd> {
+    let socket = socket(
+        AddressFamily::Netlink,
+        SockType::Raw,
+        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+        SockProtocol::NetlinkRoute,
+    )?;
+    bind(socket.as_raw_fd(), &NetlinkAddr::new(0, RTMGRP_LINK))?;
+    Ok(socket)
+}
+
+/// Waits for news or the next look; false when the watch is to end.
+fn wait(news: &OwnedFd, stop: &EventFd) -> bool {
+    let mut fds = [
+        PollFd::new(news.as_fd(), PollFlags::POLLIN),
+        PollFd::new(stop.as_fd(), PollFlags::POLLIN),
+    ];
+    // An interruption is as good as news.
+    let _ = poll(&mut fds, PollTimeout::from(INTERVAL_MS));
+    if fds[1].any().unwrap_or(true) {
+        return false;
+    }
+    // What the messages say is not read: the list of interfaces says it better.
+    let mut buffer = [0; 8192];
+    while recv(news.as_raw_fd(), &mut buffer, MsgFlags::empty()).is_ok() {}
+    true
+}
+
+/// Brings every task to the interfaces that there are now.
+fn follow(shared: &Shared, entries: &[InterfaceEntry]) {
+    let mut state = shared.lock();
+    let State {
+        kernel,
+        tasks,
+        next_id: _,
+    } = &mut *state;
+    for task in tasks.values_mut() {
+        task.read_interfaces(kernel);
+        let slot = task.slot;
+        for interface in task
+            .interfaces
+            .iter_mut()
+            .filter(|interface| !interface.gone)
+        {
+            if !entries
+                .iter()
+                .any(|entry| entry.ifindex == interface.ifindex)
+            {
+                interface.gone = true;
+                // The kernel took the links away with the device.
+                kernel
+                    .hooks
+                    .remove(&mut kernel.tables, interface.ifindex, slot);
+            }
+        }
+        match task.plan.interfaces {
+            InterfaceSelection::Any => {
+                for entry in entries.iter().filter(|entry| entry.link_type().is_some()) {
+                    let known = task
+                        .interfaces
+                        .iter()
+                        .any(|there| there.ifindex == entry.ifindex && !there.gone);
+                    if known {
+                        continue;
+                    }
+                    // The output knows of the interface before its first packet comes.
+                    let added = info(entry)
+                        .and_then(|info| shared.reader.add_interface(slot, info))
+                        .and_then(|()| task.attach(kernel, entry));
+                    match added {
+                        Ok(()) => log::info!("now capturing on {} too", entry.name),
+                        Err(error) => log::warn!("not capturing on {}: {error}", entry.name),
+                    }
+                }
+            }
+            InterfaceSelection::Named(_) => {
+                if task.interfaces.iter().all(|interface| interface.gone) {
+                    shared.end(&task.ending, StopReason::InterfaceGone);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What the kernel side counted, summed over the CPUs. Slots are counted on for ever; a task's
+//! figures are those since a baseline that was read before the task was active.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use anyhow::{Result, bail};
+use aya::{
+    Ebpf,
+    maps::{Map, MapData, PerCpuArray},
+};
+use capture_common::{HOOK_POINTS, InterfaceCounters, MAX_SLOTS, SlotCounters};
+
+use super::{
+    object::maps,
+    tables::{SlotId, take},
+};
+
+/// The counters' maps.
+pub(super) struct CounterMaps {
+    slots: PerCpuArray<MapData, [SlotCounters; MAX_SLOTS]>,
+    slots_fd: OwnedFd,
+    interfaces: PerCpuArray<MapData, [InterfaceCounters; HOOK_POINTS]>,
+}
+
+/// Figures of one slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SlotFigures {
+    /// Frames that matched.
+    pub(crate) matched: u64,
+    /// Frames left out for their length.
+    pub(crate) oversize_discarded: u64,
+    /// Frames for which the ring had no room.
+    pub(crate) ring_full: u64,
+    /// Frames whose bytes could not be read.
+    pub(crate) copy_failed: u64,
+}
+
+impl InterfaceFigures {
+    /// What came since `baseline`.
+    pub(crate) fn since(self, baseline: Self) -> Self {
+        Self {
+            seen: self.seen.wrapping_sub(baseline.seen),
+            malformed: self.malformed.wrapping_sub(baseline.malformed),
+        }
+    }
+}
+
+impl SlotFigures {
+    /// What came since `baseline`.
+    pub(crate) fn since(self, baseline: Self) -> Self {
+        Self {
+            matched: self.matched.wrapping_sub(baseline.matched),
+            oversize_discarded: self
+                .oversize_discarded
+                .wrapping_sub(baseline.oversize_discarded),
+            ring_full: self.ring_full.wrapping_sub(baseline.ring_full),
+            copy_failed: self.copy_failed.wrapping_sub(baseline.copy_failed),
+        }
+    }
+}
+
+/// Figures of one interface, all hook points together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct InterfaceFigures {
+    /// Frames that hooks saw.
+    pub(crate) seen: u64,
+    /// Frames too short to decide on.
+    pub(crate) malformed: u64,
+}
+
+/// The reader's own look at what the kernel lost of each slot.
+pub(crate) struct LossCounters {
+    slots: PerCpuArray<MapData, [SlotCounters; MAX_SLOTS]>,
+}
+
+impl LossCounters {
+    /// Frames of a slot that matched and did not reach the ring, since the programs were loaded.
+    pub(crate) fn of(&self, slot: SlotId) -> u64 {
+        self.of_index(slot.index())
+    }
+
+    /// The same by the slot's number.
+    pub(crate) fn of_index(&self, slot: usize) -> u64 {
+        match self.slots.get(&0, 0) {
+            Ok(cpus) => cpus
+                .iter()
+                .map(|cpu| cpu[slot].ring_full + cpu[slot].copy_failed)
+                .sum(),
+            Err(error) => {
+                log::warn!("cannot read the kernel's counters: {error}");
+                0
+            }
+        }
+    }
+}
+
+impl CounterMaps {
+    /// A second hold on the slots' counters.
+    pub(super) fn losses(&self) -> Result<LossCounters> {
+        let map = MapData::from_fd(self.slots_fd.try_clone()?)?;
+        Ok(LossCounters {
+            slots: Map::PerCpuArray(map).try_into()?,
+        })
+    }
+
+    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self> {
+        let slots = take(ebpf, maps::SLOT_COUNTERS)?;
+        let Map::PerCpuArray(data) = &slots else {
+            bail!("a table that should be a per-CPU array is something else");
+        };
+        Ok(Self {
+            slots_fd: data.fd().as_fd().try_clone_to_owned()?,
+            slots: slots.try_into()?,
+            interfaces: take(ebpf, maps::INTERFACE_COUNTERS)?.try_into()?,
+        })
+    }
+
+    pub(super) fn slot(&self, slot: SlotId) -> Result<SlotFigures> {
+        let mut sum = SlotFigures::default();
+        for cpu in self.slots.get(&0, 0)?.iter() {
+            let SlotCounters {
+                matched,
+                matched_bytes: _,
+                oversize_discarded,
+                ring_full,
+                copy_failed,
+            } = cpu[slot.index()];
+            sum.matched += matched;
+            sum.oversize_discarded += oversize_discarded;
+            sum.ring_full += ring_full;
+            sum.copy_failed += copy_failed;
+        }
+        Ok(sum)
+    }
+
+    pub(super) fn interface(&self, row: u32) -> Result<InterfaceFigures> {
+        let mut sum = InterfaceFigures::default();
+        for cpu in self.interfaces.get(&row, 0)?.iter() {
+            for InterfaceCounters { seen, malformed } in cpu {
+                sum.seen += seen;
+                sum.malformed += malformed;
+            }
+        }
+        Ok(sum)
+    }
+}

@@ -1,0 +1,191 @@
+//! Brings the programs and maps into the kernel. [`Kernel`] is all that is there afterwards but the
+//! rings, which go to the reader. Programs are loaded when the first hook needs them.
+
+use anyhow::Context as _;
+use aya::{Ebpf, EbpfLoader, VerifierLogLevel, programs::Program, util::nr_cpus};
+use aya_log::EbpfLogger;
+use log::Log;
+use nix::sys::resource::{Resource, setrlimit};
+
+use super::{
+    InterfaceFigures, KernelVersion, SlotFigures, SlotId, Tables,
+    counters::{CounterMaps, LossCounters},
+    hooks::Hooks,
+    object::{globals, maps, object, programs},
+    rings::{self, RingTable, Rings, ring_bytes},
+};
+use crate::error::{Error, Result};
+
+/// The kernel side of an engine, in one network namespace.
+pub(crate) struct Kernel {
+    /// Tasks.
+    pub(crate) tables: Tables,
+    /// Programs on interfaces.
+    pub(crate) hooks: Hooks,
+    counters: CounterMaps,
+    rings: RingTable,
+}
+
+/// What the reader gets of the kernel side.
+pub(crate) struct ReaderSide {
+    /// The records.
+    pub(crate) rings: Rings,
+    /// What did not become a record.
+    pub(crate) losses: LossCounters,
+    /// What the programs have to say.
+    pub(crate) log: KernelLog,
+}
+
+impl Kernel {
+    /// Loads the object with rings of `ring_size` bytes in all.
+    pub(crate) fn load(ring_size: u64) -> Result<(Self, ReaderSide)> {
+        let release = KernelVersion::running()?;
+        let cpus = nr_cpus().map_err(|(what, error)| {
+            Error::runtime(format!("cannot count the CPUs: {what}: {error}"))
+        })?;
+        let bytes = ring_bytes(ring_size, cpus);
+        let mut ebpf = load_object(release, cpus, bytes)?;
+        let log = KernelLog::take(&mut ebpf);
+        let whole = |mut ebpf: Ebpf| -> anyhow::Result<(Self, ReaderSide)> {
+            let (rings, table) = rings::create(&mut ebpf, cpus, bytes)?;
+            let tables = Tables::take(&mut ebpf)?;
+            let counters = CounterMaps::take(&mut ebpf)?;
+            let losses = counters.losses()?;
+            let hooks = Hooks::new(ebpf, release);
+            Ok((
+                Self {
+                    tables,
+                    hooks,
+                    counters,
+                    rings: table,
+                },
+                ReaderSide { rings, losses, log },
+            ))
+        };
+        whole(ebpf)
+            .map_err(|error| Error::runtime(format!("cannot set up the kernel tables: {error:#}")))
+    }
+
+    /// What a slot counted so far.
+    pub(crate) fn slot_figures(&self, slot: SlotId) -> anyhow::Result<SlotFigures> {
+        self.counters.slot(slot)
+    }
+
+    /// What an interface counted so far.
+    pub(crate) fn interface_figures(&self, row: u32) -> anyhow::Result<InterfaceFigures> {
+        self.counters.interface(row)
+    }
+
+    /// Waits until every program that was running has ended: what it matched is then in the rings.
+    pub(crate) fn wait_for_programs(&mut self) -> anyhow::Result<()> {
+        self.rings.wait_for_programs()
+    }
+}
+
+fn load_object(release: KernelVersion, cpus: usize, ring_bytes: u32) -> Result<Ebpf> {
+    let object = object().ok_or_else(|| {
+        Error::missing(
+            "this binary was built without its kernel programs; build it with `cargo xtask build --release`",
+        )
+    })?;
+    if release < KernelVersion::NO_MEMLOCK {
+        // Without CAP_SYS_RESOURCE this fails, and then so does the load, which says why.
+        let _ = setrlimit(Resource::RLIMIT_MEMLOCK, u64::MAX, u64::MAX);
+    }
+    // An eighth leaves the reader time to come before the ring is full.
+    let wakeup_bytes = u64::from(ring_bytes / 8).min(1 << 20);
+    let debug = log::log_enabled!(log::Level::Debug);
+    let log_level = if debug { log::Level::Debug as u8 } else { 0 };
+    EbpfLoader::new()
+        .verifier_log_level(VerifierLogLevel::STATS)
+        .map_max_entries(maps::SCRATCH, cpus as u32)
+        .map_max_entries(maps::RINGS, cpus as u32)
+        .override_global(globals::WAKEUP_BYTES, &wakeup_bytes, true)
+        .override_global(globals::LOG_LEVEL, &log_level, true)
+        .load(object)
+        .context("loading the kernel programs")
+        .map_err(|error| load_error(&error))
+}
+
+/// A sentence for a failed load: a privilege that is lacking, memory, or the kernel's own words.
+pub(super) fn load_error(error: &anyhow::Error) -> Error {
+    let os = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .and_then(std::io::Error::raw_os_error);
+    match os {
+        Some(libc::EPERM) => Error::missing(format!(
+            "the kernel refuses to load programs: {error:#}; CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are needed, and before 5.11 a higher `ulimit -l`"
+        )),
+        Some(libc::ENOMEM) => Error::runtime(
+            "not enough memory for the kernel tables and rings; try a smaller --ring-size",
+        ),
+        _ => Error::runtime(format!("{error:#}")),
+    }
+}
+
+/// Kernel-side log lines, which come at debug level and only of faults; the reader shows them.
+pub(crate) struct KernelLog(Option<EbpfLogger<&'static dyn Log>>);
+
+impl KernelLog {
+    fn take(ebpf: &mut Ebpf) -> Self {
+        if !log::log_enabled!(log::Level::Debug) {
+            return Self(None);
+        }
+        let logger = EbpfLogger::init(ebpf);
+        Self(
+            logger
+                .inspect_err(|error| log::debug!("kernel-side log lines are not shown: {error}"))
+                .ok(),
+        )
+    }
+
+    /// Logs what the programs have said.
+    pub(crate) fn show(&mut self) {
+        if let Some(logger) = &mut self.0 {
+            logger.flush();
+        }
+    }
+}
+
+/// Whether one program can be loaded here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ProgramProbe {
+    /// Name of the program.
+    pub(crate) name: &'static str,
+    /// What the kernel said against it.
+    pub(crate) refusal: Option<String>,
+}
+
+/// Loads each program for a try, attaches none, and unloads them all.
+///
+/// # Errors
+/// Where not even the maps can be made.
+pub(crate) fn probe() -> Result<Vec<ProgramProbe>> {
+    let release = KernelVersion::running()?;
+    let mut ebpf = load_object(release, 1, ring_bytes(0, 1))?;
+    let xdp = if release >= KernelVersion::XDP_FRAGS {
+        programs::XDP_FRAGS
+    } else {
+        programs::XDP
+    };
+    Ok([programs::TC_INGRESS, programs::TC_EGRESS, xdp]
+        .into_iter()
+        .map(|name| {
+            let loaded = match ebpf.program_mut(name) {
+                Some(Program::SchedClassifier(program)) => program.load(),
+                Some(Program::Xdp(program)) => program.load(),
+                _ => {
+                    return ProgramProbe {
+                        name,
+                        refusal: Some("not in the object".to_owned()),
+                    };
+                }
+            };
+            ProgramProbe {
+                name,
+                refusal: loaded.err().map(|error| error.to_string()),
+            }
+        })
+        .collect())
+}

@@ -1,0 +1,21 @@
+//! The kernel side as the agent sees it; the only module that touches aya. [`object`] holds the
+//! compiled programs, [`load`] brings them into the kernel, [`tables`] and [`masks`] put tasks into
+//! its maps, [`hooks`] attach the programs to interfaces, [`rings`] are drained by the reader, and
+//! [`counters`] say what the kernel side did.
+
+mod counters;
+mod features;
+mod hooks;
+mod load;
+mod masks;
+pub(crate) mod object;
+mod rings;
+mod tables;
+
+pub(crate) use self::{
+    counters::{InterfaceFigures, SlotFigures},
+    features::KernelVersion,
+    hooks::{Attached, HookKind},
+    load::{Kernel, ProgramProbe, ReaderSide, probe},
+    tables::{SlotId, Tables, TaskEntry},
+};

@@ -1,0 +1,42 @@
+//! The compiled kernel programs, embedded in the binary. `build.rs` put the object into `OUT_DIR`
+//! before; the loader takes it from here next, and refuses to start where it is absent.
+
+/// The ELF object, aligned as its parser needs; empty when built without the BPF toolchain.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/capture-programs"));
+
+/// The ELF object with all kernel programs and maps, or `None` when this binary was built without
+/// it, by plain `cargo build` instead of `cargo xtask build`.
+pub(crate) fn object() -> Option<&'static [u8]> {
+    (!OBJECT.is_empty()).then_some(OBJECT)
+}
+
+/// Names of the maps in the object, the statics of `capture-ebpf/src/maps.rs`.
+pub(super) mod maps {
+    pub(in super::super) const CONTROL: &str = "CONTROL";
+    pub(in super::super) const INTERFACES: &str = "INTERFACES";
+    pub(in super::super) const ADDRESSES_V4: &str = "ADDRESSES_V4";
+    pub(in super::super) const ADDRESSES_V6: &str = "ADDRESSES_V6";
+    pub(in super::super) const PREFIXES_V4: &str = "PREFIXES_V4";
+    pub(in super::super) const PREFIXES_V6: &str = "PREFIXES_V6";
+    pub(in super::super) const PORTS: &str = "PORTS";
+    pub(in super::super) const SLOTS: &str = "SLOTS";
+    pub(in super::super) const SLOT_COUNTERS: &str = "SLOT_COUNTERS";
+    pub(in super::super) const INTERFACE_COUNTERS: &str = "INTERFACE_COUNTERS";
+    pub(in super::super) const RINGS: &str = "RINGS";
+    pub(in super::super) const SCRATCH: &str = "SCRATCH";
+}
+
+/// Names of the programs in the object.
+pub(super) mod programs {
+    pub(in super::super) const TC_INGRESS: &str = "capture_tc_ingress";
+    pub(in super::super) const TC_EGRESS: &str = "capture_tc_egress";
+    pub(in super::super) const XDP: &str = "capture_xdp";
+    pub(in super::super) const XDP_FRAGS: &str = "capture_xdp_frags";
+}
+
+/// Names of the constants that are set before the programs are loaded.
+pub(super) mod globals {
+    pub(in super::super) const WAKEUP_BYTES: &str = "WAKEUP_BYTES";
+    /// Of aya-log: the least important level that is logged, 0 for nothing at all.
+    pub(in super::super) const LOG_LEVEL: &str = "AYA_LOG_LEVEL";
+}

@@ -1,0 +1,43 @@
+//! Why an output cannot go on: the task's reason to stop, and the sentence that goes with it. Made where
+//! the I/O is, and told by the sink.
+
+use std::{io, path::Path};
+
+use crate::{error::Error, task::StopReason};
+
+/// Why an output cannot go on.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) reason: StopReason,
+    pub(super) error: Error,
+}
+
+impl Fault {
+    pub(super) fn io(doing: &str, path: &Path, error: &io::Error) -> Self {
+        let reason = match error.raw_os_error() {
+            Some(libc::ENOSPC | libc::EDQUOT) => StopReason::DiskFull,
+            // The consumer of a pipe has had enough, as `head` does.
+            Some(libc::EPIPE) => StopReason::User,
+            _ => StopReason::IoError,
+        };
+        let error = Error::runtime(format!("cannot {doing} {}: {error}", path.display()));
+        Self { reason, error }
+    }
+
+    pub(super) fn fsync(path: &Path, error: &io::Error) -> Self {
+        // Whatever the errno: that the disk is full is for write(2) to say.
+        Self {
+            reason: StopReason::IoError,
+            ..Self::io("sync", path, error)
+        }
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self {
+            reason: StopReason::Error,
+            error,
+        }
+    }
+}

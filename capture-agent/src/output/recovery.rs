@@ -1,0 +1,319 @@
+//! What becomes of a `.part` whose writer was killed: it is cut back to its last whole record and named
+//! `STEM_interrupted.EXT`. The content is read once, front to back, and none of it is trusted.
+
+use std::{
+    fmt, fs,
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    file::{lock, sync_directory},
+    rotation::with_suffix,
+};
+
+/// A `.part` that was recovered; [`fmt::Display`] makes a sentence of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecoveredFile {
+    /// What it was called.
+    pub part: PathBuf,
+    /// What it is called now; `None` if not even its header was whole and it was removed.
+    pub path: Option<PathBuf>,
+    /// Packets in it.
+    pub packets: u64,
+    /// Bytes that stayed.
+    pub size: u64,
+    /// Bytes of a torn record that were cut off.
+    pub cut: u64,
+}
+
+impl fmt::Display for RecoveredFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            part,
+            path,
+            packets,
+            size: _,
+            cut,
+        } = self;
+        let part = part.display();
+        match path {
+            Some(path) => write!(
+                f,
+                "{part} was left by an interrupted capture: its {packets} packets are now in {}, \
+                 {cut} bytes of a torn record were cut off",
+                path.display()
+            ),
+            None => write!(
+                f,
+                "{part} was left by an interrupted capture, empty, and is removed"
+            ),
+        }
+    }
+}
+
+/// What is whole in a capture file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scan {
+    /// Bytes up to the end of the last whole record; 0 if not even the header is whole.
+    pub size: u64,
+    /// Packets in them.
+    pub packets: u64,
+}
+
+/// Recovers `NAME.part` (or any path) as `STEM_interrupted.EXT`, or `STEM_interrupted_N.EXT` where
+/// that exists.
+///
+/// # Errors
+/// `WouldBlock` where a live process is writing it, `InvalidData` where it is not a capture file (it
+/// is then left alone), `NotFound`, and what the file system says.
+pub fn recover(part: &Path) -> io::Result<RecoveredFile> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(part)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it is not a regular file",
+        ));
+    }
+    if !lock(&file, part)? {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    let Scan { size, packets } = scan(&file)?;
+    let cut = metadata.len().saturating_sub(size);
+    if size == 0 {
+        fs::remove_file(part)?;
+        return Ok(RecoveredFile {
+            part: part.to_owned(),
+            path: None,
+            packets,
+            size,
+            cut,
+        });
+    }
+    if cut > 0 {
+        file.set_len(size)?;
+    }
+    file.sync_all()?;
+    let path = reserve_name(part)?;
+    fs::rename(part, &path)?;
+    sync_directory(&path)?;
+    Ok(RecoveredFile {
+        part: part.to_owned(),
+        path: Some(path),
+        packets,
+        size,
+        cut,
+    })
+}
+
+/// Creates an empty file under the first free name, which the rename then replaces: so two recoveries
+/// never take the same one.
+fn reserve_name(part: &Path) -> io::Result<PathBuf> {
+    let name = match part.extension() {
+        Some(extension) if extension == "part" => part.with_extension(""),
+        _ => part.to_owned(),
+    };
+    let mut n = 1_u64;
+    loop {
+        let suffix = if n == 1 {
+            "interrupted".to_owned()
+        } else {
+            format!("interrupted_{n}")
+        };
+        let candidate = with_suffix(&name, &suffix);
+        match OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&candidate)
+        {
+            Ok(_) => return Ok(candidate),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => n += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Finds the end of the last whole record, of either format in either byte order.
+///
+/// # Errors
+/// `InvalidData` where the file does not begin as a capture file.
+pub fn scan(file: &File) -> io::Result<Scan> {
+    let size = file.metadata()?.len();
+    let mut window = Window {
+        file,
+        size,
+        start: 0,
+        data: Vec::new(),
+    };
+    let Some(magic) = window.at(0, 4)? else {
+        return Ok(Scan::default());
+    };
+    match magic {
+        [0x0a, 0x0d, 0x0d, 0x0a] => scan_pcapng(&mut window),
+        [0xd4, 0xc3, 0xb2, 0xa1] => scan_pcap(&mut window, Order::Little, 1_000_000),
+        [0x4d, 0x3c, 0xb2, 0xa1] => scan_pcap(&mut window, Order::Little, 1_000_000_000),
+        [0xa1, 0xb2, 0xc3, 0xd4] => scan_pcap(&mut window, Order::Big, 1_000_000),
+        [0xa1, 0xb2, 0x3c, 0x4d] => scan_pcap(&mut window, Order::Big, 1_000_000_000),
+        _ => Err(not_a_capture()),
+    }
+}
+
+fn not_a_capture() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "it is not a capture file; move it away",
+    )
+}
+
+/// Every read of the file goes through one buffer that moves forward, so that small records cost no
+/// system calls and large ones no memory: O(size) whatever the lengths in the file claim.
+struct Window<'a> {
+    file: &'a File,
+    size: u64,
+    start: u64,
+    data: Vec<u8>,
+}
+
+const WINDOW_LEN: usize = 1 << 18;
+
+impl Window<'_> {
+    /// `len` (a few) bytes at an offset, or `None` where the file ends before.
+    fn at(&mut self, offset: u64, len: usize) -> io::Result<Option<&[u8]>> {
+        let end = offset.saturating_add(len as u64);
+        if end > self.size {
+            return Ok(None);
+        }
+        if offset < self.start || end > self.start + self.data.len() as u64 {
+            self.data.resize(WINDOW_LEN.max(len), 0);
+            let mut filled = 0;
+            while filled < len {
+                match self
+                    .file
+                    .read_at(&mut self.data[filled..], offset + filled as u64)
+                {
+                    // It shrank under us.
+                    Ok(0) => {
+                        self.size = offset + filled as u64;
+                        self.data.truncate(filled);
+                        self.start = offset;
+                        return Ok(None);
+                    }
+                    Ok(n) => filled += n,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            self.data.truncate(filled);
+            self.start = offset;
+        }
+        let from = (offset - self.start) as usize;
+        Ok(self.data.get(from..from + len))
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Order {
+    Little,
+    Big,
+}
+
+impl Order {
+    /// The number at an index of words.
+    fn word(self, data: &[u8], index: usize) -> u32 {
+        let bytes = data.get(4 * index..).and_then(|rest| rest.first_chunk());
+        match (self, bytes) {
+            (_, None) => 0,
+            (Self::Little, Some(bytes)) => u32::from_le_bytes(*bytes),
+            (Self::Big, Some(bytes)) => u32::from_be_bytes(*bytes),
+        }
+    }
+}
+
+/// Records of 16 bytes and the packet, after a header of 24.
+fn scan_pcap(window: &mut Window<'_>, order: Order, fraction_limit: u32) -> io::Result<Scan> {
+    let mut scan = Scan::default();
+    if window.at(0, 24)?.is_none() {
+        return Ok(scan);
+    }
+    scan.size = 24;
+    while let Some(header) = window.at(scan.size, 16)? {
+        let [seconds, fraction, kept, original] = [0, 1, 2, 3].map(|i| order.word(header, i));
+        // After a power failure the end of a file can read as zeros, which would pass for packets.
+        let nothing = seconds == 0 && fraction == 0 && kept == 0 && original == 0;
+        let end = scan.size + 16 + u64::from(kept);
+        if nothing || fraction >= fraction_limit || end > window.size {
+            break;
+        }
+        scan.size = end;
+        scan.packets += 1;
+    }
+    Ok(scan)
+}
+
+const SECTION_HEADER: u32 = 0x0a0d_0d0a;
+const INTERFACE_DESCRIPTION: u32 = 1;
+const PACKET: u32 = 2;
+const SIMPLE_PACKET: u32 = 3;
+const ENHANCED_PACKET: u32 = 6;
+
+/// Blocks that carry their length at both ends.
+fn scan_pcapng(window: &mut Window<'_>) -> io::Result<Scan> {
+    let mut scan = Scan::default();
+    let mut order = Order::Little;
+    let mut interfaces = 0_u32;
+    while let Some(head) = window.at(scan.size, 12)? {
+        // The type of a section header reads the same in both orders.
+        let is_section = order.word(head, 0) == SECTION_HEADER;
+        if is_section {
+            order = match head[8..] {
+                [0x4d, 0x3c, 0x2b, 0x1a] => Order::Little,
+                [0x1a, 0x2b, 0x3c, 0x4d] => Order::Big,
+                _ if scan.size == 0 => return Err(not_a_capture()),
+                _ => break,
+            };
+            interfaces = 0;
+        }
+        let [kind, len] = [0, 1].map(|i| order.word(head, i));
+        let least = match kind {
+            SECTION_HEADER => 28,
+            INTERFACE_DESCRIPTION => 20,
+            ENHANCED_PACKET | PACKET => 32,
+            SIMPLE_PACKET => 16,
+            _ => 12,
+        };
+        let end = scan.size + u64::from(len);
+        if len < least || len % 4 != 0 || end > window.size {
+            break;
+        }
+        match kind {
+            INTERFACE_DESCRIPTION => interfaces = interfaces.saturating_add(1),
+            ENHANCED_PACKET => {
+                let Some(head) = window.at(scan.size, 28)? else {
+                    break;
+                };
+                let [interface, kept] = [2, 5].map(|i| order.word(head, i));
+                if interface >= interfaces || u64::from(kept) + 32 > u64::from(len) {
+                    break;
+                }
+            }
+            _ => {}
+        }
+        match window.at(end - 4, 4)? {
+            Some(again) if order.word(again, 0) == len => {}
+            _ => break,
+        }
+        if matches!(kind, ENHANCED_PACKET | SIMPLE_PACKET | PACKET) {
+            scan.packets += 1;
+        }
+        scan.size = end;
+    }
+    Ok(scan)
+}

@@ -1,0 +1,193 @@
+//! The writer thread of an output: takes buffers of whole records off the queue, puts them into files,
+//! and gives the buffers back. It counts what write(2) has taken, and after a failure what it has not.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, SyncSender},
+    },
+    time::Instant,
+};
+
+use super::{OutputCounters, count, encode::walk, fault::Fault, file::OutFile, queue::BUFFER_LEN};
+use crate::{
+    error::Error,
+    plan::Format,
+    task::{FileRecord, StopReason},
+};
+
+/// Whole records for one file.
+#[derive(Debug, Default)]
+pub(super) struct Chunk {
+    /// The file that begins with this chunk.
+    pub(super) open: Option<NextFile>,
+    /// The records, the file's header among them.
+    pub(super) data: Vec<u8>,
+    /// Packets in them.
+    pub(super) packets: u64,
+    /// Bytes kept of these packets.
+    pub(super) bytes: u64,
+    /// Whether the file ends with this chunk.
+    pub(super) close: bool,
+}
+
+/// A file to begin.
+#[derive(Debug)]
+pub(super) struct NextFile {
+    /// Its name.
+    pub(super) name: PathBuf,
+    /// Files that leave the ring before.
+    pub(super) evicted: Vec<PathBuf>,
+}
+
+/// What the reader's side sees of the writer.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) counters: Arc<OutputCounters>,
+    failed: AtomicBool,
+    failure: Mutex<Option<(StopReason, String)>>,
+    closing: OnceLock<Instant>,
+}
+
+impl Shared {
+    /// Whether the output has failed; as cheap as it has to be for every packet.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn failure(&self) -> Option<(StopReason, String)> {
+        if self.has_failed() {
+            self.lock().clone()
+        } else {
+            None
+        }
+    }
+
+    /// Keeps the first failure.
+    pub(super) fn fail(&self, fault: Fault) {
+        self.lock()
+            .get_or_insert((fault.reason, fault.error.message));
+        self.failed.store(true, Ordering::Release);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(StopReason, String)>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that no more will come.
+    pub(super) fn close(&self) {
+        self.closing.get_or_init(Instant::now);
+    }
+
+    pub(super) fn closing_since(&self) -> Option<Instant> {
+        self.closing.get().copied()
+    }
+}
+
+/// The thread's state.
+pub(super) struct Writer {
+    format: Format,
+    shared: Arc<Shared>,
+    file: Option<OutFile>,
+    next_index: u64,
+    files: Vec<FileRecord>,
+}
+
+impl Writer {
+    pub(super) fn new(format: Format, shared: Arc<Shared>, first: OutFile) -> Self {
+        Self {
+            format,
+            shared,
+            file: Some(first),
+            next_index: 0,
+            files: Vec::new(),
+        }
+    }
+
+    /// Runs until the queue's other end is dropped, and returns the files that exist.
+    pub(super) fn run(
+        mut self,
+        chunks: &Receiver<Chunk>,
+        returned: &SyncSender<Vec<u8>>,
+    ) -> Vec<FileRecord> {
+        for chunk in chunks {
+            if self.shared.has_failed() {
+                count(&self.shared.counters.dropped_write, chunk.packets);
+            } else if let Err(fault) = self.chunk(&chunk) {
+                self.shared.fail(fault);
+                // The records that got through stay, under the final name, without statistics.
+                self.close(false);
+            }
+            let mut buffer = chunk.data;
+            buffer.clear();
+            buffer.shrink_to(2 * BUFFER_LEN);
+            // The channel has room for every buffer; at the end nobody is there to take them.
+            let _ = returned.try_send(buffer);
+        }
+        if let Some(file) = self.file.take() {
+            file.abandon();
+        }
+        self.files
+    }
+
+    fn chunk(&mut self, chunk: &Chunk) -> Result<(), Fault> {
+        let counters = &self.shared.counters;
+        if let Some(next) = &chunk.open {
+            for path in &next.evicted {
+                if let Err(error) = fs::remove_file(path) {
+                    log::warn!("cannot remove {} from the ring: {error}", path.display());
+                }
+                let name = path.to_string_lossy();
+                self.files.retain(|file| file.name != name);
+            }
+            match OutFile::open(&next.name) {
+                Ok(file) => self.file = Some(file),
+                Err(fault) => {
+                    count(&counters.dropped_write, chunk.packets);
+                    return Err(fault);
+                }
+            }
+        }
+        let Some(file) = &mut self.file else {
+            count(&counters.dropped_write, chunk.packets);
+            return Err(Error::runtime("records came for a file that is not open").into());
+        };
+        let at_start = file.size() == 0;
+        match file.write(&chunk.data, chunk.packets, &self.shared) {
+            Ok(()) => {
+                count(&counters.captured, chunk.packets);
+                count(&counters.bytes, chunk.bytes);
+            }
+            Err((written, error)) => {
+                let whole = walk(self.format, &chunk.data[..written], at_start);
+                count(&counters.captured, whole.packets);
+                count(&counters.bytes, whole.bytes);
+                count(&counters.dropped_write, chunk.packets - whole.packets);
+                if let Err(error) = file.cut_back(written, whole) {
+                    log::warn!(
+                        "cannot cut {} back to its last whole packet: {error}",
+                        file.name().display()
+                    );
+                }
+                return Err(Fault::io("write to", file.name(), &error));
+            }
+        }
+        if chunk.close {
+            self.close(true);
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, complete: bool) {
+        let Some(file) = self.file.take() else { return };
+        let (record, fault) = file.close(self.next_index, complete);
+        self.next_index += 1;
+        self.files.push(record);
+        if let Some(fault) = fault {
+            self.shared.fail(fault);
+        }
+    }
+}

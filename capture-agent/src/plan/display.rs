@@ -1,0 +1,91 @@
+//! The filter as an expression in the language of pcap-filter(7), for the pcapng interface
+//! description and for people. Endpoints are written both ways round, as `ip` with `ports` means
+//! that one and the same side of the packet has both; the short forms (`host A and port P`) are
+//! used only where they mean the same.
+//!
+//! Two things the language cannot say alike: `host` also takes RARP, and libpcap looks for ports
+//! neither behind IPv6 extension headers nor in later fragments.
+
+use std::fmt::{Display, Formatter, Result};
+
+use ipnet::IpNet;
+
+use super::{Endpoint, Filter, Protocol};
+
+impl Display for Filter {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let Self {
+            protocol,
+            local,
+            peer,
+        } = self;
+        let protocol = match protocol {
+            Protocol::All => None,
+            Protocol::Tcp => Some("tcp"),
+            Protocol::Udp => Some("udp"),
+            Protocol::Icmp => Some("(icmp or icmp6)"),
+        };
+        let terms = protocol
+            .map(str::to_owned)
+            .into_iter()
+            .chain(conversation(local, peer));
+        f.write_str(&terms.collect::<Vec<_>>().join(" and "))
+    }
+}
+
+/// The endpoints, as terms that all hold; none where everything matches.
+fn conversation(local: &Endpoint, peer: &Endpoint) -> Vec<String> {
+    if *peer == Endpoint::default() && (local.address.is_none() || local.ports.is_none()) {
+        return side(local, "");
+    }
+    if let (
+        Endpoint {
+            address: Some(a),
+            ports: None,
+        },
+        Endpoint {
+            address: Some(b),
+            ports: None,
+        },
+    ) = (local, peer)
+        && !a.contains(b)
+        && !b.contains(a)
+    {
+        return [side(local, ""), side(peer, "")].concat();
+    }
+    let ways = [("src ", "dst "), ("dst ", "src ")].map(|(of_local, of_peer)| {
+        let terms = [side(local, of_local), side(peer, of_peer)].concat();
+        format!("({})", terms.join(" and "))
+    });
+    vec![format!("({})", ways.join(" or "))]
+}
+
+/// One side's terms, each with the qualifier (`src `, `dst ` or none for either).
+fn side(endpoint: &Endpoint, qualifier: &str) -> Vec<String> {
+    let address = endpoint.address.map(|net| address_term(net, qualifier));
+    let ports = endpoint.ports.as_ref().map(|ranges| {
+        let terms: Vec<_> = ranges
+            .iter()
+            .map(|range| match (range.start(), range.end()) {
+                (first, last) if first == last => format!("{qualifier}port {first}"),
+                (first, last) => format!("{qualifier}portrange {first}-{last}"),
+            })
+            .collect();
+        match terms.as_slice() {
+            [term] => term.clone(),
+            terms => format!("({})", terms.join(" or ")),
+        }
+    });
+    address.into_iter().chain(ports).collect()
+}
+
+fn address_term(net: IpNet, qualifier: &str) -> String {
+    if net.prefix_len() == net.max_prefix_len() {
+        format!("{qualifier}host {}", net.addr())
+    } else {
+        format!("{qualifier}net {net}")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! Port lists: `[443, "8000-8100"]` as sorted ranges that neither overlap nor touch, the form in
+//! which the port table and the filter expression want them.
+
+use std::ops::RangeInclusive;
+
+use super::fault::{Faults, Problem, quote};
+use crate::task::Quantity;
+
+/// The ranges of a list; `None` where the list is empty, which means every packet.
+///
+/// Port 0 is a port like any other: it does not belong on the wire, and so is worth looking for.
+pub(super) fn parse_list(
+    pointer: &str,
+    items: &[Quantity],
+    faults: &mut Faults,
+) -> Option<Vec<RangeInclusive<u16>>> {
+    let ranges = items
+        .iter()
+        .enumerate()
+        .filter_map(|(index, item)| faults.check(format!("{pointer}/{index}"), parse(item)))
+        .collect();
+    (!items.is_empty()).then(|| merge(ranges))
+}
+
+fn parse(item: &Quantity) -> Result<RangeInclusive<u16>, Problem> {
+    let text = match item {
+        Quantity::Number(number) => {
+            let port = u16::try_from(*number).map_err(|_| beyond(&number.to_string()))?;
+            return Ok(port..=port);
+        }
+        Quantity::Text(text) => text.trim(),
+    };
+    if text.is_empty() {
+        return Err(Problem::invalid(
+            "an item of the list is empty; write ports as in 443 or \"8000-8100\"",
+        ));
+    }
+    let Some((first, last)) = text.split_once('-') else {
+        let port = port(text, text)?;
+        return Ok(port..=port);
+    };
+    let (first, last) = (port(first.trim(), text)?, port(last.trim(), text)?);
+    if first > last {
+        return Err(Problem::invalid(format!(
+            "{} runs backwards; write \"{last}-{first}\"",
+            quote(text)
+        )));
+    }
+    Ok(first..=last)
+}
+
+/// One port, `text`, in the item `item`.
+fn port(text: &str, item: &str) -> Result<u16, Problem> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse().map_err(|_| beyond(item));
+    }
+    let hint = if item.split([':', ',', ' ']).nth(1).is_some() {
+        "one item is one port, or one range as in \"8000-8100\"".to_owned()
+    } else if item.starts_with(|c: char| c.is_ascii_alphabetic())
+        && item
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    {
+        format!("write its number; try `getent services {item}`")
+    } else {
+        "write a number from 0 to 65535, or a range as in \"8000-8100\"".to_owned()
+    };
+    Err(Problem::invalid(format!(
+        "{} is not a port; {hint}",
+        quote(item)
+    )))
+}
+
+fn beyond(text: &str) -> Problem {
+    Problem::out_of_range(format!(
+        "{} is not a port; ports go from 0 to 65535",
+        quote(text)
+    ))
+}
+
+fn merge(mut ranges: Vec<RangeInclusive<u16>>) -> Vec<RangeInclusive<u16>> {
+    ranges.sort_by_key(|range| *range.start());
+    let mut merged: Vec<RangeInclusive<u16>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match merged.last_mut() {
+            Some(last) if u32::from(*range.start()) <= u32::from(*last.end()) + 1 => {
+                *last = *last.start()..=*last.end().max(range.end());
+            }
+            _ => merged.push(range),
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text(item: &str) -> Quantity {
+        Quantity::Text(item.to_owned())
+    }
+
+    #[test]
+    fn items() {
+        assert_eq!(parse(&Quantity::Number(443)), Ok(443..=443));
+        assert_eq!(parse(&text("0")), Ok(0..=0));
+        assert_eq!(parse(&text("8000 - 8100")), Ok(8000..=8100));
+        assert_eq!(parse(&text("0-65535")), Ok(0..=65535));
+    }
+
+    #[test]
+    fn faults() {
+        for (item, code, hint) in [
+            (Quantity::Number(70_000), "out_of_range", "65535"),
+            (Quantity::Number(-1), "out_of_range", "65535"),
+            (text("70000"), "out_of_range", "65535"),
+            (text("1-70000"), "out_of_range", "65535"),
+            (text("8100-8000"), "invalid", "\"8000-8100\""),
+            (text(""), "invalid", "empty"),
+            (text("8000-"), "invalid", "range"),
+            (text("-80"), "invalid", "range"),
+            (text("+80"), "invalid", "range"),
+            (text("1-2-3"), "invalid", "range"),
+            (text("8000:8100"), "invalid", "one range"),
+            (text("443,80"), "invalid", "one item"),
+            (text("https"), "invalid", "getent services https"),
+        ] {
+            let problem = parse(&item).expect_err("should be refused");
+            assert_eq!(problem.code, code, "{item:?}");
+            assert!(
+                problem.detail.contains(hint),
+                "{item:?}: {}",
+                problem.detail
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn merged_ranges_hold_the_same_ports(
+            pairs in prop::collection::vec((0_u16..300, 0_u16..40), 1..12),
+            high in any::<bool>(),
+        ) {
+            let offset = if high { u16::MAX - 339 } else { 0 };
+            let ranges: Vec<_> =
+                pairs.iter().map(|(start, more)| start + offset..=start + more + offset).collect();
+            let merged = merge(ranges.clone());
+            for port in 0..=u16::MAX {
+                let is_in = |ranges: &[RangeInclusive<u16>]| ranges.iter().any(|r| r.contains(&port));
+                prop_assert_eq!(is_in(&ranges), is_in(&merged));
+            }
+            for pair in merged.windows(2) {
+                prop_assert!(u32::from(*pair[0].end()) + 1 < u32::from(*pair[1].start()));
+            }
+        }
+    }
+}

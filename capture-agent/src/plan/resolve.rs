@@ -1,0 +1,339 @@
+//! From a request to a plan. Every field is parsed on its own, then the rules between fields are
+//! checked; each violation is a [`Fault`], and only a request without faults becomes a [`Plan`].
+
+use std::{collections::HashSet, time::Duration};
+
+use ipnet::IpNet;
+
+use super::{
+    Directions, Endpoint, Face, Fault, Filter, Format, Hook, InterfaceSelection, Oversize, Plan,
+    Protocol, Rotate, address,
+    fault::{Faults, Problem, quote},
+    ports, quantity, word,
+    word::{AddressType, Word},
+};
+use crate::task::{Quantity, RotateSpec, TaskSpec};
+
+/// `duration` of a daemon's task that gives none.
+const DAEMON_DURATION: Duration = Duration::from_secs(60);
+
+/// `max_file_bytes` of a daemon's task that gives none.
+const DAEMON_MAX_FILE_BYTES: u64 = 1 << 30;
+
+/// Most characters of a name.
+const MAX_NAME_CHARS: usize = 128;
+
+/// Most bytes of an interface name (`IFNAMSIZ` without the final NUL).
+const MAX_INTERFACE_NAME: usize = 15;
+
+impl Plan {
+    /// The plan for a request, or everything that is wrong with it.
+    ///
+    /// Whether the interfaces exist is not asked here.
+    pub fn resolve(spec: &TaskSpec, face: Face) -> Result<Self, Vec<Fault>> {
+        let mut faults = Faults::default();
+        let TaskSpec {
+            name,
+            interfaces,
+            direction,
+            hook,
+            protocol,
+            address_type,
+            ip,
+            ports,
+            peer_ip,
+            peer_ports,
+            max_bytes,
+            oversize,
+            duration,
+            max_packets,
+            max_file_bytes,
+            format,
+            rotate,
+        } = spec;
+
+        let name = resolve_name(name.as_deref(), interfaces, face, &mut faults);
+        let interfaces = resolve_interfaces(interfaces, &mut faults);
+        let directions = resolve_word("/direction", direction, Directions::Both, &mut faults);
+        let hook = resolve_word("/hook", hook, Hook::Auto, &mut faults);
+        let protocol = resolve_word("/protocol", protocol, Protocol::All, &mut faults);
+        let local = Endpoint {
+            address: faults.check_given("/ip", ip.as_ref(), |text| address::parse(text)),
+            ports: ports::parse_list("/ports", ports, &mut faults),
+        };
+        let peer = Endpoint {
+            address: faults.check_given("/peer_ip", peer_ip.as_ref(), |text| address::parse(text)),
+            ports: ports::parse_list("/peer_ports", peer_ports, &mut faults),
+        };
+        check_endpoints(spec, &mut faults);
+        check_families(local.address, peer.address, &mut faults);
+        check_ports_have_protocol(spec, protocol, &mut faults);
+        let address_type = faults.check_given("/address_type", address_type.as_ref(), |text| {
+            word::parse::<AddressType>(text)
+        });
+        check_address_type(spec, address_type, &mut faults);
+
+        let max_bytes = faults
+            .check_given("/max_bytes", max_bytes.as_ref(), resolve_max_bytes)
+            .flatten();
+        let oversize = resolve_word("/oversize", oversize, Oversize::Truncate, &mut faults);
+        let duration = faults
+            .check_given("/duration", duration.as_ref(), quantity::seconds)
+            .map(Duration::from_secs);
+        let max_packets = faults.check_given("/max_packets", max_packets.as_ref(), |value| {
+            quantity::count(value, "packets")
+        });
+        let max_file_bytes = faults.check_given(
+            "/max_file_bytes",
+            max_file_bytes.as_ref(),
+            quantity::positive_size,
+        );
+        let format = resolve_word("/format", format, Format::Pcapng, &mut faults);
+        let rotate = rotate
+            .as_ref()
+            .map(|rotate| resolve_rotate(rotate, &mut faults));
+
+        let faults = faults.into_vec();
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let (default_duration, default_max_file_bytes) = match face {
+            Face::Run => (None, None),
+            Face::Daemon => (Some(DAEMON_DURATION), Some(DAEMON_MAX_FILE_BYTES)),
+        };
+        Ok(Self {
+            name,
+            interfaces,
+            directions,
+            hook,
+            filter: Filter {
+                protocol,
+                local,
+                peer,
+            },
+            max_bytes,
+            oversize,
+            duration: duration.or(default_duration),
+            max_packets,
+            max_file_bytes: max_file_bytes.or(default_max_file_bytes),
+            format,
+            rotate,
+        })
+    }
+}
+
+fn resolve_word<T: Word>(
+    pointer: &str,
+    field: &Option<String>,
+    default: T,
+    faults: &mut Faults,
+) -> T {
+    faults
+        .check_given(pointer, field.as_ref(), |text| word::parse(text))
+        .unwrap_or(default)
+}
+
+fn resolve_name(
+    name: Option<&str>,
+    interfaces: &[String],
+    face: Face,
+    faults: &mut Faults,
+) -> String {
+    match (name, face) {
+        (Some(name), _) => {
+            faults.check("/name", check_name(name));
+            name.to_owned()
+        }
+        (None, Face::Run) => interfaces.join(",").chars().take(MAX_NAME_CHARS).collect(),
+        (None, Face::Daemon) => {
+            faults.add(
+                "/name",
+                Problem::required("a task needs a name that tells its purpose"),
+            );
+            String::new()
+        }
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Problem> {
+    let chars = name.chars().count();
+    if chars > MAX_NAME_CHARS {
+        return Err(Problem::out_of_range(format!(
+            "the name has {chars} characters; the most is {MAX_NAME_CHARS}"
+        )));
+    }
+    if name.trim().is_empty() {
+        return Err(Problem::invalid(
+            "the name is empty; write what the capture is for",
+        ));
+    }
+    match name.chars().find(|c| !is_printable(*c)) {
+        Some(character) => Err(Problem::invalid(format!(
+            "the name holds the unprintable character U+{:04X}; leave it out",
+            u32::from(character)
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Neither a control character, nor one that breaks lines or reorders the text around it.
+fn is_printable(character: char) -> bool {
+    !character.is_control()
+        && !matches!(character,
+            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+}
+
+fn resolve_interfaces(names: &[String], faults: &mut Faults) -> InterfaceSelection {
+    if names.is_empty() {
+        faults.add(
+            "/interfaces",
+            Problem::required("no interface is given; name at least one, or \"any\" for all"),
+        );
+    }
+    if names.len() > 1 && names.iter().any(|name| name == "any") {
+        faults.add(
+            "/interfaces",
+            Problem::conflict("\"any\" already covers every interface; give it alone"),
+        );
+    }
+    let mut seen = HashSet::new();
+    for (index, name) in names.iter().enumerate() {
+        let pointer = format!("/interfaces/{index}");
+        if !seen.insert(name) {
+            let problem = format!("{} is given twice; give it once", quote(name));
+            faults.add(pointer, Problem::conflict(problem));
+        } else if let Some(reason) = invalid_interface_name(name) {
+            let problem = format!("{} is not an interface name: {reason}", quote(name));
+            faults.add(pointer, Problem::invalid(problem));
+        }
+    }
+    match names {
+        [name] if name == "any" => InterfaceSelection::Any,
+        names => InterfaceSelection::Named(names.to_vec()),
+    }
+}
+
+/// The rules of `dev_valid_name` (net/core/dev.c).
+fn invalid_interface_name(name: &str) -> Option<&'static str> {
+    let forbidden = |c: char| matches!(c, '/' | ':' | '\0') || c.is_whitespace();
+    if name.is_empty() {
+        Some("it is empty")
+    } else if name.len() > MAX_INTERFACE_NAME {
+        Some("names have at most 15 bytes")
+    } else if name.contains(forbidden) {
+        Some("names hold no slash, colon, space or NUL")
+    } else if name == "." || name == ".." {
+        Some("the name is reserved")
+    } else {
+        None
+    }
+}
+
+/// What must be there for what is there.
+fn check_endpoints(spec: &TaskSpec, faults: &mut Faults) {
+    let pair_named = spec.address_type.as_deref() == Some(AddressType::IpPair.as_word());
+    if spec.ip.is_none() && spec.peer_ip.is_some() && spec.address_type.is_none() {
+        faults.add(
+            "/ip",
+            Problem::required("`peer_ip` is the other side of a pair; give `ip`, or `ip` alone"),
+        );
+    }
+    if !spec.peer_ports.is_empty() && spec.peer_ip.is_none() && !pair_named {
+        faults.add(
+            "/peer_ports",
+            Problem::conflict("`peer_ports` belongs to `peer_ip`; give that too, or use `ports`"),
+        );
+    }
+}
+
+/// An `address_type` that is given must be what the addresses say.
+fn check_address_type(spec: &TaskSpec, given: Option<AddressType>, faults: &mut Faults) {
+    let Some(given) = given else { return };
+    let word = given.as_word();
+    let rows = [
+        ("/ip", "`ip`", spec.ip.is_some(), given != AddressType::Any),
+        (
+            "/peer_ip",
+            "`peer_ip`",
+            spec.peer_ip.is_some(),
+            given == AddressType::IpPair,
+        ),
+    ];
+    for (pointer, field, is_given, is_wanted) in rows {
+        if is_wanted && !is_given {
+            let problem = format!("`address_type` is \"{word}\", which needs {field}");
+            faults.add(pointer, Problem::required(problem));
+        }
+        if is_given && !is_wanted {
+            let problem = format!("`address_type` is \"{word}\", which takes no {field}");
+            faults.add(pointer, Problem::conflict(problem));
+        }
+    }
+}
+
+fn check_families(ip: Option<IpNet>, peer_ip: Option<IpNet>, faults: &mut Faults) {
+    let version = |net: IpNet| if net.addr().is_ipv4() { 4 } else { 6 };
+    if let (Some(ip), Some(peer_ip)) = (ip, peer_ip)
+        && version(ip) != version(peer_ip)
+    {
+        faults.add(
+            "/peer_ip",
+            Problem::conflict(format!(
+                "`ip` is IPv{} and `peer_ip` is IPv{}, which no packet has; give both of one version",
+                version(ip),
+                version(peer_ip)
+            )),
+        );
+    }
+}
+
+fn check_ports_have_protocol(spec: &TaskSpec, protocol: Protocol, faults: &mut Faults) {
+    if protocol != Protocol::Icmp {
+        return;
+    }
+    for (pointer, field, ports) in [
+        ("/ports", "`ports`", &spec.ports),
+        ("/peer_ports", "`peer_ports`", &spec.peer_ports),
+    ] {
+        if !ports.is_empty() {
+            let problem = format!("ICMP has no ports; leave {field} out, or choose tcp or udp");
+            faults.add(pointer, Problem::conflict(problem));
+        }
+    }
+}
+
+fn resolve_max_bytes(value: &Quantity) -> Result<Option<u16>, Problem> {
+    match quantity::size(value)? {
+        0 => Ok(None),
+        bytes => u16::try_from(bytes).map(Some).map_err(|_| {
+            Problem::out_of_range(format!(
+                "{bytes} is more than 65535; use 0, the default, to keep whole frames"
+            ))
+        }),
+    }
+}
+
+fn resolve_rotate(rotate: &RotateSpec, faults: &mut Faults) -> Rotate {
+    let RotateSpec {
+        bytes,
+        seconds,
+        files,
+    } = rotate;
+    if bytes.is_none() && seconds.is_none() {
+        faults.add(
+            "/rotate",
+            Problem::required("rotation needs `rotate.bytes` or `rotate.seconds`, to know when"),
+        );
+    }
+    Rotate {
+        bytes: faults.check_given("/rotate/bytes", bytes.as_ref(), quantity::positive_size),
+        seconds: faults.check_given("/rotate/seconds", seconds.as_ref(), quantity::seconds),
+        files: faults.check_given("/rotate/files", files.as_ref(), |value| {
+            quantity::count(value, "files")
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;
