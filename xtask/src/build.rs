@@ -1,0 +1,101 @@
+//! Builds the kernel programs for the BPF target, then the agent that embeds their object. `run`
+//! and `test` start from the agent this makes, `lint` shares how the kernel crate is compiled.
+
+use std::{env, path::PathBuf, process::Command};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    command,
+    setup::{self, KernelTools},
+    toolchain, workspace,
+};
+
+/// The variable by which `capture-agent/build.rs` learns of the object.
+pub(crate) const OBJECT_VARIABLE: &str = "CAPTURE_EBPF_OBJECT";
+
+/// Arguments of `cargo xtask build`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Optimise the agent; the kernel programs always are
+    #[arg(long)]
+    release: bool,
+}
+
+/// `cargo xtask build`: prints the path of the agent.
+pub(crate) fn build(arguments: &Arguments) -> Result<()> {
+    let agent = agent(&object()?, arguments.release)?;
+    println!("{}", agent.display());
+    Ok(())
+}
+
+/// Builds the kernel programs and returns the path of their object.
+pub(crate) fn object() -> Result<PathBuf> {
+    let tools = setup::ensure()?;
+    let target_dir = workspace::target_dir()?.join("bpf");
+    command::run(kernel_cargo(&tools, "build", &target_dir).args([
+        "--release",
+        "--bin",
+        "capture-programs",
+    ]))
+    .context("cannot build the kernel programs")?;
+    let object = target_dir
+        .join(toolchain::TARGET)
+        .join("release/capture-programs");
+    if !object.is_file() {
+        bail!(
+            "cargo built the kernel programs, yet {} is not there",
+            object.display()
+        );
+    }
+    Ok(object)
+}
+
+/// Builds the agent around the kernel object and returns its path.
+pub(crate) fn agent(object: &std::path::Path, release: bool) -> Result<PathBuf> {
+    let mut cargo = command::cargo();
+    cargo.args([
+        "build",
+        "--package",
+        "capture-agent",
+        "--bin",
+        "capture-agent",
+    ]);
+    if release {
+        cargo.arg("--release");
+    }
+    // A flag would change the shape of the target directory; the command line outranks that.
+    command::run(cargo.env(OBJECT_VARIABLE, object)).context("cannot build the agent")?;
+    let profile = if release { "release" } else { "debug" };
+    Ok(workspace::target_dir()?.join(profile).join("capture-agent"))
+}
+
+/// `cargo SUBCOMMAND` for the kernel crate, with all flags its object needs.
+pub(crate) fn kernel_cargo(
+    tools: &KernelTools,
+    subcommand: &str,
+    target_dir: &std::path::Path,
+) -> Command {
+    let mut linker = String::from("-Clinker=");
+    linker.push_str(&tools.linker.to_string_lossy());
+    let flags = [
+        // aya-ebpf chooses the layout of the host's registers by it.
+        &format!("--cfg=bpf_target_arch=\"{}\"", env::consts::ARCH),
+        &linker,
+        "-Clink-arg=--btf",
+        "-Cdebuginfo=2",
+        "-Cpanic=abort",
+    ];
+    let mut cargo = tools.toolchain.cargo(subcommand);
+    cargo
+        .args(["--package", "capture-ebpf"])
+        .arg("--target-dir")
+        .arg(target_dir)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
+        // One unit, and whole: the linker optimises across crates, on bitcode.
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")
+        .env("CARGO_PROFILE_RELEASE_DEBUG", "2")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_PANIC", "abort");
+    cargo
+}

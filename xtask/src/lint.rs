@@ -1,0 +1,73 @@
+//! All checks that need no running: format, clippy for the host and for the BPF target, and the
+//! documentation. Every check runs, also after one has failed.
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{build, command, setup, toolchain, workspace};
+
+type Check = fn() -> Result<()>;
+
+/// `cargo xtask lint`.
+pub(crate) fn lint() -> Result<()> {
+    toolchain::ensure_components()?;
+    let checks: [(&str, Check); 4] = [
+        ("format", format),
+        ("clippy", clippy),
+        ("clippy for the kernel programs", kernel_clippy),
+        ("documentation", documentation),
+    ];
+    let mut failed = Vec::new();
+    for (name, check) in checks {
+        command::say(format_args!("checking {name}"));
+        if let Err(error) = check() {
+            command::report(&error);
+            failed.push(name);
+        }
+    }
+    if !failed.is_empty() {
+        bail!("lint failed: {}", failed.join(", "));
+    }
+    command::say("lint passed");
+    Ok(())
+}
+
+fn format() -> Result<()> {
+    command::run(command::cargo().args(["fmt", "--all", "--check"]))
+        .context("`cargo fmt --all` puts it right")
+}
+
+fn clippy() -> Result<()> {
+    command::run(
+        command::cargo()
+            .args(["clippy", "--workspace", "--all-targets", "--"])
+            .args(["-D", "warnings"]),
+    )
+}
+
+fn kernel_clippy() -> Result<()> {
+    let tools = setup::ensure()?;
+    tools.toolchain.ensure_clippy()?;
+    command::run(
+        build::kernel_cargo(&tools, "clippy", &workspace::target_dir()?.join("bpf")).args([
+            "--release",
+            "--lib",
+            "--bins",
+            "--",
+            "-D",
+            "warnings",
+        ]),
+    )
+}
+
+fn documentation() -> Result<()> {
+    command::run(
+        command::cargo()
+            .args([
+                "doc",
+                "--workspace",
+                "--no-deps",
+                "--document-private-items",
+            ])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )
+}

@@ -1,0 +1,58 @@
+//! Every developer action: build, run, test, lint, and the set-up they need. `cargo xtask` (an
+//! alias in `.cargo/config.toml`) comes here; each action is one module, on top of `toolchain`,
+//! `linker` and `packages`, which find what is on the machine and add what is lacking.
+
+mod build;
+mod command;
+mod linker;
+mod lint;
+mod packages;
+mod results;
+mod run;
+mod setup;
+mod test;
+mod toolchain;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Developer actions of capture-agent.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Build the kernel programs and the agent that carries them
+    Build(build::Arguments),
+    /// Build a release agent and capture with it, through sudo where needed
+    Run(run::Arguments),
+    /// Run all tests: those of the host, then whole captures as root
+    Test(test::Arguments),
+    /// Check format, lints of both sides, and documentation
+    Lint,
+    /// Make what the kernel programs are built with available, once
+    Setup(setup::Arguments),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().action {
+        Action::Build(arguments) => build::build(&arguments),
+        Action::Run(arguments) => run::run(&arguments),
+        Action::Test(arguments) => return test::test(&arguments),
+        Action::Lint => lint::lint(),
+        Action::Setup(arguments) => setup::setup(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            command::report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Debian and Ubuntu packages: which are there, which could be, and installing them as root or
+//! through passwordless sudo. `toolchain`, `linker` and `test` say what they need; where this
+//! module may not install it, its error is the command to type.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::command;
+
+/// A program the tests start, and the packages that may bring it, the likeliest first.
+pub(crate) struct Tool {
+    pub(crate) program: &'static str,
+    pub(crate) packages: &'static [&'static str],
+}
+
+/// All that the tests start besides the agent.
+pub(crate) const TEST_TOOLS: &[Tool] = &[
+    Tool {
+        program: "tshark",
+        packages: &["tshark"],
+    },
+    Tool {
+        program: "capinfos",
+        packages: &["wireshark-common"],
+    },
+    Tool {
+        program: "editcap",
+        packages: &["wireshark-common"],
+    },
+    Tool {
+        program: "tcpdump",
+        packages: &["tcpdump"],
+    },
+    Tool {
+        program: "ip",
+        packages: &["iproute2"],
+    },
+    Tool {
+        program: "tc",
+        packages: &["iproute2"],
+    },
+    Tool {
+        program: "ethtool",
+        packages: &["ethtool"],
+    },
+    Tool {
+        program: "setpriv",
+        packages: &["util-linux"],
+    },
+    Tool {
+        program: "mount",
+        packages: &["mount"],
+    },
+];
+
+/// Installs those of `tools` that are lacking.
+pub(crate) fn ensure_tools(tools: &[Tool]) -> Result<()> {
+    let lacking: Vec<&Tool> = tools
+        .iter()
+        .filter(|tool| command::find(tool.program).is_none())
+        .collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let mut packages = Vec::new();
+    for tool in &lacking {
+        let package = tool
+            .packages
+            .iter()
+            .find(|package| candidate(package).is_some());
+        packages.push(*package.unwrap_or(&tool.packages[0]));
+    }
+    packages.dedup();
+    install(&packages)?;
+    match lacking
+        .iter()
+        .find(|tool| command::find(tool.program).is_none())
+    {
+        Some(tool) => bail!(
+            "`{}` is still not in PATH; install it by hand",
+            tool.program
+        ),
+        None => Ok(()),
+    }
+}
+
+/// Whether this system has apt.
+pub(crate) fn has_apt() -> bool {
+    command::find("apt-get").is_some()
+}
+
+/// Whether packages can be installed without asking for a password.
+pub(crate) fn may_install() -> bool {
+    has_apt() && (is_root() || command::succeeds(Command::new("sudo").args(["-n", "true"])))
+}
+
+/// Whether this process is root.
+pub(crate) fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
+}
+
+/// The version of `package` that apt would install, if it knows one. Where it does not, its lists
+/// may be missing: they are fetched, once.
+pub(crate) fn candidate(package: &str) -> Option<String> {
+    let known = || {
+        let policy = command::output(
+            Command::new("apt-cache")
+                .args(["policy", package])
+                .env("LC_ALL", "C"),
+        );
+        parse_candidate(&policy.ok()?).map(str::to_owned)
+    };
+    known().or_else(|| {
+        if has_apt() && refresh().ok()? {
+            known()
+        } else {
+            None
+        }
+    })
+}
+
+/// Installs `packages`, or fails with the command that would.
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
+    let by_hand = format!("apt-get install {}", packages.join(" "));
+    if !has_apt() {
+        bail!(
+            "lacking what Debian has in {}, and this system has no apt; install the like by hand",
+            packages.join(", ")
+        );
+    }
+    if !may_install() {
+        bail!("lacking packages, and no right to install them; run `sudo {by_hand}`");
+    }
+    command::say(format_args!("installing {}", packages.join(" ")));
+    let mut arguments = vec![
+        "install",
+        "-y",
+        "-q",
+        "--no-install-recommends",
+        "--no-remove",
+    ];
+    arguments.extend(packages);
+    let first = apt(&arguments);
+    if first.is_err() && refresh()? {
+        return apt(&arguments);
+    }
+    first.with_context(|| format!("cannot install packages; try `{by_hand}` by hand"))
+}
+
+/// Fetches the package lists; false if that was done before or is not allowed.
+fn refresh() -> Result<bool> {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if DONE.swap(true, Ordering::Relaxed) || !may_install() {
+        return Ok(false);
+    }
+    command::say("fetching package lists");
+    apt(&["update", "-q"])?;
+    Ok(true)
+}
+
+fn apt(arguments: &[&str]) -> Result<()> {
+    let mut apt = if is_root() {
+        Command::new("apt-get")
+    } else {
+        let mut sudo = Command::new("sudo");
+        sudo.args(["-n", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+        sudo
+    };
+    apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    // What apt tells is no result of ours.
+    apt.stdin(std::process::Stdio::null())
+        .stdout(std::io::stderr());
+    command::run(&mut apt)
+}
+
+fn parse_candidate(policy: &str) -> Option<&str> {
+    let version = policy
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("Candidate:"))?
+        .trim();
+    (version != "(none)").then_some(version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_candidate_is_read_from_the_policy() {
+        let policy = "llvm-22-dev:\n  Installed: (none)\n  Candidate: 1:22.1.8-1~deb12u1\n";
+        assert_eq!(parse_candidate(policy), Some("1:22.1.8-1~deb12u1"));
+    }
+
+    #[test]
+    fn no_candidate_is_no_version() {
+        assert_eq!(
+            parse_candidate("rustc:\n  Installed: (none)\n  Candidate: (none)\n"),
+            None
+        );
+        assert_eq!(parse_candidate(""), None);
+    }
+
+    #[test]
+    fn every_tool_names_a_package() {
+        assert!(TEST_TOOLS.iter().all(|tool| !tool.packages.is_empty()));
+    }
+}

@@ -1,0 +1,222 @@
+//! Runs every test: those of the host crates as the present user, then, as root, those that need
+//! it and the whole captures of `capture-tests` against a release agent. `results` adds them up to
+//! the one line that ends the output.
+//!
+//! A test outside `capture-tests` that needs root stands in a module named `privileged`. Without
+//! root it fails; nothing is skipped in silence.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::{build, command, packages, results::Tally, run};
+
+/// The package of the end-to-end tests.
+const END_TO_END: &str = "capture-tests";
+
+/// The variable by which the end-to-end tests learn of the agent.
+const AGENT_VARIABLE: &str = "CAPTURE_AGENT_BIN";
+
+/// The path part of tests outside [`END_TO_END`] that need root.
+const PRIVILEGED: &str = "privileged::";
+
+/// Arguments of `cargo xtask test`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Run only the tests that need neither root nor the kernel programs
+    #[arg(long)]
+    no_privileged: bool,
+    /// Arguments for every test binary: names to filter by, `--nocapture`, …
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    tests: Vec<String>,
+}
+
+/// A compiled test binary.
+struct Binary {
+    path: PathBuf,
+    /// The directory of its package, where cargo would start it.
+    directory: PathBuf,
+}
+
+/// `cargo xtask test`. The last line of the output is always the summary.
+pub(crate) fn test(arguments: &Arguments) -> ExitCode {
+    let mut tally = Tally::default();
+    // Tests of the host crates have their files judged by the same programs.
+    let mut outcomes = vec![packages::ensure_tools(packages::TEST_TOOLS)];
+    if arguments.no_privileged {
+        outcomes.push(host(arguments, None, &mut tally));
+    } else {
+        let object = build::object();
+        outcomes.push(host(arguments, object.as_deref().ok(), &mut tally));
+        outcomes.push(object.and_then(|object| privileged(arguments, &object, &mut tally)));
+    }
+    for error in outcomes.into_iter().filter_map(Result::err) {
+        command::report(&error);
+        tally.failed += 1;
+    }
+    println!("{tally}");
+    if tally.is_good() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// All but the end-to-end tests, as the present user.
+fn host(arguments: &Arguments, object: Option<&Path>, tally: &mut Tally) -> Result<()> {
+    let mut cargo = command::cargo();
+    cargo.args([
+        "test",
+        "--workspace",
+        "--exclude",
+        END_TO_END,
+        "--no-fail-fast",
+        "--",
+    ]);
+    if object.is_none() || !packages::is_root() {
+        cargo.args(["--skip", PRIVILEGED]);
+    }
+    if let Some(object) = object {
+        cargo.env(build::OBJECT_VARIABLE, object);
+    }
+    tally.run(cargo.args(&arguments.tests))
+}
+
+/// The end-to-end tests, and what [`host`] left out for lack of root.
+fn privileged(arguments: &Arguments, object: &Path, tally: &mut Tally) -> Result<()> {
+    let agent = build::agent(object, true)?;
+
+    if !packages::is_root() {
+        for binary in compile("capture-agent", object)? {
+            let names = privileged_tests(&binary, &arguments.tests)?;
+            if !names.is_empty() {
+                let mut tests = binary.as_root(&agent);
+                tally.run(tests.arg("--exact").args(names).args(&arguments.tests))?;
+            }
+        }
+    }
+    for binary in compile(END_TO_END, object)? {
+        tally.run(binary.as_root(&agent).args(&arguments.tests))?;
+    }
+    Ok(())
+}
+
+/// Compiles the test binaries of `package`, as the present user.
+fn compile(package: &str, object: &Path) -> Result<Vec<Binary>> {
+    let mut cargo = command::cargo();
+    cargo
+        .args(["test", "--package", package, "--no-run"])
+        .arg("--message-format=json-render-diagnostics")
+        .env(build::OBJECT_VARIABLE, object)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit());
+    let output = cargo
+        .output()
+        .with_context(|| format!("cannot start `{}`", command::line(&cargo)))?;
+    if !output.status.success() {
+        bail!("cannot compile the tests of {package}; cargo says why above");
+    }
+    Ok(binaries(&String::from_utf8_lossy(&output.stdout)))
+}
+
+/// The test binaries that cargo's JSON messages tell of, a message a line.
+fn binaries(messages: &str) -> Vec<Binary> {
+    messages
+        .lines()
+        .filter_map(|message| serde_json::from_str::<Value>(message).ok())
+        .filter(|message| message["profile"]["test"] == true)
+        .filter_map(|message| {
+            let manifest = Path::new(message["manifest_path"].as_str()?);
+            Some(Binary {
+                path: message["executable"].as_str()?.into(),
+                directory: manifest.parent()?.to_owned(),
+            })
+        })
+        .collect()
+}
+
+/// The tests of `binary` that need root, of those that `filters` lets through.
+fn privileged_tests(binary: &Binary, filters: &[String]) -> Result<Vec<String>> {
+    let mut list = Command::new(&binary.path);
+    list.current_dir(&binary.directory)
+        .args(["--list", "--format", "terse"])
+        .args(filters);
+    Ok(privileged_names(&command::output(&mut list)?))
+}
+
+fn privileged_names(list: &str) -> Vec<String> {
+    list.lines()
+        .filter_map(|line| line.strip_suffix(": test"))
+        .filter(|name| name.contains(PRIVILEGED))
+        .map(str::to_owned)
+        .collect()
+}
+
+impl Binary {
+    /// The command that runs all its tests as root, with what cargo and xtask tell a test. Where
+    /// there is no sudo the tests run, and fail, without.
+    fn as_root(&self, agent: &Path) -> Command {
+        command::say(format_args!("running {}", self.path.display()));
+        let mut variables = vec![
+            (AGENT_VARIABLE, agent.as_os_str().to_owned()),
+            (
+                "CARGO_MANIFEST_DIR",
+                self.directory.clone().into_os_string(),
+            ),
+        ];
+        if let Some(backtrace) = env::var_os("RUST_BACKTRACE") {
+            variables.push(("RUST_BACKTRACE", backtrace));
+        }
+        let mut tests = if packages::is_root() || command::find("sudo").is_none() {
+            let mut tests = Command::new(&self.path);
+            tests.envs(variables);
+            tests
+        } else {
+            // sudo drops the environment; `env` behind it needs no right to keep it.
+            let mut sudo = run::as_root(Path::new("env"));
+            for (name, value) in variables {
+                let mut assignment = std::ffi::OsString::from(name);
+                assignment.push("=");
+                assignment.push(value);
+                sudo.arg(assignment);
+            }
+            sudo.arg(&self.path);
+            sudo
+        };
+        tests.current_dir(&self.directory);
+        tests
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn test_binaries_are_found_among_the_messages() {
+        let messages = concat!(
+            r#"{"reason":"compiler-artifact","manifest_path":"/w/a/Cargo.toml","#,
+            r#""profile":{"test":false},"executable":"/w/target/debug/a"}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","manifest_path":"/w/tests/Cargo.toml","#,
+            r#""profile":{"test":true},"executable":"/w/target/debug/deps/t-1"}"#,
+            "\nnot JSON\n",
+            r#"{"reason":"build-finished","success":true}"#,
+        );
+        let found = binaries(messages);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].path, Path::new("/w/target/debug/deps/t-1"));
+        assert_eq!(found[0].directory, Path::new("/w/tests"));
+    }
+
+    #[test]
+    fn only_the_tests_that_need_root_are_named() {
+        let list = "plan::tests::a: test\nkernel::privileged::b: test\nbench: benchmark\n";
+        assert_eq!(privileged_names(list), ["kernel::privileged::b"]);
+    }
+}
