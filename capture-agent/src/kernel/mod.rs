@@ -4,6 +4,8 @@
 //! [`counters`] say what the kernel side did.
 
 mod counters;
+#[cfg(test)]
+mod differential;
 mod features;
 mod hooks;
 mod load;

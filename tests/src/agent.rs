@@ -1,0 +1,498 @@
+//! The agent under test: started in a namespace, waited for, ended, and held to its promises. At
+//! every end the figures must add up, no hook may be left, and no unfinished file.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{BufRead as _, BufReader, Read},
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    eventually,
+    judge::{self, Packet},
+    netns::Netns,
+};
+
+/// A program with the verifier's work before it: loading may take a while on a busy machine.
+const READY: Duration = Duration::from_secs(20);
+/// An end in order: detach, drain, close, sync.
+const END: Duration = Duration::from_secs(20);
+
+/// The binary under test.
+pub fn binary() -> PathBuf {
+    let path = std::env::var_os("CAPTURE_AGENT_BIN").unwrap_or_else(|| {
+        panic!("CAPTURE_AGENT_BIN names no binary under test; run `cargo xtask test`")
+    });
+    let path = PathBuf::from(path);
+    assert!(
+        path.is_absolute(),
+        "CAPTURE_AGENT_BIN={} is not an absolute path",
+        path.display()
+    );
+    path
+}
+
+/// An agent that runs.
+#[derive(Debug)]
+pub struct Running<'a> {
+    child: Option<Child>,
+    namespace: &'a Netns,
+    directory: Arc<TempDir>,
+    arguments: String,
+    started: Instant,
+    stdout: Option<JoinHandle<Vec<u8>>>,
+    stderr: Arc<Mutex<String>>,
+    stderr_reader: Option<JoinHandle<()>>,
+}
+
+/// An agent that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// How.
+    pub status: ExitStatus,
+    /// What it wrote to standard output.
+    pub stdout: Vec<u8>,
+    /// What it wrote to standard error.
+    pub stderr: String,
+    /// The JSON summary, where there is one.
+    pub summary: Option<Value>,
+    /// From its start to its end.
+    pub elapsed: Duration,
+    /// Its working directory.
+    pub directory: Arc<TempDir>,
+    arguments: String,
+}
+
+/// Starts `capture-agent run -o json` with these arguments in a new working directory, and waits
+/// until it captures.
+pub fn capture<'a>(namespace: &'a Netns, arguments: &[&str]) -> Running<'a> {
+    let running = start(namespace, arguments);
+    running.wait_ready();
+    running
+}
+
+/// The same, without waiting.
+pub fn start<'a>(namespace: &'a Netns, arguments: &[&str]) -> Running<'a> {
+    start_in(
+        namespace,
+        Arc::new(tempfile::tempdir().expect("a directory")),
+        arguments,
+    )
+}
+
+/// The same in a given working directory.
+pub fn start_in<'a>(
+    namespace: &'a Netns,
+    directory: Arc<TempDir>,
+    arguments: &[&str],
+) -> Running<'a> {
+    let mut command = namespace.command(binary());
+    command.args(["run", "-o", "json"]).args(arguments);
+    spawn(namespace, directory, command)
+}
+
+/// Starts a command that ends in the agent; standard output is read to its end.
+pub fn spawn<'a>(
+    namespace: &'a Netns,
+    directory: Arc<TempDir>,
+    mut command: Command,
+) -> Running<'a> {
+    {
+        let mut agents = namespace
+            .agents
+            .lock()
+            .expect("no test panics with the lock");
+        if agents.0 == 0 {
+            agents.1 = namespace.attachments();
+        }
+        agents.0 += 1;
+    }
+    command.current_dir(directory.path()).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let arguments = format!("{:?}", command.get_args().skip(3).collect::<Vec<_>>());
+    let mut child = command
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let stdout = read_all(child.stdout.take().expect("stdout is piped"));
+    let stderr = Arc::new(Mutex::new(String::new()));
+    let sink = Arc::clone(&stderr);
+    let mut lines = BufReader::new(child.stderr.take().expect("stderr is piped"));
+    let stderr_reader = thread::spawn(move || {
+        let mut line = Vec::new();
+        while lines
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|count| count > 0)
+        {
+            sink.lock()
+                .expect("nobody panics")
+                .push_str(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+    });
+    Running {
+        child: Some(child),
+        namespace,
+        directory,
+        arguments,
+        started: Instant::now(),
+        stdout: Some(stdout),
+        stderr,
+        stderr_reader: Some(stderr_reader),
+    }
+}
+
+fn read_all(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut all = Vec::new();
+        // A pipe whose other end was killed ends as well.
+        let _ = from.read_to_end(&mut all);
+        all
+    })
+}
+
+impl Running<'_> {
+    /// Waits for the line `capturing on`.
+    pub fn wait_ready(&self) {
+        let mut gone = false;
+        let ready = eventually(READY, || {
+            // Its end of the pipe is closed when it has ended.
+            gone = self
+                .stderr_reader
+                .as_ref()
+                .is_none_or(JoinHandle::is_finished);
+            gone || self.stderr_so_far().contains("capturing on ")
+        });
+        let stderr = self.stderr_so_far();
+        let captures = ready && stderr.contains("capturing on ");
+        let how = if gone { "it ended" } else { "not yet" };
+        assert!(
+            captures,
+            "{}: not capturing, {how}; stderr:\n{stderr}",
+            self.arguments
+        );
+    }
+
+    /// Standard error until now.
+    pub fn stderr_so_far(&self) -> String {
+        self.stderr.lock().expect("nobody panics").clone()
+    }
+
+    /// Its working directory.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid() as i32), signal).expect("the agent runs");
+    }
+
+    /// Ends it by SIGTERM, when it has had the time to see what was sent.
+    pub fn stop(self) -> Ended {
+        // Frames are in the ring when the sender returns, except those of a veth's own queue.
+        thread::sleep(Duration::from_millis(100));
+        self.signal(Signal::SIGTERM);
+        self.wait(END)
+    }
+
+    /// Waits for its end.
+    pub fn wait(mut self, limit: Duration) -> Ended {
+        let mut child = self.child.take().expect("it runs");
+        let mut status = None;
+        let in_time = eventually(limit, || {
+            status = child.try_wait().expect("the agent is our child");
+            status.is_some()
+        });
+        let elapsed = self.started.elapsed();
+        if !in_time {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        let stdout = self
+            .stdout
+            .take()
+            .expect("read once")
+            .join()
+            .expect("the reader ends");
+        self.stderr_reader
+            .take()
+            .expect("read once")
+            .join()
+            .expect("the reader ends");
+        let stderr = self.stderr_so_far();
+        let status = status.unwrap_or_else(|| {
+            panic!(
+                "{}: still running after {limit:?}; stderr:\n{stderr}",
+                self.arguments
+            )
+        });
+        let summary = find_summary(&stdout).or_else(|| find_summary(stderr.as_bytes()));
+        let ended = Ended {
+            status,
+            stdout,
+            stderr,
+            summary,
+            elapsed,
+            directory: Arc::clone(&self.directory),
+            arguments: self.arguments.clone(),
+        };
+        self.leave_namespace(&ended);
+        ended.assert_kept_promises();
+        ended
+    }
+
+    /// When the last agent has left, the namespace is as it was before the first.
+    fn leave_namespace(&self, ended: &Ended) {
+        let mut agents = self
+            .namespace
+            .agents
+            .lock()
+            .expect("no test panics with the lock");
+        agents.0 -= 1;
+        if agents.0 > 0 {
+            return;
+        }
+        let mut left = Vec::new();
+        let clean = eventually(Duration::from_secs(2), || {
+            left = self.namespace.attachments();
+            left == agents.1
+        });
+        let before = agents.1.clone();
+        drop(agents);
+        ended.check(
+            clean,
+            format!("still attached: {left:?}, before: {before:?}"),
+        );
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let Some(child) = &mut self.child else { return };
+        let _ = child.kill();
+        let _ = child.wait();
+        if thread::panicking() {
+            eprintln!(
+                "{}: stderr until now:\n{}",
+                self.arguments,
+                self.stderr_so_far()
+            );
+        }
+        if let Ok(mut agents) = self.namespace.agents.lock() {
+            agents.0 -= 1;
+        }
+    }
+}
+
+/// The last JSON object among the output.
+fn find_summary(text: &[u8]) -> Option<Value> {
+    // Packet bytes on standard output are no text, and hold no summary.
+    let text = std::str::from_utf8(text).ok()?;
+    let starts = text.match_indices('{').map(|(at, _)| at);
+    starts
+        .filter(|at| *at == 0 || text.as_bytes()[at - 1] == b'\n')
+        .find_map(|at| {
+            let mut values = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>();
+            values
+                .next()?
+                .ok()
+                .filter(|value| value.get("counters").is_some())
+        })
+}
+
+impl Ended {
+    /// Panics with everything that is known of this run, unless it holds.
+    pub fn check(&self, holds: bool, message: impl std::fmt::Display) {
+        assert!(
+            holds,
+            "{message}\n{}: {}\nsummary: {}\nstderr:\n{}",
+            self.arguments,
+            self.status,
+            self.summary.as_ref().unwrap_or(&Value::Null),
+            self.stderr,
+        );
+    }
+
+    fn assert_kept_promises(&self) {
+        if self.status.signal().is_some() {
+            return;
+        }
+        for name in self.directory_names() {
+            self.check(!name.ends_with(".part"), format_args!("{name} is left"));
+        }
+        let Some(summary) = &self.summary else {
+            self.check(
+                self.status.code() != Some(0),
+                "ended well without a summary",
+            );
+            return;
+        };
+        let counters = &summary["counters"];
+        let dropped = ["ring", "queue", "write", "copy"]
+            .map(|stage| self.number(&counters["dropped"][stage], stage));
+        let accounted = ["captured", "oversize_discarded", "over_limit"]
+            .map(|name| self.number(&counters[name], name));
+        let accounted = accounted.iter().sum::<u64>() + dropped.iter().sum::<u64>();
+        let matched = self.number(&counters["matched"], "matched");
+        self.check(
+            matched == accounted,
+            format_args!("{matched} matched, {accounted} accounted"),
+        );
+    }
+
+    fn number(&self, value: &Value, name: &str) -> u64 {
+        self.check(
+            value.is_u64(),
+            format_args!("{name} is {value}, and no number"),
+        );
+        value.as_u64().expect("checked above")
+    }
+
+    /// Panics unless it ended with this exit code.
+    pub fn expect_code(self, code: i32) -> Self {
+        self.check(
+            self.status.code() == Some(code),
+            format_args!("exit code {code} expected"),
+        );
+        self
+    }
+
+    /// Panics unless it ended well, for this reason, and without a loss.
+    pub fn expect_whole(self, stop_reason: &str) -> Self {
+        let this = self.expect_code(0);
+        let reason = this.field("stop_reason");
+        this.check(
+            reason == stop_reason,
+            format_args!("stop reason {stop_reason} expected"),
+        );
+        this.check(this.field("state") == "completed", "completed expected");
+        this.check(
+            this.field("verdict") == "complete",
+            "verdict complete expected",
+        );
+        this
+    }
+
+    /// Panics unless standard error says all of this.
+    pub fn expect_stderr(self, words: &[&str]) -> Self {
+        for word in words {
+            self.check(
+                self.stderr.contains(word),
+                format_args!("no `{word}` on stderr"),
+            );
+        }
+        self
+    }
+
+    /// The summary.
+    pub fn summary(&self) -> &Value {
+        self.check(self.summary.is_some(), "no JSON summary");
+        self.summary.as_ref().expect("checked above")
+    }
+
+    /// A field of the summary that is text; empty where it is none.
+    pub fn field(&self, name: &str) -> &str {
+        self.summary()[name].as_str().unwrap_or_default()
+    }
+
+    /// A counter: `captured`, or `ring` and the other drops.
+    pub fn counter(&self, name: &str) -> u64 {
+        let counters = &self.summary()["counters"];
+        let value = counters
+            .get(name)
+            .unwrap_or_else(|| &counters["dropped"][name]);
+        self.number(value, name)
+    }
+
+    /// The finished files, in order, and nothing else may lie in the working directory.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let listed = self.summary()["files"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let mut names = Vec::new();
+        for file in &listed {
+            let name = file["name"].as_str().unwrap_or_default().to_owned();
+            let path = self.directory.path().join(&name);
+            let size = fs::metadata(&path)
+                .map(|meta| meta.len())
+                .unwrap_or_default();
+            self.check(
+                file["complete"] == true,
+                format_args!("{name} is not complete"),
+            );
+            self.check(
+                file["size"] == size,
+                format_args!("{name} has {size} bytes"),
+            );
+            names.push(path);
+        }
+        let present: BTreeSet<_> = self
+            .directory_names()
+            .iter()
+            .map(|name| self.directory.path().join(name))
+            .collect();
+        let expected: BTreeSet<_> = names.iter().cloned().collect();
+        self.check(
+            present == expected,
+            format_args!("the directory holds {present:?}"),
+        );
+        names
+    }
+
+    /// The only file.
+    pub fn file(&self) -> PathBuf {
+        let mut files = self.files();
+        self.check(files.len() == 1, "one file expected");
+        files.remove(0)
+    }
+
+    /// The packets of all files, in order of time, as many as the summary says.
+    pub fn packets(&self) -> Vec<Packet> {
+        let packets: Vec<_> = self
+            .files()
+            .iter()
+            .flat_map(|file| judge::packets(file))
+            .collect();
+        judge::assert_ordered(&packets);
+        let captured = self.counter("captured");
+        let count = packets.len();
+        self.check(
+            captured == count as u64,
+            format_args!("{count} packets in the files"),
+        );
+        packets
+    }
+
+    /// What lies in the working directory.
+    pub fn directory_names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.directory.path()).expect("the directory is there");
+        entries
+            .map(|entry| {
+                entry
+                    .expect("it can be listed")
+                    .file_name()
+                    .to_string_lossy()
+                    .into()
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,65 @@
+//! Fixtures for whole captures: namespaces, traffic, the agent under test, and the judges.
+//!
+//! A test makes a [`Lab`](netns::Lab) (two namespaces and the veth pair between them), starts the
+//! agent in one of them ([`agent`]), sends frames from either side ([`traffic`]), and has the
+//! files read by programs that share no code with the product ([`judge`]). [`mod@reference`] says
+//! what a task should have matched, of frames and filters that [`generate`] makes at random.
+//! Everything panics with context: nothing here is recovered.
+//!
+//! # What a machine needs
+//!
+//! Root, network namespaces, veth, tun, macvlan and bridge devices, and these Debian packages:
+//!
+//! | package | programs |
+//! | --- | --- |
+//! | `iproute2` | `ip`, `tc` |
+//! | `ethtool` | `ethtool` |
+//! | `tshark` (with `wireshark-common`) | `tshark`, `capinfos`, `editcap` |
+//! | `tcpdump` | `tcpdump` |
+//! | `util-linux`, `mount` | `setpriv`, `mount`, `umount` |
+//! | `coreutils` | `sha256sum` |
+//!
+//! The environment variable `CAPTURE_AGENT_BIN` names the binary under test; `cargo xtask test`
+//! sets it.
+
+use std::process::Command;
+
+pub mod agent;
+pub mod cases;
+pub mod generate;
+pub mod judge;
+pub mod netns;
+pub mod pcapng;
+pub mod random;
+pub mod reference;
+pub mod traffic;
+
+/// Runs a program to its end and gives its standard output; panics with its standard error where
+/// it fails.
+pub fn output(command: &mut Command) -> String {
+    let done = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?} does not start: {error}; is it installed?"));
+    assert!(
+        done.status.success(),
+        "{command:?} failed with {}: {}{}",
+        done.status,
+        String::from_utf8_lossy(&done.stderr),
+        String::from_utf8_lossy(&done.stdout),
+    );
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+/// Asks again until the answer is yes; `false` when the time is over.
+pub fn eventually(limit: std::time::Duration, mut check: impl FnMut() -> bool) -> bool {
+    let end = std::time::Instant::now() + limit;
+    loop {
+        if check() {
+            return true;
+        }
+        if std::time::Instant::now() > end {
+            return false;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}

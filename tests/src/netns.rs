@@ -1,0 +1,401 @@
+//! Network namespaces in which nothing happens but what a test does: fixed addresses, neighbours
+//! known beforehand, no router solicitation, no duplicate address detection, no multicast reports.
+//! Everything disappears on drop, and what a killed run left behind goes at the next start.
+
+use std::{
+    ffi::{CString, OsStr},
+    fs::File,
+    io::Write as _,
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::{
+        Mutex, Once,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+};
+
+use nix::sched::{CloneFlags, setns};
+use serde_json::Value;
+
+use crate::output;
+
+/// Every namespace of the tests begins with this, the process and a number follow.
+const PREFIX: &str = "cap-t-";
+
+/// Address of the host side, where the agent runs.
+pub const HOST4: &str = "10.0.0.1";
+/// Address of the peer side.
+pub const PEER4: &str = "10.0.0.2";
+/// IPv6 address of the host side.
+pub const HOST6: &str = "fd00::1";
+/// IPv6 address of the peer side.
+pub const PEER6: &str = "fd00::2";
+/// The host side's end of the veth pair, on which most tests capture.
+pub const HOST_IF: &str = "cap0";
+/// The peer side's end.
+pub const PEER_IF: &str = "peer0";
+/// MAC address of [`HOST_IF`].
+pub const HOST_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+/// MAC address of [`PEER_IF`].
+pub const PEER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
+
+/// One namespace.
+#[derive(Debug)]
+pub struct Netns {
+    name: String,
+    /// Agents that run here, and what was attached before the first of them.
+    pub(crate) agents: Mutex<(usize, Vec<String>)>,
+}
+
+impl Netns {
+    /// Makes a namespace with `lo` up.
+    #[expect(
+        clippy::new_without_default,
+        reason = "it changes the system, so it is written out"
+    )]
+    pub fn new() -> Self {
+        static SWEEP: Once = Once::new();
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        require_root();
+        SWEEP.call_once(remove_leftovers);
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{PREFIX}{}-{number}", std::process::id());
+        output(Command::new("ip").args(["netns", "add", &name]));
+        let this = Self {
+            name,
+            agents: Mutex::new((0, Vec::new())),
+        };
+        this.within(|| {
+            for (key, value) in [
+                ("net/ipv6/conf/default/accept_dad", "0"),
+                ("net/ipv6/conf/default/dad_transmits", "0"),
+                ("net/ipv6/conf/default/router_solicitations", "0"),
+                ("net/ipv6/conf/default/accept_ra", "0"),
+                // 1 is "none": no link-local address, and so nothing that announces it.
+                ("net/ipv6/conf/default/addr_gen_mode", "1"),
+                ("net/ipv4/conf/default/rp_filter", "0"),
+                ("net/ipv4/conf/all/rp_filter", "0"),
+            ] {
+                write_sysctl(key, value);
+            }
+        });
+        this.ip("link set lo up");
+        this
+    }
+
+    /// Its name, for `ip netns`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its file.
+    pub fn path(&self) -> PathBuf {
+        PathBuf::from("/run/netns").join(&self.name)
+    }
+
+    /// A command that will run in it. The process is the program's own: `ip` only executes it.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name]).arg(program);
+        command
+    }
+
+    /// Runs lines of `ip` commands in it.
+    pub fn ip(&self, lines: &str) {
+        let mut child = Command::new("ip")
+            .args(["-n", &self.name, "-batch", "-"])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("ip starts");
+        let mut stdin = child.stdin.take().expect("stdin is piped");
+        stdin
+            .write_all(lines.as_bytes())
+            .expect("ip reads its batch");
+        drop(stdin);
+        let done = child.wait_with_output().expect("ip ends");
+        let stderr = String::from_utf8_lossy(&done.stderr);
+        assert!(
+            done.status.success(),
+            "ip -n {} failed: {stderr}\n{lines}",
+            self.name
+        );
+    }
+
+    /// Runs a closure on a thread that is in the namespace.
+    pub fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let path = self.path();
+        thread::scope(|scope| {
+            let worker = scope.spawn(move || {
+                let file =
+                    File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                setns(file, CloneFlags::CLONE_NEWNET).expect("setns");
+                work()
+            });
+            worker
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// Sets a sysctl below `net/`, path with slashes.
+    pub fn sysctl(&self, key: &str, value: &str) {
+        self.within(|| write_sysctl(key, value));
+    }
+
+    /// Switches offloads of an interface: `["tso", "off", "gso", "off"]`.
+    pub fn offloads(&self, interface: &str, settings: &[&str]) {
+        output(
+            self.command("ethtool")
+                .args(["-K", interface])
+                .args(settings),
+        );
+    }
+
+    /// Sets both IP addresses (and no route but the connected ones), a fixed MAC address, and up.
+    pub fn address(&self, interface: &str, mac: [u8; 6], ipv4: &str, ipv6: &str) {
+        let mac = mac_text(mac);
+        // Without ARP no solicited-node group is joined, so no MLD report is sent for it.
+        self.ip(&format!(
+            "link set {interface} address {mac} arp off\n\
+             addr add {ipv4}/24 dev {interface}\n\
+             link set {interface} up\n\
+             addr add {ipv6}/64 dev {interface} nodad\n"
+        ));
+    }
+
+    /// Makes a neighbour known for good.
+    pub fn neighbour(&self, interface: &str, address: &str, mac: [u8; 6]) {
+        let mac = mac_text(mac);
+        self.ip(&format!(
+            "neigh replace {address} lladdr {mac} dev {interface} nud permanent"
+        ));
+    }
+
+    /// Adds a macvlan device on top of another interface, up and without addresses. It has no
+    /// native XDP on any kernel.
+    pub fn macvlan(&self, name: &str, lower: &str) {
+        self.ip(&format!(
+            "link add {name} link {lower} type macvlan mode bridge\nlink set {name} up"
+        ));
+    }
+
+    /// Adds a VLAN sub-interface with an address; `false` where the kernel has no such device.
+    pub fn vlan(&self, name: &str, lower: &str, id: u16, ipv4: &str) -> bool {
+        let made = Command::new("ip")
+            .args(["-n", &self.name, "link", "add", name, "link", lower])
+            .args(["type", "vlan", "id", &id.to_string()])
+            .output()
+            .expect("ip starts");
+        if !made.status.success() {
+            return false;
+        }
+        self.ip(&format!(
+            "addr add {ipv4}/24 dev {name}\nlink set {name} arp off up"
+        ));
+        true
+    }
+
+    /// Adds a bridge over interfaces of this namespace, up. A frame whose tag was stripped on the
+    /// way in leaves by the other port with the tag still in metadata.
+    pub fn bridge(&self, name: &str, ports: &[&str]) {
+        self.ip(&format!(
+            "link add {name} type bridge stp_state 0 mcast_snooping 0"
+        ));
+        for port in ports {
+            self.ip(&format!("link set {port} master {name} up"));
+        }
+        self.ip(&format!("link set {name} up"));
+    }
+
+    /// What is attached to the interfaces here: XDP, TCX, and tc filters with their queueing
+    /// discipline, one line each.
+    pub fn attachments(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let links = output(Command::new("ip").args(["-n", &self.name, "-j", "-d", "link"]));
+        let links: Value = serde_json::from_str(&links).expect("ip gives JSON");
+        for link in links.as_array().expect("a list of links") {
+            let name = link["ifname"]
+                .as_str()
+                .expect("a link has a name")
+                .to_owned();
+            if let Some(xdp) = link.get("xdp") {
+                found.push(format!("{name} xdp {xdp}"));
+            }
+            for (direction, kind) in [("ingress", BPF_TCX_INGRESS), ("egress", BPF_TCX_EGRESS)] {
+                for program in self.within(|| tcx_programs(&name, kind)) {
+                    found.push(format!("{name} tcx {direction} program {program}"));
+                }
+                let filters = Command::new("tc")
+                    .args(["-n", &self.name, "filter", "show", "dev", &name, direction])
+                    .output()
+                    .expect("tc starts");
+                for line in String::from_utf8_lossy(&filters.stdout).lines() {
+                    found.push(format!("{name} tc {direction} {}", line.trim()));
+                }
+            }
+        }
+        let disciplines = output(Command::new("tc").args(["-n", &self.name, "qdisc", "show"]));
+        for line in disciplines.lines().filter(|line| line.contains("clsact")) {
+            found.push(line.trim().to_owned());
+        }
+        found
+    }
+}
+
+impl Drop for Netns {
+    fn drop(&mut self) {
+        // Nothing to do about a failure here; the next run sweeps.
+        let _ = Command::new("ip")
+            .args(["netns", "del", &self.name])
+            .output();
+    }
+}
+
+/// Two namespaces and the veth pair between them.
+#[derive(Debug)]
+pub struct Lab {
+    /// Where the agent runs: [`HOST_IF`] with [`HOST4`] and [`HOST6`].
+    pub host: Netns,
+    /// The other side: [`PEER_IF`] with [`PEER4`] and [`PEER6`].
+    pub peer: Netns,
+}
+
+impl Lab {
+    /// Makes both, up and silent.
+    #[expect(
+        clippy::new_without_default,
+        reason = "it changes the system, so it is written out"
+    )]
+    pub fn new() -> Self {
+        let this = Self {
+            host: Netns::new(),
+            peer: Netns::new(),
+        };
+        this.pair(HOST_IF, PEER_IF);
+        this.host.address(HOST_IF, HOST_MAC, HOST4, HOST6);
+        this.peer.address(PEER_IF, PEER_MAC, PEER4, PEER6);
+        for address in [PEER4, PEER6] {
+            this.host.neighbour(HOST_IF, address, PEER_MAC);
+        }
+        for address in [HOST4, HOST6] {
+            this.peer.neighbour(PEER_IF, address, HOST_MAC);
+        }
+        this
+    }
+
+    /// Another veth pair, without addresses, up. The ends never exist outside the two namespaces.
+    pub fn pair(&self, host: &str, peer: &str) {
+        output(
+            Command::new("ip")
+                .args([
+                    "link",
+                    "add",
+                    host,
+                    "netns",
+                    self.host.name(),
+                    "type",
+                    "veth",
+                ])
+                .args(["peer", "name", peer, "netns", self.peer.name()]),
+        );
+        self.host.ip(&format!("link set {host} arp off up"));
+        self.peer.ip(&format!("link set {peer} arp off up"));
+    }
+}
+
+/// Panics unless root: a capture test that is skipped says nothing.
+pub fn require_root() {
+    assert!(
+        nix::unistd::geteuid().is_root(),
+        "these tests make network namespaces and need root; run `cargo xtask test` as root"
+    );
+}
+
+fn mac_text(mac: [u8; 6]) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+/// `/proc/sys/net` shows the namespace of the thread that opens it.
+fn write_sysctl(key: &str, value: &str) {
+    let path = format!("/proc/sys/{key}");
+    std::fs::write(&path, value).unwrap_or_else(|error| panic!("{path} = {value}: {error}"));
+}
+
+/// Removes namespaces of test processes that no longer live.
+fn remove_leftovers() {
+    let Ok(entries) = std::fs::read_dir("/run/netns") else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(pid) = name
+            .strip_prefix(PREFIX)
+            .and_then(|rest| rest.split('-').next())
+        else {
+            continue;
+        };
+        if !PathBuf::from("/proc").join(pid).exists() {
+            let _ = Command::new("ip").args(["netns", "del", &name]).output();
+        }
+    }
+}
+
+/// `enum bpf_cmd` in include/uapi/linux/bpf.h.
+const BPF_PROG_QUERY: libc::c_long = 16;
+/// `enum bpf_attach_type`.
+const BPF_TCX_INGRESS: u32 = 46;
+const BPF_TCX_EGRESS: u32 = 47;
+
+/// The head of `union bpf_attr` for `BPF_PROG_QUERY`.
+#[repr(C)]
+#[derive(Default)]
+struct Query {
+    target_ifindex: u32,
+    attach_type: u32,
+    query_flags: u32,
+    attach_flags: u32,
+    prog_ids: u64,
+    count: u32,
+    reserved: u32,
+    rest: [u64; 4],
+}
+
+/// Identifiers of the TCX programs on an interface of this thread's namespace. Asked of the kernel
+/// because bpftool before 7.3 knows no TCX.
+fn tcx_programs(interface: &str, attach_type: u32) -> Vec<u32> {
+    let c_name = CString::new(interface).expect("interface names hold no NUL");
+    let Ok(target_ifindex) = nix::net::if_::if_nametoindex(c_name.as_c_str()) else {
+        return Vec::new();
+    };
+    let mut ids = [0_u32; 64];
+    let mut query = Query {
+        target_ifindex,
+        attach_type,
+        prog_ids: ids.as_mut_ptr() as u64,
+        count: 64,
+        ..Query::default()
+    };
+    // SAFETY: `query` has the layout of the kernel's structure and outlives the call; `prog_ids`
+    // has room for `count` identifiers.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_PROG_QUERY,
+            &raw mut query,
+            size_of::<Query>(),
+        )
+    };
+    if result < 0 {
+        let error = std::io::Error::last_os_error();
+        // EINVAL: a kernel without TCX (before 6.6).
+        assert_eq!(
+            error.raw_os_error(),
+            Some(libc::EINVAL),
+            "TCX query of {interface}: {error}"
+        );
+        return Vec::new();
+    }
+    ids[..query.count as usize].to_vec()
+}
