@@ -12,6 +12,7 @@ mod run;
 mod setup;
 mod test;
 mod toolchain;
+mod vm_test;
 mod workspace;
 
 use std::process::ExitCode;
@@ -34,6 +35,8 @@ enum Action {
     Run(run::Arguments),
     /// Run all tests: those of the host, then whole captures as root
     Test(test::Arguments),
+    /// Capture on each supported kernel, in virtual machines
+    VmTest(vm_test::Arguments),
     /// Check format, lints of both sides, and documentation
     Lint,
     /// Make what the kernel programs are built with available, once
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Action::Build(arguments) => build::build(&arguments),
         Action::Run(arguments) => run::run(&arguments),
         Action::Test(arguments) => return test::test(&arguments),
+        Action::VmTest(arguments) => return vm_test::vm_test(&arguments),
         Action::Lint => lint::lint(),
         Action::Setup(arguments) => setup::setup(&arguments),
     };

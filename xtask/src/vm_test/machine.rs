@@ -1,0 +1,295 @@
+//! The virtual machine: an initramfs of busybox, the host's network tools, the kernel's modules and
+//! the agent with its shared libraries, booted by qemu without hardware help. Its console and its
+//! results come out of two serial ports into files, which [`super::verdict`] reads.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Write as _,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::kernel::{Kernel, Suite};
+use crate::{command, workspace};
+
+/// The first process.
+const GUEST: &str = include_str!("guest.sh");
+
+/// The host's programs that the guest uses besides those of busybox.
+const PROGRAMS: &[&str] = &["ip", "tc", "bpftool"];
+
+/// How long a guest may take. Without hardware help a second becomes ten.
+const TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Memory of the guest in MiB: the initramfs in it, the rings, and room.
+const MEMORY: &str = "768";
+
+/// A machine that is ready to boot, all in one directory.
+pub(super) struct Machine {
+    directory: PathBuf,
+    image: PathBuf,
+}
+
+/// How a machine ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// By itself.
+    PoweredOff,
+    /// It was stopped.
+    TimedOut,
+}
+
+/// Packs the initramfs.
+pub(super) fn build(suite: &Suite, kernel: &Kernel, agent: &Path) -> Result<Machine> {
+    let directory = workspace::target_dir()?.join("vm-test").join(suite.version);
+    if directory.exists() {
+        fs::remove_dir_all(&directory)
+            .with_context(|| format!("cannot remove {}", directory.display()))?;
+    }
+    let root = Root(directory.join("root"));
+    root.directories(&["bin", "proc", "sys", "dev", "modules"])?;
+    root.busybox()?;
+    for program in PROGRAMS {
+        let path = command::find(program).with_context(|| format!("no `{program}` in PATH"))?;
+        root.program(&path, program)?;
+    }
+    root.program(agent, "capture-agent")?;
+    root.modules(&kernel.modules)?;
+    root.write("init", GUEST)?;
+    root.executable("init")?;
+    root.pack(&directory.join("initramfs"))?;
+    Ok(Machine {
+        directory,
+        image: kernel.image.clone(),
+    })
+}
+
+impl Machine {
+    /// Where its files are.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// What the guest and its kernel printed.
+    pub(super) fn console(&self) -> PathBuf {
+        self.directory.join("console.log")
+    }
+
+    /// The archive of all that the guest wrote.
+    pub(super) fn results(&self) -> PathBuf {
+        self.directory.join("results.tar")
+    }
+
+    /// Runs the machine to its end.
+    pub(super) fn boot(&self) -> Result<Ended> {
+        let serial = |file: &Path| format!("file:{}", file.display());
+        let mut qemu = Command::new("qemu-system-x86_64");
+        qemu.args(["-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", MEMORY])
+            .args(["-display", "none", "-monitor", "none", "-nic", "none"])
+            .args(["-no-reboot", "-serial"])
+            .arg(serial(&self.console()))
+            .arg("-serial")
+            .arg(serial(&self.results()))
+            .arg("-kernel")
+            .arg(&self.image)
+            .arg("-initrd")
+            .arg(self.directory.join("initramfs"))
+            .args([
+                "-append",
+                "console=ttyS0 rdinit=/init panic=-1 quiet loglevel=2",
+            ])
+            .stdin(Stdio::null());
+        let mut child = qemu
+            .spawn()
+            .with_context(|| format!("cannot start `{}`", command::line(&qemu)))?;
+        let end = Instant::now() + TIMEOUT;
+        loop {
+            if let Some(status) = child.try_wait()? {
+                if !status.success() {
+                    bail!(
+                        "`{}` failed ({status}); its own words are above",
+                        command::line(&qemu)
+                    );
+                }
+                return Ok(Ended::PoweredOff);
+            }
+            if Instant::now() > end {
+                child.kill()?;
+                child.wait()?;
+                return Ok(Ended::TimedOut);
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// Removes all its files.
+    pub(super) fn remove(self) -> Result<()> {
+        fs::remove_dir_all(&self.directory)
+            .with_context(|| format!("cannot remove {}", self.directory.display()))
+    }
+}
+
+/// The root directory of the guest, under construction.
+struct Root(PathBuf);
+
+impl Root {
+    fn directories(&self, names: &[&str]) -> Result<()> {
+        for name in names {
+            let path = self.0.join(name);
+            fs::create_dir_all(&path)
+                .with_context(|| format!("cannot create {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, name: &str, content: &str) -> Result<()> {
+        let path = self.0.join(name);
+        fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    fn executable(&self, name: &str) -> Result<()> {
+        fs::set_permissions(self.0.join(name), fs::Permissions::from_mode(0o755))?;
+        Ok(())
+    }
+
+    fn copy(&self, from: &Path, name: &Path) -> Result<()> {
+        let to = self.0.join(name.strip_prefix("/").unwrap_or(name));
+        if let Some(parent) = to.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::copy(from, &to)
+            .map(drop)
+            .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))
+    }
+
+    /// busybox, and a name for each of its programs.
+    fn busybox(&self) -> Result<()> {
+        let busybox = command::find("busybox").context("no `busybox` in PATH")?;
+        if !libraries(&busybox)?.is_empty() {
+            bail!("`busybox` needs shared libraries; install the package busybox-static");
+        }
+        self.copy(&busybox, Path::new("bin/busybox"))?;
+        for name in command::output(Command::new(&busybox).arg("--list"))?.lines() {
+            // The host's own are put into the place of these.
+            if name != "busybox" && !PROGRAMS.contains(&name) {
+                symlink("busybox", self.0.join("bin").join(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A program of the host with its shared libraries.
+    fn program(&self, path: &Path, name: &str) -> Result<()> {
+        self.copy(path, &Path::new("bin").join(name))?;
+        for library in libraries(path)? {
+            self.copy(&library, &library)?;
+        }
+        Ok(())
+    }
+
+    /// The modules, and a file that names them in order.
+    fn modules(&self, modules: &[PathBuf]) -> Result<()> {
+        let mut order = String::new();
+        for module in modules {
+            let name = Path::new(module.file_name().context("a module without a name")?);
+            self.copy(module, &Path::new("modules").join(name))?;
+            order.push_str(&name.to_string_lossy());
+            order.push('\n');
+        }
+        self.write("modules/order", &order)
+    }
+
+    /// Packs all into an archive as the kernel reads it.
+    fn pack(&self, archive: &Path) -> Result<()> {
+        let mut names = vec![PathBuf::from(".")];
+        list(&self.0, Path::new(""), &mut names)?;
+        let mut cpio = Command::new("busybox");
+        cpio.args(["cpio", "-o", "-H", "newc", "-F"])
+            .arg(archive)
+            .current_dir(&self.0)
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut child = cpio
+            .spawn()
+            .with_context(|| format!("cannot start `{}`", command::line(&cpio)))?;
+        let mut stdin = child
+            .stdin
+            .take()
+            .context("no way to tell cpio the files")?;
+        for name in names {
+            writeln!(stdin, "{}", name.display())?;
+        }
+        drop(stdin);
+        let status = child.wait()?;
+        if !status.success() {
+            bail!("`{}` failed ({status})", command::line(&cpio));
+        }
+        Ok(())
+    }
+}
+
+/// The names of all below `root/prefix`, directories before what is in them.
+fn list(root: &Path, prefix: &Path, names: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(root.join(prefix))? {
+        let entry = entry?;
+        let name = prefix.join(entry.file_name());
+        names.push(name.clone());
+        if entry.file_type()?.is_dir() {
+            list(root, &name, names)?;
+        }
+    }
+    Ok(())
+}
+
+/// The shared libraries of a program, the loader included; none where it is static.
+fn libraries(program: &Path) -> Result<BTreeSet<PathBuf>> {
+    let ldd = Command::new("ldd")
+        .arg(program)
+        .env("LC_ALL", "C")
+        .output()
+        .context("cannot start `ldd`")?;
+    let output = String::from_utf8_lossy(&ldd.stdout);
+    if let Some(missing) = output.lines().find(|line| line.contains("not found")) {
+        bail!("{} lacks a library: {}", program.display(), missing.trim());
+    }
+    Ok(parse_libraries(&output))
+}
+
+/// The paths in the output of ldd: `libc.so.6 => /lib/libc.so.6 (0x…)`, or the loader's alone.
+fn parse_libraries(output: &str) -> BTreeSet<PathBuf> {
+    output
+        .lines()
+        .filter_map(|line| {
+            line.split_whitespace()
+                .find(|word| word.starts_with('/'))
+                .map(PathBuf::from)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_are_read_from_ldd() {
+        let output = "\tlinux-vdso.so.1 (0x00007ffd)\n\
+                      \tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f)\n\
+                      \t/lib64/ld-linux-x86-64.so.2 (0x00007f)\n";
+        let found: Vec<_> = parse_libraries(output).into_iter().collect();
+        assert_eq!(
+            found,
+            [
+                Path::new("/lib/x86_64-linux-gnu/libc.so.6"),
+                Path::new("/lib64/ld-linux-x86-64.so.2")
+            ]
+        );
+        assert!(parse_libraries("\tnot a dynamic executable\n").is_empty());
+    }
+}
