@@ -1,21 +1,28 @@
 //! Programs on interfaces. A program is attached where the first task needs it and detached after
 //! the last; each interface has one row of counters, and says which tasks capture at which of its
-//! hook points. Links belong to this process: the kernel removes them when it dies.
+//! hook points. Links belong to this process: the kernel removes them when it dies. Filters, which
+//! kernels without TCX have instead, are [`super::clsact`]'s.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, os::fd::AsFd};
 
 use anyhow::Context as _;
 use aya::{
     Ebpf,
     programs::{
         LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode,
-        tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcError},
+        tc::{SchedClassifierLink, TcAttachOptions, TcError},
         xdp::XdpLink,
     },
 };
 use capture_common::{HOOK_POINTS, HookPoint, Interface, LinkLayer, MAX_INTERFACES};
 
-use super::{KernelVersion, SlotId, Tables, load::load_error, object::programs};
+use super::{
+    KernelVersion, SlotId, Tables,
+    clsact::{self, AttachedFilter, Clsact},
+    load::load_error,
+    netlink::Side,
+    object::programs,
+};
 use crate::{
     error::{Error, Result},
     plan::{Directions, Hook},
@@ -46,6 +53,7 @@ pub(crate) struct Attached {
 /// All attached programs.
 pub(crate) struct Hooks {
     ebpf: Ebpf,
+    clsact: Clsact,
     release: KernelVersion,
     interfaces: BTreeMap<u32, InterfaceHooks>,
 }
@@ -64,7 +72,8 @@ struct Point {
 
 /// Detaches when dropped.
 enum Link {
-    Tc { _link: SchedClassifierLink },
+    Tcx { _link: SchedClassifierLink },
+    Clsact { _filter: AttachedFilter },
     Xdp { _link: XdpLink },
 }
 
@@ -85,6 +94,7 @@ impl Hooks {
     pub(super) fn new(ebpf: Ebpf, release: KernelVersion) -> Self {
         Self {
             ebpf,
+            clsact: Clsact::default(),
             release,
             interfaces: BTreeMap::new(),
         }
@@ -108,6 +118,9 @@ impl Hooks {
         directions: Directions,
     ) -> Result<()> {
         if !self.interfaces.contains_key(&ifindex) {
+            if self.release < KernelVersion::TCX {
+                clsact::clean(ifindex);
+            }
             let entry = Interface {
                 slots: [0; HOOK_POINTS],
                 row: self.free_row()?,
@@ -139,6 +152,7 @@ impl Hooks {
     ) -> Result<()> {
         let Self {
             ebpf,
+            clsact,
             release,
             interfaces,
         } = self;
@@ -170,7 +184,13 @@ impl Hooks {
                     )));
                 }
                 None => {
-                    let link = attach(ebpf, *release, ifindex, &interface.name, kind, point)?;
+                    let there = (ifindex, interface.name.as_str());
+                    let link = match kind {
+                        HookKind::Tcx => attach_tcx(ebpf, there, point),
+                        HookKind::Clsact => attach_clsact(ebpf, clsact, there, point),
+                        HookKind::XdpNative => attach_xdp(ebpf, *release, there, XdpMode::Driver),
+                        HookKind::XdpGeneric => attach_xdp(ebpf, *release, there, XdpMode::Skb),
+                    }?;
                     interface.points[point as usize] = Some(Point { kind, _link: link });
                 }
             }
@@ -259,58 +279,54 @@ impl HookKind {
     }
 }
 
-fn attach(
-    ebpf: &mut Ebpf,
-    release: KernelVersion,
-    ifindex: u32,
-    name: &str,
-    kind: HookKind,
-    point: HookPoint,
-) -> Result<Link> {
-    match kind {
-        HookKind::Tcx | HookKind::Clsact => attach_tc(ebpf, name, kind, point),
-        HookKind::XdpNative => attach_xdp(ebpf, release, ifindex, name, XdpMode::Driver),
-        HookKind::XdpGeneric => attach_xdp(ebpf, release, ifindex, name, XdpMode::Skb),
-    }
+fn attach_tcx(ebpf: &mut Ebpf, (_, name): (u32, &str), point: HookPoint) -> Result<Link> {
+    // First in and last out: the view of tcpdump.
+    let (attach_type, order) = match point {
+        HookPoint::TcEgress => (TcAttachType::Egress, LinkOrder::last()),
+        _ => (TcAttachType::Ingress, LinkOrder::first()),
+    };
+    let program = tc_program(ebpf, point)?;
+    program
+        .attach_with_options(name, attach_type, TcAttachOptions::TcxOrder(order))
+        .and_then(|id| program.take_link(id))
+        .map(|link| Link::Tcx { _link: link })
+        .map_err(|error| attach_error(&error, name, "tc"))
 }
 
-fn attach_tc(ebpf: &mut Ebpf, name: &str, kind: HookKind, point: HookPoint) -> Result<Link> {
-    let (program_name, attach_type, order) = match point {
-        // First in and last out: the view of tcpdump.
-        HookPoint::TcEgress => (programs::TC_EGRESS, TcAttachType::Egress, LinkOrder::last()),
-        _ => (
-            programs::TC_INGRESS,
-            TcAttachType::Ingress,
-            LinkOrder::first(),
-        ),
+fn attach_clsact(
+    ebpf: &mut Ebpf,
+    clsact: &mut Clsact,
+    interface: (u32, &str),
+    point: HookPoint,
+) -> Result<Link> {
+    let side = match point {
+        HookPoint::TcEgress => Side::Egress,
+        _ => Side::Ingress,
     };
-    let program: &mut SchedClassifier = program(ebpf, program_name)?;
+    let program = tc_program(ebpf, point)?
+        .fd()
+        .map_err(|error| attach_error(&error, interface.1, "tc"))?;
+    // First on both sides: a filter before ours may decide, and the kernel asks no further.
+    clsact
+        .attach(interface, side, program.as_fd())
+        .map(|filter| Link::Clsact { _filter: filter })
+}
+
+/// The loaded tc program of a hook point.
+fn tc_program(ebpf: &mut Ebpf, point: HookPoint) -> Result<&mut SchedClassifier> {
+    let name = match point {
+        HookPoint::TcEgress => programs::TC_EGRESS,
+        _ => programs::TC_INGRESS,
+    };
+    let program: &mut SchedClassifier = program(ebpf, name)?;
     loaded(program.load())?;
-    let options = match kind {
-        HookKind::Tcx => TcAttachOptions::TcxOrder(order),
-        _ => {
-            // An interface that has the qdisc already keeps it.
-            if let Err(error) = tc::qdisc_add_clsact(name) {
-                log::debug!("clsact on {name}: {error}");
-            }
-            TcAttachOptions::Netlink(NlOptions {
-                priority: 1,
-                ..NlOptions::default()
-            })
-        }
-    };
-    program
-        .attach_with_options(name, attach_type, options)
-        .and_then(|id| program.take_link(id))
-        .map(|link| Link::Tc { _link: link })
-        .map_err(|error| attach_error(&error, name, "tc"))
+    Ok(program)
 }
 
 fn attach_xdp(
     ebpf: &mut Ebpf,
     release: KernelVersion,
-    ifindex: u32,
-    name: &str,
+    (ifindex, name): (u32, &str),
     mode: XdpMode,
 ) -> Result<Link> {
     let program_name = if release >= KernelVersion::XDP_FRAGS {

@@ -1,8 +1,10 @@
 //! The kernel side as the agent sees it; the only module that touches aya. [`object`] holds the
 //! compiled programs, [`load`] brings them into the kernel, [`tables`] and [`masks`] put tasks into
-//! its maps, [`hooks`] attach the programs to interfaces, [`rings`] are drained by the reader, and
+//! its maps, [`hooks`] attach the programs to interfaces (older kernels: through [`clsact`] and
+//! [`netlink`]), [`rings`] are drained by the reader, and
 //! [`counters`] say what the kernel side did.
 
+mod clsact;
 mod counters;
 #[cfg(test)]
 mod differential;
@@ -10,6 +12,7 @@ mod features;
 mod hooks;
 mod load;
 mod masks;
+mod netlink;
 pub(crate) mod object;
 mod rings;
 mod tables;

@@ -67,7 +67,10 @@ const BY_HOOK: &[(&str, Expected)] = &[
     ),
     (
         "udp",
-        Expected::Packets(3, "udp.dstport == 5000 && ip.dst == 10.77.0.1"),
+        Expected::Packets(
+            3,
+            "udp.dstport >= 5000 && udp.dstport <= 5100 && ip.dst == 10.77.0.1",
+        ),
     ),
     ("tcp", Expected::Stream(200_000)),
 ];
