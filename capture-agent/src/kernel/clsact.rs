@@ -326,13 +326,13 @@ mod tests {
 
     #[test]
     fn a_mark_is_held_for_as_long_as_it_lives() {
-        let mark = Mark::new().unwrap();
+        let mark = Mark::new().expect("a socket can be bound");
         let name = mark.name.clone();
         assert_eq!(agent(&mark.filter_name(true)), Some(name.as_str()));
         assert_eq!(agent(&mark.filter_name(false)), Some(name.as_str()));
-        assert!(!is_gone(&name).unwrap());
+        assert!(!is_gone(&name).expect("a socket can be made"));
         drop(mark);
-        assert!(is_gone(&name).unwrap());
+        assert!(is_gone(&name).expect("a socket can be made"));
     }
 
     #[test]
@@ -360,6 +360,6 @@ mod tests {
         let waiter = thread::spawn(|| Turn::take(u32::MAX)._socket.is_some());
         thread::sleep(Duration::from_millis(50));
         drop(first);
-        assert!(waiter.join().unwrap());
+        assert!(waiter.join().expect("the waiter gets its turn"));
     }
 }

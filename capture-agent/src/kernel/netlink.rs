@@ -355,7 +355,7 @@ mod tests {
             assert_eq!(answer.tc.ifindex, 7);
             filters.push(Filter::read(&answer));
         });
-        assert!(!ended.unwrap());
+        assert!(!ended.expect("a whole message"));
         let expected = Filter {
             priority: 3,
             protocol: libc::ETH_P_ALL as u16,
@@ -389,9 +389,9 @@ mod tests {
             message
         };
         let read = |bytes: Vec<u8>| read_answer(&bytes, &mut |_| {});
-        assert!(read(message(libc::NLMSG_DONE, 0)).unwrap());
-        assert!(read(message(libc::NLMSG_ERROR, 0)).unwrap());
-        let error = read(message(libc::NLMSG_ERROR, -libc::EEXIST)).unwrap_err();
+        assert!(read(message(libc::NLMSG_DONE, 0)).is_ok_and(|ended| ended));
+        assert!(read(message(libc::NLMSG_ERROR, 0)).is_ok_and(|ended| ended));
+        let error = read(message(libc::NLMSG_ERROR, -libc::EEXIST)).expect_err("an error");
         assert_eq!(error.raw_os_error(), Some(libc::EEXIST));
     }
 }
