@@ -17,9 +17,9 @@ use crate::{
     clock::{monotonic_ns, unix_ns},
     drain::{Ending, Lane, Reader},
     error::{Error, Result},
-    interfaces,
+    interfaces::{self, InterfaceEntry},
     kernel::{Kernel, TaskEntry},
-    output::{OutputConfig, TaskSink},
+    output::OutputConfig,
     plan::Plan,
     task::{Counters, FileRecord, StopReason},
 };
@@ -113,10 +113,55 @@ impl Engine {
     /// # Errors
     /// After an error nothing of the task is left: no slot, no hook, no file.
     pub fn add(&mut self, plan: &Plan, output: OutputConfig) -> Result<TaskId> {
-        let entries = interfaces::list()?;
+        match self.add_all(&[(plan, output)]) {
+            Ok(tasks) => Ok(tasks[0]),
+            Err((_, error)) => Err(error),
+        }
+    }
+
+    /// Adds several tasks, all or none. No task matches before the hooks of all are attached.
+    ///
+    /// # Errors
+    /// The index of the first task that cannot be added, and why. After an error nothing of any of
+    /// them is left.
+    pub fn add_all(
+        &mut self,
+        tasks: &[(&Plan, OutputConfig)],
+    ) -> Result<Vec<TaskId>, (usize, Error)> {
+        let entries = interfaces::list().map_err(|error| (0, error))?;
         let mut state = self.shared.lock();
         let state = &mut *state;
-        let kernel = &mut state.kernel;
+        let mut ready = Vec::with_capacity(tasks.len());
+        for (index, (plan, output)) in tasks.iter().enumerate() {
+            match self.prepare(&mut state.kernel, plan, output, &entries) {
+                Ok(task) => ready.push(task),
+                Err(error) => {
+                    for task in ready {
+                        self.undo(&mut state.kernel, task);
+                    }
+                    return Err((index, error));
+                }
+            }
+        }
+        // Deadlines count from here, and a task is active as soon as it has one.
+        let ids = ready.into_iter().map(|mut task| {
+            task.activate(&mut state.kernel);
+            let id = TaskId(state.next_id);
+            state.next_id += 1;
+            state.tasks.insert(id, task);
+            id
+        });
+        Ok(ids.collect())
+    }
+
+    /// Everything up to the point where a task could match.
+    fn prepare(
+        &self,
+        kernel: &mut Kernel,
+        plan: &Plan,
+        output: &OutputConfig,
+        entries: &[InterfaceEntry],
+    ) -> Result<Task> {
         let slot = kernel
             .tables
             .add(TaskEntry::from(plan), monotonic_ns())
@@ -127,35 +172,39 @@ impl Engine {
             })?
             .ok_or_else(|| Error::runtime("64 tasks are running already, and that is the limit"))?;
         let mut task = Task::new(plan, slot);
-        match task.start(kernel, &entries, &output) {
-            Ok(sink) => {
-                self.start_lane(state, &mut task, sink)?;
-                let id = TaskId(state.next_id);
-                state.next_id += 1;
-                state.tasks.insert(id, task);
-                Ok(id)
-            }
+        let started = task.start(kernel, entries, output).and_then(|sink| {
+            task.output = Some(sink.counters());
+            let lane = Lane {
+                sink,
+                ending: Arc::clone(&task.ending),
+                generation: kernel.tables.generation(),
+            };
+            self.shared.reader.add(slot, lane)
+        });
+        match started {
+            Ok(()) => Ok(task),
             Err(error) => {
-                task.detach(kernel);
-                if let Err(error) = kernel.tables.remove(slot) {
-                    log::warn!("undoing a task: {error:#}");
-                }
+                task.give_up(kernel);
                 Err(error)
             }
         }
     }
 
-    /// The last steps, which do not fail: the reader is ready, then the task matches.
-    fn start_lane(&self, state: &mut State, task: &mut Task, sink: TaskSink) -> Result<()> {
-        let kernel = &mut state.kernel;
-        task.output = Some(sink.counters());
-        let lane = Lane {
-            sink,
-            ending: Arc::clone(&task.ending),
-            generation: kernel.tables.generation(),
-        };
-        self.shared.reader.add(task.slot, lane)?;
-        task.activate(kernel)
+    /// Takes back a task that was prepared and has not matched anything. Its output is dropped, and
+    /// as that is without packets, no file stays.
+    fn undo(&self, kernel: &mut Kernel, mut task: Task) {
+        if let Err(error) = self.shared.reader.remove(task.slot, monotonic_ns()) {
+            log::warn!("undoing a task: {error}");
+        }
+        task.give_up(kernel);
+    }
+
+    /// Stops tasks from matching, all at the same moment. Each is still to be removed.
+    pub fn halt(&mut self, tasks: impl IntoIterator<Item = TaskId>) {
+        let state = self.shared.lock();
+        for task in tasks.into_iter().filter_map(|id| state.tasks.get(&id)) {
+            state.kernel.tables.deactivate(task.slot);
+        }
     }
 
     /// The hooks that serve a task.

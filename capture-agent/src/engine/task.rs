@@ -115,19 +115,26 @@ impl Task {
         Ok(())
     }
 
-    /// Lets the task match from now on, until its deadline.
-    pub(super) fn activate(&mut self, kernel: &mut Kernel) -> Result<()> {
+    /// Lets the task match from now on, until its deadline. Without the deadline in the kernel the
+    /// task still ends in time, by its caller.
+    pub(super) fn activate(&mut self, kernel: &mut Kernel) {
         self.started_ns = unix_ns();
         if let Some(duration) = self.plan.duration {
             let deadline = monotonic_ns().saturating_add(duration.as_nanos() as u64);
             self.deadline_ns = Some(deadline);
-            kernel
-                .tables
-                .set_deadline(self.slot, deadline)
-                .map_err(|error| Error::runtime(format!("cannot set the deadline: {error:#}")))?;
+            if let Err(error) = kernel.tables.set_deadline(self.slot, deadline) {
+                log::warn!("cannot set the deadline in the kernel: {error:#}");
+            }
         }
         kernel.tables.activate(self.slot);
-        Ok(())
+    }
+
+    /// Takes a task that never matched off its interfaces and out of the tables.
+    pub(super) fn give_up(&mut self, kernel: &mut Kernel) {
+        self.detach(kernel);
+        if let Err(error) = kernel.tables.remove(self.slot) {
+            log::warn!("undoing a task: {error:#}");
+        }
     }
 
     /// Takes the task off all its interfaces.
