@@ -3,6 +3,8 @@
 //! command line or from JSON and is only text and numbers; [`crate::plan`] decides whether it is
 //! valid.
 
+use std::ops::Add;
+
 use serde::{Deserialize, Serialize};
 
 /// A task as requested, nothing checked yet. Field names are those of the API and of the messages.
@@ -184,6 +186,27 @@ impl Dropped {
             copy,
         } = *self;
         ring + queue + write + copy
+    }
+}
+
+impl Add for Counters {
+    type Output = Self;
+
+    /// The figures of several tasks together.
+    fn add(self, other: Self) -> Self {
+        Self {
+            matched: self.matched + other.matched,
+            captured: self.captured + other.captured,
+            bytes: self.bytes + other.bytes,
+            oversize_discarded: self.oversize_discarded + other.oversize_discarded,
+            over_limit: self.over_limit + other.over_limit,
+            dropped: Dropped {
+                ring: self.dropped.ring + other.dropped.ring,
+                queue: self.dropped.queue + other.dropped.queue,
+                write: self.dropped.write + other.dropped.write,
+                copy: self.dropped.copy + other.dropped.copy,
+            },
+        }
     }
 }
 

@@ -314,7 +314,7 @@ fn find_summary(text: &[u8]) -> Option<Value> {
             values
                 .next()?
                 .ok()
-                .filter(|value| value.get("counters").is_some())
+                .filter(|value| value.get("counters").or(value.get("tasks")).is_some())
         })
 }
 
@@ -338,24 +338,36 @@ impl Ended {
         for name in self.directory_names() {
             self.check(!name.ends_with(".part"), format_args!("{name} is left"));
         }
-        let Some(summary) = &self.summary else {
+        if self.summary.is_none() {
             self.check(
                 self.status.code() != Some(0),
                 "ended well without a summary",
             );
-            return;
-        };
-        let counters = &summary["counters"];
-        let dropped = ["ring", "queue", "write", "copy"]
-            .map(|stage| self.number(&counters["dropped"][stage], stage));
-        let accounted = ["captured", "oversize_discarded", "over_limit"]
-            .map(|name| self.number(&counters[name], name));
-        let accounted = accounted.iter().sum::<u64>() + dropped.iter().sum::<u64>();
-        let matched = self.number(&counters["matched"], "matched");
-        self.check(
-            matched == accounted,
-            format_args!("{matched} matched, {accounted} accounted"),
-        );
+        }
+        for record in self.records() {
+            let counters = &record["counters"];
+            let dropped = ["ring", "queue", "write", "copy"]
+                .map(|stage| self.number(&counters["dropped"][stage], stage));
+            let accounted = ["captured", "oversize_discarded", "over_limit"]
+                .map(|name| self.number(&counters[name], name));
+            let accounted = accounted.iter().sum::<u64>() + dropped.iter().sum::<u64>();
+            let matched = self.number(&counters["matched"], "matched");
+            self.check(
+                matched == accounted,
+                format_args!("{matched} matched, {accounted} accounted"),
+            );
+        }
+    }
+
+    /// The record of each task: those of a `--tasks` run, or the only one.
+    pub fn records(&self) -> Vec<Value> {
+        match &self.summary {
+            Some(summary) => match summary["tasks"].as_array() {
+                Some(tasks) => tasks.clone(),
+                None => vec![summary.clone()],
+            },
+            None => Vec::new(),
+        }
     }
 
     fn number(&self, value: &Value, name: &str) -> u64 {
@@ -424,12 +436,13 @@ impl Ended {
 
     /// The finished files, in order, and nothing else may lie in the working directory.
     pub fn files(&self) -> Vec<PathBuf> {
-        let listed = self.summary()["files"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
+        self.summary();
+        let records = self.records();
+        let files = records
+            .iter()
+            .filter_map(|record| record["files"].as_array());
         let mut names = Vec::new();
-        for file in &listed {
+        for file in files.flatten() {
             let name = file["name"].as_str().unwrap_or_default().to_owned();
             let path = self.directory.path().join(&name);
             let size = fs::metadata(&path)

@@ -38,7 +38,8 @@ pub(super) struct Arguments {
 pub(super) enum Command {
     /// Capture in the foreground, until a limit is reached or Ctrl-C.
     #[command(
-        override_usage = "capture-agent run -i IF [-i IF…] [-w FILE|-] [filter options] [limits]",
+        override_usage = "capture-agent run -i IF [-i IF…] [-w FILE|-] [filter options] [limits]\n       \
+                          capture-agent run --tasks FILE",
         after_help = EXAMPLES
     )]
     Run(Box<RunArgs>),
@@ -95,6 +96,16 @@ pub(super) struct DoctorArgs {
 pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) task: TaskArgs,
+    /// Run the tasks of a file, TOML or JSON by its suffix, at once and instead of the one that the
+    /// options describe.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "What to capture",
+        value_hint = ValueHint::FilePath,
+        conflicts_with_all = ["TaskArgs", "write"]
+    )]
+    pub(super) tasks: Option<PathBuf>,
     /// File to write, "-" for standard output; without it NAME-or-interface_TIMESTAMP.pcapng here.
     #[arg(short, long, value_name = "FILE", help_heading = "Output", value_hint = ValueHint::FilePath)]
     pub(super) write: Option<PathBuf>,

@@ -9,6 +9,7 @@ mod report;
 mod request;
 mod run;
 mod signals;
+mod tasks_file;
 mod usage;
 
 use std::{

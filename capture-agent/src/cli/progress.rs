@@ -45,8 +45,8 @@ impl Progress {
         Duration::from_millis(if self.is_shown { 200 } else { 1000 })
     }
 
-    /// Draws it over its previous state.
-    pub(super) fn draw(&mut self, counters: &Counters) {
+    /// Draws it over its previous state; `running` is how many of several tasks still run.
+    pub(super) fn draw(&mut self, counters: &Counters, running: Option<usize>) {
         if !self.is_shown {
             return;
         }
@@ -54,7 +54,7 @@ impl Progress {
             .map_or(80, |(terminal_size::Width(columns), _)| {
                 usize::from(columns)
             });
-        let line = self.line(Instant::now(), counters, columns);
+        let line = self.line(Instant::now(), counters, running, columns);
         let mut stderr = io::stderr().lock();
         let _ = write!(stderr, "{CLEAR_LINE}{line}").and_then(|()| stderr.flush());
     }
@@ -68,7 +68,13 @@ impl Progress {
     }
 
     /// The line, always narrower than the terminal: a line that wraps cannot be rewritten.
-    fn line(&mut self, now: Instant, counters: &Counters, columns: usize) -> String {
+    fn line(
+        &mut self,
+        now: Instant,
+        counters: &Counters,
+        running: Option<usize>,
+        columns: usize,
+    ) -> String {
         let (since, captured) = self.window;
         let passed = now.saturating_duration_since(since);
         if passed >= RATE_WINDOW {
@@ -82,13 +88,16 @@ impl Progress {
             .map(|limit| format!(" of {}", duration_text(limit)));
         let lost = counters.dropped.total();
         let mut line = format!(
-            "{}{}  {} packets  {}  {}/s  {} lost",
+            "{}{}  {} packets  {}  {}/s  {} lost{}",
             duration_text(elapsed),
             limit.unwrap_or_default(),
             count_text(counters.captured),
             bytes_text(counters.bytes),
             count_text(self.rate),
             count_text(lost),
+            running
+                .map(|running| format!("  {running} running"))
+                .unwrap_or_default(),
         );
         // All of it is ASCII.
         line.truncate(columns.saturating_sub(1));
@@ -125,17 +134,24 @@ mod tests {
             ..Counters::default()
         };
         let mut progress = progress(started);
-        let line = progress.line(started + Duration::from_millis(2_000), &counters, 80);
+        let line = progress.line(started + Duration::from_millis(2_000), &counters, None, 80);
         assert_eq!(line, "2s of 1m30s  12,000 packets  3.4 MB  6,000/s  0 lost");
-        let line = progress.line(started + Duration::from_millis(2_200), &counters, 80);
+        let line = progress.line(started + Duration::from_millis(2_200), &counters, None, 80);
         assert_eq!(line, "2s of 1m30s  12,000 packets  3.4 MB  6,000/s  0 lost");
+    }
+
+    #[test]
+    fn line_of_several_tasks() {
+        let started = Instant::now();
+        let line = progress(started).line(started, &Counters::default(), Some(3), 80);
+        assert_eq!(line, "0s of 1m30s  0 packets  0 B  0/s  0 lost  3 running");
     }
 
     #[test]
     fn line_is_narrower_than_the_terminal() {
         let started = Instant::now();
         for columns in 0..100 {
-            let line = progress(started).line(started, &Counters::default(), columns);
+            let line = progress(started).line(started, &Counters::default(), Some(64), columns);
             assert!(line.len() < columns.max(1));
         }
     }
@@ -152,12 +168,12 @@ mod tests {
             ..Counters::default()
         };
         let mut progress = progress(started);
-        let line = progress.line(started, &counters, 80);
+        let line = progress.line(started, &counters, None, 80);
         assert!(
             line.starts_with("\x1b[31m") && line.ends_with("7 lost\x1b[0m"),
             "{line:?}"
         );
         progress.color = false;
-        assert!(!progress.line(started, &counters, 80).contains('\x1b'));
+        assert!(!progress.line(started, &counters, None, 80).contains('\x1b'));
     }
 }

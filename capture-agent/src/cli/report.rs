@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use comfy_table::{CellAlignment, Table, presets};
+
 use crate::{
     engine::Ended,
     task::{Counters, Dropped, FileRecord, State, StopReason},
@@ -62,6 +64,46 @@ pub(super) fn closing_table(ended: &Ended, elapsed: Duration) -> String {
     rows.iter()
         .map(|(label, value)| format!("{label:<11} {value}\n"))
         .collect()
+}
+
+/// The closing table of several tasks, a row each.
+pub(super) fn compact_table<'a>(tasks: impl IntoIterator<Item = (&'a str, &'a Ended)>) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(["TASK", "MATCHED", "CAPTURED", "LOST", "STOPPED", "FILE"]);
+    for (name, ended) in tasks {
+        let Ended {
+            counters,
+            files,
+            stop_reason,
+            ..
+        } = ended;
+        let is_failed = stop_reason.final_state() == State::Failed;
+        let failed = if is_failed { "FAILED: " } else { "" };
+        let files = match files.as_slice() {
+            [] => "none".to_owned(),
+            [file] => file.name.escape_debug().to_string(),
+            [first, ..] => {
+                let more = files.len() - 1;
+                format!("{} and {more} more", first.name.escape_debug())
+            }
+        };
+        table.add_row([
+            name.escape_debug().to_string(),
+            count_text(counters.matched),
+            count_text(counters.captured),
+            count_text(counters.dropped.total()),
+            format!("{failed}{}", reason_text(*stop_reason)),
+            files,
+        ]);
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if (1..=3).contains(&index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    format!("{}\n", table.trim_fmt())
 }
 
 /// How many of how many, and where.
@@ -245,6 +287,29 @@ mod tests {
              lost        0, the capture is complete\n\
              stopped     as asked, after 12s\n\
              file        eth0.pcapng (1.2 kB)\n"
+        );
+    }
+
+    #[test]
+    fn several_tasks_in_rows() {
+        let counters = Counters {
+            matched: 12_345,
+            captured: 12_340,
+            dropped: Dropped {
+                ring: 5,
+                ..Dropped::default()
+            },
+            ..Counters::default()
+        };
+        let mut full = ended(Counters::default());
+        full.stop_reason = StopReason::DiskFull;
+        full.files.clear();
+        let tasks = [("dns", &ended(counters)), ("everything", &full)];
+        assert_eq!(
+            compact_table(tasks),
+            "TASK        MATCHED  CAPTURED  LOST  STOPPED               FILE\n\
+             dns          12,345    12,340     5  as asked              eth0.pcapng\n\
+             everything        0         0     0  FAILED: disk is full  none\n"
         );
     }
 

@@ -2,9 +2,15 @@
 //! for which field of a task, and what only the command line has: the file, the namespace, the form
 //! of the summary.
 
-use std::{io::IsTerminal, path::Path};
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+};
 
-use super::args::{OutputForm, RunArgs, TaskArgs};
+use super::{
+    args::{OutputForm, RunArgs, TaskArgs},
+    tasks_file,
+};
 use crate::{
     error::{Error, Result},
     output::Target,
@@ -45,49 +51,98 @@ const MIN_RING_SIZE: u64 = 64 << 10;
 /// What `run` was asked for.
 #[derive(Debug)]
 pub(super) struct RunRequest {
-    /// The task as asked for.
-    pub(super) spec: TaskSpec,
-    /// The task as it will be executed.
-    pub(super) plan: Plan,
+    /// The tasks, at least one.
+    pub(super) tasks: Vec<TaskRequest>,
     /// How.
     pub(super) options: RunOptions,
 }
 
-/// What only `run` has.
+/// One task, with where its packets go.
 #[derive(Debug)]
-pub(super) struct RunOptions {
+pub(super) struct TaskRequest {
+    /// The task as asked for.
+    pub(super) spec: TaskSpec,
+    /// The task as it will be executed.
+    pub(super) plan: Plan,
     /// Where the packets go; `None` is a file named by us.
     pub(super) target: Option<Target>,
+}
+
+/// What is the same for all tasks.
+#[derive(Debug)]
+pub(super) struct RunOptions {
     pub(super) netns: Option<String>,
     pub(super) ring_size: u64,
     pub(super) quiet: bool,
     pub(super) form: OutputForm,
+    /// The tasks are those of a file, and are told apart by their position in it.
+    pub(super) from_file: bool,
+}
+
+impl RunOptions {
+    /// What a message about a field of a task begins with: `--interface`, `tasks[3].interfaces`.
+    pub(super) fn place_of(&self, task: usize, field: &str) -> String {
+        if self.from_file {
+            return format!("tasks[{task}].{field}");
+        }
+        option_of(field).to_owned()
+    }
 }
 
 /// Resolves the arguments of `run`; the error names every fault, one on each line.
 pub(super) fn resolve(args: RunArgs) -> Result<RunRequest> {
     let RunArgs {
         task,
+        tasks,
         write,
         quiet,
         output,
         netns,
         ring_size,
     } = args;
+    let mut problems = Vec::new();
+    let from_file = tasks.is_some();
+    let tasks = match tasks {
+        Some(path) => tasks_file::read(&path, &mut problems)?,
+        None => single(task, write, &mut problems).into_iter().collect(),
+    };
+    let ring_size = ring_size_of(&ring_size, possible_cpus()).unwrap_or_else(|problem| {
+        problems.push(format!("--ring-size: {problem}"));
+        0
+    });
+    if !problems.is_empty() {
+        return Err(Error::usage(problems.join("\n")));
+    }
+    let options = RunOptions {
+        netns,
+        ring_size,
+        quiet,
+        form: output,
+        from_file,
+    };
+    Ok(RunRequest { tasks, options })
+}
+
+/// The task that the options describe, where nothing is wrong with it.
+fn single(
+    task: TaskArgs,
+    write: Option<PathBuf>,
+    problems: &mut Vec<String>,
+) -> Option<TaskRequest> {
     let spec = spec_of(task);
     let resolved = Plan::resolve(&spec, Face::Run);
     let target = write.map(|path| match path.to_str() {
         Some("-") => Target::Stdout,
         _ => Target::File(path),
     });
-
-    let mut problems: Vec<String> = resolved
-        .as_ref()
-        .err()
-        .into_iter()
-        .flatten()
-        .map(in_words_of_options)
-        .collect();
+    problems.extend(
+        resolved
+            .as_ref()
+            .err()
+            .into_iter()
+            .flatten()
+            .map(in_words_of_options),
+    );
     match &target {
         Some(Target::Stdout) if spec.rotate.is_some() => problems.push(
             "--write: standard output cannot be rotated; name a file, or leave -C, -G and -W out"
@@ -98,36 +153,19 @@ pub(super) fn resolve(args: RunArgs) -> Result<RunRequest> {
         }
         _ => {}
     }
-    let ring_size = match ring_size_of(&ring_size, possible_cpus()) {
-        Ok(size) => size,
-        Err(problem) => {
-            problems.push(format!("--ring-size: {problem}"));
-            0
+    Some(TaskRequest::new(spec, resolved.ok()?, target))
+}
+
+impl TaskRequest {
+    /// A task whose format, unless given, follows from its file.
+    pub(super) fn new(spec: TaskSpec, mut plan: Plan, target: Option<Target>) -> Self {
+        if spec.format.is_none()
+            && let Some(Target::File(path)) = &target
+        {
+            plan.format = format_of(path);
         }
-    };
-    let Ok(mut plan) = resolved else {
-        return Err(Error::usage(problems.join("\n")));
-    };
-    if !problems.is_empty() {
-        return Err(Error::usage(problems.join("\n")));
+        Self { spec, plan, target }
     }
-    if spec.format.is_none()
-        && let Some(Target::File(path)) = &target
-    {
-        plan.format = format_of(path);
-    }
-    let options = RunOptions {
-        target,
-        netns,
-        ring_size,
-        quiet,
-        form: output,
-    };
-    Ok(RunRequest {
-        spec,
-        plan,
-        options,
-    })
 }
 
 /// Refuses to fill a terminal with packets.
@@ -229,18 +267,23 @@ fn in_words_of_options(fault: &Fault) -> String {
         detail,
     } = fault;
     let path = pointer.trim_start_matches('/').replace('/', ".");
-    let (_, option) = OPTIONS
-        .iter()
-        .find(|(field, _)| {
-            path.strip_prefix(field)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        })
-        .unwrap_or(&("", "task"));
+    let option = option_of(&path);
     let mut detail = detail.clone();
     for (field, option) in OPTIONS {
         detail = detail.replace(&format!("`{field}`"), option);
     }
     format!("{option}: {detail}")
+}
+
+/// The option that sets a field.
+fn option_of(path: &str) -> &'static str {
+    OPTIONS
+        .iter()
+        .find(|(field, _)| {
+            path.strip_prefix(field)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+        .map_or("task", |(_, option)| option)
 }
 
 /// The suffix of the name decides, as nobody expects pcapng in a `.pcap`.

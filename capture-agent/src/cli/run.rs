@@ -1,57 +1,63 @@
 //! The foreground capture: everything that can be refused is refused first, then the engine gets
-//! its one task, and this module waits for a signal, a limit or a fault, ends the task in order and
-//! reports. [`request`] comes before, [`report`] after.
+//! the task or the tasks, and this module waits for a signal, limits or faults, ends each task in
+//! order and reports. [`request`] comes before, [`report`] after.
+
+mod names;
+mod places;
+mod record;
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     pin::pin,
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
+use serde::Serialize;
 use tokio::time::{Instant as Deadline, MissedTickBehavior, interval, sleep_until};
 
+use self::{
+    names::free_file_name,
+    places::{attachment_lines, check_interfaces},
+    record::{final_record, rfc3339},
+};
 use super::{
     args::{OutputForm, RunArgs},
     listing::json_line,
     print,
     progress::Progress,
     report,
-    request::{self, RunOptions, RunRequest},
+    request::{self, RunOptions, RunRequest, TaskRequest},
     say,
     signals::StopSignals,
 };
 use crate::{
     doctor,
-    engine::{Attachment, Ended, Engine, EngineOptions, TaskId},
+    engine::{Ended, Engine, EngineOptions, TaskId},
     error::{Error, Exit, Result},
-    interfaces::{self, InterfaceEntry, LinkState},
-    netns,
-    output::{OutputConfig, Target, sha256},
-    plan::{Format, InterfaceSelection, Plan, Word, nearest, quote},
-    task::{FileRecord, State, TaskRecord, TaskSpec},
+    interfaces, netns,
+    output::{OutputConfig, Target},
+    task::{Counters, State, StopReason, TaskRecord},
 };
 
 /// Captures as the arguments say.
 pub(super) fn run(args: RunArgs) -> Result<Exit> {
-    let RunRequest {
-        spec,
-        plan,
-        options,
-    } = request::resolve(args)?;
-    request::refuse_terminal(options.target.as_ref())?;
+    let RunRequest { tasks, options } = request::resolve(args)?;
+    for task in &tasks {
+        request::refuse_terminal(task.target.as_ref())?;
+    }
     if let Some(namespace) = &options.netns {
         netns::enter(namespace)?;
     }
     doctor::preflight()?;
-    check_interfaces(&plan.interfaces, &interfaces::list()?)?;
+    check_interfaces(&tasks, &options, &interfaces::list()?)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::runtime(format!("starting: {error}")))?;
     let capture = {
         let _context = runtime.enter();
-        Capture::start(spec, plan, options)?
+        Capture::start(tasks, options)?
     };
     capture.finish(&runtime)
 }
@@ -59,95 +65,254 @@ pub(super) fn run(args: RunArgs) -> Result<Exit> {
 /// A capture that runs.
 struct Capture {
     engine: Engine,
-    task: TaskId,
+    tasks: Vec<Task>,
     signals: StopSignals,
-    record: TaskRecord,
     options: RunOptions,
     started: Instant,
+    /// Where one task has standard output, the summary goes to standard error.
+    has_stdout: bool,
+}
+
+/// One of its tasks.
+struct Task {
+    id: TaskId,
+    /// What messages about it begin with: nothing, or its position in the file and its name.
+    label: String,
+    record: TaskRecord,
     limit: Option<Duration>,
+    end: Option<End>,
+}
+
+/// How a task ended.
+struct End {
+    ended: Ended,
+    elapsed: Duration,
+    at: Timestamp,
+}
+
+/// The summary of several tasks.
+#[derive(Serialize)]
+struct Summary {
+    tasks: Vec<TaskRecord>,
 }
 
 impl Capture {
-    fn start(spec: TaskSpec, plan: Plan, options: RunOptions) -> Result<Self> {
+    fn start(requests: Vec<TaskRequest>, options: RunOptions) -> Result<Self> {
         let created_at = Timestamp::now();
         let signals = StopSignals::install()?;
-        let chosen = options.target.is_none();
-        let target = options
-            .target
-            .clone()
-            .unwrap_or_else(|| Target::File(free_file_name(&plan, created_at)));
-        let id = ulid::Ulid::new().to_string();
+        let (targets, chosen) = targets(&requests, created_at);
+        let configs: Vec<_> = targets
+            .iter()
+            .map(|target| OutputConfig {
+                target: target.clone(),
+                task_id: ulid::Ulid::new().to_string(),
+            })
+            .collect();
+        let labels: Vec<_> = requests
+            .iter()
+            .enumerate()
+            .map(|(index, request)| match options.from_file {
+                true => format!("tasks[{index}] {:?}: ", request.plan.name),
+                false => String::new(),
+            })
+            .collect();
 
         let mut engine = Engine::start(EngineOptions {
             ring_size: options.ring_size,
         })?;
-        let config = OutputConfig {
-            target: target.clone(),
-            task_id: id.clone(),
-        };
-        let task = engine.add(&plan, config)?;
+        let plans = requests.iter().map(|request| &request.plan);
+        let added: Vec<_> = plans.zip(configs.iter().cloned()).collect();
+        let ids = engine.add_all(&added).map_err(|(index, error)| Error {
+            exit: error.exit,
+            message: format!("{}{}", labels[index], error.message),
+        })?;
         let started = Instant::now();
-        let started_at = Timestamp::now();
+        let started_at = rfc3339(Timestamp::now());
 
-        for line in attachment_lines(&engine.attachments(task), &plan) {
+        let attachments: Vec<_> = ids.iter().flat_map(|id| engine.attachments(*id)).collect();
+        for line in attachment_lines(&attachments, requests[0].plan.hook) {
             say(&line);
         }
-        if let (true, Target::File(path)) = (chosen, &target) {
+        for path in chosen {
             say(&format!("writing to {}", path.display()));
         }
-        let record = TaskRecord {
+        let parts = ids.into_iter().zip(labels).zip(configs);
+        let tasks = requests.into_iter().zip(parts);
+        let tasks = tasks.map(|(request, ((id, label), config))| Task {
             id,
-            name: plan.name,
-            spec,
-            state: State::Running,
-            stop_reason: None,
-            error: None,
-            created_at: rfc3339(created_at),
-            started_at: Some(rfc3339(started_at)),
-            ended_at: None,
-            expires_at: None,
-            counters: engine.counters(task),
-            verdict: None,
-            files: Vec::new(),
-        };
+            label,
+            limit: request.plan.duration,
+            record: TaskRecord {
+                id: config.task_id,
+                name: request.plan.name,
+                spec: request.spec,
+                state: State::Running,
+                stop_reason: None,
+                error: None,
+                created_at: rfc3339(created_at),
+                started_at: Some(started_at.clone()),
+                ended_at: None,
+                expires_at: None,
+                counters: Counters::default(),
+                verdict: None,
+                files: Vec::new(),
+            },
+            end: None,
+        });
         Ok(Self {
+            tasks: tasks.collect(),
             engine,
-            task,
             signals,
-            record,
             options,
             started,
-            limit: plan.duration,
+            has_stdout: targets.contains(&Target::Stdout),
         })
     }
 
-    /// Waits for the end and reports it.
+    /// Waits for the end of all tasks and reports it.
     fn finish(mut self, runtime: &tokio::runtime::Runtime) -> Result<Exit> {
-        let mut progress = Progress::new(self.options.quiet, self.started, self.limit);
-        let reason = runtime.block_on(self.stopped(&mut progress));
+        let limits = self.tasks.iter().map(|task| task.limit);
+        // Of all of them, if all have one.
+        let limit = limits
+            .reduce(|one, other| one.zip(other).map(|(one, other)| one.max(other)))
+            .flatten();
+        let mut progress = Progress::new(self.options.quiet, self.started, limit);
+        runtime.block_on(self.all_ended(&mut progress));
         progress.clear();
-        let elapsed = self.started.elapsed();
-        let ended = self.engine.remove(self.task, reason)?;
+        self.report()
+    }
 
-        let Self {
-            record, options, ..
-        } = self;
-        let failed = ended.stop_reason.final_state() == State::Failed;
+    /// Ends each task when there is a reason to, and all of them on a signal.
+    async fn all_ended(&mut self, progress: &mut Progress) {
+        let changed = self.engine.changed();
+        let mut ticks = interval(progress.interval());
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            // Listening begins before the question is asked, so that no change falls in between.
+            let mut change = pin!(changed.notified());
+            change.as_mut().enable();
+            for index in 0..self.tasks.len() {
+                if self.tasks[index].end.is_none()
+                    && let Some(reason) = self.engine.ended(self.tasks[index].id)
+                {
+                    self.end(index, reason, progress);
+                }
+            }
+            let running = self.running().count();
+            if running == 0 {
+                return;
+            }
+            let of_many = self.options.from_file.then_some(running);
+            progress.draw(&self.counters(), of_many);
+            let deadline = self.next_deadline();
+            tokio::select! {
+                biased;
+                () = self.signals.received() => {
+                    self.engine.halt(self.tasks.iter().map(|task| task.id));
+                    for index in 0..self.tasks.len() {
+                        if self.tasks[index].end.is_none() {
+                            self.end(index, StopReason::User, progress);
+                        }
+                    }
+                    return;
+                }
+                () = &mut change => {}
+                () = reached(deadline) => {}
+                _ = ticks.tick() => {}
+            }
+        }
+    }
+
+    /// Ends one task. A fault in doing so is the task's: the others go on.
+    fn end(&mut self, index: usize, reason: StopReason, progress: &Progress) {
+        let task = &mut self.tasks[index];
+        let elapsed = self.started.elapsed();
+        let counters = self.engine.counters(task.id);
+        let ended = self
+            .engine
+            .remove(task.id, reason)
+            .unwrap_or_else(|error| Ended {
+                counters,
+                files: Vec::new(),
+                stop_reason: StopReason::Error,
+                error: Some(error.message),
+                malformed: 0,
+            });
         if let Some(error) = &ended.error {
-            say(&format!("capture-agent: {error}"));
+            progress.clear();
+            say(&format!("capture-agent: {}{error}", task.label));
         }
-        match options.form {
-            OutputForm::Table if !options.quiet => {
-                say(report::closing_table(&ended, elapsed).trim_end());
+        task.end = Some(End {
+            ended,
+            elapsed,
+            at: Timestamp::now(),
+        });
+    }
+
+    fn running(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.iter().filter(|task| task.end.is_none())
+    }
+
+    /// The figures of all tasks together.
+    fn counters(&self) -> Counters {
+        let each = self.tasks.iter().map(|task| match &task.end {
+            Some(end) => end.ended.counters,
+            None => self.engine.counters(task.id),
+        });
+        each.fold(Counters::default(), |sum, counters| sum + counters)
+    }
+
+    /// When the next task is over by its duration, as the engine will say.
+    fn next_deadline(&self) -> Option<Instant> {
+        self.running()
+            .filter_map(|task| self.started.checked_add(task.limit?))
+            .min()
+    }
+
+    /// Says what became of the tasks.
+    fn report(self) -> Result<Exit> {
+        let Self {
+            tasks,
+            options,
+            has_stdout,
+            ..
+        } = self;
+        let ends: Vec<_> = tasks
+            .into_iter()
+            .filter_map(|task| Some((task.label, task.record, task.end?)))
+            .collect();
+        if options.form == OutputForm::Table && !options.quiet {
+            let table = match ends.as_slice() {
+                [(_, _, end)] if !options.from_file => {
+                    report::closing_table(&end.ended, end.elapsed)
+                }
+                _ => report::compact_table(
+                    ends.iter()
+                        .map(|(_, record, end)| (record.name.as_str(), &end.ended)),
+                ),
+            };
+            say(table.trim_end());
+        } else {
+            for (label, _, end) in &ends {
+                if end.ended.counters.dropped.total() > 0 {
+                    let verdict = end.ended.counters.verdict();
+                    say(&format!("capture-agent: {label}{verdict}"));
+                }
             }
-            _ if ended.counters.dropped.total() > 0 => {
-                say(&format!("capture-agent: {}", ended.counters.verdict()));
-            }
-            _ => {}
         }
+        let failed = ends
+            .iter()
+            .any(|(_, _, end)| end.ended.stop_reason.final_state() == State::Failed);
         if options.form == OutputForm::Json {
-            let line = json_line(&final_record(record, ended))?;
-            if options.target == Some(Target::Stdout) {
+            let records = ends
+                .into_iter()
+                .map(|(_, record, end)| final_record(record, end.ended, end.at));
+            let mut tasks: Vec<_> = records.collect();
+            let line = match options.from_file {
+                true => json_line(&Summary { tasks })?,
+                false => json_line(&tasks.remove(0))?,
+            };
+            if has_stdout {
                 say(String::from_utf8_lossy(&line).trim_end());
             } else {
                 print(&line)?;
@@ -155,32 +320,27 @@ impl Capture {
         }
         Ok(if failed { Exit::Runtime } else { Exit::Ok })
     }
+}
 
-    /// Waits for a reason to stop.
-    async fn stopped(&mut self, progress: &mut Progress) -> crate::task::StopReason {
-        use crate::task::StopReason;
-
-        let changed = self.engine.changed();
-        let deadline = self.limit.and_then(|limit| self.started.checked_add(limit));
-        let mut ticks = interval(progress.interval());
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            // Listening begins before the question is asked, so that no change falls in between.
-            let mut change = pin!(changed.notified());
-            change.as_mut().enable();
-            if let Some(reason) = self.engine.ended(self.task) {
-                return reason;
-            }
-            progress.draw(&self.engine.counters(self.task));
-            tokio::select! {
-                biased;
-                () = self.signals.received() => return StopReason::User,
-                () = &mut change => {}
-                () = reached(deadline) => return StopReason::Duration,
-                _ = ticks.tick() => {}
-            }
-        }
-    }
+/// Where each task writes to, and the names among them that were chosen here.
+fn targets(requests: &[TaskRequest], now: Timestamp) -> (Vec<Target>, Vec<PathBuf>) {
+    let mut promised: Vec<_> = requests
+        .iter()
+        .filter_map(|request| request.target.clone())
+        .collect();
+    let mut chosen = Vec::new();
+    let targets = requests
+        .iter()
+        .map(|request| {
+            request.target.clone().unwrap_or_else(|| {
+                let path = free_file_name(&request.plan, now, &promised);
+                chosen.push(path.clone());
+                promised.push(Target::File(path.clone()));
+                Target::File(path)
+            })
+        })
+        .collect();
+    (targets, chosen)
 }
 
 /// Waits for an instant, or for ever.
@@ -188,161 +348,6 @@ async fn reached(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(Deadline::from_std(deadline)).await,
         None => std::future::pending().await,
-    }
-}
-
-/// The record with everything that the end has brought.
-fn final_record(record: TaskRecord, ended: Ended) -> TaskRecord {
-    let Ended {
-        counters,
-        mut files,
-        stop_reason,
-        error,
-        malformed: _,
-    } = ended;
-    for file in &mut files {
-        fill_digest(file);
-    }
-    TaskRecord {
-        state: stop_reason.final_state(),
-        stop_reason: Some(stop_reason),
-        error,
-        ended_at: Some(rfc3339(Timestamp::now())),
-        counters,
-        verdict: Some(counters.verdict()),
-        files,
-        ..record
-    }
-}
-
-fn fill_digest(file: &mut FileRecord) {
-    if file.sha256.is_none() && file.complete && file.name != "-" {
-        match sha256(Path::new(&file.name)) {
-            Ok(digest) => file.sha256 = Some(digest),
-            Err(error) => log::warn!("{}: {error}; its digest is left out", file.name),
-        }
-    }
-}
-
-/// RFC 3339, UTC, milliseconds.
-fn rfc3339(time: Timestamp) -> String {
-    format!("{time:.3}")
-}
-
-/// Refuses interfaces that are not there or whose frames are not understood.
-fn check_interfaces(selection: &InterfaceSelection, present: &[InterfaceEntry]) -> Result<()> {
-    let InterfaceSelection::Named(names) = selection else {
-        return Ok(());
-    };
-    let mut problems = Vec::new();
-    for name in names {
-        match present.iter().find(|entry| entry.name == *name) {
-            None => problems.push(unknown_interface(name, present)),
-            Some(entry) if entry.link_type().is_none() => problems.push(format!(
-                "--interface: {} cannot be captured on: {}",
-                quote(name),
-                entry.link_description()
-            )),
-            Some(entry) if entry.state == LinkState::Down => {
-                log::warn!(
-                    "the interface {} is down; nothing passes until it is up",
-                    quote(name)
-                );
-            }
-            Some(_) => {}
-        }
-    }
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::usage(problems.join("\n")))
-    }
-}
-
-fn unknown_interface(name: &str, present: &[InterfaceEntry]) -> String {
-    const MOST: usize = 10;
-    let names = present.iter().map(|entry| entry.name.as_str());
-    let hint = nearest(name, names.clone())
-        .map(|near| format!(" (did you mean {}?)", quote(near)))
-        .unwrap_or_default();
-    let mut listed: Vec<_> = names
-        .take(MOST)
-        .map(|name| name.escape_debug().to_string())
-        .collect();
-    if present.len() > MOST {
-        listed.push("… (see `capture-agent interfaces`)".to_owned());
-    }
-    format!(
-        "--interface: {} is not there{hint}; there are {}",
-        quote(name),
-        listed.join(", ")
-    )
-}
-
-/// `capturing on IF (hook, mode)`, one line for each interface.
-fn attachment_lines(attachments: &[Attachment], plan: &Plan) -> Vec<String> {
-    if attachments.is_empty() {
-        return vec![format!(
-            "capturing on any ({}, no interface yet: waiting for one)",
-            plan.hook.as_word()
-        )];
-    }
-    attachments
-        .iter()
-        .map(
-            |Attachment {
-                 interface,
-                 hook,
-                 mode,
-             }| format!("capturing on {interface} ({hook}, {mode})"),
-        )
-        .collect()
-}
-
-/// `NAME_TIMESTAMP.pcapng` in the working directory, or with a number where that is taken.
-fn free_file_name(plan: &Plan, now: Timestamp) -> PathBuf {
-    let stem = format!(
-        "{}_{}",
-        file_name_of(&plan.name),
-        now.strftime("%Y%m%dT%H%M%SZ")
-    );
-    let suffix = match plan.format {
-        Format::Pcapng => "pcapng",
-        Format::Pcap => "pcap",
-    };
-    let is_free = |path: &PathBuf| {
-        let part = PathBuf::from(format!("{}.part", path.display()));
-        !path.exists() && !part.exists()
-    };
-    let numbered = (2..1000).map(|number| format!("{stem}-{number}.{suffix}").into());
-    let first = PathBuf::from(format!("{stem}.{suffix}"));
-    std::iter::once(first.clone())
-        .chain(numbered)
-        .find(is_free)
-        .unwrap_or(first)
-}
-
-/// A name as part of a file name: letters and digits of any script, `.`, `_`, `-`, `+` and `@`
-/// stay, runs of anything else become one dash; not hidden, not an option, not too long.
-fn file_name_of(name: &str) -> String {
-    // File names have at most 255 bytes; the time, a rotation number and `.part` follow.
-    const MOST_BYTES: usize = 180;
-    let mut text = String::new();
-    for character in name.chars() {
-        let stays = character.is_alphanumeric() || "._-+@".contains(character);
-        let character = if stays { character } else { '-' };
-        if text.len() + character.len_utf8() > MOST_BYTES {
-            break;
-        }
-        if character != '-' || !text.ends_with('-') {
-            text.push(character);
-        }
-    }
-    let text = text.trim_start_matches(['.', '-']).trim_end_matches('-');
-    if text.is_empty() {
-        "capture".to_owned()
-    } else {
-        text.to_owned()
     }
 }
 

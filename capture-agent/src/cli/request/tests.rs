@@ -21,6 +21,13 @@ fn request(arguments: &str) -> Result<RunRequest> {
     }
 }
 
+/// The only task of a request.
+fn task(arguments: &str) -> TaskRequest {
+    let mut tasks = request(arguments).expect("valid").tasks;
+    assert_eq!(tasks.len(), 1);
+    tasks.remove(0)
+}
+
 fn refusal(arguments: &str) -> String {
     let error = request(arguments).expect_err("refused");
     assert_eq!(error.exit, crate::error::Exit::Usage);
@@ -32,7 +39,7 @@ fn every_option_reaches_the_request() {
     let all = "-i eth0 -i eth1 -Q out --hook tc --protocol tcp --ip 10.0.0.1 --port 443,8000-8100 \
                --port 22 --peer-ip 10.0.0.2 --peer-port 1024-65535 -s 128 --oversize discard \
                --duration 1m -c 100 --max-file-bytes 1GiB --format pcap -C 10 -G 60 -W 3 --name x";
-    let request = request(all).expect("valid");
+    let request = task(all);
     let json = serde_json::to_string(&request.spec).expect("serializes");
     assert_eq!(
         json,
@@ -54,19 +61,16 @@ fn every_option_reaches_the_request() {
 
 #[test]
 fn defaults() {
-    let RunRequest {
-        spec,
-        plan,
-        options,
-    } = request("-i lo").expect("valid");
+    let TaskRequest { spec, plan, target } = task("-i lo");
+    let options = request("-i lo").expect("valid").options;
     assert_eq!(
         serde_json::to_string(&spec).expect("serializes"),
         r#"{"interfaces":["lo"]}"#
     );
     assert_eq!((plan.duration, plan.rotate), (None, None));
     assert_eq!(
-        (options.target, options.netns, options.quiet),
-        (None, None, false)
+        (target, options.netns, options.quiet, options.from_file),
+        (None, None, false, false)
     );
     assert_eq!(
         (options.ring_size, options.form),
@@ -76,7 +80,7 @@ fn defaults() {
 
 #[test]
 fn format_follows_the_suffix_unless_given() {
-    let format = |arguments: &str| request(arguments).expect("valid").plan.format;
+    let format = |arguments: &str| task(arguments).plan.format;
     assert_eq!(format("-i lo -w x.pcap"), Format::Pcap);
     assert_eq!(format("-i lo -w x.PCAP"), Format::Pcap);
     assert_eq!(format("-i lo -w x.pcapng"), Format::Pcapng);
@@ -89,13 +93,7 @@ fn format_follows_the_suffix_unless_given() {
 
 #[test]
 fn sizes_of_rotation() {
-    let bytes = |arguments: &str| {
-        request(arguments)
-            .expect("valid")
-            .plan
-            .rotate
-            .and_then(|rotate| rotate.bytes)
-    };
+    let bytes = |arguments: &str| task(arguments).plan.rotate.and_then(|rotate| rotate.bytes);
     assert_eq!(bytes("-i lo -C 1"), Some(1_000_000));
     assert_eq!(bytes("-i lo -C 64KiB"), Some(65_536));
     assert_eq!(bytes("-i lo -C 2m"), Some(2 << 20));
@@ -163,7 +161,7 @@ fn every_field_has_its_option() {
     let all = "-i eth0 -Q in --hook tc --protocol tcp --ip 1.1.1.1 --port 1 --peer-ip 1.1.1.2 \
                --peer-port 1 -s 1 --oversize discard --duration 1 -c 1 --max-file-bytes 1 \
                --format pcap -C 1 --name x";
-    let spec = request(all).expect("valid").spec;
+    let spec = task(all).spec;
     let json = serde_json::to_value(spec).expect("serializes");
     for field in json.as_object().expect("an object").keys() {
         assert!(OPTIONS.iter().any(|(name, _)| name == field), "{field}");

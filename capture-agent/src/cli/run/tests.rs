@@ -1,9 +1,14 @@
 //! What `run` decides and prints around the engine.
 
-use super::*;
+use std::path::Path;
+
+use super::{names::file_name_of, *};
 use crate::{
-    plan::Face,
-    task::{Counters, Dropped, StopReason},
+    engine::Attachment,
+    interfaces::{InterfaceEntry, LinkState},
+    output::sha256,
+    plan::{Face, Hook, Plan},
+    task::{Dropped, FileRecord, TaskSpec},
 };
 
 fn plan(interface: &str, change: impl FnOnce(&mut TaskSpec)) -> Plan {
@@ -55,7 +60,7 @@ fn chosen_file_is_named_after_the_task_and_the_time() {
     let now: Timestamp = "2026-11-23T15:04:05.999Z".parse().expect("a time");
     let plain = plan("eth0", |_| ());
     assert_eq!(
-        free_file_name(&plain, now),
+        free_file_name(&plain, now, &[]),
         Path::new("eth0_20261123T150405Z.pcapng")
     );
     let named = plan("eth0", |spec| {
@@ -63,49 +68,94 @@ fn chosen_file_is_named_after_the_task_and_the_time() {
         spec.format = Some("pcap".into());
     });
     assert_eq!(
-        free_file_name(&named, now),
+        free_file_name(&named, now, &[]),
         Path::new("dns_20261123T150405Z.pcap")
     );
 }
 
 #[test]
+fn chosen_files_of_several_tasks_differ() {
+    let now: Timestamp = "2026-11-23T15:04:05.999Z".parse().expect("a time");
+    let task = |target: Option<&str>| TaskRequest {
+        spec: TaskSpec::default(),
+        plan: plan("eth0", |_| ()),
+        target: target.map(|name| Target::File(name.into())),
+    };
+    // One that is named later in the file counts too.
+    let tasks = [
+        task(None),
+        task(None),
+        task(Some("eth0_20261123T150405Z.pcapng")),
+    ];
+    let (targets, chosen) = targets(&tasks, now);
+    let names = ["-2", "-3", ""]
+        .map(|number| Target::File(format!("eth0_20261123T150405Z{number}.pcapng").into()));
+    assert_eq!(targets, names);
+    assert_eq!(chosen.len(), 2);
+}
+
+#[test]
 fn lines_for_scripts_that_wait() {
-    let tc = plan("eth0", |_| ());
     assert_eq!(
-        attachment_lines(&[attachment("eth0", "tc", "tcx ingress+egress")], &tc),
+        attachment_lines(
+            &[attachment("eth0", "tc", "tcx ingress+egress")],
+            Hook::Auto
+        ),
         ["capturing on eth0 (tc, tcx ingress+egress)"]
     );
+    // Two tasks, of which one captures on both interfaces and one by another hook.
     assert_eq!(
         attachment_lines(
             &[
-                attachment("eth0", "tc", "clsact ingress"),
-                attachment("eth1", "xdp", "native ingress, tcx egress"),
+                attachment("eth0", "tc", "native ingress, tcx ingress+egress"),
+                attachment("eth1", "tc", "clsact ingress"),
+                attachment("eth0", "xdp", "native ingress, tcx ingress+egress"),
+                attachment("eth0", "tc", "native ingress, tcx ingress+egress"),
             ],
-            &tc
+            Hook::Tc
         ),
         [
-            "capturing on eth0 (tc, clsact ingress)",
-            "capturing on eth1 (xdp, native ingress, tcx egress)"
+            "capturing on eth0 (tc+xdp, native ingress, tcx ingress+egress)",
+            "capturing on eth1 (tc, clsact ingress)",
         ]
     );
-    let any = plan("any", |_| ());
-    assert!(attachment_lines(&[], &any)[0].starts_with("capturing on any (auto, "));
+    assert!(attachment_lines(&[], Hook::Auto)[0].starts_with("capturing on any (auto, "));
 }
 
 #[test]
 fn interfaces_that_are_not_there() {
     let present = [interface("eth0", 1), interface("ib0", 32)];
-    let named = |names: &[&str]| {
-        InterfaceSelection::Named(names.iter().map(|name| (*name).to_owned()).collect())
+    let check = |names: &[&[&str]], from_file: bool| {
+        let options = RunOptions {
+            netns: None,
+            ring_size: 0,
+            quiet: false,
+            form: OutputForm::Table,
+            from_file,
+        };
+        let tasks = names.iter().map(|names| TaskRequest {
+            spec: TaskSpec::default(),
+            plan: plan("any", |spec| {
+                spec.interfaces = names.iter().map(|name| (*name).to_owned()).collect();
+            }),
+            target: None,
+        });
+        check_interfaces(&tasks.collect::<Vec<_>>(), &options, &present)
     };
-    assert!(check_interfaces(&named(&["eth0"]), &present).is_ok());
-    assert!(check_interfaces(&InterfaceSelection::Any, &[]).is_ok());
-    let error = check_interfaces(&named(&["eht0", "ib0"]), &present).expect_err("neither works");
+    assert!(check(&[&["eth0"]], false).is_ok());
+    assert!(check(&[&["any"]], false).is_ok());
+    let error = check(&[&["eht0", "ib0"]], false).expect_err("neither works");
     assert_eq!(error.exit, Exit::Usage);
     assert_eq!(
         error.message,
         "--interface: \"eht0\" is not there (did you mean \"eth0\"?); there are eth0, ib0\n\
          --interface: \"ib0\" cannot be captured on: unsupported: InfiniBand frames"
+    );
+    let error = check(&[&["eth0"], &["ib0"], &["eht0"]], true).expect_err("two of three fail");
+    assert_eq!(
+        error.message,
+        "tasks[1].interfaces: \"ib0\" cannot be captured on: unsupported: InfiniBand frames\n\
+         tasks[2].interfaces: \"eht0\" is not there (did you mean \"eth0\"?); there are eth0, ib0"
     );
 }
 
@@ -155,7 +205,7 @@ fn summary_has_the_keys_of_the_contract() {
         verdict: None,
         files: Vec::new(),
     };
-    let mut record = final_record(running, ended);
+    let mut record = final_record(running, ended, Timestamp::now());
     let ended_at = record.ended_at.take().expect("ended");
     assert!(
         ended_at.parse::<Timestamp>().is_ok() && ended_at.ends_with('Z'),
