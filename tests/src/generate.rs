@@ -30,6 +30,15 @@ const MAC_ADDRESSES: usize = 12;
 
 /// An Ethernet frame with this number in its payload, of at least 14 bytes; one in four is damaged.
 pub fn frame(random: &mut Random, number: u32) -> Vec<u8> {
+    let mut frame = whole_frame(random, number);
+    if random.one_in(4) {
+        damage(random, &mut frame, MAC_ADDRESSES);
+    }
+    frame
+}
+
+/// The same without damage.
+pub fn whole_frame(random: &mut Random, number: u32) -> Vec<u8> {
     let (ethertype, packet) = match random.below(10) {
         0..4 => (ETHERTYPE_IPV4, ipv4(random, number)),
         4..8 => (ETHERTYPE_IPV6, ipv6(random, number)),
@@ -47,11 +56,7 @@ pub fn frame(random: &mut Random, number: u32) -> Vec<u8> {
             )
         })
         .collect();
-    let mut frame = traffic::tagged(&tags, ethertype, &packet);
-    if random.one_in(4) {
-        damage(random, &mut frame, MAC_ADDRESSES);
-    }
-    frame
+    traffic::tagged(&tags, ethertype, &packet)
 }
 
 /// A packet of an interface without link layer, of at least 14 bytes; one in four is damaged.

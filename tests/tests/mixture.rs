@@ -1,0 +1,172 @@
+//! Sixty-four tasks with different filters over one mixture of traffic, against tcpdump: a single
+//! tcpdump captures everything beside the agent, and what it then reads from its file by each task's
+//! filter expression is what the task's file holds, packet for packet. `CAPTURE_TEST_SECONDS` makes
+//! the run longer, `CAPTURE_TEST_SEED` repeats or varies it.
+
+use std::{
+    collections::HashSet,
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use capture_agent::{
+    plan::{Face, Plan},
+    task::TaskSpec,
+};
+use capture_tests::{
+    agent, eventually,
+    generate::{self, request},
+    judge::plain_packets,
+    netns::{HOST_IF, Lab, PEER_IF},
+    output,
+    random::Random,
+    reference::read,
+    traffic::{self, AUTHENTICATION, DESTINATION_OPTIONS, FRAGMENT, HOP_BY_HOP, ROUTING},
+};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::{Value, json};
+
+const TASKS: usize = 64;
+const SECONDS: u64 = 8;
+/// Frames a second.
+const RATE: u32 = 4000;
+/// Different frames; they are sent over and over.
+const FRAMES: u32 = 3000;
+
+/// Whether the expression language says the same of it as the contract: it looks neither into VLAN
+/// tags, nor behind IPv6 extension headers, nor for ports of later fragments.
+fn is_common_ground(frame: &[u8]) -> bool {
+    match [frame[12], frame[13]] {
+        [0x81, 0x00] | [0x88, 0xa8] => false,
+        [0x08, 0x00] => u16::from_be_bytes([frame[20], frame[21]]) & 0x1fff == 0,
+        [0x86, 0xdd] => {
+            let extensions = [
+                HOP_BY_HOP,
+                ROUTING,
+                FRAGMENT,
+                AUTHENTICATION,
+                DESTINATION_OPTIONS,
+            ];
+            !extensions.contains(&frame[20])
+        }
+        _ => true,
+    }
+}
+
+/// Tasks whose expressions all differ, as JSON, and the expressions.
+fn tasks(random: &mut Random) -> (Vec<Value>, Vec<String>) {
+    let (mut tasks, mut expressions) = (Vec::new(), Vec::new());
+    let mut known = HashSet::new();
+    while tasks.len() < TASKS {
+        let mut task = request(&generate::filter(random));
+        task["interfaces"] = json!([HOST_IF]);
+        let spec: TaskSpec = serde_json::from_value(task.clone()).expect("a request");
+        let Ok(plan) = Plan::resolve(&spec, Face::Run) else {
+            continue;
+        };
+        let expression = plan.filter.to_string();
+        if known.insert(expression.clone()) {
+            task["write"] = format!("{}.pcap", tasks.len()).into();
+            tasks.push(task);
+            expressions.push(expression);
+        }
+    }
+    (tasks, expressions)
+}
+
+#[test]
+fn sixty_four_tasks_against_tcpdump() {
+    let seconds = std::env::var("CAPTURE_TEST_SECONDS").map_or(SECONDS, |text| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("CAPTURE_TEST_SECONDS={text} is not a number"))
+    });
+    let mut random = Random::from_env(64);
+    let frames: Vec<_> = (0..FRAMES)
+        .map(|number| generate::whole_frame(&mut random, number))
+        .filter(|frame| is_common_ground(frame) && !read(frame).malformed)
+        .collect();
+    let (tasks, expressions) = tasks(&mut random);
+
+    let place = tempfile::tempdir().expect("a directory");
+    let file = place.path().join("tasks.json");
+    fs::write(&file, json!(tasks).to_string()).expect("it can be written");
+    let everything = place.path().join("all.pcap");
+    let lab = Lab::new();
+    let mut tcpdump = lab
+        .host
+        .command("tcpdump")
+        .args([
+            "-i", HOST_IF, "-Z", "root", "-B", "65536", "--nano", "-U", "-w",
+        ])
+        .arg(&everything)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("tcpdump starts");
+    let has_begun = || fs::metadata(&everything).is_ok_and(|file| file.len() >= 24);
+    assert!(
+        eventually(Duration::from_secs(10), has_begun),
+        "tcpdump captures"
+    );
+    let file = file.to_str().expect("a plain path");
+    let running = agent::capture(&lab.host, &["--tasks", file]);
+
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let mixture = frames.iter().cycle().take_while(|_| Instant::now() < end);
+    let sent = traffic::send(&lab.peer, PEER_IF, RATE, mixture.cloned());
+    let ended = running.stop().expect_code(0);
+    // tcpdump is given its packets by the block, and a block at least once a second.
+    thread::sleep(Duration::from_millis(1500));
+    kill(Pid::from_raw(tcpdump.id() as i32), Signal::SIGINT).expect("tcpdump runs");
+    let mut said = String::new();
+    let mut stderr = tcpdump.stderr.take().expect("stderr is piped");
+    std::io::Read::read_to_string(&mut stderr, &mut said).expect("text");
+    assert!(tcpdump.wait().expect("it ends").success(), "{said}");
+    assert!(said.contains("\n0 packets dropped by kernel"), "{said}");
+    assert_eq!(plain_packets(&everything).len(), sent, "{said}");
+
+    ended.files();
+    let mut all = 0;
+    for (number, (record, expression)) in ended.records().iter().zip(&expressions).enumerate() {
+        assert_eq!(record["verdict"], "complete", "{record}");
+        let name = format!("{number}.pcap");
+        let taken = plain_packets(&ended.directory.path().join(&name));
+        let expected = by_expression(&everything, expression, &place.path().join(&name));
+        println!("{}: {expression}", expected.len());
+        for (at, (taken, expected)) in taken.iter().zip(&expected).enumerate() {
+            assert!(
+                taken.bytes == expected.bytes && taken.original_len == expected.original_len,
+                "{expression}: packet {at} differs\ntaken    {:02x?}\n  {:?}\nexpected {:02x?}\n  {:?}",
+                taken.bytes,
+                read(&taken.bytes),
+                expected.bytes,
+                read(&expected.bytes),
+            );
+        }
+        assert_eq!(taken.len(), expected.len(), "{expression}");
+        all += taken.len();
+    }
+    println!("{sent} frames sent, {all} packets in {TASKS} files");
+    assert!(all > sent, "the filters meet the traffic");
+}
+
+fn by_expression(
+    everything: &Path,
+    expression: &str,
+    to: &Path,
+) -> Vec<capture_tests::judge::Packet> {
+    output(
+        Command::new("tcpdump")
+            .args(["-O", "-Z", "root", "--nano", "-r"])
+            .arg(everything)
+            .arg("-w")
+            .arg(to)
+            .arg(expression),
+    );
+    plain_packets(to)
+}
