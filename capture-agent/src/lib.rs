@@ -16,3 +16,6 @@ pub mod netns;
 pub mod output;
 pub mod plan;
 pub mod task;
+
+#[cfg(feature = "bench")]
+pub use kernel::bench;

@@ -39,7 +39,8 @@ fn format() -> Result<()> {
 fn clippy() -> Result<()> {
     command::run(
         command::cargo()
-            .args(["clippy", "--workspace", "--all-targets", "--"])
+            .args(["clippy", "--workspace", "--all-targets"])
+            .args(["--features", "capture-agent/bench", "--"])
             .args(["-D", "warnings"]),
     )
 }

@@ -2,6 +2,7 @@
 //! alias in `.cargo/config.toml`) comes here; each action is one module, on top of `toolchain`,
 //! `linker` and `packages`, which find what is on the machine and add what is lacking.
 
+mod bench;
 mod build;
 mod command;
 mod linker;
@@ -37,6 +38,8 @@ enum Action {
     Test(test::Arguments),
     /// Capture on each supported kernel, in virtual machines
     VmTest(vm_test::Arguments),
+    /// Measure the kernel programs, as root
+    Bench(bench::Arguments),
     /// Check format, lints of both sides, and documentation
     Lint,
     /// Make what the kernel programs are built with available, once
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().action {
         Action::Build(arguments) => build::build(&arguments),
         Action::Run(arguments) => run::run(&arguments),
+        Action::Bench(arguments) => bench::bench(&arguments),
         Action::Test(arguments) => return test::test(&arguments),
         Action::VmTest(arguments) => return vm_test::vm_test(&arguments),
         Action::Lint => lint::lint(),

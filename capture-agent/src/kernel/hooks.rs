@@ -101,7 +101,7 @@ impl Hooks {
     }
 
     /// The loaded object, so that tests can run its programs on frames of their own.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "bench"))]
     pub(super) fn object(&mut self) -> &mut Ebpf {
         &mut self.ebpf
     }

@@ -4,6 +4,8 @@
 //! [`netlink`]), [`rings`] are drained by the reader, and
 //! [`counters`] say what the kernel side did.
 
+#[cfg(feature = "bench")]
+pub mod bench;
 mod clsact;
 mod counters;
 #[cfg(test)]

@@ -32,6 +32,10 @@ pub(super) mod programs {
     pub(in super::super) const TC_EGRESS: &str = "capture_tc_egress";
     pub(in super::super) const XDP: &str = "capture_xdp";
     pub(in super::super) const XDP_FRAGS: &str = "capture_xdp_frags";
+    #[cfg(feature = "bench")]
+    pub(in super::super) const EMPTY_TC: &str = "empty_tc";
+    #[cfg(feature = "bench")]
+    pub(in super::super) const EMPTY_XDP: &str = "empty_xdp";
 }
 
 /// Names of the constants that are set before the programs are loaded.
