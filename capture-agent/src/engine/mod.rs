@@ -1,6 +1,6 @@
-//! The engine: executes validated plans on live interfaces. `run` uses it with one task, the daemon
-//! with many. It owns the kernel side (tables, hooks, rings), the reader thread that drains it, one
-//! output for each task, and a watch on the interfaces that come and go.
+//! The engine: executes validated plans on live interfaces, one task of `run` or many. It owns the
+//! kernel side (tables, hooks, rings), the reader thread that drains it, one output for each task,
+//! and a watch on the interfaces that come and go.
 
 mod task;
 mod watch;
