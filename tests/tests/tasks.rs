@@ -252,6 +252,18 @@ fn one_output_that_cannot_be_opened_stops_all() {
     refused(&lab, &file, 1, &["tasks[1]", "no/such/directory"]);
 }
 
+/// Behind generic XDP, tc at ingress sees frames without their link header.
+#[test]
+fn generic_xdp_and_tc_do_not_share_an_ingress() {
+    let lab = Lab::new();
+    let generic = json!({"interfaces": [HOST_IF], "hook": "xdp-generic", "write": "x.pcapng"});
+    let ingress = json!({"interfaces": [HOST_IF], "direction": "ingress", "write": "t.pcapng"});
+    for tasks in [[&generic, &ingress], [&ingress, &generic]] {
+        let file = TasksFile::new("tasks.json", &json!(tasks).to_string());
+        refused(&lab, &file, 4, &["tasks[1]", "xdp-generic"]);
+    }
+}
+
 #[test]
 fn the_file_does_not_go_with_options_of_a_task() {
     let lab = Lab::new();

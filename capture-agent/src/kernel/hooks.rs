@@ -174,6 +174,7 @@ impl Hooks {
                 _ if *release >= KernelVersion::TCX => HookKind::Tcx,
                 _ => HookKind::Clsact,
             };
+            interface.refuse_mixture(kind, point)?;
             match &interface.points[point as usize] {
                 Some(there) if there.kind == kind => {}
                 Some(there) => {
@@ -265,6 +266,29 @@ impl Hooks {
                 "more than {MAX_INTERFACES} interfaces at the same time"
             )))
         }
+    }
+}
+
+impl InterfaceHooks {
+    /// Behind generic XDP, tc at ingress is shown frames without their link header (seen on 6.18 with
+    /// veth, whose packets are copied there for want of headroom).
+    fn refuse_mixture(&self, kind: HookKind, point: HookPoint) -> Result<()> {
+        let xdp = self.points[HookPoint::Xdp as usize].as_ref();
+        let is_generic = |there: &Point| there.kind == HookKind::XdpGeneric;
+        let mixed = match point {
+            HookPoint::Xdp => {
+                kind == HookKind::XdpGeneric && self.points[HookPoint::TcIngress as usize].is_some()
+            }
+            HookPoint::TcIngress => xdp.is_some_and(is_generic),
+            HookPoint::TcEgress => false,
+        };
+        if mixed {
+            return Err(Error::conflict(format!(
+                "{}: tc and xdp-generic do not go together for ingress on one interface, as tc would see frames without their link header; choose one hook for its tasks",
+                self.name
+            )));
+        }
+        Ok(())
     }
 }
 
