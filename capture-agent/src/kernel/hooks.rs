@@ -353,12 +353,7 @@ fn attach_xdp(
     (ifindex, name): (u32, &str),
     mode: XdpMode,
 ) -> Result<Link> {
-    let program_name = if release >= KernelVersion::XDP_FRAGS {
-        programs::XDP_FRAGS
-    } else {
-        programs::XDP
-    };
-    let program: &mut Xdp = program(ebpf, program_name)?;
+    let program: &mut Xdp = program(ebpf, programs::xdp(release))?;
     loaded(program.load())?;
     let what = if mode == XdpMode::Skb {
         "xdp-generic"

@@ -164,28 +164,27 @@ pub(crate) struct ProgramProbe {
 pub(crate) fn probe() -> Result<Vec<ProgramProbe>> {
     let release = KernelVersion::running()?;
     let mut ebpf = load_object(release, 1, ring_bytes(0, 1))?;
-    let xdp = if release >= KernelVersion::XDP_FRAGS {
-        programs::XDP_FRAGS
-    } else {
-        programs::XDP
-    };
-    Ok([programs::TC_INGRESS, programs::TC_EGRESS, xdp]
-        .into_iter()
-        .map(|name| {
-            let loaded = match ebpf.program_mut(name) {
-                Some(Program::SchedClassifier(program)) => program.load(),
-                Some(Program::Xdp(program)) => program.load(),
-                _ => {
-                    return ProgramProbe {
-                        name,
-                        refusal: Some("not in the object".to_owned()),
-                    };
-                }
-            };
-            ProgramProbe {
-                name,
-                refusal: loaded.err().map(|error| error.to_string()),
+    Ok([
+        programs::TC_INGRESS,
+        programs::TC_EGRESS,
+        programs::xdp(release),
+    ]
+    .into_iter()
+    .map(|name| {
+        let loaded = match ebpf.program_mut(name) {
+            Some(Program::SchedClassifier(program)) => program.load(),
+            Some(Program::Xdp(program)) => program.load(),
+            _ => {
+                return ProgramProbe {
+                    name,
+                    refusal: Some("not in the object".to_owned()),
+                };
             }
-        })
-        .collect())
+        };
+        ProgramProbe {
+            name,
+            refusal: loaded.err().map(|error| error.to_string()),
+        }
+    })
+    .collect())
 }

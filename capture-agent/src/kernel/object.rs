@@ -28,10 +28,21 @@ pub(super) mod maps {
 
 /// Names of the programs in the object.
 pub(super) mod programs {
+    use super::super::KernelVersion;
+
     pub(in super::super) const TC_INGRESS: &str = "capture_tc_ingress";
     pub(in super::super) const TC_EGRESS: &str = "capture_tc_egress";
     pub(in super::super) const XDP: &str = "capture_xdp";
     pub(in super::super) const XDP_FRAGS: &str = "capture_xdp_frags";
+
+    /// The XDP program for a kernel.
+    pub(in super::super) fn xdp(kernel: KernelVersion) -> &'static str {
+        if kernel >= KernelVersion::XDP_FRAGS {
+            XDP_FRAGS
+        } else {
+            XDP
+        }
+    }
     #[cfg(feature = "bench")]
     pub(in super::super) const EMPTY_TC: &str = "empty_tc";
     #[cfg(feature = "bench")]
