@@ -222,7 +222,11 @@ impl Drain {
             match self.commands.try_recv() {
                 Ok(Command::Add { slot, lane }) => {
                     let clock = TaskClock::new(ClockReading::now());
-                    let lost = self.kernel.losses.of(slot);
+                    let lost = self
+                        .kernel
+                        .losses
+                        .read()
+                        .map_or(0, |lost| lost[slot.index()]);
                     self.places[slot.index()] = Some(Place {
                         lane: *lane,
                         clock,
@@ -265,7 +269,9 @@ impl Drain {
                     return true;
                 }
                 if let Some(mut place) = places[slot.index()].take() {
-                    place.note_losses(losses.of(*slot));
+                    if let Some(lost) = losses.read() {
+                        place.note_losses(lost[slot.index()]);
+                    }
                     // Whoever asked may have gone; then the output closes itself.
                     let _ = reply.send(place.lane.sink);
                 }
@@ -289,10 +295,12 @@ impl Drain {
     fn keep_house(&mut self) {
         self.kernel.log.show();
         let reading = ClockReading::now();
+        let lost = self.kernel.losses.read();
         for (index, place) in self.places.iter_mut().enumerate() {
-            if let Some(place) = place {
-                place.clock.follow(reading);
-                place.note_losses(self.kernel.losses.of_index(index));
+            let Some(place) = place else { continue };
+            place.clock.follow(reading);
+            if let Some(lost) = &lost {
+                place.note_losses(lost[index]);
             }
         }
     }

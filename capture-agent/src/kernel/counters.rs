@@ -74,23 +74,21 @@ pub(crate) struct LossCounters {
 }
 
 impl LossCounters {
-    /// Frames of a slot that matched and did not reach the ring, since the programs were loaded.
-    pub(crate) fn of(&self, slot: SlotId) -> u64 {
-        self.of_index(slot.index())
-    }
-
-    /// The same by the slot's number.
-    pub(crate) fn of_index(&self, slot: usize) -> u64 {
-        match self.slots.get(&0, 0) {
-            Ok(cpus) => cpus
-                .iter()
-                .map(|cpu| cpu[slot].ring_full + cpu[slot].copy_failed)
-                .sum(),
-            Err(error) => {
-                log::warn!("cannot read the kernel's counters: {error}");
-                0
+    /// By slot, frames that matched and did not reach the ring since the programs were loaded;
+    /// `None` where the kernel does not answer.
+    pub(crate) fn read(&self) -> Option<[u64; MAX_SLOTS]> {
+        let cpus = self
+            .slots
+            .get(&0, 0)
+            .inspect_err(|error| log::warn!("cannot read the kernel's counters: {error}"))
+            .ok()?;
+        let mut lost = [0; MAX_SLOTS];
+        for cpu in cpus.iter() {
+            for (lost, counters) in lost.iter_mut().zip(cpu) {
+                *lost += counters.ring_full + counters.copy_failed;
             }
         }
+        Some(lost)
     }
 }
 
