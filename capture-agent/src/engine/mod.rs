@@ -263,11 +263,13 @@ impl Engine {
             .remove(&id)
             .ok_or_else(|| Error::not_found("the engine has no such task"))?;
         kernel.tables.deactivate(task.slot);
-        kernel.wait_for_programs().map_err(broken)?;
-        // From here on nothing new of this task comes into the rings.
+        // After the wait nothing new of this task comes into the rings. Whatever the kernel answers,
+        // the hooks are let go and the output is taken back.
+        let figures = kernel.wait_for_programs().and_then(|()| {
+            task.read_interfaces(kernel);
+            task.figures(kernel)
+        });
         let until_ns = monotonic_ns();
-        task.read_interfaces(kernel);
-        let figures = task.figures(kernel).map_err(broken)?;
         task.detach(kernel);
         drop(state);
 
@@ -279,6 +281,7 @@ impl Engine {
             .tables
             .remove(task.slot)
             .map_err(broken)?;
+        let figures = figures.map_err(broken)?;
         let output = sink.counters();
         let report = sink.finish(&task.closing(figures, unix_ns()));
         let mut counters = Counters::default();
