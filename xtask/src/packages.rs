@@ -125,6 +125,18 @@ pub(crate) fn candidate(package: &str) -> Option<String> {
     })
 }
 
+/// Brings the package lists up to date where that is allowed and was not done yet. Lists that are there
+/// may be months old, and name versions that are too old or no longer to be had.
+pub(crate) fn freshen() {
+    if has_apt()
+        && let Err(error) = refresh()
+    {
+        command::say(format_args!(
+            "going on with the package lists that are there: {error:#}"
+        ));
+    }
+}
+
 /// Installs `packages`, or fails with the command that would.
 pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let by_hand = format!("apt-get install {}", packages.join(" "));

@@ -168,6 +168,8 @@ pub(crate) fn installed() -> Vec<Toolchain> {
 
 /// Installs a toolchain: Debian's where its packages are new enough, rustup's nightly otherwise.
 pub(crate) fn install() -> Result<Toolchain> {
+    // By old lists Debian's compiler looks too old, and nightly may be of an LLVM that has no package.
+    packages::freshen();
     let debian = debian_set(packages::candidate);
     if let Some(set) = debian
         && packages::may_install()
