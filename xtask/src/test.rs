@@ -1,6 +1,6 @@
 //! Runs every test: those of the host crates as the present user, then, as root, those that need
-//! it and the whole captures of `capture-tests` against a release agent. `results` adds them up to
-//! the one line that ends the output.
+//! it and the whole captures of `capture-tests` against a release agent, and where kernels are named, the
+//! captures of `vm_test` on these. `results` adds them up to the one line that ends the output.
 //!
 //! A test outside `capture-tests` that needs root stands in a module named `privileged`. Without
 //! root it fails; nothing is skipped in silence.
@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::{build, command, packages, results::Tally, run};
+use crate::{build, command, packages, results::Tally, run, vm_test};
 
 /// The package of the end-to-end tests.
 const END_TO_END: &str = "capture-tests";
@@ -31,6 +31,14 @@ pub(crate) struct Arguments {
     /// Run only the tests that need neither root nor the kernel programs
     #[arg(long)]
     no_privileged: bool,
+    /// Capture on these kernels too, in virtual machines as by `vm-test`, and count that
+    #[arg(
+        long,
+        value_name = "KERNEL,…",
+        value_delimiter = ',',
+        conflicts_with = "no_privileged"
+    )]
+    kernels: Vec<String>,
     /// Arguments for every test binary: names to filter by, `--nocapture`, …
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     tests: Vec<String>,
@@ -54,6 +62,9 @@ pub(crate) fn test(arguments: &Arguments) -> ExitCode {
         let object = build::object();
         outcomes.push(host(arguments, object.as_deref().ok(), &mut tally));
         outcomes.push(object.and_then(|object| privileged(arguments, &object, &mut tally)));
+    }
+    if !arguments.kernels.is_empty() {
+        outcomes.push(vm_test::run(&arguments.kernels, None, false, &mut tally));
     }
     for error in outcomes.into_iter().filter_map(Result::err) {
         command::report(&error);

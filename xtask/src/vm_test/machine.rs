@@ -15,14 +15,18 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::kernel::{Kernel, Suite};
+use super::{
+    kernel::Kernel,
+    modules::Module,
+    tools::{BPFTOOL, BUSYBOX, QEMU, Tools},
+};
 use crate::{command, workspace};
 
 /// The first process.
-const GUEST: &str = include_str!("guest.sh");
+const GUEST: &str = include_str!("guest/init.sh");
 
 /// The host's programs that the guest uses besides those of busybox.
-const PROGRAMS: &[&str] = &["ip", "tc", "bpftool"];
+const PROGRAMS: &[&str] = &["ip", "tc", BPFTOOL];
 
 /// How long a guest may take. Without hardware help a second becomes ten.
 const TIMEOUT: Duration = Duration::from_secs(300);
@@ -35,7 +39,8 @@ const CPU: &str = "max,cx16=off,la57=off";
 const MEMORY: &str = "768";
 
 /// A machine that is ready to boot, all in one directory.
-pub(super) struct Machine {
+pub(super) struct Machine<'a> {
+    tools: &'a Tools,
     directory: PathBuf,
     image: PathBuf,
 }
@@ -50,18 +55,25 @@ pub(super) enum Ended {
 }
 
 /// Packs the initramfs.
-pub(super) fn build(suite: &Suite, kernel: &Kernel, agent: &Path) -> Result<Machine> {
-    let directory = workspace::target_dir()?.join("vm-test").join(suite.version);
+pub(super) fn build<'a>(
+    tools: &'a Tools,
+    name: &str,
+    kernel: &Kernel,
+    agent: &Path,
+) -> Result<Machine<'a>> {
+    let directory = workspace::target_dir()?.join("vm-test").join(name);
     if directory.exists() {
         fs::remove_dir_all(&directory)
             .with_context(|| format!("cannot remove {}", directory.display()))?;
     }
-    let root = Root(directory.join("root"));
+    let root = Root {
+        tools,
+        path: directory.join("root"),
+    };
     root.directories(&["bin", "proc", "sys", "dev", "modules"])?;
     root.busybox()?;
     for program in PROGRAMS {
-        let path = command::find(program).with_context(|| format!("no `{program}` in PATH"))?;
-        root.program(&path, program)?;
+        root.program(&tools.path(program)?, program)?;
     }
     root.program(agent, "capture-agent")?;
     root.modules(&kernel.modules)?;
@@ -69,12 +81,13 @@ pub(super) fn build(suite: &Suite, kernel: &Kernel, agent: &Path) -> Result<Mach
     root.executable("init")?;
     root.pack(&directory.join("initramfs"))?;
     Ok(Machine {
+        tools,
         directory,
         image: kernel.image.clone(),
     })
 }
 
-impl Machine {
+impl Machine<'_> {
     /// Where its files are.
     pub(super) fn directory(&self) -> &Path {
         &self.directory
@@ -93,7 +106,7 @@ impl Machine {
     /// Runs the machine to its end.
     pub(super) fn boot(&self) -> Result<Ended> {
         let serial = |file: &Path| format!("file:{}", file.display());
-        let mut qemu = Command::new("qemu-system-x86_64");
+        let mut qemu = self.tools.command(self.tools.path(QEMU)?);
         qemu.args(["-accel", "tcg", "-cpu", CPU, "-smp", "2", "-m", MEMORY])
             .args(["-display", "none", "-monitor", "none", "-nic", "none"])
             .args(["-no-reboot", "-serial"])
@@ -133,37 +146,40 @@ impl Machine {
     }
 
     /// Removes all its files.
-    pub(super) fn remove(self) -> Result<()> {
+    pub(super) fn remove(&self) -> Result<()> {
         fs::remove_dir_all(&self.directory)
             .with_context(|| format!("cannot remove {}", self.directory.display()))
     }
 }
 
 /// The root directory of the guest, under construction.
-struct Root(PathBuf);
+struct Root<'a> {
+    tools: &'a Tools,
+    path: PathBuf,
+}
 
-impl Root {
+impl Root<'_> {
     fn directories(&self, names: &[&str]) -> Result<()> {
         for name in names {
-            let path = self.0.join(name);
+            let path = self.path.join(name);
             fs::create_dir_all(&path)
                 .with_context(|| format!("cannot create {}", path.display()))?;
         }
         Ok(())
     }
 
-    fn write(&self, name: &str, content: &str) -> Result<()> {
-        let path = self.0.join(name);
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Result<()> {
+        let path = self.path.join(name);
         fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))
     }
 
     fn executable(&self, name: &str) -> Result<()> {
-        fs::set_permissions(self.0.join(name), fs::Permissions::from_mode(0o755))?;
+        fs::set_permissions(self.path.join(name), fs::Permissions::from_mode(0o755))?;
         Ok(())
     }
 
     fn copy(&self, from: &Path, name: &Path) -> Result<()> {
-        let to = self.0.join(name.strip_prefix("/").unwrap_or(name));
+        let to = self.path.join(name.strip_prefix("/").unwrap_or(name));
         if let Some(parent) = to.parent() {
             fs::create_dir_all(parent)?;
         }
@@ -174,15 +190,15 @@ impl Root {
 
     /// busybox, and a name for each of its programs.
     fn busybox(&self) -> Result<()> {
-        let busybox = command::find("busybox").context("no `busybox` in PATH")?;
-        if !libraries(&busybox)?.is_empty() {
+        let busybox = self.tools.path(BUSYBOX)?;
+        if !libraries(self.tools, &busybox)?.is_empty() {
             bail!("`busybox` needs shared libraries; install the package busybox-static");
         }
         self.copy(&busybox, Path::new("bin/busybox"))?;
         for name in command::output(Command::new(&busybox).arg("--list"))?.lines() {
             // The host's own are put into the place of these.
             if name != "busybox" && !PROGRAMS.contains(&name) {
-                symlink("busybox", self.0.join("bin").join(name))?;
+                symlink("busybox", self.path.join("bin").join(name))?;
             }
         }
         Ok(())
@@ -191,20 +207,19 @@ impl Root {
     /// A program of the host with its shared libraries.
     fn program(&self, path: &Path, name: &str) -> Result<()> {
         self.copy(path, &Path::new("bin").join(name))?;
-        for library in libraries(path)? {
-            self.copy(&library, &library)?;
+        for library in libraries(self.tools, path)? {
+            self.copy(&library, &self.tools.installed_path(&library))?;
         }
         Ok(())
     }
 
     /// The modules, and a file that names them in order.
-    fn modules(&self, modules: &[PathBuf]) -> Result<()> {
+    fn modules(&self, modules: &[Module]) -> Result<()> {
         let mut order = String::new();
-        for module in modules {
-            let name = Path::new(module.file_name().context("a module without a name")?);
-            self.copy(module, &Path::new("modules").join(name))?;
-            order.push_str(&name.to_string_lossy());
-            order.push('\n');
+        for Module { name, image } in modules {
+            self.write(&format!("modules/{name}.ko"), image)?;
+            order.push_str(name);
+            order.push_str(".ko\n");
         }
         self.write("modules/order", &order)
     }
@@ -212,11 +227,11 @@ impl Root {
     /// Packs all into an archive as the kernel reads it.
     fn pack(&self, archive: &Path) -> Result<()> {
         let mut names = vec![PathBuf::from(".")];
-        list(&self.0, Path::new(""), &mut names)?;
-        let mut cpio = Command::new("busybox");
+        list(&self.path, Path::new(""), &mut names)?;
+        let mut cpio = Command::new(self.tools.path(BUSYBOX)?);
         cpio.args(["cpio", "-o", "-H", "newc", "-F"])
             .arg(archive)
-            .current_dir(&self.0)
+            .current_dir(&self.path)
             .stdin(Stdio::piped())
             .stderr(Stdio::null());
         let mut child = cpio
@@ -252,8 +267,9 @@ fn list(root: &Path, prefix: &Path, names: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 /// The shared libraries of a program, the loader included; none where it is static.
-fn libraries(program: &Path) -> Result<BTreeSet<PathBuf>> {
-    let ldd = Command::new("ldd")
+fn libraries(tools: &Tools, program: &Path) -> Result<BTreeSet<PathBuf>> {
+    let ldd = tools
+        .command("ldd")
         .arg(program)
         .env("LC_ALL", "C")
         .output()

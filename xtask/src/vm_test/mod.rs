@@ -1,31 +1,45 @@
-//! Boots the Debian kernels that the agent supports, each in a virtual machine without hardware
-//! help, and captures there. [`kernel`] fetches a kernel, [`machine`] packs it with the agent and
-//! `guest.sh` into an initramfs and runs it, [`verdict`] judges what came out of it on the host.
+//! Boots the kernels that the agent supports, each in a virtual machine without hardware help, and
+//! captures there. [`kernel`] fetches a kernel ([`modules`], [`apt`]), [`machine`] packs it with the agent and
+//! the guest's scripts into an initramfs and runs it by the emulator of [`tools`], [`verdict`] judges what came
+//! out of it on the host.
 
+mod apt;
 mod kernel;
 mod machine;
+mod modules;
+mod tools;
 mod verdict;
 
-use std::{process::ExitCode, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Mutex,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, bail};
 
-use self::{kernel::Suite, verdict::Check};
-use crate::{build, command, packages, packages::Tool};
+use self::{
+    kernel::{Choice, KERNELS, Kernel},
+    tools::Tools,
+    verdict::Check,
+};
+use crate::{
+    build, command,
+    packages::{self, Tool},
+    results::Tally,
+};
 
-/// All that a run needs on the host besides the compilers.
+/// All that a run needs on the host besides the compilers and [`Tools`].
 const TOOLS: &[Tool] = &[
-    Tool {
-        program: "qemu-system-x86_64",
-        packages: &["qemu-system-x86"],
-    },
-    Tool {
-        program: "busybox",
-        packages: &["busybox-static"],
-    },
     Tool {
         program: "xz",
         packages: &["xz-utils"],
+    },
+    Tool {
+        program: "zstd",
+        packages: &["zstd"],
     },
     Tool {
         program: "ip",
@@ -36,90 +50,153 @@ const TOOLS: &[Tool] = &[
         packages: &["iproute2"],
     },
     Tool {
-        program: "bpftool",
-        packages: &["bpftool", "linux-tools-common"],
-    },
-    Tool {
         program: "tshark",
         packages: &["tshark"],
     },
+    Tool {
+        program: "capinfos",
+        packages: &["wireshark-common"],
+    },
+    Tool {
+        program: "tcpdump",
+        packages: &["tcpdump"],
+    },
 ];
+
+/// Machines that run at the same time: each keeps about one CPU busy.
+const AT_ONCE: usize = 2;
 
 /// Arguments of `cargo xtask vm-test`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Kernels to boot, of 5.10, 6.1 and 6.12; all of them when none is named
+    /// Kernels to boot, of 5.10, 6.1, 6.12, sid and host; all of them when none is named
     kernels: Vec<String>,
     /// Keep the initramfs, the console's log and the captures of good runs too
     #[arg(long)]
     keep: bool,
     /// Boot with this agent instead of building one
     #[arg(long, value_name = "FILE")]
-    agent: Option<std::path::PathBuf>,
+    agent: Option<PathBuf>,
 }
 
-/// `cargo xtask vm-test`. A line a check goes to stdout, and one a kernel at the end.
+/// A kernel, and how its run went.
+struct Outcome {
+    name: &'static str,
+    checks: Vec<Check>,
+    took: Duration,
+}
+
+/// `cargo xtask vm-test`. A line a check goes to stdout, one a kernel, and the sum at the end.
 pub(crate) fn vm_test(arguments: &Arguments) -> ExitCode {
-    match run(arguments) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            command::report(&error);
-            ExitCode::FAILURE
-        }
+    let mut tally = Tally::default();
+    let Arguments {
+        kernels,
+        keep,
+        agent,
+    } = arguments;
+    if let Err(error) = run(kernels, agent.as_deref(), *keep, &mut tally) {
+        command::report(&error);
+        tally.failed += 1;
+    }
+    println!("{tally}");
+    if tally.is_good() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 
-fn run(arguments: &Arguments) -> Result<bool> {
-    let suites = chosen(&arguments.kernels)?;
+/// Boots kernels, all where none is named, and adds the checks made in each.
+///
+/// # Errors
+/// Something is lacking that every kernel needs, or a name is not known.
+pub(crate) fn run(
+    kernels: &[String],
+    agent: Option<&Path>,
+    keep: bool,
+    tally: &mut Tally,
+) -> Result<()> {
+    let choices = chosen(kernels)?;
     if std::env::consts::ARCH != "x86_64" {
         bail!("vm-test boots x86_64 kernels with the host's programs; run it on such a host");
     }
     packages::ensure_tools(TOOLS)?;
-    let agent = match &arguments.agent {
-        Some(agent) => agent.clone(),
+    let tools = Tools::ensure()?;
+    let agent = match agent {
+        Some(agent) => agent.to_owned(),
         None => build::agent(&build::object()?, true)?,
     };
-    let mut summary = Vec::new();
-    for suite in suites {
-        let started = Instant::now();
-        let checks = one(suite, &agent, arguments.keep).unwrap_or_else(|error| {
-            vec![Check::failed(
-                "the virtual machine".to_owned(),
-                format!("{error:#}"),
-            )]
-        });
-        for check in &checks {
-            println!("{}: {check}", suite.version);
+    let mut jobs = Vec::new();
+    for choice in choices {
+        // One after the other: they come by way of one apt and one cache.
+        let kernel = choice.fetch();
+        if let (Err(error), true, true) = (&kernel, choice.is_optional(), kernels.is_empty()) {
+            command::say(format_args!("{} is skipped: {error:#}", choice.name));
+            continue;
         }
-        let failed = checks.iter().filter(|check| !check.is_good()).count();
-        summary.push((suite.version, checks.len(), failed, started.elapsed()));
+        jobs.push((choice.name, kernel));
     }
-    for (version, checks, failed, took) in &summary {
+    for Outcome { name, checks, took } in &side_by_side(jobs, &tools, &agent, keep) {
+        let failed = checks.iter().filter(|check| !check.is_good()).count();
         println!(
-            "vm-test {version}: {} ({} passed, {failed} failed, {:.0} s)",
-            if *failed == 0 { "pass" } else { "FAIL" },
-            checks - failed,
+            "vm-test {name}: {} ({} passed, {failed} failed, {:.0} s)",
+            if failed == 0 { "pass" } else { "FAIL" },
+            checks.len() - failed,
             took.as_secs_f32(),
         );
+        tally.failed += failed as u64;
+        tally.passed += (checks.len() - failed) as u64;
     }
-    Ok(summary.iter().all(|(_, _, failed, _)| *failed == 0))
+    Ok(())
 }
 
-/// One kernel from its package to the verdict.
-fn one(suite: &Suite, agent: &std::path::Path, keep: bool) -> Result<Vec<Check>> {
-    let kernel = kernel::fetch(suite).with_context(|| {
-        format!(
-            "cannot get the {} kernel of Debian {}",
-            suite.version, suite.name
-        )
-    })?;
-    let machine = machine::build(suite, &kernel, agent)?;
+/// Runs all kernels, some at a time; the outcomes are in the order of the kernels.
+fn side_by_side(
+    jobs: Vec<(&'static str, Result<Kernel>)>,
+    tools: &Tools,
+    agent: &Path,
+    keep: bool,
+) -> Vec<Outcome> {
+    let waiting = Mutex::new(jobs.into_iter().enumerate());
+    let done = Mutex::new(Vec::new());
+    let next = || lock(&waiting).next();
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some((place, (name, kernel))) = next() {
+                    let started = Instant::now();
+                    let checks = kernel
+                        .and_then(|kernel| one(name, &kernel, tools, agent, keep))
+                        .unwrap_or_else(|error| {
+                            let name = "the virtual machine".to_owned();
+                            vec![Check::failed(name, format!("{error:#}"))]
+                        });
+                    let took = started.elapsed();
+                    let mut done = lock(&done);
+                    for check in &checks {
+                        println!("{name}: {check}");
+                    }
+                    done.push((place, Outcome { name, checks, took }));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(|error| error.into_inner());
+    done.sort_by_key(|(place, _)| *place);
+    done.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|error| error.into_inner())
+}
+
+/// One kernel from its image to the verdict.
+fn one(name: &str, kernel: &Kernel, tools: &Tools, agent: &Path, keep: bool) -> Result<Vec<Check>> {
+    let machine = machine::build(tools, name, kernel, agent)?;
     command::say(format_args!("booting {}", kernel.name));
     let ended = machine.boot()?;
     let checks = verdict::judge(&machine, ended)?;
-    let good = checks.iter().all(Check::is_good);
-    if good && !keep {
+    if checks.iter().all(Check::is_good) && !keep {
         machine.remove()?;
     } else {
         command::say(format_args!(
@@ -130,22 +207,19 @@ fn one(suite: &Suite, agent: &std::path::Path, keep: bool) -> Result<Vec<Check>>
     Ok(checks)
 }
 
-fn chosen(wanted: &[String]) -> Result<Vec<&'static Suite>> {
+fn chosen(wanted: &[String]) -> Result<Vec<&'static Choice>> {
     if wanted.is_empty() {
-        return Ok(kernel::SUITES.iter().collect());
+        return Ok(KERNELS.iter().collect());
     }
     wanted
         .iter()
-        .map(|version| {
-            kernel::SUITES
+        .map(|name| {
+            KERNELS
                 .iter()
-                .find(|suite| suite.version == version)
+                .find(|choice| choice.name == name)
                 .with_context(|| {
-                    let known: Vec<_> = kernel::SUITES.iter().map(|suite| suite.version).collect();
-                    format!(
-                        "no kernel {version} to test; there are {}",
-                        known.join(", ")
-                    )
+                    let known: Vec<_> = KERNELS.iter().map(|choice| choice.name).collect();
+                    format!("no kernel {name} to test; there are {}", known.join(", "))
                 })
         })
         .collect()
@@ -156,16 +230,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kernels_are_chosen_by_version() {
-        let versions = |wanted: &[&str]| {
+    fn kernels_are_chosen_by_name() {
+        let names = |wanted: &[&str]| {
             let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
-            chosen(&wanted).map(|suites| suites.iter().map(|suite| suite.version).collect())
+            chosen(&wanted).map(|choices| choices.iter().map(|choice| choice.name).collect())
         };
-        assert_eq!(versions(&["6.1"]).ok(), Some(vec!["6.1"]));
+        assert_eq!(names(&["6.1"]).ok(), Some(vec!["6.1"]));
         assert_eq!(
-            versions(&[]).map(|all: Vec<_>| all.len()).ok(),
-            Some(kernel::SUITES.len())
+            names(&[]).map(|all: Vec<_>| all.len()).ok(),
+            Some(KERNELS.len())
         );
-        assert!(versions(&["4.19"]).is_err());
+        assert!(names(&["4.19"]).is_err());
     }
 }

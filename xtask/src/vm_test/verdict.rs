@@ -50,7 +50,7 @@ impl Display for Check {
     }
 }
 
-/// What a capture of `guest.sh` must hold.
+/// What a capture of the guest must hold.
 enum Expected {
     /// So many packets, which all pass this display filter.
     Packets(usize, &'static str),
