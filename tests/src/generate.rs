@@ -59,6 +59,26 @@ pub fn whole_frame(random: &mut Random, number: u32) -> Vec<u8> {
     traffic::tagged(&tags, ethertype, &packet)
 }
 
+/// Whether the expression language of pcap says the same of a whole frame as the contract: it looks neither into VLAN
+/// tags, nor behind IPv6 extension headers, nor for ports of later fragments.
+pub fn is_common_ground(frame: &[u8]) -> bool {
+    match [frame[12], frame[13]] {
+        [0x81, 0x00] | [0x88, 0xa8] => false,
+        [0x08, 0x00] => u16::from_be_bytes([frame[20], frame[21]]) & 0x1fff == 0,
+        [0x86, 0xdd] => {
+            let extensions = [
+                HOP_BY_HOP,
+                ROUTING,
+                FRAGMENT,
+                AUTHENTICATION,
+                DESTINATION_OPTIONS,
+            ];
+            !extensions.contains(&frame[20])
+        }
+        _ => true,
+    }
+}
+
 /// A packet of an interface without link layer, of at least 14 bytes; one in four is damaged.
 pub fn raw_ip(random: &mut Random, number: u32) -> Vec<u8> {
     let mut packet = match random.below(9) {

@@ -306,31 +306,34 @@ pub fn send<I>(namespace: &Netns, interface: &str, rate: u32, frames: I) -> usiz
 where
     I: IntoIterator<Item = Vec<u8>> + Send,
 {
-    namespace.within(|| {
-        let socket = packet_socket(interface, 0);
-        let start = Instant::now();
-        let (mut sent, mut frames) = (0_usize, frames.into_iter());
-        loop {
-            // A batch every millisecond or so, small enough not to overrun a queue on the way.
-            let due = match rate {
-                0 => 32,
-                _ => {
-                    let due = start.elapsed().as_secs_f64() * f64::from(rate);
-                    (due as usize + 1).saturating_sub(sent).min(64)
-                }
-            };
-            if due == 0 {
-                thread::sleep(Duration::from_micros(500));
-                continue;
+    namespace.within(|| send_here(interface, rate, frames))
+}
+
+/// The same in the namespace of this thread.
+pub fn send_here(interface: &str, rate: u32, frames: impl IntoIterator<Item = Vec<u8>>) -> usize {
+    let socket = packet_socket(interface, 0);
+    let start = Instant::now();
+    let (mut sent, mut frames) = (0_usize, frames.into_iter());
+    loop {
+        // A batch every millisecond or so, small enough not to overrun a queue on the way.
+        let due = match rate {
+            0 => 32,
+            _ => {
+                let due = start.elapsed().as_secs_f64() * f64::from(rate);
+                (due as usize + 1).saturating_sub(sent).min(64)
             }
-            let mut batch: Vec<_> = frames.by_ref().take(due).collect();
-            if batch.is_empty() {
-                return sent;
-            }
-            sent += batch.len();
-            send_batch(&socket, &mut batch);
+        };
+        if due == 0 {
+            thread::sleep(Duration::from_micros(500));
+            continue;
         }
-    })
+        let mut batch: Vec<_> = frames.by_ref().take(due).collect();
+        if batch.is_empty() {
+            return sent;
+        }
+        sent += batch.len();
+        send_batch(&socket, &mut batch);
+    }
 }
 
 fn send_batch(socket: &OwnedFd, batch: &mut [Vec<u8>]) {

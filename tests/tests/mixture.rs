@@ -18,13 +18,13 @@ use capture_agent::{
 };
 use capture_tests::{
     agent, eventually,
-    generate::{self, request},
+    generate::{self, is_common_ground, request},
     judge::plain_packets,
     netns::{HOST_IF, Lab, PEER_IF},
     output,
     random::Random,
     reference::read,
-    traffic::{self, AUTHENTICATION, DESTINATION_OPTIONS, FRAGMENT, HOP_BY_HOP, ROUTING},
+    traffic,
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -38,26 +38,6 @@ const SECONDS: u64 = 8;
 const RATE: u32 = 4000;
 /// Different frames; they are sent over and over.
 const FRAMES: u32 = 3000;
-
-/// Whether the expression language says the same of it as the contract: it looks neither into VLAN
-/// tags, nor behind IPv6 extension headers, nor for ports of later fragments.
-fn is_common_ground(frame: &[u8]) -> bool {
-    match [frame[12], frame[13]] {
-        [0x81, 0x00] | [0x88, 0xa8] => false,
-        [0x08, 0x00] => u16::from_be_bytes([frame[20], frame[21]]) & 0x1fff == 0,
-        [0x86, 0xdd] => {
-            let extensions = [
-                HOP_BY_HOP,
-                ROUTING,
-                FRAGMENT,
-                AUTHENTICATION,
-                DESTINATION_OPTIONS,
-            ];
-            !extensions.contains(&frame[20])
-        }
-        _ => true,
-    }
-}
 
 /// Tasks whose expressions all differ, as JSON, and the expressions.
 fn tasks(random: &mut Random) -> (Vec<Value>, Vec<String>) {

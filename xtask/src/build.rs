@@ -70,6 +70,14 @@ pub(crate) fn agent(object: &std::path::Path, release: bool) -> Result<PathBuf> 
     Ok(workspace::target_dir()?.join(profile).join("capture-agent"))
 }
 
+/// Builds the program that makes and sends the frames of `vm-test`, and returns its path.
+pub(crate) fn frames() -> Result<PathBuf> {
+    let mut cargo = command::cargo();
+    command::run(cargo.args(["build", "--package", "capture-tests", "--bin", "frames"]))
+        .context("cannot build the program that sends frames")?;
+    Ok(workspace::target_dir()?.join("debug/frames"))
+}
+
 /// `cargo SUBCOMMAND` for the kernel crate, with all flags its object needs.
 pub(crate) fn kernel_cargo(
     tools: &KernelTools,

@@ -96,8 +96,14 @@ fn load_object(release: KernelVersion, cpus: usize, ring_bytes: u32) -> Result<E
     let wakeup_bytes = u64::from(ring_bytes / 8).min(1 << 20);
     let debug = log::log_enabled!(log::Level::Debug);
     let log_level = if debug { log::Level::Debug as u8 } else { 0 };
+    // Where a program is refused. The way that the verifier took is long, and shown on demand only.
+    let verifier_log_level = if log::log_enabled!(log::Level::Info) {
+        VerifierLogLevel::DEBUG | VerifierLogLevel::STATS
+    } else {
+        VerifierLogLevel::STATS
+    };
     EbpfLoader::new()
-        .verifier_log_level(VerifierLogLevel::STATS)
+        .verifier_log_level(verifier_log_level)
         .map_max_entries(maps::SCRATCH, cpus as u32)
         .map_max_entries(maps::RINGS, cpus as u32)
         .override_global(globals::WAKEUP_BYTES, &wakeup_bytes, true)

@@ -18,12 +18,20 @@ use anyhow::{Context as _, Result, bail};
 use super::{
     kernel::Kernel,
     modules::Module,
+    tasks,
     tools::{BPFTOOL, BUSYBOX, QEMU, Tools},
 };
 use crate::{command, workspace};
 
 /// The first process.
 const GUEST: &str = include_str!("guest/init.sh");
+
+/// What it sources.
+const SCRIPTS: &[(&str, &str)] = &[
+    ("guest/common.sh", include_str!("guest/common.sh")),
+    ("guest/captures.sh", include_str!("guest/captures.sh")),
+    ("guest/others.sh", include_str!("guest/others.sh")),
+];
 
 /// The host's programs that the guest uses besides those of busybox.
 const PROGRAMS: &[&str] = &["ip", "tc", BPFTOOL];
@@ -45,6 +53,16 @@ pub(super) struct Machine<'a> {
     image: PathBuf,
 }
 
+/// What goes into every guest, whatever its kernel.
+pub(super) struct Load {
+    /// The agent under test.
+    pub(super) agent: PathBuf,
+    /// The program that sends frames from a file.
+    pub(super) frames_program: PathBuf,
+    /// The file.
+    pub(super) frames: PathBuf,
+}
+
 /// How a machine ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
@@ -59,7 +77,7 @@ pub(super) fn build<'a>(
     tools: &'a Tools,
     name: &str,
     kernel: &Kernel,
-    agent: &Path,
+    load: &Load,
 ) -> Result<Machine<'a>> {
     let directory = workspace::target_dir()?.join("vm-test").join(name);
     if directory.exists() {
@@ -70,13 +88,19 @@ pub(super) fn build<'a>(
         tools,
         path: directory.join("root"),
     };
-    root.directories(&["bin", "proc", "sys", "dev", "modules"])?;
+    root.directories(&["bin", "dev", "guest", "modules", "proc", "sys"])?;
     root.busybox()?;
     for program in PROGRAMS {
         root.program(&tools.path(program)?, program)?;
     }
-    root.program(agent, "capture-agent")?;
+    root.program(&load.agent, "capture-agent")?;
+    root.program(&load.frames_program, "frames")?;
+    root.copy(&load.frames, Path::new("frames.pcap"))?;
     root.modules(&kernel.modules)?;
+    for (name, script) in SCRIPTS {
+        root.write(name, script)?;
+    }
+    tasks::write(&root.path.join("tasks"))?;
     root.write("init", GUEST)?;
     root.executable("init")?;
     root.pack(&directory.join("initramfs"))?;

@@ -1,18 +1,21 @@
 //! Boots the kernels that the agent supports, each in a virtual machine without hardware help, and
-//! captures there. [`kernel`] fetches a kernel ([`modules`], [`apt`]), [`machine`] packs it with the agent and
-//! the guest's scripts into an initramfs and runs it by the emulator of [`tools`], [`verdict`] judges what came
-//! out of it on the host.
+//! captures there. [`kernel`] fetches a kernel ([`modules`], [`apt`]), [`machine`] packs it with the agent, [`tasks`]
+//! and the guest's scripts into an initramfs and runs it by the emulator of [`tools`], [`verdict`] judges what came
+//! out of it on the host ([`captures`], [`pcap`]).
 
 mod apt;
+mod captures;
 mod kernel;
 mod machine;
 mod modules;
+mod pcap;
+mod tasks;
 mod tools;
 mod verdict;
 
 use std::{
     path::{Path, PathBuf},
-    process::ExitCode,
+    process::{Command, ExitCode},
     sync::Mutex,
     thread,
     time::{Duration, Instant},
@@ -22,6 +25,7 @@ use anyhow::{Context as _, Result, bail};
 
 use self::{
     kernel::{Choice, KERNELS, Kernel},
+    machine::Load,
     tools::Tools,
     verdict::Check,
 };
@@ -29,6 +33,7 @@ use crate::{
     build, command,
     packages::{self, Tool},
     results::Tally,
+    workspace,
 };
 
 /// All that a run needs on the host besides the compilers and [`Tools`].
@@ -79,6 +84,16 @@ pub(crate) struct Arguments {
     agent: Option<PathBuf>,
 }
 
+/// What all runs share.
+struct Host {
+    tools: Tools,
+    load: Load,
+    /// What each of the many tasks must take.
+    many: Vec<tasks::Expected>,
+    /// Whether good runs leave their files.
+    keep: bool,
+}
+
 /// A kernel, and how its run went.
 struct Outcome {
     name: &'static str,
@@ -122,9 +137,24 @@ pub(crate) fn run(
     }
     packages::ensure_tools(TOOLS)?;
     let tools = Tools::ensure()?;
+    let frames_program = build::frames()?;
+    let frames = workspace::target_dir()?.join("vm-test/frames.pcap");
+    command::output(Command::new(&frames_program).arg("make").arg(&frames))?;
+    let many = tasks::expected(&frames)?;
     let agent = match agent {
         Some(agent) => agent.to_owned(),
         None => build::agent(&build::object()?, true)?,
+    };
+    let load = Load {
+        agent,
+        frames_program,
+        frames,
+    };
+    let host = Host {
+        tools,
+        load,
+        many,
+        keep,
     };
     let mut jobs = Vec::new();
     for choice in choices {
@@ -136,7 +166,7 @@ pub(crate) fn run(
         }
         jobs.push((choice.name, kernel));
     }
-    for Outcome { name, checks, took } in &side_by_side(jobs, &tools, &agent, keep) {
+    for Outcome { name, checks, took } in &side_by_side(jobs, &host) {
         let failed = checks.iter().filter(|check| !check.is_good()).count();
         println!(
             "vm-test {name}: {} ({} passed, {failed} failed, {:.0} s)",
@@ -151,12 +181,7 @@ pub(crate) fn run(
 }
 
 /// Runs all kernels, some at a time; the outcomes are in the order of the kernels.
-fn side_by_side(
-    jobs: Vec<(&'static str, Result<Kernel>)>,
-    tools: &Tools,
-    agent: &Path,
-    keep: bool,
-) -> Vec<Outcome> {
+fn side_by_side(jobs: Vec<(&'static str, Result<Kernel>)>, host: &Host) -> Vec<Outcome> {
     let waiting = Mutex::new(jobs.into_iter().enumerate());
     let done = Mutex::new(Vec::new());
     let next = || lock(&waiting).next();
@@ -166,7 +191,7 @@ fn side_by_side(
                 while let Some((place, (name, kernel))) = next() {
                     let started = Instant::now();
                     let checks = kernel
-                        .and_then(|kernel| one(name, &kernel, tools, agent, keep))
+                        .and_then(|kernel| one(name, &kernel, host))
                         .unwrap_or_else(|error| {
                             let name = "the virtual machine".to_owned();
                             vec![Check::failed(name, format!("{error:#}"))]
@@ -191,12 +216,12 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// One kernel from its image to the verdict.
-fn one(name: &str, kernel: &Kernel, tools: &Tools, agent: &Path, keep: bool) -> Result<Vec<Check>> {
-    let machine = machine::build(tools, name, kernel, agent)?;
+fn one(name: &str, kernel: &Kernel, host: &Host) -> Result<Vec<Check>> {
+    let machine = machine::build(&host.tools, name, kernel, &host.load)?;
     command::say(format_args!("booting {}", kernel.name));
     let ended = machine.boot()?;
-    let checks = verdict::judge(&machine, ended)?;
-    if checks.iter().all(Check::is_good) && !keep {
+    let checks = verdict::judge(&machine, ended, &host.many)?;
+    if checks.iter().all(Check::is_good) && !host.keep {
         machine.remove()?;
     } else {
         command::say(format_args!(

@@ -12,7 +12,11 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::machine::{Ended, Machine};
+use super::{
+    captures::{Captures, Content},
+    machine::{Ended, Machine},
+    tasks::{self, HOOKS},
+};
 use crate::command;
 
 /// A check and how it came out.
@@ -50,81 +54,140 @@ impl Display for Check {
     }
 }
 
-/// What a capture of the guest must hold.
-enum Expected {
-    /// So many packets, which all pass this display filter.
-    Packets(usize, &'static str),
-    /// So many bytes of TCP payload from 10.77.0.2, and less than a kilobyte of HTTP header.
-    Stream(usize),
-}
+/// The verifier's last words that are shown.
+const VERIFIER_LINES: usize = 40;
 
-/// The captures of every hook, as `HOOK-NAME`.
-const BY_HOOK: &[(&str, Expected)] = &[
-    ("icmp", Expected::Packets(22, "icmp || ip.frag_offset > 0")),
+/// The pings of the guest: 5 and 5, and 2 and 2 in three fragments each.
+const PINGS: Content = Content::Packets(22, "icmp || ip.frag_offset > 0");
+
+/// The captures of what the guest's stack sends, on every hook, as `HOOK-NAME`. The same on all kernels.
+const LIVE: &[(&str, Content)] = &[
+    ("icmp", PINGS),
     (
         "icmp6",
-        Expected::Packets(6, "icmpv6 && ipv6.addr == fd77::2"),
+        Content::Packets(6, "icmpv6 && ipv6.addr == fd77::2"),
     ),
     (
         "udp",
-        Expected::Packets(
+        Content::Packets(
             3,
-            "udp.dstport >= 5000 && udp.dstport <= 5100 && ip.dst == 10.77.0.1",
+            "udp.dstport >= 5000 && udp.dstport <= 5100 && ip.dst == 10.79.0.1",
         ),
     ),
-    ("tcp", Expected::Stream(200_000)),
+    ("tcp", Content::Stream(200_000)),
 ];
 
-/// The hooks, by their names in tasks.
-const HOOKS: &[&str] = &["tc", "xdp", "xdp-generic"];
+/// Frames larger than a page, whole.
+const JUMBO: Content = Content::Packets(6, "icmp && frame.len == 8942 && frame.cap_len == 8942");
 
-/// The captures beside others' filters and after a kill.
-const OTHERS: &[&str] = &["foreign", "foreign-qdisc", "second", "third", "after-kill"];
+/// The captures beside others' programs and after a kill.
+const OTHERS: &[(&str, Content)] = &[
+    ("foreign", PINGS),
+    ("foreign-qdisc", PINGS),
+    (
+        "generic-egress",
+        Content::Packets(11, "ip.src == 10.77.0.1"),
+    ),
+    ("second", PINGS),
+    ("third", PINGS),
+    ("after-kill", PINGS),
+];
 
-/// All checks of a run.
-pub(super) fn judge(machine: &Machine, ended: Ended) -> Result<Vec<Check>> {
+/// The version of a kernel.
+type Version = (u32, u32);
+
+/// Since when native XDP takes frames in several buffers.
+const SEVERAL_BUFFERS: Version = (5, 18);
+
+/// Since when tc at ingress, behind generic XDP, is shown frames without their link header.
+const NO_LINK_HEADER: Version = (6, 9);
+
+/// All checks of a run. `many` is what each of the many tasks must take.
+pub(super) fn judge(
+    machine: &Machine<'_>,
+    ended: Ended,
+    many: &[tasks::Expected],
+) -> Result<Vec<Check>> {
     let console = fs::read(machine.console())
         .with_context(|| format!("cannot read {}", machine.console().display()))?;
     let console = String::from_utf8_lossy(&console);
     let mut checks = guest_checks(&console);
     if !console.lines().any(|line| line.trim_end() == "check done") {
-        let how = match ended {
-            Ended::PoweredOff => "the guest ended early",
-            Ended::TimedOut => "the guest did not end in time",
-        };
-        let tail: Vec<&str> = console.lines().rev().take(8).collect();
-        let tail: Vec<&str> = tail.into_iter().rev().map(str::trim).collect();
         checks.push(Check::failed(
             "the whole run".to_owned(),
-            format!("{how}; last on its console: {}", tail.join(" | ")),
+            early(&console, ended),
         ));
         return Ok(checks);
     }
-    let captures = machine.directory().join("results");
-    fs::create_dir_all(&captures)?;
+    let directory = machine.directory().join("results");
+    fs::create_dir_all(&directory)?;
     command::run(
         Command::new("tar")
             .arg("-xf")
             .arg(machine.results())
             .arg("-C")
-            .arg(&captures),
+            .arg(&directory),
     )
     .context("the guest's results did not arrive whole")?;
-    let mut judged = |name: &str, expected: &Expected| {
-        checks.push(match capture(&captures, name, expected) {
-            Ok(()) => Check::passed(format!("capture {name}")),
-            Err(error) => Check::failed(format!("capture {name}"), format!("{error:#}")),
+    let mut check = |name: String, outcome: Result<()>| {
+        checks.push(match outcome {
+            Ok(()) => Check::passed(name),
+            Err(error) => Check::failed(name, format!("{error:#}")),
         });
     };
+    let programs = programs(&directory);
+    let loaded = programs.is_ok();
+    check("every program loads".to_owned(), programs);
+    if !loaded {
+        return Ok(checks);
+    }
+    let version = version(&console).context("the guest named no kernel")?;
+    let captures = Captures::read(&directory)?;
     for hook in HOOKS {
-        for (name, expected) in BY_HOOK {
-            judged(&format!("{hook}-{name}"), expected);
+        for (name, content) in LIVE {
+            let name = format!("{hook}-{name}");
+            let outcome = captures.check(&name, &format!("live-{hook}"), content);
+            check(format!("capture {name}"), outcome);
         }
+        let outcome = captures.check_many(hook, many);
+        check(format!("{} tasks by {hook}", many.len()), outcome);
     }
-    for name in OTHERS {
-        judged(name, &BY_HOOK[0].1);
+    let mut jumbo = vec!["jumbo-tc", "jumbo-xdp-generic"];
+    if version >= SEVERAL_BUFFERS {
+        jumbo.push("jumbo-xdp");
     }
+    let others = OTHERS.iter().map(|(name, content)| (*name, content));
+    for (name, content) in jumbo.into_iter().map(|name| (name, &JUMBO)).chain(others) {
+        check(
+            format!("capture {name}"),
+            captures.check(name, name, content),
+        );
+    }
+    let headers = captures.with_link_header("generic-ours");
+    check(
+        "tc behind generic XDP is as the README says".to_owned(),
+        headers.and_then(|found| check_link_headers(version, found)),
+    );
     Ok(checks)
+}
+
+/// How a run ended too soon.
+fn early(console: &str, ended: Ended) -> String {
+    let how = match ended {
+        Ended::PoweredOff => "the guest ended early",
+        Ended::TimedOut => "the guest did not end in time",
+    };
+    let tail: Vec<&str> = console.lines().rev().take(8).collect();
+    let tail: Vec<&str> = tail.into_iter().rev().map(str::trim).collect();
+    format!("{how}; last on its console: {}", tail.join(" | "))
+}
+
+/// The release that the guest printed first, as `6.1.0-50-cloud-amd64`.
+fn version(console: &str) -> Option<Version> {
+    console.lines().find_map(|line| {
+        let mut parts = line.trim().split('.');
+        Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    })
 }
 
 /// `check pass NAME` and `check fail NAME: why` on the console.
@@ -142,77 +205,46 @@ fn guest_checks(console: &str) -> Vec<Check> {
         .collect()
 }
 
-/// One capture: the file by tshark, the summary by the sum it must be.
-fn capture(directory: &Path, name: &str, expected: &Expected) -> Result<()> {
-    let file = directory.join(format!("{name}.pcapng"));
-    anyhow::ensure!(file.is_file(), "there is no such file");
-    let packets = tshark(&file, "frame", "frame.number")?.lines().count();
-    match expected {
-        Expected::Packets(count, filter) => {
-            let good = tshark(&file, filter, "frame.number")?.lines().count();
-            anyhow::ensure!(
-                packets == *count && good == *count,
-                "{packets} packets, {good} of them as they should be, and {count} were sent"
-            );
-        }
-        Expected::Stream(bytes) => {
-            let lengths = tshark(
-                &file,
-                "ip.src == 10.77.0.2 && !tcp.analysis.retransmission",
-                "tcp.len",
-            )?;
-            let sum: usize = lengths
-                .lines()
-                .filter_map(|line| line.trim().parse::<usize>().ok())
-                .sum();
-            anyhow::ensure!(
-                (*bytes..bytes + 1000).contains(&sum),
-                "{sum} bytes of the stream, and {bytes} were sent"
-            );
-        }
+/// The doctor tried the three programs of this kernel. Where one was refused, the end of what the verifier
+/// says is the error.
+fn programs(directory: &Path) -> Result<()> {
+    let report = fs::read(directory.join("doctor.json")).context("there is no report")?;
+    let report: Value = serde_json::from_slice(&report).context("the report is no JSON")?;
+    let loads = |name: &str| {
+        let checks = report["checks"].as_array().into_iter().flatten();
+        checks.filter(|check| check["status"] == "ok").any(|check| {
+            check["name"]
+                .as_str()
+                .is_some_and(|there| there.starts_with(name))
+        })
+    };
+    let refused: Vec<&str> = ["capture_tc_ingress", "capture_tc_egress", "capture_xdp"]
+        .into_iter()
+        .filter(|name| !loads(name))
+        .collect();
+    if refused.is_empty() {
+        return Ok(());
     }
-    let malformed = tshark(&file, "_ws.malformed", "frame.number")?;
-    anyhow::ensure!(malformed.is_empty(), "malformed frames: {malformed}");
-    let summary = directory.join(format!("{name}.json"));
-    let summary =
-        fs::read(&summary).with_context(|| format!("cannot read {}", summary.display()))?;
-    check_summary(
-        &serde_json::from_slice(&summary).context("the summary is no JSON")?,
-        packets,
-    )
+    let file = directory.join("verifier.txt");
+    let log = fs::read(&file).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
+    let lines: Vec<&str> = log.lines().collect();
+    anyhow::bail!(
+        "not loaded: {}; all of the verifier's words are in {}, and they end so:\n{}",
+        refused.join(", "),
+        file.display(),
+        lines[lines.len().saturating_sub(VERIFIER_LINES)..].join("\n")
+    );
 }
 
-/// The summary says what the file has, and that nothing was lost.
-fn check_summary(summary: &Value, packets: usize) -> Result<()> {
-    let counters = &summary["counters"];
-    let count = |value: &Value| value.as_u64().unwrap_or(u64::MAX);
-    for name in ["matched", "captured"] {
-        anyhow::ensure!(
-            count(&counters[name]) == packets as u64,
-            "{packets} packets in the file, and the summary says {name}: {}",
-            counters[name]
-        );
-    }
-    for stage in ["ring", "queue", "write", "copy"] {
-        let dropped = &counters["dropped"][stage];
-        anyhow::ensure!(count(dropped) == 0, "dropped.{stage} is {dropped}");
-    }
+/// Eleven pings came in; how many have their link header depends on the kernel.
+fn check_link_headers(version: Version, (whole, all): (usize, usize)) -> Result<()> {
+    let expected = if version < NO_LINK_HEADER { 11 } else { 0 };
     anyhow::ensure!(
-        summary["state"] == "completed",
-        "the task's state is {}",
-        summary["state"]
+        whole == expected && all >= 11,
+        "{whole} of {all} frames have their link header, not {expected} of 11 or more"
     );
     Ok(())
-}
-
-/// One field of the packets that pass a display filter, a line a packet. Fragments stay apart.
-fn tshark(file: &Path, filter: &str, field: &str) -> Result<String> {
-    command::output(
-        Command::new("tshark")
-            .args(["-n", "-o", "ip.defragment:FALSE", "-r"])
-            .arg(file)
-            .args(["-Y", filter, "-T", "fields", "-e", field]),
-    )
 }
 
 #[cfg(test)]
@@ -228,21 +260,17 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_must_agree_with_the_file() {
-        let summary = |matched: u64, ring: u64| {
-            serde_json::json!({
-                "state": "completed",
-                "counters": {
-                    "matched": matched,
-                    "captured": 5,
-                    "dropped": { "ring": ring, "queue": 0, "write": 0, "copy": 0 },
-                },
-            })
-        };
-        assert!(check_summary(&summary(5, 0), 5).is_ok());
-        assert!(check_summary(&summary(6, 0), 5).is_err());
-        assert!(check_summary(&summary(5, 1), 5).is_err());
-        assert!(check_summary(&summary(5, 0), 4).is_err());
-        assert!(check_summary(&Value::Null, 0).is_err());
+    fn the_version_is_what_the_guest_printed_first() {
+        let console = "SeaBIOS (version 1)\r\n7.2.13+deb14-cloud-amd64\r\ncheck pass a.b\r\n";
+        assert_eq!(version(console), Some((7, 2)));
+        assert_eq!(version("check pass doctor\n"), None);
+    }
+
+    #[test]
+    fn link_headers_depend_on_the_kernel() {
+        assert!(check_link_headers((6, 1), (11, 12)).is_ok());
+        assert!(check_link_headers((6, 1), (0, 12)).is_err());
+        assert!(check_link_headers((6, 12), (0, 12)).is_ok());
+        assert!(check_link_headers((6, 12), (11, 11)).is_err());
     }
 }

@@ -1,0 +1,275 @@
+//! The files that the guest captured: how many packets by capinfos, which ones by tshark or byte by byte, and
+//! whether the agent's own summary says the same. [`super::verdict`] knows what must be in each.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+
+use super::{pcap, tasks};
+use crate::command;
+
+/// What a capture must hold.
+pub(super) enum Content {
+    /// So many packets, which all pass this display filter.
+    Packets(usize, &'static str),
+    /// So many bytes of TCP payload from 10.77.0.2, and less than a kilobyte of HTTP header.
+    Stream(usize),
+}
+
+/// All captures of a guest.
+pub(super) struct Captures {
+    directory: PathBuf,
+    /// Packets in each file, by capinfos.
+    counts: BTreeMap<PathBuf, usize>,
+}
+
+impl Captures {
+    /// Counts the packets of all files.
+    pub(super) fn read(directory: &Path) -> Result<Self> {
+        let mut files = Vec::new();
+        list(directory, &mut files)?;
+        let mut capinfos = Command::new("capinfos");
+        capinfos.args(["-T", "-r", "-M", "-c"]).args(&files);
+        let table = command::output(&mut capinfos)?;
+        Ok(Self {
+            directory: directory.to_owned(),
+            counts: counts(&table),
+        })
+    }
+
+    fn packets(&self, file: &Path) -> Result<usize> {
+        let count = self.counts.get(file).copied();
+        count.with_context(|| format!("there is no file {}", file.display()))
+    }
+
+    /// One capture, whose figures are in the summary of this name.
+    pub(super) fn check(&self, name: &str, summary: &str, content: &Content) -> Result<()> {
+        let file = self.directory.join(format!("{name}.pcapng"));
+        let packets = self.packets(&file)?;
+        match content {
+            Content::Packets(count, filter) => {
+                let good = tshark(&file, filter, "frame.number")?.lines().count();
+                ensure!(
+                    packets == *count && good == *count,
+                    "{packets} packets, {good} of them as they should be, and {count} were sent"
+                );
+            }
+            Content::Stream(bytes) => {
+                let from = "ip.src == 10.77.0.2 && !tcp.analysis.retransmission";
+                let lengths = tshark(&file, from, "tcp.len")?;
+                let sum: usize = lengths
+                    .lines()
+                    .filter_map(|line| line.trim().parse::<usize>().ok())
+                    .sum();
+                ensure!(
+                    (*bytes..bytes + 1000).contains(&sum),
+                    "{sum} bytes of the stream, and {bytes} were sent"
+                );
+            }
+        }
+        let records = self.records(summary)?;
+        let record = records
+            .iter()
+            .find(|record| record["files"][0]["name"] == format!("{name}.pcapng"))
+            .context("the summary does not name the file")?;
+        check_record(record, packets)
+    }
+
+    /// The captures of the many tasks on a hook, frame for frame.
+    pub(super) fn check_many(&self, hook: &str, many: &[tasks::Expected]) -> Result<()> {
+        let name = format!("many-{hook}");
+        let records = self.records(&name)?;
+        ensure!(
+            records.len() == many.len(),
+            "{} tasks are reported on, of {}",
+            records.len(),
+            many.len()
+        );
+        let mut wrong = Vec::new();
+        for (number, (record, expected)) in records.iter().zip(many).enumerate() {
+            let file = self.directory.join(&name).join(format!("{number}.pcap"));
+            let outcome = self.packets(&file).and_then(|packets| {
+                same_frames(&pcap::frames(&fs::read(&file)?)?, &expected.frames)?;
+                ensure!(
+                    packets == expected.frames.len(),
+                    "capinfos counts {packets}"
+                );
+                check_record(record, packets)
+            });
+            if let Err(error) = outcome {
+                wrong.push(format!("task {number} {}: {error:#}", expected.what));
+            }
+        }
+        ensure!(
+            wrong.is_empty(),
+            "{} of {} tasks are wrong, the first ones:\n{}",
+            wrong.len(),
+            many.len(),
+            wrong[..wrong.len().min(4)].join("\n")
+        );
+        Ok(())
+    }
+
+    /// Of the pings that came in, how many have their link header.
+    pub(super) fn with_link_header(&self, name: &str) -> Result<(usize, usize)> {
+        let file = self.directory.join(format!("{name}.pcapng"));
+        let filter = "eth.src == 02:00:00:00:00:02 && ip.src == 10.77.0.2";
+        let whole = tshark(&file, filter, "frame.number")?.lines().count();
+        Ok((whole, self.packets(&file)?))
+    }
+
+    /// The tasks of a summary: itself, or those that it lists.
+    fn records(&self, name: &str) -> Result<Vec<Value>> {
+        let file = self.directory.join(format!("{name}.json"));
+        let summary = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let summary: Value = serde_json::from_slice(&summary).context("the summary is no JSON")?;
+        Ok(match summary["tasks"].as_array() {
+            Some(tasks) => tasks.clone(),
+            None => vec![summary],
+        })
+    }
+}
+
+fn list(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            list(&path, files)?;
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "pcap" || extension == "pcapng")
+        {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The table of capinfos: a file and its packets a line.
+fn counts(table: &str) -> BTreeMap<PathBuf, usize> {
+    table
+        .lines()
+        .filter_map(|line| {
+            let (file, count) = line.split_once('\t')?;
+            Some((file.into(), count.trim().parse().ok()?))
+        })
+        .collect()
+}
+
+fn same_frames(taken: &[(Vec<u8>, usize)], expected: &[(Vec<u8>, usize)]) -> Result<()> {
+    let differs = taken
+        .iter()
+        .zip(expected)
+        .position(|(one, other)| one != other);
+    if let Some(at) = differs {
+        bail!(
+            "packet {at} is {:02x?} of {} bytes, not {:02x?} of {}",
+            taken[at].0,
+            taken[at].1,
+            expected[at].0,
+            expected[at].1
+        );
+    }
+    ensure!(
+        taken.len() == expected.len(),
+        "{} packets, and {} should have been taken",
+        taken.len(),
+        expected.len()
+    );
+    Ok(())
+}
+
+/// The record says what the file has, that nothing was lost, and its figures add up.
+fn check_record(record: &Value, packets: usize) -> Result<()> {
+    let counters = &record["counters"];
+    let count = |value: &Value| {
+        value
+            .as_u64()
+            .with_context(|| format!("{counters} lacks a figure"))
+    };
+    let captured = count(&counters["captured"])?;
+    ensure!(
+        captured == packets as u64,
+        "{packets} packets in the file, and the summary says captured: {captured}"
+    );
+    let mut sum =
+        captured + count(&counters["oversize_discarded"])? + count(&counters["over_limit"])?;
+    for stage in ["ring", "queue", "write", "copy"] {
+        let dropped = count(&counters["dropped"][stage])?;
+        ensure!(dropped == 0, "dropped.{stage} is {dropped}");
+        sum += dropped;
+    }
+    let matched = count(&counters["matched"])?;
+    ensure!(
+        matched == sum,
+        "matched is {matched}, and the others add up to {sum}"
+    );
+    for (field, value) in [("state", "completed"), ("verdict", "complete")] {
+        ensure!(record[field] == value, "{field} is {}", record[field]);
+    }
+    Ok(())
+}
+
+/// One field of the packets that pass a display filter and are well formed, a line a packet. Fragments
+/// stay apart.
+fn tshark(file: &Path, filter: &str, field: &str) -> Result<String> {
+    let filter = format!("({filter}) && !_ws.malformed");
+    command::output(
+        Command::new("tshark")
+            .args(["-n", "-o", "ip.defragment:FALSE", "-r"])
+            .arg(file)
+            .args(["-Y", &filter, "-T", "fields", "-e", field]),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_must_agree_with_the_file_and_add_up() {
+        let record = |matched: u64, over_limit: u64, ring: u64, verdict: &str| {
+            serde_json::json!({
+                "state": "completed",
+                "verdict": verdict,
+                "counters": {
+                    "matched": matched,
+                    "captured": 5,
+                    "oversize_discarded": 0,
+                    "over_limit": over_limit,
+                    "dropped": { "ring": ring, "queue": 0, "write": 0, "copy": 0 },
+                },
+            })
+        };
+        assert!(check_record(&record(5, 0, 0, "complete"), 5).is_ok());
+        assert!(check_record(&record(7, 2, 0, "complete"), 5).is_ok());
+        assert!(check_record(&record(6, 0, 0, "complete"), 5).is_err());
+        assert!(check_record(&record(6, 0, 1, "complete"), 5).is_err());
+        assert!(check_record(&record(5, 0, 0, "lost 1 of 6"), 5).is_err());
+        assert!(check_record(&record(5, 0, 0, "complete"), 4).is_err());
+        assert!(check_record(&Value::Null, 0).is_err());
+    }
+
+    #[test]
+    fn frames_are_compared_one_by_one() {
+        let frame = |byte: u8, len: usize| (vec![byte; 4], len);
+        let expected = [frame(1, 60), frame(2, 60)];
+        assert!(same_frames(&expected, &expected).is_ok());
+        assert!(same_frames(&expected[..1], &expected).is_err());
+        assert!(same_frames(&[frame(1, 60), frame(3, 60)], &expected).is_err());
+        assert!(same_frames(&[frame(1, 60), frame(2, 61)], &expected).is_err());
+    }
+
+    #[test]
+    fn counts_are_read_from_the_table() {
+        let counts = counts("/r/a.pcap\t12\n/r/b.pcap\t0\n");
+        assert_eq!(counts.get(Path::new("/r/a.pcap")), Some(&12));
+        assert_eq!(counts.len(), 2);
+    }
+}
