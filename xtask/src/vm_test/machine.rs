@@ -124,7 +124,7 @@ impl Machine<'_> {
 
     /// The archive of all that the guest wrote.
     pub(super) fn results(&self) -> PathBuf {
-        self.directory.join("results.tar")
+        self.directory.join("results.tar.gz")
     }
 
     /// Runs the machine to its end.

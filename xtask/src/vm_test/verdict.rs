@@ -123,7 +123,7 @@ pub(super) fn judge(
     fs::create_dir_all(&directory)?;
     command::run(
         Command::new("tar")
-            .arg("-xf")
+            .arg("-xzf")
             .arg(machine.results())
             .arg("-C")
             .arg(&directory),

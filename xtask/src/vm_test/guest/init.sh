@@ -1,7 +1,7 @@
 #!/bin/sh
 # The first process of the virtual machine: captures over veth pairs between two namespaces, looks at what
 # is left behind, and gives the results to the host. One line a check goes to the console, `check pass NAME`
-# or `check fail NAME: why`; all files go as a tar archive to the second serial port, where `verdict.rs` reads
+# or `check fail NAME: why`; all files go as a compressed tar archive to the second serial port, where `verdict.rs` reads
 # them.
 
 export PATH=/bin
@@ -111,7 +111,7 @@ everything() {
 boot
 everything
 dmesg >/results/dmesg.txt
-(cd /results && tar c .) >/dev/ttyS1
+(cd /results && tar c . | gzip -1) >/dev/ttyS1
 echo "check done"
 sync
 poweroff -f
