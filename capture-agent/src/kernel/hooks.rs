@@ -270,8 +270,8 @@ impl Hooks {
 }
 
 impl InterfaceHooks {
-    /// Behind generic XDP, tc at ingress is shown frames without their link header (seen on 6.18 with
-    /// veth, whose packets are copied there for want of headroom).
+    /// Behind generic XDP, tc at ingress is shown frames without their link header on newer kernels (not on
+    /// 6.1, but on 6.12 and later, with veth, whose packets are copied there for want of headroom).
     fn refuse_mixture(&self, kind: HookKind, point: HookPoint) -> Result<()> {
         let xdp = self.points[HookPoint::Xdp as usize].as_ref();
         let is_generic = |there: &Point| there.kind == HookKind::XdpGeneric;

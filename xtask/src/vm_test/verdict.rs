@@ -99,7 +99,8 @@ type Version = (u32, u32);
 /// Since when native XDP takes frames in several buffers.
 const SEVERAL_BUFFERS: Version = (5, 18);
 
-/// Since when tc at ingress, behind generic XDP, is shown frames without their link header.
+/// Since when tc at ingress, behind generic XDP, is shown frames without their link header: that of 6.1 is
+/// right and that of 6.12 is not; 6.9 changed how generic XDP copies packets.
 const NO_LINK_HEADER: Version = (6, 9);
 
 /// All checks of a run. `many` is what each of the many tasks must take.

@@ -1,8 +1,8 @@
 #!/bin/sh
 # The first process of the virtual machine: captures over veth pairs between two namespaces, looks at what
 # is left behind, and gives the results to the host. One line a check goes to the console, `check pass NAME`
-# or `check fail NAME: why`; all files go as a compressed tar archive to the second serial port, where `verdict.rs` reads
-# them.
+# or `check fail NAME: why`; all files go as a compressed tar archive to the second serial port, where
+# `verdict.rs` reads them.
 
 export PATH=/bin
 
