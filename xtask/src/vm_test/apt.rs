@@ -5,7 +5,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -54,11 +54,8 @@ impl Apt {
             ]
             .map(str::to_owned),
         );
-        command::output(
-            apt.command("apt-get")
-                .args(["update", "-q", "--error-on=any"]),
-        )
-        .context("cannot fetch the package lists")?;
+        apt.run("apt-get", &["update", "-q", "--error-on=any"])
+            .context("cannot fetch the package lists")?;
         Ok(apt)
     }
 
@@ -107,40 +104,52 @@ impl Apt {
         self.options.push(format!("{option}={}", value.display()));
     }
 
-    fn command(&self, program: &str) -> Command {
+    /// The output of `apt-get`, `apt-cache`. An error is in apt's words, without our options.
+    fn run(&self, program: &str, arguments: &[&str]) -> Result<String> {
         let mut apt = Command::new(program);
-        apt.current_dir(&self.directory).env("LC_ALL", "C");
+        apt.current_dir(&self.directory)
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null());
         for option in &self.options {
             apt.args(["-o", option]);
         }
-        apt
+        let done = apt
+            .args(arguments)
+            .output()
+            .with_context(|| format!("cannot start `{program}`"))?;
+        if !done.status.success() {
+            let words = String::from_utf8_lossy(&done.stderr);
+            let reason = words.lines().find(|line| line.starts_with("E: "));
+            bail!(
+                "`{program} {}` says: {}",
+                arguments[0],
+                reason.unwrap_or(words.trim())
+            );
+        }
+        Ok(String::from_utf8_lossy(&done.stdout).into_owned())
     }
 
     /// What apt knows of a package, newest version first.
     pub(super) fn show(&self, package: &str) -> Result<String> {
-        command::output(self.command("apt-cache").args(["show", package]))
+        self.run("apt-cache", &["show", package])
     }
 
     /// Fetches packages alone and unpacks them into `to`.
     pub(super) fn unpack(&self, packages: &[&str], to: &Path) -> Result<()> {
-        let mut download = self.command("apt-get");
-        command::output(download.args(["download", "-q"]).args(packages))?;
+        self.run("apt-get", &[&["download", "-q"], packages].concat())?;
         extract(&self.directory, to)
     }
 
     /// Fetches packages with all that they need and this system lacks, and unpacks them into `to`.
     pub(super) fn unpack_with_needs(&self, packages: &[&str], to: &Path) -> Result<()> {
-        let mut install = self.command("apt-get");
-        install
-            .args([
-                "install",
-                "-y",
-                "-q",
-                "--download-only",
-                "--no-install-recommends",
-            ])
-            .args(packages);
-        command::output(&mut install)?;
+        let install = [
+            "install",
+            "-y",
+            "-q",
+            "--download-only",
+            "--no-install-recommends",
+        ];
+        self.run("apt-get", &[&install, packages].concat())?;
         extract(&self.directory.join("cache/archives"), to)
     }
 

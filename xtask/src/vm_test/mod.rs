@@ -14,6 +14,7 @@ mod tools;
 mod verdict;
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
     sync::Mutex,
@@ -138,7 +139,10 @@ pub(crate) fn run(
     packages::ensure_tools(TOOLS)?;
     let tools = Tools::ensure()?;
     let frames_program = build::frames()?;
-    let frames = workspace::target_dir()?.join("vm-test/frames.pcap");
+    let directory = workspace::target_dir()?.join("vm-test");
+    fs::create_dir_all(&directory)
+        .with_context(|| format!("cannot create {}", directory.display()))?;
+    let frames = directory.join("frames.pcap");
     command::output(Command::new(&frames_program).arg("make").arg(&frames))?;
     let many = tasks::expected(&frames)?;
     let agent = match agent {

@@ -143,7 +143,18 @@ pub(super) fn judge(
         return Ok(checks);
     }
     let version = version(&console).context("the guest named no kernel")?;
-    let captures = Captures::read(&directory)?;
+    judge_captures(&Captures::read(&directory)?, version, many, check);
+    Ok(checks)
+}
+
+/// The checks of all captures, by a function that takes each with its outcome. What is expected is the same on
+/// every kernel but where the version is asked for.
+fn judge_captures(
+    captures: &Captures,
+    version: Version,
+    many: &[tasks::Expected],
+    mut check: impl FnMut(String, Result<()>),
+) {
     for hook in HOOKS {
         for (name, content) in LIVE {
             let name = format!("{hook}-{name}");
@@ -169,7 +180,6 @@ pub(super) fn judge(
         "tc behind generic XDP is as the README says".to_owned(),
         headers.and_then(|found| check_link_headers(version, found)),
     );
-    Ok(checks)
 }
 
 /// How a run ended too soon.
