@@ -98,6 +98,8 @@ pub struct Filter {
     pub local: Endpoint,
     /// `peer_ip` and `peer_ports`; everything where the task is not a pair.
     pub peer: Endpoint,
+    /// Also ICMP and ICMPv6 errors about packets that match.
+    pub icmp_errors: bool,
 }
 
 /// Protocol of a task.

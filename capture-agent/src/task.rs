@@ -40,6 +40,9 @@ pub struct TaskSpec {
     /// Ports and ranges of the peer endpoint.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub peer_ports: Vec<Quantity>,
+    /// Also take ICMP and ICMPv6 errors whose quoted packet belongs to the task.
+    #[serde(skip_serializing_if = "is_false")]
+    pub icmp_errors: bool,
     /// Most bytes kept of a frame, 0–65535; 0 is the whole frame.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_bytes: Option<Quantity>,
@@ -61,6 +64,12 @@ pub struct TaskSpec {
     /// Several files instead of one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rotate: Option<RotateSpec>,
+}
+
+/// For fields that are left out where they say nothing.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Rotation as requested.

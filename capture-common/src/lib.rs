@@ -6,14 +6,27 @@
 //! host byte order unless a field says otherwise.
 #![no_std]
 
+/// Says of types of plain old data that they are such.
+#[cfg(feature = "user")]
+macro_rules! pod {
+    ($($name:ident),* $(,)?) => {$(
+        // SAFETY: `repr(C)` integers without padding, valid for every bit pattern.
+        unsafe impl aya::Pod for $name {}
+    )*};
+}
+#[cfg(feature = "user")]
+use pod;
+
+mod counters;
 mod record;
 mod tables;
 
+pub use counters::{InterfaceCounters, InterfaceRow, SlotCounters, TALLY_BITS, Tally};
 pub use record::{Direction, RECORD_HEADER_LEN, RecordHeader, VlanTag};
 pub use tables::{
-    AddressMasks, CONTROL_FLAG_PREFIXES_V4, CONTROL_FLAG_PREFIXES_V6, Control, FragmentKey,
-    FragmentVerdict, HOOK_POINTS, HookPoint, Interface, InterfaceCounters, LinkLayer, PortMasks,
-    PrefixAddressV4, PrefixAddressV6, ProtocolClass, Slot, SlotCounters, WildcardMasks,
+    Address, AddressCell, AddressMasks, Control, FragmentKey, FragmentVerdict, HOOK_POINTS,
+    HookPoint, Interface, LinkLayer, MAX_BYTES_BITS, PortMasks, PrefixAddressV4, PrefixAddressV6,
+    ProtocolClass, Slot, WildcardMasks, address_cell, interface_cell,
 };
 
 /// Most tasks that match at the same time: a task owns one bit of a 64-bit mask.
@@ -42,6 +55,9 @@ pub const FRAGMENT_LIFETIME_NS: u64 = 30_000_000_000;
 
 /// Prefixes in each longest-prefix table: two for each task, with room to change them under way.
 pub const MAX_PREFIXES: usize = 1024;
+
+/// Cells of each address table: many more than there are addresses, so that hardly two share one.
+pub const ADDRESS_CELLS: usize = 4096;
 
 /// Addresses in each exact table.
 pub const MAX_ADDRESSES: usize = 1024;

@@ -1,16 +1,13 @@
-//! The tables: keys and values of the maps that hold the tasks, and of the counters.
+//! The tables: keys and values of the maps that hold the tasks, and of the one that remembers
+//! fragmented datagrams.
 //!
 //! A `u64` mask has one bit for each slot. "Local" is the task's `ip`/`ports` endpoint, "peer" its
 //! `peer_ip`/`peer_ports` endpoint; a packet is tried both ways round.
 
-use crate::Direction;
+use crate::{ADDRESS_CELLS, Direction, MAX_INTERFACES};
 
-/// Some task has an IPv4 prefix: the longest-prefix table must be looked at.
-pub const CONTROL_FLAG_PREFIXES_V4: u32 = 1;
-/// Some task has an IPv6 prefix.
-pub const CONTROL_FLAG_PREFIXES_V6: u32 = 2;
-
-/// The one entry of the control table, read first for every packet.
+/// The one entry of the control table, read first for every packet: what is known of every task, a
+/// bit each. A change for one task touches its own bit in each word and nothing else.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Control {
@@ -20,11 +17,28 @@ pub struct Control {
     pub wildcard: WildcardMasks,
     /// Tasks by [`ProtocolClass`].
     pub protocols: [u64; 4],
-    /// Which tables have entries at all (`CONTROL_FLAG_*`).
-    pub flags: u32,
+    /// Tasks that have an IPv4 prefix, in any role: for them the longest-prefix table is asked.
+    pub prefixes_v4: u64,
+    /// Tasks that have an IPv6 prefix.
+    pub prefixes_v6: u64,
+    /// Tasks that also take ICMP errors about their packets.
+    pub icmp_errors: u64,
+    /// Tasks that leave out a frame longer than their `max_bytes`; the others cut it.
+    pub discard_oversize: u64,
+    /// Tasks that have a `max_bytes`; the others keep whole frames.
+    pub limited: u64,
+    /// Their `max_bytes`, turned on its side: word `n` has bit `n` of each.
+    pub max_bytes: [u64; MAX_BYTES_BITS],
+    /// Monotonic nanoseconds from which on some active task may be over; `u64::MAX` for none.
+    pub first_deadline_ns: u64,
     /// Raised each time a slot is given to another task; records repeat it.
     pub generation: u32,
+    /// Zero.
+    pub reserved: u32,
 }
+
+/// Bits of a `max_bytes`.
+pub const MAX_BYTES_BITS: usize = u16::BITS as usize;
 
 /// Tasks for which one criterion was not given.
 #[repr(C)]
@@ -54,16 +68,30 @@ pub enum ProtocolClass {
     Icmp = 3,
 }
 
-/// One attached interface, keyed by its index (`u32`).
+/// One attached interface. The table has [`MAX_INTERFACES`] cells, and an
+/// interface is in that of [`interface_cell`], unless another one was there before: then it is in
+/// the table of the displaced.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Interface {
     /// Tasks that capture on this interface, by [`HookPoint`].
     pub slots: [u64; HOOK_POINTS],
-    /// Row of this interface in the counters table, below [`MAX_INTERFACES`](crate::MAX_INTERFACES).
+    /// Index of the interface; 0 where the cell is free. Written last and cleared first: who reads it
+    /// after the rest knows whose the rest was.
+    pub ifindex: u32,
+    /// Row of this interface in the counters table, below [`MAX_INTERFACES`].
     pub row: u32,
     /// [`LinkLayer`] as a number.
     pub link: u32,
+    /// Not 0 where an interface that belongs into this cell is in the table of the displaced.
+    pub displaced: u32,
+}
+
+/// The cell of an interface.
+#[inline(always)]
+pub const fn interface_cell(ifindex: u32) -> u32 {
+    const { assert!(MAX_INTERFACES.is_power_of_two()) };
+    ifindex & (MAX_INTERFACES as u32 - 1)
 }
 
 /// Where a program hangs on an interface.
@@ -115,6 +143,33 @@ pub struct AddressMasks {
     pub peer: u64,
 }
 
+/// An address as its bytes on the wire, read as two words of the host; IPv4 has the lower half of the
+/// first word, and the rest is 0.
+pub type Address = [u64; 2];
+
+/// One cell of an address table, in which almost every address is found, or known not to be there, by
+/// one look: [`address_cell`] says which cell.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AddressCell {
+    /// Tasks of the address.
+    pub masks: AddressMasks,
+    /// The address; any at all where no task has one in this cell, as the masks are then 0.
+    pub address: Address,
+    /// Not 0 where several addresses fell into this cell: the exact table knows them apart.
+    pub shared: u64,
+}
+
+/// The cell of an address: the highest bits of a sum of products (multiply-shift hashing).
+#[inline(always)]
+pub const fn address_cell(address: &Address) -> u32 {
+    const { assert!(ADDRESS_CELLS.is_power_of_two()) };
+    let sum = address[0]
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .wrapping_add(address[1].wrapping_mul(0xc2b2_ae3d_27d4_eb4f));
+    (sum >> (u64::BITS - ADDRESS_CELLS.trailing_zeros())) as u32
+}
+
 /// Tasks that have a port as an endpoint; the table has one entry for each port.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,7 +188,7 @@ pub type PrefixAddressV4 = [u8; 8];
 /// Address part of a key of the IPv6 longest-prefix table, network byte order.
 pub type PrefixAddressV6 = [u8; 16];
 
-/// What the kernel needs of a task once it has matched.
+/// When a task matches.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Slot {
@@ -142,46 +197,16 @@ pub struct Slot {
     pub started_ns: u64,
     /// Monotonic nanoseconds from which on the task no longer matches; `u64::MAX` for none.
     pub deadline_ns: u64,
-    /// Most bytes kept of a frame; `u32::MAX` for the whole frame.
-    pub max_bytes: u32,
-    /// 1 where a longer frame is left out (`oversize: discard`), 0 where it is cut.
-    pub discard_oversize: u32,
-}
-
-/// What became of the frames that a slot matched; one for each CPU, set to zero for a new task.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SlotCounters {
-    /// Frames that matched, whatever became of them.
-    pub matched: u64,
-    /// Their original lengths in bytes, tags in metadata included.
-    pub matched_bytes: u64,
-    /// Frames left out because they are longer than `max_bytes` (`oversize: discard`).
-    pub oversize_discarded: u64,
-    /// Frames for which the ring had no room.
-    pub ring_full: u64,
-    /// Frames whose bytes could not be read.
-    pub copy_failed: u64,
-}
-
-/// What one hook point of one interface saw; one for each CPU.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct InterfaceCounters {
-    /// Frames that the hook saw.
-    pub seen: u64,
-    /// Frames too short, or with too many headers, to decide on a criterion.
-    pub malformed: u64,
 }
 
 /// One fragmented datagram at one hook point (RFC 791 section 3.2, RFC 8200 section 4.5).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FragmentKey {
-    /// Source address, network byte order; IPv4 in the first four bytes, the rest 0.
-    pub source: [u8; 16],
-    /// Destination address, likewise.
-    pub destination: [u8; 16],
+    /// Source address.
+    pub source: Address,
+    /// Destination address.
+    pub destination: Address,
     /// Identification, as its bytes on the wire; IPv4 has 16 bits.
     pub identification: u32,
     /// Interface that saw it: elsewhere the tasks are others.
@@ -193,7 +218,7 @@ pub struct FragmentKey {
     /// [`HookPoint`] that saw it.
     pub hook: u8,
     /// Zero.
-    pub reserved: u8,
+    pub reserved: [u8; 5],
 }
 
 /// Which tasks took the first fragment of a datagram.
@@ -207,37 +232,24 @@ pub struct FragmentVerdict {
 }
 
 const _: () = {
-    assert!(size_of::<Control>() == 80);
-    assert!(size_of::<Interface>() == 32);
+    assert!(size_of::<Control>() == 256);
+    assert!(size_of::<Interface>() == 40);
     assert!(size_of::<AddressMasks>() == 16);
+    assert!(size_of::<AddressCell>() == 40);
     assert!(size_of::<PortMasks>() == 16);
-    assert!(size_of::<Slot>() == 24);
-    assert!(size_of::<SlotCounters>() == 40);
-    assert!(size_of::<InterfaceCounters>() == 16);
-    assert!(size_of::<FragmentKey>() == 44);
+    assert!(size_of::<Slot>() == 16);
+    assert!(size_of::<FragmentKey>() == 48);
     assert!(size_of::<FragmentVerdict>() == 16);
 };
 
 #[cfg(feature = "user")]
-mod pod {
-    use super::*;
-
-    macro_rules! pod {
-        ($($name:ident),* $(,)?) => {$(
-            // SAFETY: `repr(C)` integers without padding, valid for every bit pattern.
-            unsafe impl aya::Pod for $name {}
-        )*};
-    }
-
-    pod!(
-        Control,
-        Interface,
-        AddressMasks,
-        PortMasks,
-        Slot,
-        SlotCounters,
-        InterfaceCounters,
-        FragmentKey,
-        FragmentVerdict,
-    );
-}
+crate::pod!(
+    Control,
+    Interface,
+    AddressMasks,
+    AddressCell,
+    PortMasks,
+    Slot,
+    FragmentKey,
+    FragmentVerdict
+);

@@ -2,25 +2,28 @@
 //! the tasks that its value is good for, and their intersection is the verdict. The cost does not
 //! grow with the number of tasks.
 
-use capture_common::{AddressMasks, Control, PortMasks};
+use capture_common::{Address, AddressMasks, Control, PortMasks};
 
 use crate::parse::{Headers, Network};
 
-/// Where the masks come from: maps in the kernel, plain collections in host tests.
+/// Where the masks come from: maps in the kernel, plain collections in host tests. Only bits of
+/// `wanted` need to be right.
 pub trait Tables {
     /// Tasks that have an IPv4 address as an endpoint, prefixes included.
-    fn address_v4(&self, address: [u8; 4]) -> AddressMasks;
+    fn address_v4(&self, address: &Address, wanted: u64) -> AddressMasks;
     /// Tasks that have an IPv6 address as an endpoint, prefixes included.
-    fn address_v6(&self, address: &[u8; 16]) -> AddressMasks;
+    fn address_v6(&self, address: &Address, wanted: u64) -> AddressMasks;
     /// Tasks that have a port as an endpoint.
     fn port(&self, port: u16) -> PortMasks;
 }
 
-/// One endpoint of the packet, in both roles.
+/// Tasks still in question, by the way round in which they could match.
 #[derive(Clone, Copy)]
-struct Masks {
-    local: u64,
-    peer: u64,
+struct Ways {
+    /// The source is the task's `ip` endpoint, the destination its peer.
+    forward: u64,
+    /// The other way round.
+    backward: u64,
 }
 
 /// The tasks among `candidates` that the packet matches.
@@ -35,55 +38,71 @@ pub fn classify<T: Tables>(
 ) -> u64 {
     // The mask and the black box keep a bound in the program that the verifier can see.
     let class = core::hint::black_box(headers.class as usize) & 3;
-    let candidates = candidates & control.protocols[class];
-    if candidates == 0 {
-        return 0;
-    }
-    let wildcard = &control.wildcard;
-    let (source, destination) =
-        if candidates & !(wildcard.local_address & wildcard.peer_address) == 0 {
-            // No candidate asks for an address.
-            (AddressMasks::default(), AddressMasks::default())
-        } else {
-            addresses(tables, headers)
-        };
-    let (source_port, destination_port) = match headers.ports {
-        Some((source, destination))
-            if candidates & !(wildcard.local_port & wildcard.peer_port) != 0 =>
-        {
-            (tables.port(source), tables.port(destination))
-        }
-        _ => (PortMasks::default(), PortMasks::default()),
+    let wanted = candidates & control.protocols[class];
+    // A port is one look into an array, an address at least two: ports first leaves most packets
+    // without the second.
+    let ways = by_ports(tables, control, wanted, headers);
+    by_addresses(tables, control, ways, headers)
+}
+
+/// The tasks among `candidates` whose addresses are the packet's, whatever else they ask for.
+#[inline(always)]
+pub fn have_addresses<T: Tables>(
+    tables: &T,
+    control: &Control,
+    candidates: u64,
+    headers: &Headers,
+) -> u64 {
+    let ways = Ways {
+        forward: candidates,
+        backward: candidates,
     };
-    let source = Masks {
-        local: (source.local | wildcard.local_address) & (source_port.local | wildcard.local_port),
-        peer: (source.peer | wildcard.peer_address) & (source_port.peer | wildcard.peer_port),
-    };
-    let destination = Masks {
-        local: (destination.local | wildcard.local_address)
-            & (destination_port.local | wildcard.local_port),
-        peer: (destination.peer | wildcard.peer_address)
-            & (destination_port.peer | wildcard.peer_port),
-    };
-    candidates & ((source.local & destination.peer) | (destination.local & source.peer))
+    by_addresses(tables, control, ways, headers)
 }
 
 #[inline(always)]
-fn addresses<T: Tables>(tables: &T, headers: &Headers) -> (AddressMasks, AddressMasks) {
-    match headers.network {
-        Network::None => (AddressMasks::default(), AddressMasks::default()),
+fn by_ports<T: Tables>(tables: &T, control: &Control, wanted: u64, headers: &Headers) -> Ways {
+    let (local, peer) = (control.wildcard.local_port, control.wildcard.peer_port);
+    if wanted & !(local & peer) == 0 {
+        // No candidate asks for a port.
+        return Ways {
+            forward: wanted,
+            backward: wanted,
+        };
+    }
+    let (source, destination) = match headers.ports {
+        Some((source, destination)) => (tables.port(source), tables.port(destination)),
+        None => Default::default(),
+    };
+    Ways {
+        forward: wanted & (source.local | local) & (destination.peer | peer),
+        backward: wanted & (destination.local | local) & (source.peer | peer),
+    }
+}
+
+#[inline(always)]
+fn by_addresses<T: Tables>(tables: &T, control: &Control, ways: Ways, headers: &Headers) -> u64 {
+    let Ways { forward, backward } = ways;
+    let (local, peer) = (
+        control.wildcard.local_address,
+        control.wildcard.peer_address,
+    );
+    let wanted = forward | backward;
+    if wanted & !(local & peer) == 0 {
+        // No candidate asks for an address.
+        return wanted;
+    }
+    let (source, destination) = match headers.network {
+        Network::None => Default::default(),
         Network::V4 | Network::Arp => (
-            tables.address_v4(first_four(&headers.source)),
-            tables.address_v4(first_four(&headers.destination)),
+            tables.address_v4(&headers.source, wanted),
+            tables.address_v4(&headers.destination, wanted),
         ),
         Network::V6 => (
-            tables.address_v6(&headers.source),
-            tables.address_v6(&headers.destination),
+            tables.address_v6(&headers.source, wanted),
+            tables.address_v6(&headers.destination, wanted),
         ),
-    }
-}
-
-#[inline(always)]
-fn first_four(address: &[u8; 16]) -> [u8; 4] {
-    [address[0], address[1], address[2], address[3]]
+    };
+    (forward & (source.local | local) & (destination.peer | peer))
+        | (backward & (destination.local | local) & (source.peer | peer))
 }

@@ -8,12 +8,16 @@ use aya_ebpf::{
 };
 use aya_log_ebpf::debug;
 use capture_common::{
-    Direction, MAX_CAPTURE_LEN, MAX_SLOTS, RECORD_HEADER_LEN, RecordHeader, SlotCounters,
+    Control, Direction, MAX_CAPTURE_LEN, MAX_SLOTS, RECORD_HEADER_LEN, RecordHeader,
+};
+use capture_ebpf::{
+    limits::{most_kept, oversize},
+    tally,
 };
 
 use crate::{
     maps::{RINGS, SCRATCH, SLOT_COUNTERS, SLOTS, Scratch, Workspace},
-    path::{Packet, forget, opaque},
+    packet::{Linear, Packet, forget, opaque},
 };
 
 /// Bytes put into a ring before the reader is woken up; below that its timer finds them. Set by the
@@ -24,19 +28,22 @@ static WAKEUP_BYTES: Global<u64> = Global::new(1 << 20);
 /// Bytes of a VLAN tag, which user space puts back.
 const VLAN_TAG_LEN: u32 = 4;
 
-/// Writes one record for the tasks in `slots`; counts what each of them gets or loses.
+/// Writes one record for the tasks in the workspace; counts what each of them gets or loses.
 #[inline(always)]
 pub(crate) fn emit<P: Packet>(
     packet: &P,
     direction: Direction,
     workspace: &mut Workspace,
-    generation: u32,
+    control: &Control,
 ) -> Option<()> {
     // SAFETY: reads the clock.
     let timestamp_ns = unsafe { bpf_ktime_get_ns() };
     let counters = SLOT_COUNTERS.get_ptr_mut(0)?;
     // SAFETY: a per-CPU value, and hooks on one CPU do not interrupt each other.
     let counters = unsafe { &mut *counters };
+    if timestamp_ns >= control.first_deadline_ns {
+        workspace.slots = in_time(workspace.slots, timestamp_ns);
+    }
     let len = packet.len();
     let vlan = packet.vlan();
     let wire_len = if vlan.protocol != 0 {
@@ -44,9 +51,20 @@ pub(crate) fn emit<P: Packet>(
     } else {
         len
     };
-    admit(workspace, timestamp_ns, wire_len, counters);
-    let workspace = forget(workspace);
-    let slots = workspace.slots;
+    let slots = forget(workspace).slots;
+    if slots == 0 {
+        return None;
+    }
+    tally::add(&mut counters.matched, slots);
+    let oversize = if slots & control.discard_oversize != 0 {
+        oversize(control, slots, wire_len)
+    } else {
+        0
+    };
+    if oversize != 0 {
+        tally::add(&mut counters.oversize_discarded, oversize);
+    }
+    let slots = slots & !oversize;
     if slots == 0 {
         return None;
     }
@@ -55,22 +73,22 @@ pub(crate) fn emit<P: Packet>(
     let scratch = SCRATCH.get_ptr_mut(cpu)?;
     // SAFETY: this CPU's entry, and hooks on one CPU do not interrupt each other.
     let scratch = unsafe { &mut *scratch };
-    let captured_len = capture_len(len, workspace.max_bytes);
+    workspace.max_bytes = most_kept(control, slots);
+    let captured_len = capture_len(len, forget(workspace).max_bytes);
     scratch.header = RecordHeader {
         timestamp_ns,
         slots,
         ifindex: packet.ifindex(),
-        generation,
+        generation: control.generation,
         original_len: len,
         captured_len,
         vlan,
         direction: direction as u8,
         reserved: [0; 3],
     };
-    let target = scratch.frame.as_mut_ptr();
     // SAFETY: `captured_len` is at most the frame's room.
-    if let Err(error) = unsafe { packet.load_bytes(0, target, captured_len) } {
-        count(slots, counters, |counters| &mut counters.copy_failed);
+    if let Err(error) = unsafe { copy(packet, scratch, captured_len) } {
+        tally::add(&mut counters.copy_failed, slots);
         // Off, and removed by the verifier, unless the agent logs at debug level.
         debug!(
             (),
@@ -79,62 +97,57 @@ pub(crate) fn emit<P: Packet>(
         return None;
     }
     if !submit(cpu, scratch, captured_len) {
-        count(slots, counters, |counters| &mut counters.ring_full);
+        tally::add(&mut counters.ring_full, slots);
     }
     Some(())
 }
 
-/// Counts the match for each slot, and leaves in the workspace those that want the frame and the most
-/// that any of them keeps of it.
+/// Copies the first `len` bytes of the packet into the scratch entry. What is short and in the linear
+/// part is copied here, in words: the helper and its `memcpy` cost three times as much.
+///
+/// # Safety
+/// `len` must be at least 1 and at most [`MAX_CAPTURE_LEN`].
 #[inline(always)]
-fn admit(
-    workspace: &mut Workspace,
-    now: u64,
-    wire_len: u32,
-    counters: &mut [SlotCounters; MAX_SLOTS],
-) {
-    let slots = workspace.slots;
-    let mut admitted = 0;
-    let mut max_bytes = 0;
-    for slot in 0..MAX_SLOTS as u32 {
-        let bit = 1 << slot;
-        if slots & bit == 0 {
-            continue;
+unsafe fn copy<P: Packet>(packet: &P, scratch: &mut Scratch, len: u32) -> Result<(), i64> {
+    let target = scratch.frame.as_mut_ptr();
+    let linear = Linear::of(packet);
+    let len_here = len as usize;
+    // SAFETY: all within the frame's room. The two spans may overlap; the masks are for the verifier.
+    let copied = unsafe {
+        match len_here {
+            64..=128 => {
+                let rest = opaque(len_here - 64) & 0x7f;
+                linear.copy::<64>(0, target) && linear.copy::<64>(rest, target)
+            }
+            32..64 => {
+                let rest = opaque(len_here - 32) & 0x3f;
+                linear.copy::<32>(0, target) && linear.copy::<32>(rest, target)
+            }
+            _ => false,
         }
-        let Some(task) = SLOTS.get(slot) else {
-            continue;
-        };
-        if now >= task.deadline_ns {
-            continue;
-        }
-        let counters = &mut counters[slot as usize];
-        counters.matched += 1;
-        counters.matched_bytes += u64::from(wire_len);
-        if task.discard_oversize != 0 && wire_len > task.max_bytes {
-            counters.oversize_discarded += 1;
-            continue;
-        }
-        admitted |= bit;
-        if task.max_bytes > max_bytes {
-            max_bytes = task.max_bytes;
-        }
+    };
+    if copied {
+        return Ok(());
     }
-    workspace.slots = admitted;
-    workspace.max_bytes = max_bytes;
+    // SAFETY: as the caller says.
+    unsafe { packet.load_bytes(0, target, len) }
 }
 
-/// Adds one to a counter of each slot.
+/// Those of `slots` whose deadline is not over; a walk over the tasks, but only between the moment that
+/// the first of them is over and that in which the agent ends it.
 #[inline(always)]
-fn count(
-    slots: u64,
-    counters: &mut [SlotCounters; MAX_SLOTS],
-    which: impl Fn(&mut SlotCounters) -> &mut u64,
-) {
-    for (slot, counters) in counters.iter_mut().enumerate() {
-        if slots & (1 << slot) != 0 {
-            *which(counters) += 1;
+fn in_time(slots: u64, now: u64) -> u64 {
+    let mut in_time = 0;
+    for slot in 0..MAX_SLOTS as u32 {
+        let bit = 1 << slot;
+        if slots & bit != 0
+            && let Some(task) = SLOTS.get(slot)
+            && now < task.deadline_ns
+        {
+            in_time |= bit;
         }
     }
+    in_time
 }
 
 /// Bytes kept of a frame of `len` bytes, 1 to [`MAX_CAPTURE_LEN`]; no hook sees an empty frame.

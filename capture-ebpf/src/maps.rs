@@ -1,36 +1,51 @@
-//! The maps: the tables that user space fills, the counters it reads, and the rings it drains.
-//! Their names are known to the agent's `kernel::object` module and to nothing else.
+//! The maps: the tables that user space fills, the counters it reads, and the rings it drains. How
+//! the tables are looked up is in [`crate::lookup`]. Their names are known to the agent's
+//! `kernel::object` module and to nothing else.
 
 use aya_ebpf::{
     bindings::BPF_F_MMAPABLE,
-    btf_maps::{
-        Array, ArrayOfMaps, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie::Key,
-    },
+    btf_maps::{Array, ArrayOfMaps, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf},
     macros::btf_map,
 };
 use capture_common::{
-    AddressMasks, CONTROL_FLAG_PREFIXES_V4, CONTROL_FLAG_PREFIXES_V6, Control, FragmentKey,
-    FragmentVerdict, HOOK_POINTS, Interface, InterfaceCounters, MAX_ADDRESSES, MAX_CAPTURE_LEN,
-    MAX_CPUS, MAX_FRAGMENTED_DATAGRAMS, MAX_INTERFACES, MAX_PREFIXES, MAX_SLOTS, PortMasks,
-    PrefixAddressV4, PrefixAddressV6, RecordHeader, Slot, SlotCounters,
+    ADDRESS_CELLS, Address, AddressCell, AddressMasks, Control, FragmentKey, FragmentVerdict,
+    Interface, InterfaceRow, MAX_ADDRESSES, MAX_CAPTURE_LEN, MAX_CPUS, MAX_FRAGMENTED_DATAGRAMS,
+    MAX_INTERFACES, MAX_PREFIXES, MAX_SLOTS, PortMasks, PrefixAddressV4, PrefixAddressV6,
+    RecordHeader, Slot, SlotCounters,
 };
-use capture_ebpf::{Headers, Tables};
+use capture_ebpf::Headers;
 
 /// Every task's bit in one place, see [`Control`]. Mapped by user space, which changes single words.
 #[btf_map]
 pub(crate) static CONTROL: Array<Control, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
 
-/// Interface index → tasks on it.
+/// Cell of an interface → tasks on it. Mapped by user space.
 #[btf_map]
-pub(crate) static INTERFACES: HashMap<u32, Interface, MAX_INTERFACES> = HashMap::new();
+pub(crate) static INTERFACES: Array<Interface, MAX_INTERFACES, { BPF_F_MMAPABLE as usize }> =
+    Array::new();
 
-/// IPv4 address → tasks.
+/// Index of an interface whose cell another one has → tasks on it.
 #[btf_map]
-pub(crate) static ADDRESSES_V4: HashMap<[u8; 4], AddressMasks, MAX_ADDRESSES> = HashMap::new();
+pub(crate) static DISPLACED_INTERFACES: HashMap<u32, Interface, MAX_INTERFACES> = HashMap::new();
 
-/// IPv6 address → tasks.
+/// Cell of an IPv4 address → tasks. Mapped by user space.
 #[btf_map]
-pub(crate) static ADDRESSES_V6: HashMap<[u8; 16], AddressMasks, MAX_ADDRESSES> = HashMap::new();
+pub(crate) static CELLS_V4: Cells = Array::new();
+
+/// Cell of an IPv6 address → tasks. Mapped by user space.
+#[btf_map]
+pub(crate) static CELLS_V6: Cells = Array::new();
+
+/// IPv4 address → tasks; asked where several addresses share a cell.
+#[btf_map]
+pub(crate) static ADDRESSES_V4: Addresses = HashMap::new();
+
+/// IPv6 address → tasks, likewise.
+#[btf_map]
+pub(crate) static ADDRESSES_V6: Addresses = HashMap::new();
+
+pub(crate) type Cells = Array<AddressCell, ADDRESS_CELLS, { BPF_F_MMAPABLE as usize }>;
+pub(crate) type Addresses = HashMap<Address, AddressMasks, MAX_ADDRESSES>;
 
 /// IPv4 prefix → tasks, those of shorter prefixes that contain it included.
 #[btf_map]
@@ -46,7 +61,7 @@ pub(crate) static PREFIXES_V6: LpmTrie<PrefixAddressV6, AddressMasks, MAX_PREFIX
 #[btf_map]
 pub(crate) static PORTS: Array<PortMasks, 65536, { BPF_F_MMAPABLE as usize }> = Array::new();
 
-/// Slot → what a match needs to know of the task.
+/// Slot → when its task matches.
 #[btf_map]
 pub(crate) static SLOTS: Array<Slot, MAX_SLOTS> = Array::new();
 
@@ -55,16 +70,14 @@ pub(crate) static SLOTS: Array<Slot, MAX_SLOTS> = Array::new();
 pub(crate) static FRAGMENTS: LruHashMap<FragmentKey, FragmentVerdict, MAX_FRAGMENTED_DATAGRAMS> =
     LruHashMap::new();
 
-/// One row, so that a match of several slots costs one lookup.
+/// One row for all slots.
 #[btf_map]
-pub(crate) static SLOT_COUNTERS: PerCpuArray<[SlotCounters; MAX_SLOTS], 1> = PerCpuArray::new();
+pub(crate) static SLOT_COUNTERS: PerCpuArray<SlotCounters, 1> = PerCpuArray::new();
 
 /// Row of an interface → what its hook points saw.
 #[btf_map]
-pub(crate) static INTERFACE_COUNTERS: PerCpuArray<
-    [InterfaceCounters; HOOK_POINTS],
-    MAX_INTERFACES,
-> = PerCpuArray::new();
+pub(crate) static INTERFACE_COUNTERS: PerCpuArray<InterfaceRow, MAX_INTERFACES> =
+    PerCpuArray::new();
 
 /// CPU → its ring. User space creates the rings, of the size that it wants.
 #[btf_map]
@@ -95,55 +108,10 @@ pub(crate) static WORKSPACE: PerCpuArray<Workspace, 1> = PerCpuArray::new();
 pub(crate) struct Workspace {
     /// Its headers.
     pub(crate) headers: Headers,
+    /// Headers of the packet that it quotes.
+    pub(crate) quoted: Headers,
     /// Tasks that get it.
     pub(crate) slots: u64,
     /// Most bytes that any of them keeps.
     pub(crate) max_bytes: u32,
-}
-
-/// The maps as [`Tables`].
-pub(crate) struct MapTables {
-    /// `CONTROL_FLAG_*`.
-    pub(crate) flags: u32,
-}
-
-impl Tables for MapTables {
-    #[inline(always)]
-    fn address_v4(&self, address: [u8; 4]) -> AddressMasks {
-        // SAFETY: user space replaces whole values; an element that is reused under our feet would
-        // belong to a task that is not active.
-        let mut masks = unsafe { ADDRESSES_V4.get(address) }
-            .copied()
-            .unwrap_or_default();
-        if self.flags & CONTROL_FLAG_PREFIXES_V4 != 0 {
-            let [a, b, c, d] = address;
-            let key = Key::new(64, [a, b, c, d, 0, 0, 0, 0]);
-            if let Some(prefix) = PREFIXES_V4.get(&key) {
-                masks.local |= prefix.local;
-                masks.peer |= prefix.peer;
-            }
-        }
-        masks
-    }
-
-    #[inline(always)]
-    fn address_v6(&self, address: &[u8; 16]) -> AddressMasks {
-        // SAFETY: as for IPv4.
-        let mut masks = unsafe { ADDRESSES_V6.get(address) }
-            .copied()
-            .unwrap_or_default();
-        if self.flags & CONTROL_FLAG_PREFIXES_V6 != 0 {
-            let key = Key::new(128, *address);
-            if let Some(prefix) = PREFIXES_V6.get(&key) {
-                masks.local |= prefix.local;
-                masks.peer |= prefix.peer;
-            }
-        }
-        masks
-    }
-
-    #[inline(always)]
-    fn port(&self, port: u16) -> PortMasks {
-        PORTS.get(u32::from(port)).copied().unwrap_or_default()
-    }
 }

@@ -8,10 +8,11 @@ use aya_ebpf::{
 };
 use capture_common::{HookPoint, VlanTag};
 
-use crate::path::{Packet, handle};
+use crate::{packet::Packet, path::handle};
 
 /// tc ingress. `TC_ACT_UNSPEC` is `TCX_NEXT`: the next program, or the stack, decides.
 #[classifier]
+#[inline(always)]
 pub(crate) fn capture_tc_ingress(ctx: TcContext) -> i32 {
     let _ = handle(&Skb(ctx.skb.skb), HookPoint::TcIngress);
     TC_ACT_UNSPEC
@@ -19,6 +20,7 @@ pub(crate) fn capture_tc_ingress(ctx: TcContext) -> i32 {
 
 /// tc egress.
 #[classifier]
+#[inline(always)]
 pub(crate) fn capture_tc_egress(ctx: TcContext) -> i32 {
     let _ = handle(&Skb(ctx.skb.skb), HookPoint::TcEgress);
     TC_ACT_UNSPEC

@@ -9,10 +9,11 @@ use aya_ebpf::{
 };
 use capture_common::{HookPoint, VlanTag};
 
-use crate::path::{Packet, handle};
+use crate::{packet::Packet, path::handle};
 
 /// XDP with multi-buffer frames, native and generic.
 #[xdp(frags)]
+#[inline(always)]
 pub(crate) fn capture_xdp_frags(ctx: XdpContext) -> u32 {
     let _ = handle(&Fragmented(ctx.ctx), HookPoint::Xdp);
     XDP_PASS
@@ -20,6 +21,7 @@ pub(crate) fn capture_xdp_frags(ctx: XdpContext) -> u32 {
 
 /// XDP before 5.18.
 #[xdp]
+#[inline(always)]
 pub(crate) fn capture_xdp(ctx: XdpContext) -> u32 {
     let _ = handle(&Contiguous(ctx.ctx), HookPoint::Xdp);
     XDP_PASS

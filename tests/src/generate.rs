@@ -136,7 +136,30 @@ fn arp(random: &mut Random) -> Vec<u8> {
     traffic::arp(address4(random), address4(random))[MAC_ADDRESSES + 2..].to_vec()
 }
 
+/// A message that quotes the beginning of another packet, as an error does, mostly of a kind that is
+/// one.
+fn quoting(random: &mut Random, protocol: u8, number: u32) -> Vec<u8> {
+    let kinds: &[u8] = if protocol == ICMP {
+        &[3, 3, 4, 5, 11, 12, 0, 1, 8]
+    } else {
+        &[1, 1, 2, 3, 4, 127, 128, 137]
+    };
+    let kind = *random.pick(kinds);
+    let mut quoted = if (protocol == ICMP) != random.one_in(16) {
+        ipv4(random, number)
+    } else {
+        ipv6(random, number)
+    };
+    if random.one_in(3) {
+        quoted.truncate(random.below(quoted.len() + 1));
+    }
+    traffic::echo(kind, &quoted)
+}
+
 fn transport(random: &mut Random, protocol: u8, number: u32) -> Vec<u8> {
+    if matches!(protocol, ICMP | ICMPV6) && random.one_in(2) {
+        return quoting(random, protocol, number);
+    }
     let (source, destination) = (*random.pick(&PORTS), *random.pick(&PORTS));
     let payload = traffic::numbered(number, 8 + random.below(200));
     match protocol {
@@ -242,6 +265,7 @@ pub fn filter(random: &mut Random) -> Filter {
         protocol,
         ..Filter::default()
     };
+    filter.icmp_errors = random.one_in(3);
     let with_ports = protocol != Protocol::Icmp;
     let endpoint = |random: &mut Random, address: bool| Endpoint {
         address: address.then(|| network(random, v6)),
@@ -253,6 +277,14 @@ pub fn filter(random: &mut Random) -> Filter {
         filter.peer = endpoint(random, true);
     }
     filter
+}
+
+/// The same without what the language of tcpdump has no words for: what an ICMP error quotes.
+pub fn plain_filter(random: &mut Random) -> Filter {
+    Filter {
+        icmp_errors: false,
+        ..filter(random)
+    }
 }
 
 fn ports(random: &mut Random) -> Vec<RangeInclusive<u16>> {
@@ -289,6 +321,7 @@ pub fn options(filter: &Filter) -> Vec<String> {
         protocol,
         local,
         peer,
+        icmp_errors,
     } = filter;
     let mut options = vec!["--protocol".to_owned(), word(*protocol).to_owned()];
     for (endpoint, ip, port) in [
@@ -303,6 +336,9 @@ pub fn options(filter: &Filter) -> Vec<String> {
             options.extend([port.to_owned(), port_words(ports).join(",")]);
         }
     }
+    if *icmp_errors {
+        options.push("--icmp-errors".to_owned());
+    }
     options
 }
 
@@ -312,6 +348,7 @@ pub fn request(filter: &Filter) -> Value {
         protocol,
         local,
         peer,
+        icmp_errors,
     } = filter;
     let mut request = json!({"interfaces": ["lo"], "protocol": word(*protocol)});
     for (endpoint, ip, port) in [(local, "ip", "ports"), (peer, "peer_ip", "peer_ports")] {
@@ -322,6 +359,9 @@ pub fn request(filter: &Filter) -> Value {
         if let Some(ports) = ports {
             request[port] = port_words(ports).into();
         }
+    }
+    if *icmp_errors {
+        request["icmp_errors"] = true.into();
     }
     request
 }

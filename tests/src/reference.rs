@@ -39,6 +39,8 @@ pub struct Filter {
     pub local: Endpoint,
     /// `peer_ip` and `peer_ports`.
     pub peer: Endpoint,
+    /// `icmp_errors`.
+    pub icmp_errors: bool,
 }
 
 /// A filter with its memory of fragmented datagrams.
@@ -59,6 +61,8 @@ pub struct Reading {
     pub protocol: Option<u8>,
     /// Source and destination port.
     pub ports: Option<(u16, u16)>,
+    /// What stands in the packet that an ICMP or ICMPv6 error quotes.
+    pub quoted: Option<Box<Reading>>,
     /// The fragmented datagram it belongs to, and whether it is the first part.
     pub fragment: Option<(Datagram, bool)>,
     /// Something could not be read: too short, or too many headers.
@@ -100,13 +104,16 @@ impl Filter {
             protocol,
             local,
             peer,
+            icmp_errors: _,
         } = self;
         let none = |end: &Endpoint| end.address.is_none() && end.ports.is_none();
         *protocol == Protocol::All && none(local) && none(peer)
     }
 
     fn takes(&self, frame: &Reading) -> bool {
-        self.is_empty() || self.takes_protocol(frame) && self.takes_endpoints(frame)
+        let itself = |frame| self.takes_protocol(frame) && self.takes_endpoints(frame);
+        let quoted = frame.quoted.as_deref().filter(|_| self.icmp_errors);
+        self.is_empty() || itself(frame) || quoted.is_some_and(itself)
     }
 
     fn takes_protocol(&self, frame: &Reading) -> bool {
@@ -343,12 +350,31 @@ fn ipv6(packet: &[u8], reading: &mut Reading) -> Option<()> {
     ports(packet, at, next, reading)
 }
 
-/// TCP, UDP and SCTP begin with the two ports.
+/// TCP, UDP and SCTP begin with the two ports; an ICMP error ends with what it is about.
 fn ports(packet: &[u8], at: usize, protocol: u8, reading: &mut Reading) -> Option<()> {
+    reading.quoted = quoted(packet, at, protocol, reading.addresses?.0.is_ipv4()).map(Box::new);
     if matches!(protocol, 6 | 17 | 132) {
         reading.ports = Some((number16(packet, at)?, number16(packet, at + 2)?));
     }
     Some(())
+}
+
+/// Types of ICMP: destination unreachable, source quench, redirect, time exceeded, parameter problem;
+/// of ICMPv6: the lower half. Eight bytes later the packet is quoted, of which there may be little.
+fn quoted(packet: &[u8], at: usize, protocol: u8, v4: bool) -> Option<Reading> {
+    let message = packet.get(at..)?;
+    let is_error = match (v4, protocol, message.first()?) {
+        (true, 1, kind) => [3, 4, 5, 11, 12].contains(kind),
+        (false, 58, kind) => *kind <= 127,
+        _ => false,
+    };
+    let reading = read_raw_ip(message.get(8..).filter(|_| is_error)?);
+    // What a quote quotes in turn is nobody's business.
+    Some(Reading {
+        quoted: None,
+        ..reading
+    })
+    .filter(|reading| reading.addresses.is_some())
 }
 
 #[cfg(test)]

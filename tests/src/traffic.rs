@@ -237,7 +237,8 @@ pub fn sctp(source: u16, destination: u16, payload: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// An echo request: ICMP (type 8) or ICMPv6 (type 128).
+/// A message of ICMP or ICMPv6 with eight bytes of header, of this type: an echo request (8, 128), or an
+/// error when the payload is the packet that it quotes.
 pub fn echo(kind: u8, payload: &[u8]) -> Vec<u8> {
     let mut message = vec![kind, 0, 0, 0, 0, 7, 0, 1];
     message.extend_from_slice(payload);

@@ -10,8 +10,10 @@ use capture_agent::{
     plan::{self, Face, Plan, Protocol},
     task::TaskSpec,
 };
-use capture_common::{AddressMasks, Control, LinkLayer, MAX_SLOTS, PortMasks};
-use capture_ebpf::{Fragment, Frame, Headers, Tables, classify, parse};
+use capture_common::{Address, AddressMasks, Control, LinkLayer, MAX_SLOTS, PortMasks};
+use capture_ebpf::{
+    Fragment, Frame, Headers, Tables, classify, have_addresses, parse, parse_quoted,
+};
 use capture_tests::{
     generate,
     random::Random,
@@ -22,7 +24,9 @@ use capture_tests::{
 struct Bytes<'a>(&'a [u8]);
 
 impl Frame for Bytes<'_> {
-    fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+    type Window<const N: usize> = [u8; N];
+
+    fn window<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         let bytes = self.0.get(offset..offset.checked_add(N)?)?;
         bytes.try_into().ok()
     }
@@ -72,17 +76,21 @@ impl Plans {
                 plan.filter.protocol == Protocol::All || Some(plan.filter.protocol) == class
             })
         });
+        control.icmp_errors = self.mask(|plan| plan.filter.icmp_errors);
         control
     }
 }
 
 impl Tables for Plans {
-    fn address_v4(&self, address: [u8; 4]) -> AddressMasks {
-        self.address(address.into())
+    fn address_v4(&self, [address, _]: &Address, _: u64) -> AddressMasks {
+        self.address((*address as u32).to_ne_bytes().into())
     }
 
-    fn address_v6(&self, address: &[u8; 16]) -> AddressMasks {
-        self.address((*address).into())
+    fn address_v6(&self, address: &Address, _: u64) -> AddressMasks {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&address[0].to_ne_bytes());
+        bytes[8..].copy_from_slice(&address[1].to_ne_bytes());
+        self.address(bytes.into())
     }
 
     fn port(&self, port: u16) -> PortMasks {
@@ -98,7 +106,7 @@ impl Tables for Plans {
 }
 
 /// What a first fragment left, by all that identifies its datagram.
-type Datagrams = HashMap<([u8; 16], [u8; 16], u32, u8, bool), u64>;
+type Datagrams = HashMap<(Address, Address, u32, u8, bool), u64>;
 
 /// A set of tasks on both sides.
 struct Comparison {
@@ -139,7 +147,7 @@ impl Comparison {
         let expected = self.expected(&reading);
         let mut headers = Headers::EMPTY;
         parse(&Bytes(frame), link, &mut headers);
-        let taken = self.taken(&headers);
+        let taken = self.taken(&Bytes(frame), &headers);
         if taken != expected {
             let slot = (taken ^ expected).trailing_zeros() as usize;
             panic!(
@@ -168,8 +176,16 @@ impl Comparison {
     }
 
     /// Parsed headers to tasks, with the memory that the kernel keeps in a map.
-    fn taken(&mut self, headers: &Headers) -> u64 {
-        let taken = classify(&self.plans, &self.control, self.control.active, headers);
+    fn taken(&mut self, frame: &Bytes<'_>, headers: &Headers) -> u64 {
+        let Control { active, .. } = self.control;
+        let mut taken = classify(&self.plans, &self.control, active, headers);
+        let mut quoted = Headers::EMPTY;
+        if headers.icmp != 0
+            && parse_quoted(frame, headers.icmp.into(), headers.network, &mut quoted)
+        {
+            let asking = active & self.control.icmp_errors;
+            taken |= classify(&self.plans, &self.control, asking, &quoted);
+        }
         let key = (
             headers.source,
             headers.destination,
@@ -183,7 +199,12 @@ impl Comparison {
                 self.datagrams.insert(key, taken);
                 taken
             }
-            Fragment::Later => taken | self.datagrams.get(&key).copied().unwrap_or(0),
+            Fragment::Later => {
+                let first = self.datagrams.get(&key).copied().unwrap_or(0);
+                let possible = self.control.icmp_errors
+                    | have_addresses(&self.plans, &self.control, active, headers);
+                taken | first & possible
+            }
         }
     }
 }

@@ -44,7 +44,7 @@ fn tasks(random: &mut Random) -> (Vec<Value>, Vec<String>) {
     let (mut tasks, mut expressions) = (Vec::new(), Vec::new());
     let mut known = HashSet::new();
     while tasks.len() < TASKS {
-        let mut task = request(&generate::filter(random));
+        let mut task = request(&generate::plain_filter(random));
         task["interfaces"] = json!([HOST_IF]);
         let spec: TaskSpec = serde_json::from_value(task.clone()).expect("a request");
         let Ok(plan) = Plan::resolve(&spec, Face::Run) else {

@@ -171,6 +171,9 @@ pub(super) struct TaskArgs {
     /// Ports of the other side; needs --peer-ip.
     #[arg(long, value_name = "PORTS", help_heading = "Filter")]
     pub(super) peer_port: Vec<String>,
+    /// Also take ICMP and ICMPv6 errors about packets that match.
+    #[arg(long, help_heading = "Filter")]
+    pub(super) icmp_errors: bool,
 
     /// Most bytes kept of a frame, link header included; 0 keeps whole frames [default: 0].
     #[arg(

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The keys of a task.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "name",
     "interfaces",
     "direction",
@@ -31,6 +31,7 @@ const KEYS: [&str; 18] = [
     "ports",
     "peer_ip",
     "peer_ports",
+    "icmp_errors",
     "max_bytes",
     "oversize",
     "duration",

@@ -50,6 +50,9 @@ pub enum Case {
     NoTask,
     /// So many tasks with an address and a port each; the frame has the address of the first.
     Exact(usize),
+    /// So many tasks with an address each, none of which the frame has: no port spares the looks at
+    /// addresses.
+    Addresses(usize),
     /// So many tasks with a prefix and a port each; the frame is within the first prefix.
     Prefixes(usize),
     /// So many tasks with a port each.
@@ -61,12 +64,14 @@ pub enum Case {
 }
 
 /// All cases, in the order of the table.
-pub const CASES: [Case; 18] = [
+pub const CASES: [Case; 20] = [
     Case::NoInterface,
     Case::NoTask,
     Case::Exact(1),
     Case::Exact(8),
     Case::Exact(64),
+    Case::Addresses(1),
+    Case::Addresses(64),
     Case::Prefixes(1),
     Case::Prefixes(8),
     Case::Prefixes(64),
@@ -136,6 +141,7 @@ impl Case {
             Self::NoInterface => "no task on the interface".to_owned(),
             Self::NoTask => "interface known, no active task".to_owned(),
             Self::Exact(n) => format!("{n} {} by address and port, no match", tasks(n)),
+            Self::Addresses(n) => format!("{n} {} by address, no match", tasks(n)),
             Self::Prefixes(n) => format!("{n} {} by prefix and port, no match", tasks(n)),
             Self::Ports(n) => format!("{n} {} by port, no match", tasks(n)),
             Self::Fragment => "later fragment, 1 task, no match".to_owned(),
@@ -162,6 +168,10 @@ impl Case {
             Self::Exact(count) => requests(
                 count,
                 &|number| json!({"interfaces": ["lo"], "ip": address(number), "ports": [port(number)]}),
+            ),
+            Self::Addresses(count) => requests(
+                count,
+                &|number| json!({"interfaces": ["lo"], "ip": address(number + 1)}),
             ),
             Self::Prefixes(count) => requests(
                 count,
@@ -355,10 +365,12 @@ impl Bench {
             let mask = slots.iter().fold(0, |mask, slot| mask | slot.bit());
             let interface = Interface {
                 slots: [mask; HOOK_POINTS],
+                ifindex: LOOPBACK,
                 row: ROW,
                 link: LinkLayer::Ethernet as u32,
+                displaced: 0,
             };
-            tables.set_interface(LOOPBACK, interface)?;
+            tables.set_interface(interface)?;
         }
         Ok(slots)
     }

@@ -8,7 +8,7 @@ use aya::{
     Ebpf,
     maps::{Map, MapData, PerCpuArray},
 };
-use capture_common::{HOOK_POINTS, InterfaceCounters, MAX_SLOTS, SlotCounters};
+use capture_common::{InterfaceCounters, InterfaceRow, MAX_SLOTS, SlotCounters, Tally};
 
 use super::{
     object::maps,
@@ -17,9 +17,9 @@ use super::{
 
 /// The counters' maps.
 pub(super) struct CounterMaps {
-    slots: PerCpuArray<MapData, [SlotCounters; MAX_SLOTS]>,
+    slots: PerCpuArray<MapData, SlotCounters>,
     slots_fd: OwnedFd,
-    interfaces: PerCpuArray<MapData, [InterfaceCounters; HOOK_POINTS]>,
+    interfaces: PerCpuArray<MapData, InterfaceRow>,
 }
 
 /// Figures of one slot.
@@ -70,26 +70,56 @@ pub(crate) struct InterfaceFigures {
 
 /// The reader's own look at what the kernel lost of each slot.
 pub(crate) struct LossCounters {
-    slots: PerCpuArray<MapData, [SlotCounters; MAX_SLOTS]>,
+    slots: PerCpuArray<MapData, SlotCounters>,
 }
 
 impl LossCounters {
     /// By slot, frames that matched and did not reach the ring since the programs were loaded;
     /// `None` where the kernel does not answer.
     pub(crate) fn read(&self) -> Option<[u64; MAX_SLOTS]> {
-        let cpus = self
-            .slots
-            .get(&0, 0)
-            .inspect_err(|error| log::warn!("cannot read the kernel's counters: {error}"))
+        let cpus = read_slots(&self.slots)
+            .inspect_err(|error| log::warn!("cannot read the kernel's counters: {error:#}"))
             .ok()?;
         let mut lost = [0; MAX_SLOTS];
-        for cpu in cpus.iter() {
-            for (lost, counters) in lost.iter_mut().zip(cpu) {
-                *lost += counters.ring_full + counters.copy_failed;
+        for counters in cpus {
+            for (slot, lost) in lost.iter_mut().enumerate() {
+                *lost += counters.ring_full.count(slot) + counters.copy_failed.count(slot);
             }
         }
         Some(lost)
     }
+}
+
+/// How often the counters are read anew where a program was in the middle of a step. Under traffic on
+/// every CPU one in a few readings is; figures of a task that has ended are right in each.
+const READINGS: usize = 16;
+
+/// The slots' counters of each CPU.
+fn read_slots(map: &PerCpuArray<MapData, SlotCounters>) -> Result<Vec<SlotCounters>> {
+    let is_whole = |counters: &SlotCounters| {
+        let SlotCounters {
+            matched,
+            oversize_discarded,
+            ring_full,
+            copy_failed,
+        } = counters;
+        [matched, oversize_discarded, ring_full, copy_failed]
+            .into_iter()
+            .all(Tally::is_whole)
+    };
+    let mut cpus: Vec<SlotCounters> = map.get(&0, 0)?.iter().copied().collect();
+    for _ in 0..READINGS {
+        if cpus.iter().all(is_whole) {
+            break;
+        }
+        let again = map.get(&0, 0)?;
+        for (known, again) in cpus.iter_mut().zip(again.iter()) {
+            if !is_whole(known) {
+                *known = *again;
+            }
+        }
+    }
+    Ok(cpus)
 }
 
 impl CounterMaps {
@@ -115,18 +145,17 @@ impl CounterMaps {
 
     pub(super) fn slot(&self, slot: SlotId) -> Result<SlotFigures> {
         let mut sum = SlotFigures::default();
-        for cpu in self.slots.get(&0, 0)?.iter() {
+        for counters in read_slots(&self.slots)? {
             let SlotCounters {
                 matched,
-                matched_bytes: _,
                 oversize_discarded,
                 ring_full,
                 copy_failed,
-            } = cpu[slot.index()];
-            sum.matched += matched;
-            sum.oversize_discarded += oversize_discarded;
-            sum.ring_full += ring_full;
-            sum.copy_failed += copy_failed;
+            } = counters;
+            sum.matched += matched.count(slot.index());
+            sum.oversize_discarded += oversize_discarded.count(slot.index());
+            sum.ring_full += ring_full.count(slot.index());
+            sum.copy_failed += copy_failed.count(slot.index());
         }
         Ok(sum)
     }

@@ -5,16 +5,19 @@
 
 /// What needs root, and the kernel programs within the binary.
 mod privileged {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use aya::programs::{
         Program, ProgramError, SchedClassifier, TestRun as _, TestRunOptions, Xdp,
     };
     use capture_common::{
-        Direction, HOOK_POINTS, HookPoint, Interface, LinkLayer, MAX_SLOTS, RecordHeader,
+        Direction, HOOK_POINTS, HookPoint, Interface, LinkLayer, MAX_INTERFACES, MAX_SLOTS,
+        RecordHeader, address_cell,
     };
     use capture_tests::{
         generate,
         random::Random,
-        reference::{Filter, Matcher, Reading, read, read_raw_ip},
+        reference::{Endpoint, Filter, Matcher, Reading, read, read_raw_ip},
         traffic::{ETHERTYPE_IPV6, ethernet},
     };
 
@@ -114,6 +117,8 @@ mod privileged {
         random: Random,
         tally: Tally,
         out: Vec<u8>,
+        /// Slots that are taken by others.
+        taken: usize,
     }
 
     impl Bench {
@@ -133,6 +138,7 @@ mod privileged {
                 random: Random::from_env(seed),
                 tally: Tally::default(),
                 out: vec![0; 1 << 16],
+                taken: 0,
             }
         }
 
@@ -141,8 +147,10 @@ mod privileged {
             let mut tasks = self.enter();
             let mut interface = Interface {
                 slots: [0; HOOK_POINTS],
+                ifindex: LOOPBACK,
                 row: ROW,
                 link: link as u32,
+                displaced: 0,
             };
             for task in &tasks {
                 for (slots, is_there) in interface.slots.iter_mut().zip(task.points) {
@@ -151,7 +159,7 @@ mod privileged {
             }
             self.kernel
                 .tables
-                .set_interface(LOOPBACK, interface)
+                .set_interface(interface)
                 .expect("room for an interface");
             let before = self.kernel.interface_figures(ROW).expect("counters");
             let (mut seen, mut malformed) = (0, 0);
@@ -195,7 +203,7 @@ mod privileged {
             let tasks = if self.random.one_in(4) {
                 1 + self.random.below(4)
             } else {
-                MAX_SLOTS
+                MAX_SLOTS - self.taken
             };
             (0..tasks)
                 .map(|_| {
@@ -378,5 +386,92 @@ mod privileged {
             matches * 100 > of_tasks * 4,
             "only {matches} of {of_tasks} decisions are matches"
         );
+    }
+
+    /// An interface in the cell of [`LOOPBACK`].
+    fn neighbour(slots: u64) -> Interface {
+        Interface {
+            slots: [slots; HOOK_POINTS],
+            ifindex: LOOPBACK + MAX_INTERFACES as u32,
+            row: ROW + 1,
+            link: LinkLayer::None as u32,
+            displaced: 0,
+        }
+    }
+
+    #[test]
+    fn interfaces_of_one_cell_are_told_apart() {
+        let mut bench = Bench::new(22);
+        bench
+            .kernel
+            .tables
+            .set_interface(neighbour(u64::MAX))
+            .expect("room");
+        bench.round(LinkLayer::Ethernet);
+        bench
+            .kernel
+            .tables
+            .set_interface(neighbour(0))
+            .expect("room");
+        bench.round(LinkLayer::Ethernet);
+        // The displaced one stays where it is, and goes from there.
+        bench
+            .kernel
+            .tables
+            .remove_interface(neighbour(0).ifindex)
+            .expect("it is there");
+        bench.round(LinkLayer::Ethernet);
+        bench
+            .kernel
+            .tables
+            .remove_interface(LOOPBACK)
+            .expect("it is there");
+        let seen = bench.kernel.interface_figures(ROW).expect("counters").seen;
+        let frame = generate::frame(&mut bench.random, 0);
+        assert_eq!(bench.run(SUBJECTS[2], &frame), Some(0));
+        let figures = bench.kernel.interface_figures(ROW).expect("counters");
+        assert_eq!(
+            figures.seen, seen,
+            "an interface that is not known is not counted"
+        );
+        bench.round(LinkLayer::Ethernet);
+    }
+
+    /// Another IPv4 address with the cell of one that frames and tasks have.
+    fn rival(address: &str) -> IpAddr {
+        let cell =
+            |address: Ipv4Addr| address_cell(&[u64::from(u32::from_ne_bytes(address.octets())), 0]);
+        let address: Ipv4Addr = address.parse().expect("an address");
+        (1..)
+            .map(|step| Ipv4Addr::from_bits(address.to_bits() + step))
+            .find(|other| cell(*other) == cell(address))
+            .expect("there are many more addresses than cells")
+            .into()
+    }
+
+    #[test]
+    fn addresses_of_one_cell_are_told_apart() {
+        let mut bench = Bench::new(23);
+        let filter = Filter {
+            local: Endpoint {
+                address: Some((rival("10.1.0.1"), 32)),
+                ports: None,
+            },
+            ..Filter::default()
+        };
+        let plan = resolve(&filter);
+        for _ in 0..3 {
+            // The rival first, then beside, then gone while others may have the cell.
+            let tables = &mut bench.kernel.tables;
+            let slot = tables.add(TaskEntry::from(&plan), monotonic_ns());
+            let slot = slot.expect("room in the tables").expect("a free slot");
+            bench.taken = 1;
+            bench.round(LinkLayer::Ethernet);
+            bench.round(LinkLayer::None);
+            bench.kernel.tables.remove(slot).expect("removal");
+            bench.taken = 0;
+            bench.round(LinkLayer::Ethernet);
+        }
+        assert!(bench.tally.matches > 1000, "{:?}", bench.tally);
     }
 }

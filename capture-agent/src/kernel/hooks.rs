@@ -123,8 +123,10 @@ impl Hooks {
             }
             let entry = Interface {
                 slots: [0; HOOK_POINTS],
+                ifindex,
                 row: self.free_row()?,
                 link: link as u32,
+                displaced: 0,
             };
             self.interfaces.insert(
                 ifindex,
@@ -165,7 +167,7 @@ impl Hooks {
         }
         // The interface is known before the first program runs on it.
         tables
-            .set_interface(ifindex, interface.entry)
+            .set_interface(interface.entry)
             .map_err(|error| Error::runtime(format!("entering {}: {error:#}", interface.name)))?;
         for point in wanted {
             let kind = match (point, hook) {
@@ -215,7 +217,7 @@ impl Hooks {
             self.interfaces.remove(&ifindex);
             tables.remove_interface(ifindex)
         } else {
-            tables.set_interface(ifindex, interface.entry)
+            tables.set_interface(interface.entry)
         };
         if let Err(error) = changed {
             log::warn!("taking a task off interface {ifindex}: {error:#}");

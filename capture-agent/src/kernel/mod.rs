@@ -1,9 +1,10 @@
 //! The kernel side as the agent sees it; the only module that touches aya. [`object`] holds the
-//! compiled programs, [`load`] brings them into the kernel, [`tables`] and [`masks`] put tasks into
-//! its maps, [`hooks`] attach the programs to interfaces (older kernels: through [`clsact`] and
+//! compiled programs, [`load`] brings them into the kernel, [`tables`], [`addresses`] and [`masks`] put tasks into
+//! its maps ([`mapped`] into memory), [`hooks`] attach the programs to interfaces (older kernels: through [`clsact`] and
 //! [`netlink`]), [`rings`] are drained by the reader, and
 //! [`counters`] say what the kernel side did.
 
+mod addresses;
 #[cfg(feature = "bench")]
 pub mod bench;
 mod clsact;
@@ -13,6 +14,7 @@ mod differential;
 mod features;
 mod hooks;
 mod load;
+mod mapped;
 mod masks;
 mod netlink;
 pub(crate) mod object;

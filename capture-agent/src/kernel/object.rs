@@ -14,6 +14,9 @@ pub(crate) fn object() -> Option<&'static [u8]> {
 pub(super) mod maps {
     pub(in super::super) const CONTROL: &str = "CONTROL";
     pub(in super::super) const INTERFACES: &str = "INTERFACES";
+    pub(in super::super) const DISPLACED_INTERFACES: &str = "DISPLACED_INTERFACES";
+    pub(in super::super) const CELLS_V4: &str = "CELLS_V4";
+    pub(in super::super) const CELLS_V6: &str = "CELLS_V6";
     pub(in super::super) const ADDRESSES_V4: &str = "ADDRESSES_V4";
     pub(in super::super) const ADDRESSES_V6: &str = "ADDRESSES_V6";
     pub(in super::super) const PREFIXES_V4: &str = "PREFIXES_V4";

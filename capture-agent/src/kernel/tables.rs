@@ -3,27 +3,25 @@
 //! notice: every change touches the bit of one task only.
 
 use std::{
-    collections::BTreeMap,
-    num::NonZeroUsize,
-    os::fd::AsFd,
-    ptr::NonNull,
+    collections::BTreeSet,
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use aya::{
     Ebpf,
-    maps::{Array, HashMap, LpmTrie, Map, MapData, lpm_trie::Key},
+    maps::{Array, HashMap, Map, MapData},
 };
 use capture_common::{
-    AddressMasks, CONTROL_FLAG_PREFIXES_V4, CONTROL_FLAG_PREFIXES_V6, Control, Interface,
-    MAX_SLOTS, PortMasks, PrefixAddressV4, PrefixAddressV6, Slot,
+    Control, HOOK_POINTS, Interface, MAX_BYTES_BITS, MAX_INTERFACES, MAX_SLOTS, PortMasks, Slot,
+    interface_cell,
 };
 use ipnet::IpNet;
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::{
-    masks::{AddressBook, Role},
+    addresses::AddressTables,
+    mapped::{Mapped, put},
+    masks::Role,
     object::maps,
 };
 use crate::plan::{Endpoint, Filter, Oversize, Plan, Protocol};
@@ -69,16 +67,14 @@ impl<'a> From<&'a Plan> for TaskEntry<'a> {
 pub(crate) struct Tables {
     control: Mapped<ControlWords>,
     ports: Mapped<[PortWords; 65536]>,
-    interfaces: HashMap<MapData, u32, Interface>,
-    addresses_v4: HashMap<MapData, [u8; 4], AddressMasks>,
-    addresses_v6: HashMap<MapData, [u8; 16], AddressMasks>,
-    prefixes_v4: LpmTrie<MapData, PrefixAddressV4, AddressMasks>,
-    prefixes_v6: LpmTrie<MapData, PrefixAddressV6, AddressMasks>,
+    addresses: AddressTables,
+    interfaces: Mapped<[InterfaceWords; MAX_INTERFACES]>,
+    displaced: HashMap<MapData, u32, Interface>,
+    /// Interfaces in the table of the displaced.
+    displaced_now: BTreeSet<u32>,
     slots: Array<MapData, Slot>,
-    book: AddressBook,
-    /// What the exact and the prefix tables hold now.
-    exact: BTreeMap<IpNet, AddressMasks>,
-    prefixes: BTreeMap<IpNet, AddressMasks>,
+    /// By slot, its deadline.
+    deadlines_ns: [u64; MAX_SLOTS],
     /// Slots that are taken.
     used: u64,
     /// Slots whose task has ports, in either role.
@@ -88,21 +84,20 @@ pub(crate) struct Tables {
 impl Tables {
     /// Takes the tables out of a loaded object.
     pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self> {
-        Ok(Self {
+        let tables = Self {
             control: Mapped::of(take(ebpf, maps::CONTROL)?)?,
             ports: Mapped::of(take(ebpf, maps::PORTS)?)?,
-            interfaces: take(ebpf, maps::INTERFACES)?.try_into()?,
-            addresses_v4: take(ebpf, maps::ADDRESSES_V4)?.try_into()?,
-            addresses_v6: take(ebpf, maps::ADDRESSES_V6)?.try_into()?,
-            prefixes_v4: take(ebpf, maps::PREFIXES_V4)?.try_into()?,
-            prefixes_v6: take(ebpf, maps::PREFIXES_V6)?.try_into()?,
+            addresses: AddressTables::take(ebpf)?,
+            interfaces: Mapped::of(take(ebpf, maps::INTERFACES)?)?,
+            displaced: take(ebpf, maps::DISPLACED_INTERFACES)?.try_into()?,
+            displaced_now: BTreeSet::new(),
             slots: take(ebpf, maps::SLOTS)?.try_into()?,
-            book: AddressBook::default(),
-            exact: BTreeMap::new(),
-            prefixes: BTreeMap::new(),
+            deadlines_ns: [u64::MAX; MAX_SLOTS],
             used: 0,
             with_ports: 0,
-        })
+        };
+        tables.write_first_deadline();
+        Ok(tables)
     }
 
     /// Enters a task, not yet active, into a free slot; `None` where all are taken.
@@ -131,8 +126,6 @@ impl Tables {
             Slot {
                 started_ns,
                 deadline_ns: u64::MAX,
-                max_bytes: task.max_bytes.map_or(u32::MAX, u32::from),
-                discard_oversize: u32::from(task.oversize == Oversize::Discard),
             },
             0,
         )?;
@@ -140,6 +133,7 @@ impl Tables {
             protocol,
             local,
             peer,
+            icmp_errors,
         } = task.filter;
         let control = self.control.words();
         for (class, word) in control.protocols.iter().enumerate() {
@@ -151,17 +145,33 @@ impl Tables {
             };
             put(word, bit, wanted);
         }
-        put(
-            &control.wildcard_local_address,
-            bit,
-            local.address.is_none(),
-        );
-        put(&control.wildcard_peer_address, bit, peer.address.is_none());
-        put(&control.wildcard_local_port, bit, local.ports.is_none());
-        put(&control.wildcard_peer_port, bit, peer.ports.is_none());
+        for (word, value) in [
+            (&control.wildcard_local_address, local.address.is_none()),
+            (&control.wildcard_peer_address, peer.address.is_none()),
+            (&control.wildcard_local_port, local.ports.is_none()),
+            (&control.wildcard_peer_port, peer.ports.is_none()),
+            (&control.icmp_errors, *icmp_errors),
+            (
+                &control.discard_oversize,
+                task.oversize == Oversize::Discard,
+            ),
+            (&control.limited, task.max_bytes.is_some()),
+        ] {
+            put(word, bit, value);
+        }
+        for (place, word) in control.max_bytes.iter().enumerate() {
+            put(word, bit, task.max_bytes.unwrap_or(0) >> place & 1 != 0);
+        }
         for (role, Endpoint { address, ports }) in [(Role::Local, local), (Role::Peer, peer)] {
             if let Some(address) = address {
-                self.book.insert(*address, role, bit);
+                self.addresses.insert(*address, role, bit);
+                if address.prefix_len() < address.max_prefix_len() {
+                    let word = match address {
+                        IpNet::V4(_) => &control.prefixes_v4,
+                        IpNet::V6(_) => &control.prefixes_v6,
+                    };
+                    put(word, bit, true);
+                }
             }
             if let Some(ports) = ports {
                 self.with_ports |= bit;
@@ -171,14 +181,24 @@ impl Tables {
                 }
             }
         }
-        self.write_addresses()
+        self.addresses.write()
     }
 
     /// Gives a slot its deadline, in monotonic nanoseconds.
     pub(crate) fn set_deadline(&mut self, slot: SlotId, deadline_ns: u64) -> Result<()> {
         let mut entry = self.slots.get(&(slot.index() as u32), 0)?;
         entry.deadline_ns = deadline_ns;
-        Ok(self.slots.set(slot.index() as u32, entry, 0)?)
+        self.slots.set(slot.index() as u32, entry, 0)?;
+        self.deadlines_ns[slot.index()] = deadline_ns;
+        self.write_first_deadline();
+        Ok(())
+    }
+
+    /// Until then programs need not ask whose deadline is over.
+    fn write_first_deadline(&self) {
+        let first = self.deadlines_ns.iter().copied().min().unwrap_or(u64::MAX);
+        let word = &self.control.words().first_deadline_ns;
+        word.store(first, Ordering::Release);
     }
 
     /// Lets a task match from now on.
@@ -200,107 +220,61 @@ impl Tables {
     pub(crate) fn remove(&mut self, slot: SlotId) -> Result<()> {
         let bit = slot.bit();
         self.deactivate(slot);
-        let control = self.control.words();
-        for word in &control.protocols {
-            put(word, bit, false);
-        }
-        for word in [
-            &control.wildcard_local_address,
-            &control.wildcard_peer_address,
-            &control.wildcard_local_port,
-            &control.wildcard_peer_port,
-        ] {
-            put(word, bit, false);
-        }
+        self.deadlines_ns[slot.index()] = u64::MAX;
+        self.write_first_deadline();
+        self.control.words().clear(bit);
         if self.with_ports & bit != 0 {
             for words in self.ports.words() {
-                put(&words.local, bit, false);
-                put(&words.peer, bit, false);
+                // A write costs more than a look, and most ports are not the task's.
+                for word in [&words.local, &words.peer] {
+                    if word.load(Ordering::Relaxed) & bit != 0 {
+                        put(word, bit, false);
+                    }
+                }
             }
         }
         self.with_ports &= !bit;
-        self.book.remove(bit);
-        self.write_addresses()?;
+        self.addresses.remove(bit);
+        self.addresses.write()?;
         self.used &= !bit;
         Ok(())
     }
 
-    /// Makes an interface known, or changes which tasks capture on it.
-    pub(crate) fn set_interface(&mut self, ifindex: u32, interface: Interface) -> Result<()> {
-        Ok(self.interfaces.insert(ifindex, interface, 0)?)
+    /// Makes an interface known, or changes which tasks capture on it. The index in `interface` says
+    /// which one.
+    pub(crate) fn set_interface(&mut self, interface: Interface) -> Result<()> {
+        let ifindex = interface.ifindex;
+        let cell = &self.interfaces.words()[interface_cell(ifindex) as usize];
+        let owner = cell.ifindex.load(Ordering::Relaxed);
+        if self.displaced_now.contains(&ifindex) || (owner != 0 && owner != ifindex) {
+            self.displaced.insert(ifindex, interface, 0)?;
+            self.displaced_now.insert(ifindex);
+            cell.displaced.store(1, Ordering::Release);
+            return Ok(());
+        }
+        for (word, slots) in cell.slots.iter().zip(interface.slots) {
+            word.store(slots, Ordering::Release);
+        }
+        cell.row.store(interface.row, Ordering::Release);
+        cell.link.store(interface.link, Ordering::Release);
+        cell.ifindex.store(ifindex, Ordering::Release);
+        Ok(())
     }
 
     /// Forgets an interface.
     pub(crate) fn remove_interface(&mut self, ifindex: u32) -> Result<()> {
-        Ok(self.interfaces.remove(&ifindex)?)
-    }
-
-    /// Brings the address tables to what the book says. New entries come before old ones go.
-    fn write_addresses(&mut self) -> Result<()> {
-        let exact = self.book.exact();
-        for (net, masks) in &exact {
-            if self.exact.get(net) != Some(masks) {
-                match net {
-                    IpNet::V4(net) => self.addresses_v4.insert(net.addr().octets(), masks, 0)?,
-                    IpNet::V6(net) => self.addresses_v6.insert(net.addr().octets(), masks, 0)?,
-                }
-            }
+        let number = interface_cell(ifindex);
+        let cell = &self.interfaces.words()[number as usize];
+        if !self.displaced_now.remove(&ifindex) {
+            cell.ifindex.store(0, Ordering::Release);
+            return Ok(());
         }
-        for net in self.exact.keys().filter(|net| !exact.contains_key(net)) {
-            match net {
-                IpNet::V4(net) => self.addresses_v4.remove(&net.addr().octets())?,
-                IpNet::V6(net) => self.addresses_v6.remove(&net.addr().octets())?,
-            }
+        self.displaced.remove(&ifindex)?;
+        let mut others = self.displaced_now.iter();
+        if !others.any(|other| interface_cell(*other) == number) {
+            cell.displaced.store(0, Ordering::Release);
         }
-        self.exact = exact;
-        self.write_prefixes()
-    }
-
-    fn write_prefixes(&mut self) -> Result<()> {
-        let prefixes = self.book.prefixes();
-        for (net, masks) in &prefixes {
-            if self.prefixes.get(net) != Some(masks) {
-                match net {
-                    IpNet::V4(net) => self.prefixes_v4.insert(&key_v4(net), masks, 0)?,
-                    IpNet::V6(net) => self.prefixes_v6.insert(&key_v6(net), masks, 0)?,
-                }
-            }
-        }
-        let has = |v4: bool| prefixes.keys().any(|net| matches!(net, IpNet::V4(_)) == v4);
-        let flags = (u32::from(has(true)) * CONTROL_FLAG_PREFIXES_V4)
-            | (u32::from(has(false)) * CONTROL_FLAG_PREFIXES_V6);
-        self.control.words().flags.store(flags, Ordering::Release);
-        for net in self
-            .prefixes
-            .keys()
-            .filter(|net| !prefixes.contains_key(net))
-        {
-            match net {
-                IpNet::V4(net) => self.prefixes_v4.remove(&key_v4(net))?,
-                IpNet::V6(net) => self.prefixes_v6.remove(&key_v6(net))?,
-            }
-        }
-        self.prefixes = prefixes;
         Ok(())
-    }
-}
-
-fn key_v4(net: &ipnet::Ipv4Net) -> Key<PrefixAddressV4> {
-    let [a, b, c, d] = net.network().octets();
-    Key::new(u32::from(net.prefix_len()), [a, b, c, d, 0, 0, 0, 0])
-}
-
-fn key_v6(net: &ipnet::Ipv6Net) -> Key<PrefixAddressV6> {
-    Key::new(u32::from(net.prefix_len()), net.network().octets())
-}
-
-/// Sets or clears one task's bit.
-fn put(word: &AtomicU64, bit: u64, value: bool) {
-    // Release: what was entered before is seen by a program that sees the bit.
-    if value {
-        word.fetch_or(bit, Ordering::Release);
-    } else {
-        word.fetch_and(!bit, Ordering::Release);
     }
 }
 
@@ -319,8 +293,63 @@ struct ControlWords {
     wildcard_local_port: AtomicU64,
     wildcard_peer_port: AtomicU64,
     protocols: [AtomicU64; 4],
-    flags: AtomicU32,
+    prefixes_v4: AtomicU64,
+    prefixes_v6: AtomicU64,
+    icmp_errors: AtomicU64,
+    discard_oversize: AtomicU64,
+    limited: AtomicU64,
+    max_bytes: [AtomicU64; MAX_BYTES_BITS],
+    first_deadline_ns: AtomicU64,
     generation: AtomicU32,
+    _reserved: AtomicU32,
+}
+
+impl ControlWords {
+    /// Takes a task's bit out of every word.
+    fn clear(&self, bit: u64) {
+        let Self {
+            active,
+            wildcard_local_address,
+            wildcard_peer_address,
+            wildcard_local_port,
+            wildcard_peer_port,
+            protocols,
+            prefixes_v4,
+            prefixes_v6,
+            icmp_errors,
+            discard_oversize,
+            limited,
+            max_bytes,
+            first_deadline_ns: _,
+            generation: _,
+            _reserved,
+        } = self;
+        let single = [
+            active,
+            wildcard_local_address,
+            wildcard_peer_address,
+            wildcard_local_port,
+            wildcard_peer_port,
+            prefixes_v4,
+            prefixes_v6,
+            icmp_errors,
+            discard_oversize,
+            limited,
+        ];
+        for word in single.into_iter().chain(protocols).chain(max_bytes) {
+            put(word, bit, false);
+        }
+    }
+}
+
+/// [`Interface`] as words that programs read while they are changed.
+#[repr(C)]
+struct InterfaceWords {
+    slots: [AtomicU64; HOOK_POINTS],
+    ifindex: AtomicU32,
+    row: AtomicU32,
+    link: AtomicU32,
+    displaced: AtomicU32,
 }
 
 /// [`PortMasks`] as words that programs read while they are changed.
@@ -344,63 +373,18 @@ const _: () = {
     assert!(size_of::<ControlWords>() == size_of::<Control>());
     assert!(offset_of!(ControlWords, wildcard_local_address) == offset_of!(Control, wildcard));
     assert!(offset_of!(ControlWords, protocols) == offset_of!(Control, protocols));
-    assert!(offset_of!(ControlWords, flags) == offset_of!(Control, flags));
+    assert!(offset_of!(ControlWords, prefixes_v4) == offset_of!(Control, prefixes_v4));
+    assert!(offset_of!(ControlWords, prefixes_v6) == offset_of!(Control, prefixes_v6));
+    assert!(offset_of!(ControlWords, icmp_errors) == offset_of!(Control, icmp_errors));
+    assert!(offset_of!(ControlWords, discard_oversize) == offset_of!(Control, discard_oversize));
+    assert!(offset_of!(ControlWords, limited) == offset_of!(Control, limited));
+    assert!(offset_of!(ControlWords, max_bytes) == offset_of!(Control, max_bytes));
+    assert!(offset_of!(ControlWords, first_deadline_ns) == offset_of!(Control, first_deadline_ns));
     assert!(offset_of!(ControlWords, generation) == offset_of!(Control, generation));
+    assert!(size_of::<InterfaceWords>() == size_of::<Interface>());
+    assert!(offset_of!(InterfaceWords, ifindex) == offset_of!(Interface, ifindex));
+    assert!(offset_of!(InterfaceWords, row) == offset_of!(Interface, row));
+    assert!(offset_of!(InterfaceWords, link) == offset_of!(Interface, link));
+    assert!(offset_of!(InterfaceWords, displaced) == offset_of!(Interface, displaced));
     assert!(size_of::<PortWords>() == size_of::<PortMasks>());
 };
-
-/// The values of an array map (`BPF_F_MMAPABLE`, 5.5), in our memory.
-struct Mapped<T> {
-    memory: NonNull<T>,
-    /// Kept open: programs that are not loaded yet name their maps by descriptor.
-    _map: Map,
-}
-
-// SAFETY: the memory is shared with the kernel anyway, and holds atomics only; the map is a descriptor.
-unsafe impl<T: Sync> Send for Mapped<T> {}
-// SAFETY: as above.
-unsafe impl<T: Sync> Sync for Mapped<T> {}
-
-impl<T> Mapped<T> {
-    fn of(map: Map) -> Result<Self> {
-        let Map::Array(data) = &map else {
-            bail!("a table that should be an array is something else");
-        };
-        // SAFETY: a new shared mapping of a map's memory, at an address of the kernel's choice.
-        let memory = unsafe {
-            mmap(
-                None,
-                Self::len(),
-                ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
-                MapFlags::MAP_SHARED,
-                data.fd().as_fd(),
-                0,
-            )
-        }
-        .context("mapping a table of the kernel")?;
-        Ok(Self {
-            memory: memory.cast(),
-            _map: map,
-        })
-    }
-
-    fn len() -> NonZeroUsize {
-        const { assert!(size_of::<T>() > 0) };
-        NonZeroUsize::new(size_of::<T>().next_multiple_of(4096)).unwrap_or(NonZeroUsize::MIN)
-    }
-
-    fn words(&self) -> &T {
-        // SAFETY: mapped for as long as self lives, page-aligned, and T is made of atomics, so that
-        // the kernel's and our own accesses at the same time are defined.
-        unsafe { self.memory.as_ref() }
-    }
-}
-
-impl<T> Drop for Mapped<T> {
-    fn drop(&mut self) {
-        // SAFETY: our own mapping, and nobody has a reference into it any more.
-        if let Err(error) = unsafe { munmap(self.memory.cast(), Self::len().get()) } {
-            log::debug!("unmapping a table: {error}");
-        }
-    }
-}

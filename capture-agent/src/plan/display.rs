@@ -3,8 +3,9 @@
 //! that one and the same side of the packet has both; the short forms (`host A and port P`) are
 //! used only where they mean the same.
 //!
-//! Two things the language cannot say alike: `host` also takes RARP, and libpcap looks for ports
-//! neither behind IPv6 extension headers nor in later fragments.
+//! Three things the language cannot say alike: `host` also takes RARP, libpcap looks for ports
+//! neither behind IPv6 extension headers nor in later fragments, and what an ICMP error quotes it
+//! does not know.
 
 use std::fmt::{Display, Formatter, Result};
 
@@ -18,6 +19,7 @@ impl Display for Filter {
             protocol,
             local,
             peer,
+            icmp_errors: _,
         } = self;
         let protocol = match protocol {
             Protocol::All => None,

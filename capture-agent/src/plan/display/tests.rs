@@ -65,6 +65,7 @@ fn texts() {
             protocol,
             local: local.clone(),
             peer: peer.clone(),
+            icmp_errors: false,
         };
         assert_eq!(filter.to_string(), expected);
     }
@@ -272,6 +273,7 @@ fn any_filter() -> impl Strategy<Value = Filter> {
                 protocol,
                 local,
                 peer,
+                icmp_errors: false,
             }
         })
 }

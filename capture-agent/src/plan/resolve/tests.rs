@@ -386,7 +386,7 @@ prop_compose! {
         let [max_bytes, duration, max_packets, max_file_bytes, bytes, seconds, files] = numbers;
         TaskSpec {
             name, interfaces, direction, hook, protocol, address_type, ip, ports, peer_ip,
-            peer_ports, max_bytes, oversize, duration, max_packets, max_file_bytes, format,
+            peer_ports, icmp_errors: false, max_bytes, oversize, duration, max_packets, max_file_bytes, format,
             rotate: rotated.then_some(RotateSpec { bytes, seconds, files }),
         }
     }
