@@ -26,6 +26,7 @@ use std::process::Command;
 
 pub mod agent;
 pub mod cases;
+pub mod foreign;
 pub mod generate;
 pub mod judge;
 pub mod netns;
