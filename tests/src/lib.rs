@@ -8,7 +8,7 @@
 //!
 //! # What a machine needs
 //!
-//! Root, network namespaces, veth, tun, macvlan and bridge devices, and these Debian packages:
+//! Root, network namespaces, veth, tun, macvlan, vxlan and bridge devices, and these Debian packages:
 //!
 //! | package | programs |
 //! | --- | --- |
@@ -25,6 +25,7 @@
 use std::process::Command;
 
 pub mod agent;
+pub mod beside;
 pub mod cases;
 pub mod foreign;
 pub mod generate;

@@ -1,20 +1,15 @@
 //! Programs of somebody else on the same interface, of every kind: they are shown everything before,
 //! during and after a capture, and the capture is whole. Where it cannot be, it says so.
 
-use std::{net::UdpSocket, process::Stdio, time::Duration};
+use std::{net::UdpSocket, time::Duration};
 
 use capture_tests::{
     agent::{self, Ended, Running},
-    eventually,
+    beside::Tcpdump,
     foreign::{DROP, Foreign, NEXT, PASS, Place, Side, Xdp},
-    judge,
     netns::{HOST_IF, Lab, PEER_IF},
     output,
     traffic::{self, number_in},
-};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
 };
 
 const LIMIT: Duration = Duration::from_secs(15);
@@ -139,18 +134,7 @@ fn verdicts_of_others_and_the_view_of_tcpdump() {
             on(Side::Ingress, Place::First),
             on(Side::Egress, Place::First),
         ];
-        let place = tempfile::tempdir().expect("a directory");
-        let file = place.path().join("theirs.pcap");
-        let mut tcpdump = lab.host.command("tcpdump");
-        tcpdump.args(["-i", HOST_IF, "-Z", "root", "-U", "--immediate-mode"]);
-        tcpdump.args(["-s", "2048", "-B", "16384", "-w"]);
-        let mut tcpdump = tcpdump
-            .arg(&file)
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("tcpdump starts");
-        let has_begun = || file.metadata().is_ok_and(|meta| meta.len() >= 24);
-        assert!(eventually(LIMIT, has_begun), "tcpdump captures");
+        let tcpdump = Tcpdump::start(&lab.host, HOST_IF, "");
         let running = capture(&lab, &[]);
         receive(&lab, 0, 200);
         if verdict == DROP {
@@ -165,13 +149,7 @@ fn verdicts_of_others_and_the_view_of_tcpdump() {
             transmit(&lab, 200, 200);
         }
         let ours = bytes(&running.stop().expect_whole("user"));
-        // Its header, and for each packet a header of 16 bytes and the frame.
-        let len = 24 + (200 + both_out) * (16 + LEN as u64);
-        let is_there = || file.metadata().is_ok_and(|meta| meta.len() >= len);
-        assert!(eventually(LIMIT, is_there), "tcpdump writes");
-        kill(Pid::from_raw(tcpdump.id() as i32), Signal::SIGINT).expect("tcpdump runs");
-        tcpdump.wait().expect("tcpdump ends");
-        let theirs = judge::packets(&file).into_iter();
+        let theirs = tcpdump.packets(200 + both_out).into_iter();
         let theirs: Vec<_> = theirs.map(|packet| packet.bytes).collect();
         assert!(
             theirs == frames(0, 200 + both_out as u32),
