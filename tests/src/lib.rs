@@ -16,6 +16,8 @@
 //! | `ethtool` | `ethtool` |
 //! | `tshark` (with `wireshark-common`) | `tshark`, `capinfos`, `editcap` |
 //! | `tcpdump` | `tcpdump` |
+//! | `tcpreplay` | `tcpreplay` |
+//! | `python3-scapy` | `scapy`, for Debian's `/usr/bin/python3` |
 //! | `util-linux`, `mount` | `setpriv`, `mount`, `umount` |
 //! | `coreutils` | `sha256sum` |
 //!
