@@ -8,7 +8,7 @@
 //!
 //! # What a machine needs
 //!
-//! Root, network namespaces, veth, tun, macvlan and bridge devices, and these Debian packages:
+//! Root, network namespaces, veth, tun, macvlan, vxlan and bridge devices, and these Debian packages:
 //!
 //! | package | programs |
 //! | --- | --- |
@@ -16,6 +16,8 @@
 //! | `ethtool` | `ethtool` |
 //! | `tshark` (with `wireshark-common`) | `tshark`, `capinfos`, `editcap` |
 //! | `tcpdump` | `tcpdump` |
+//! | `tcpreplay` | `tcpreplay` |
+//! | `python3-scapy` | `scapy`, for Debian's `/usr/bin/python3` |
 //! | `util-linux`, `mount` | `setpriv`, `mount`, `umount` |
 //! | `coreutils` | `sha256sum` |
 //!
@@ -25,7 +27,9 @@
 use std::process::Command;
 
 pub mod agent;
+pub mod beside;
 pub mod cases;
+pub mod foreign;
 pub mod generate;
 pub mod judge;
 pub mod netns;

@@ -471,25 +471,7 @@ pub struct Tun(std::fs::File);
 impl Tun {
     /// Makes the device in a namespace, up, with an address whose network it leads to.
     pub fn new(namespace: &Netns, name: &str, address: &str) -> Self {
-        /// `TUNSETIFF` in include/uapi/linux/if_tun.h.
-        const TUNSETIFF: libc::c_ulong = 0x4004_54ca;
-        let file = namespace.within(|| {
-            let file = std::fs::File::options()
-                .read(true)
-                .write(true)
-                .open("/dev/net/tun")
-                .expect("the kernel has tun");
-            // SAFETY: all zeroes is a valid request, filled in below.
-            let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-            for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
-                *to = from as libc::c_char;
-            }
-            request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as i16;
-            // SAFETY: TUNSETIFF reads one ifreq, which is whole and alive.
-            let done = unsafe { libc::ioctl(file.as_raw_fd(), TUNSETIFF, &raw mut request) };
-            assert_eq!(done, 0, "TUNSETIFF {name}: {}", Error::last_os_error());
-            file
-        });
+        let file = tun_device(namespace, name, libc::IFF_TUN);
         namespace.ip(&format!(
             "addr add {address}/24 dev {name}\nlink set {name} up"
         ));
@@ -502,4 +484,46 @@ impl Tun {
             .write_all(packet)
             .expect("the device takes a packet");
     }
+}
+
+/// The user's end of a tap device: what is written comes in at the device, as Ethernet frames.
+#[derive(Debug)]
+pub struct Tap(std::fs::File);
+
+impl Tap {
+    /// Makes the device in a namespace, up.
+    pub fn new(namespace: &Netns, name: &str) -> Self {
+        let file = tun_device(namespace, name, libc::IFF_TAP);
+        namespace.ip(&format!("link set {name} arp off up"));
+        Self(file)
+    }
+
+    /// Lets a frame come in at the device.
+    pub fn receive(&self, frame: &[u8]) {
+        (&self.0)
+            .write_all(frame)
+            .expect("the device takes a frame");
+    }
+}
+
+fn tun_device(namespace: &Netns, name: &str, kind: libc::c_int) -> std::fs::File {
+    /// `TUNSETIFF` in include/uapi/linux/if_tun.h.
+    const TUNSETIFF: libc::c_ulong = 0x4004_54ca;
+    namespace.within(|| {
+        let file = std::fs::File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/net/tun")
+            .expect("the kernel has tun");
+        // SAFETY: all zeroes is a valid request, filled in below.
+        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+        for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+            *to = from as libc::c_char;
+        }
+        request.ifr_ifru.ifru_flags = (kind | libc::IFF_NO_PI) as i16;
+        // SAFETY: TUNSETIFF reads one ifreq, which is whole and alive.
+        let done = unsafe { libc::ioctl(file.as_raw_fd(), TUNSETIFF, &raw mut request) };
+        assert_eq!(done, 0, "TUNSETIFF {name}: {}", Error::last_os_error());
+        file
+    })
 }

@@ -38,6 +38,14 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
         packages: &["tcpdump"],
     },
     Tool {
+        program: "tcpreplay",
+        packages: &["tcpreplay"],
+    },
+    Tool {
+        program: "scapy",
+        packages: &["python3-scapy"],
+    },
+    Tool {
         program: "ip",
         packages: &["iproute2"],
     },

@@ -287,9 +287,10 @@ impl Engine {
         let mut counters = Counters::default();
         output.fill(&mut counters);
         task::fill(figures, &mut counters);
-        let (stop_reason, error) = match report.error {
-            Some((reason, error)) => (reason, Some(error)),
-            None => (reason, None),
+        let (stop_reason, error) = match (report.error, task.fault.take()) {
+            (Some((reason, error)), _) => (reason, Some(error)),
+            (None, Some(fault)) => (StopReason::Error, Some(fault)),
+            (None, None) => (reason, None),
         };
         Ok(Ended {
             counters,

@@ -27,6 +27,8 @@ pub(super) struct Task {
     baseline: SlotFigures,
     pub(super) interfaces: Vec<TaskInterface>,
     pub(super) ending: Arc<Ending>,
+    /// What went wrong in the kernel's view of the task's packets, in a sentence.
+    pub(super) fault: Option<String>,
     pub(super) output: Option<Arc<OutputCounters>>,
     started_ns: u64,
     /// Monotonic nanoseconds.
@@ -52,6 +54,7 @@ impl Task {
             baseline: SlotFigures::default(),
             interfaces: Vec::new(),
             ending: Arc::new(Ending::default()),
+            fault: None,
             output: None,
             started_ns: 0,
             deadline_ns: None,
@@ -143,6 +146,13 @@ impl Task {
         for interface in self.interfaces.iter().filter(|interface| !interface.gone) {
             hooks.remove(tables, interface.ifindex, self.slot);
         }
+    }
+
+    /// Interfaces on which the task captures by tc what comes in, if they are to have a link header.
+    pub(super) fn tc_ingress(&self, kernel: &Kernel) -> impl Iterator<Item = u32> {
+        let there = self.interfaces.iter().filter(|interface| !interface.gone);
+        let indexes = there.map(|interface| interface.ifindex);
+        indexes.filter(|ifindex| kernel.hooks.has_tc_ingress(*ifindex, self.slot))
     }
 
     /// Remembers what the hooks saw; done while they are still there.

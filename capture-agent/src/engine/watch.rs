@@ -1,5 +1,6 @@
 //! The watch on interfaces: a thread that hears of every change over netlink, and brings tasks on
-//! `any` to new interfaces, and tasks to their end whose last interface has vanished.
+//! `any` to new interfaces, and tasks to their end whose last interface has vanished or whose packets
+//! the kernel has begun to show without link header.
 
 use std::{
     os::fd::{AsFd, AsRawFd, OwnedFd},
@@ -7,6 +8,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use jiff::Timestamp;
 use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
@@ -18,10 +20,14 @@ use nix::{
     },
 };
 
-use super::{Shared, State, task::info};
+use super::{
+    Shared, State,
+    task::{Task, info},
+};
 use crate::{
     error::{Error, Result},
     interfaces::{self, InterfaceEntry},
+    kernel::headless::Links,
     plan::InterfaceSelection,
     task::StopReason,
 };
@@ -52,11 +58,15 @@ impl Watch {
         let thread = thread::Builder::new()
             .name("interfaces".to_owned())
             .spawn(move || {
+                let mut checked = Timestamp::now();
                 while wait(&news, &stopped) {
                     match interfaces::list() {
                         Ok(entries) => follow(&shared, &entries),
                         Err(error) => log::warn!("cannot list the interfaces: {error}"),
                     }
+                    let now = Timestamp::now();
+                    end_headless(&shared, checked);
+                    checked = now;
                 }
             })
             .map_err(|error| failed("thread", &error))?;
@@ -107,6 +117,40 @@ fn wait(news: &OwnedFd, stop: &EventFd) -> bool {
     let mut buffer = [0; 8192];
     while recv(news.as_raw_fd(), &mut buffer, MsgFlags::empty()).is_ok() {}
     true
+}
+
+/// Ends the tasks that have been shown frames without link header since, at the earliest, the look
+/// before: what they lost, and which of their packets are spoiled, nobody can tell.
+fn end_headless(shared: &Shared, before: Timestamp) {
+    let mut state = shared.lock();
+    let State {
+        kernel,
+        tasks,
+        next_id: _,
+    } = &mut *state;
+    let captures = |task: &Task| task.tc_ingress(kernel).next().is_some();
+    if !tasks.values().any(captures) {
+        return;
+    }
+    let links = match Links::now(kernel.hooks.release()) {
+        Ok(links) => links,
+        Err(error) => {
+            log::warn!("cannot look for generic XDP on the interfaces: {error}");
+            return;
+        }
+    };
+    for task in tasks.values_mut().filter(|task| task.fault.is_none()) {
+        let why = task
+            .tc_ingress(kernel)
+            .find_map(|ifindex| links.headless(ifindex));
+        if let Some(why) = why {
+            kernel.tables.deactivate(task.slot);
+            task.fault = Some(format!(
+                "{why}; packets after {before:.0} may lack it in the file, or be missing"
+            ));
+            shared.end(&task.ending, StopReason::Error);
+        }
+    }
 }
 
 /// Brings every task to the interfaces that there are now.

@@ -18,7 +18,7 @@ mod privileged {
         generate,
         random::Random,
         reference::{Endpoint, Filter, Matcher, Reading, read, read_raw_ip},
-        traffic::{ETHERTYPE_IPV6, ethernet},
+        traffic::{self, ETHERTYPE_IPV6, Ipv4, UDP, ethernet},
     };
 
     use super::super::{Kernel, SlotId, TaskEntry, object::programs, rings::Rings};
@@ -473,5 +473,38 @@ mod privileged {
             bench.round(LinkLayer::Ethernet);
         }
         assert!(bench.tally.matches > 1000, "{:?}", bench.tally);
+    }
+
+    #[test]
+    fn a_reused_identification_belongs_to_the_newer_datagram() {
+        let mut bench = Bench::new(24);
+        let filter = Filter::from_options(["--ip", "10.1.0.1", "--port", "80"]);
+        let tables = &mut bench.kernel.tables;
+        let slot = tables.add(TaskEntry::from(&resolve(&filter)), monotonic_ns());
+        let slot = slot.expect("room in the tables").expect("a free slot");
+        tables.activate(slot);
+        let interface = Interface {
+            slots: [slot.bit(); HOOK_POINTS],
+            ifindex: LOOPBACK,
+            row: ROW,
+            link: LinkLayer::Ethernet as u32,
+            displaced: 0,
+        };
+        tables.set_interface(interface).expect("room");
+        let part = |offset: u16, more, port| {
+            let body = traffic::udp(1000, port, &[0; 24]);
+            let ip = Ipv4::new("10.1.0.2", "10.1.0.1", UDP);
+            ip.fragment(7, offset, more).frame(&body)
+        };
+        for subject in SUBJECTS {
+            let frames = [
+                part(0, true, 80),
+                part(4, true, 0),
+                part(0, true, 443),
+                part(4, false, 0),
+            ];
+            let taken = frames.map(|frame| bench.run(subject, &frame).expect("it runs") != 0);
+            assert_eq!(taken, [true, true, false, false], "{subject:?}");
+        }
     }
 }

@@ -24,6 +24,9 @@ impl KernelVersion {
     pub(crate) const XDP_FRAGS: Self = Self(5, 18);
     /// Since when there are TCX links, which go with the process that made them.
     pub(crate) const TCX: Self = Self(6, 6);
+    /// Since when generic XDP copies frames for programs that take them in several buffers
+    /// (e6d5dbdd20aa, "xdp: add multi-buff support for xdp running in generic mode").
+    pub(crate) const GENERIC_XDP_FRAGS: Self = Self(6, 9);
 
     /// The running kernel's.
     ///

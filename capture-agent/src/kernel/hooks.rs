@@ -19,6 +19,7 @@ use capture_common::{HOOK_POINTS, HookPoint, Interface, LinkLayer, MAX_INTERFACE
 use super::{
     KernelVersion, SlotId, Tables,
     clsact::{self, AttachedFilter, Clsact},
+    headless,
     load::load_error,
     netlink::Side,
     object::programs,
@@ -176,7 +177,9 @@ impl Hooks {
                 _ if *release >= KernelVersion::TCX => HookKind::Tcx,
                 _ => HookKind::Clsact,
             };
-            interface.refuse_mixture(kind, point)?;
+            if point == HookPoint::TcIngress && interface.entry.link == LinkLayer::Ethernet as u32 {
+                headless::refuse(*release, ifindex, &interface.name)?;
+            }
             match &interface.points[point as usize] {
                 Some(there) if there.kind == kind => {}
                 Some(there) => {
@@ -224,6 +227,20 @@ impl Hooks {
         }
     }
 
+    /// Whether a task captures by tc what comes in on an interface whose frames have a link header.
+    pub(crate) fn has_tc_ingress(&self, ifindex: u32, slot: SlotId) -> bool {
+        self.interfaces.get(&ifindex).is_some_and(|interface| {
+            let Interface { slots, link, .. } = interface.entry;
+            link == LinkLayer::Ethernet as u32
+                && slots[HookPoint::TcIngress as usize] & slot.bit() != 0
+        })
+    }
+
+    /// Version of the kernel.
+    pub(crate) fn release(&self) -> KernelVersion {
+        self.release
+    }
+
     /// What is attached on an interface.
     pub(crate) fn attached(&self, ifindex: u32) -> Vec<Attached> {
         let points = self
@@ -268,29 +285,6 @@ impl Hooks {
                 "more than {MAX_INTERFACES} interfaces at the same time"
             )))
         }
-    }
-}
-
-impl InterfaceHooks {
-    /// Behind generic XDP, tc at ingress is shown frames without their link header on newer kernels (not on
-    /// 6.1, but on 6.12 and later, with veth, whose packets are copied there for want of headroom).
-    fn refuse_mixture(&self, kind: HookKind, point: HookPoint) -> Result<()> {
-        let xdp = self.points[HookPoint::Xdp as usize].as_ref();
-        let is_generic = |there: &Point| there.kind == HookKind::XdpGeneric;
-        let mixed = match point {
-            HookPoint::Xdp => {
-                kind == HookKind::XdpGeneric && self.points[HookPoint::TcIngress as usize].is_some()
-            }
-            HookPoint::TcIngress => xdp.is_some_and(is_generic),
-            HookPoint::TcEgress => false,
-        };
-        if mixed {
-            return Err(Error::conflict(format!(
-                "{}: tc and xdp-generic do not go together for ingress on one interface, as tc would see frames without their link header; choose one hook for its tasks",
-                self.name
-            )));
-        }
-        Ok(())
     }
 }
 
@@ -355,13 +349,12 @@ fn attach_xdp(
     (ifindex, name): (u32, &str),
     mode: XdpMode,
 ) -> Result<Link> {
-    let program: &mut Xdp = program(ebpf, programs::xdp(release))?;
-    loaded(program.load())?;
-    let what = if mode == XdpMode::Skb {
-        "xdp-generic"
-    } else {
-        "xdp"
+    let (name_of_program, what) = match mode {
+        XdpMode::Skb => (programs::XDP_GENERIC, "xdp-generic"),
+        _ => (programs::xdp(release), "xdp"),
     };
+    let program: &mut Xdp = program(ebpf, name_of_program)?;
+    loaded(program.load())?;
     program
         .attach_to_if_index(ifindex, mode)
         .and_then(|id| program.take_link(id))

@@ -1,8 +1,8 @@
 //! The kernel side as the agent sees it; the only module that touches aya. [`object`] holds the
-//! compiled programs, [`load`] brings them into the kernel, [`tables`], [`addresses`] and [`masks`] put tasks into
-//! its maps ([`mapped`] into memory), [`hooks`] attach the programs to interfaces (older kernels: through [`clsact`] and
-//! [`netlink`]), [`rings`] are drained by the reader, and
-//! [`counters`] say what the kernel side did.
+//! compiled programs, [`load`] brings them into the kernel, [`tables`], [`addresses`] and [`masks`] put tasks
+//! into its maps ([`mapped`] into memory), [`hooks`] attach the programs to interfaces (older kernels: through [`clsact`] and
+//! [`netlink`]) unless [`headless`] knows that they would be shown frames without link header there,
+//! [`rings`] are drained by the reader, and [`counters`] say what the kernel side did.
 
 mod addresses;
 #[cfg(feature = "bench")]
@@ -12,6 +12,7 @@ mod counters;
 #[cfg(test)]
 mod differential;
 mod features;
+pub(crate) mod headless;
 mod hooks;
 mod load;
 mod mapped;

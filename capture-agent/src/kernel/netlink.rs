@@ -1,5 +1,5 @@
-//! Traffic control over route netlink, as far as [`super::clsact`] needs it: the qdisc and the
-//! filters of an interface are listed, added and deleted. aya can attach a filter, but neither name
+//! Route netlink: traffic control as far as [`super::clsact`] needs it (the qdisc and the filters of
+//! an interface are listed, added and deleted), and the lists that [`super::headless`] reads. aya can attach a filter, but neither name
 //! it nor delete a qdisc. Formats: rtnetlink(7), include/uapi/linux/{netlink,rtnetlink,pkt_cls}.h.
 
 use std::{
@@ -75,9 +75,11 @@ struct Tc {
 }
 
 /// One message of an answer.
-struct Answer<'a> {
-    tc: Tc,
-    attributes: &'a [u8],
+pub(super) struct Answer<'a> {
+    /// The structure that messages of this family begin with, whole.
+    pub(super) header: &'a [u8],
+    /// What follows it.
+    pub(super) attributes: &'a [u8],
 }
 
 /// A route netlink socket.
@@ -98,9 +100,10 @@ impl Netlink {
     pub(super) fn qdisc(&self, ifindex: u32) -> io::Result<Option<String>> {
         let request = Request::new(libc::RTM_GETQDISC, libc::NLM_F_DUMP, for_qdisc(ifindex));
         let mut kind = None;
-        self.ask(request, |answer| {
+        self.ask(request, TC_LEN, |answer| {
+            let tc = Tc::read(answer.header);
             // Older kernels list the qdiscs of all interfaces.
-            if answer.tc.ifindex == ifindex && answer.tc.parent == TC_H_CLSACT {
+            if tc.ifindex == ifindex && tc.parent == TC_H_CLSACT {
                 kind = attribute(answer.attributes, TCA_KIND).map(text);
             }
         })?;
@@ -112,13 +115,14 @@ impl Netlink {
         let flags = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
         let mut request = Request::new(libc::RTM_NEWQDISC, flags, for_qdisc(ifindex));
         request.attribute(TCA_KIND, b"clsact\0");
-        self.ask(request, |_| {})
+        self.ask(request, TC_LEN, |_| {})
     }
 
     /// Deletes the clsact qdisc, with all its filters.
     pub(super) fn delete_clsact(&self, ifindex: u32) -> io::Result<()> {
         self.ask(
             Request::new(libc::RTM_DELQDISC, 0, for_qdisc(ifindex)),
+            TC_LEN,
             |_| {},
         )
     }
@@ -133,6 +137,7 @@ impl Netlink {
         let mut filters = Vec::new();
         self.ask(
             Request::new(libc::RTM_GETTFILTER, libc::NLM_F_DUMP, tc),
+            TC_LEN,
             |answer| filters.push(Filter::read(&answer)),
         )?;
         Ok(filters)
@@ -161,7 +166,7 @@ impl Netlink {
             options.attribute(TCA_BPF_NAME, &[name.as_bytes(), b"\0"].concat());
             options.attribute(TCA_BPF_FLAGS, &TCA_BPF_FLAG_ACT_DIRECT.to_ne_bytes());
         });
-        self.ask(request, |_| {})
+        self.ask(request, TC_LEN, |_| {})
     }
 
     /// Deletes one filter.
@@ -179,24 +184,72 @@ impl Netlink {
         };
         let mut request = Request::new(libc::RTM_DELTFILTER, 0, tc);
         request.attribute(TCA_KIND, &[filter.kind.as_bytes(), b"\0"].concat());
-        self.ask(request, |_| {})
+        self.ask(request, TC_LEN, |_| {})
     }
 
-    /// Sends a request and gives each message of the answer to `each`; returns at its end.
-    fn ask(&self, request: Request, mut each: impl FnMut(Answer<'_>)) -> io::Result<()> {
+    /// Gives every object of a kind to `each`: a `RTM_GET…`, and the header of its family.
+    pub(super) fn dump(
+        &self,
+        kind: u16,
+        header: &[u8],
+        each: impl FnMut(Answer<'_>),
+    ) -> io::Result<()> {
+        let request = Request::with_header(kind, libc::NLM_F_DUMP, header);
+        self.ask(request, header.len(), each)
+    }
+
+    /// Sends a request and gives each message of the answer, with its header of `header_len` bytes, to
+    /// `each`; returns at its end.
+    fn ask(
+        &self,
+        request: Request,
+        header_len: usize,
+        mut each: impl FnMut(Answer<'_>),
+    ) -> io::Result<()> {
         send(self.0.as_raw_fd(), &request.finish(), MsgFlags::empty())?;
         let mut buffer = vec![0; BUFFER_LEN];
         loop {
             let len = recv(self.0.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
-            if read_answer(&buffer[..len], &mut each)? {
+            if read_answer(&buffer[..len], header_len, &mut each)? {
                 return Ok(());
             }
         }
     }
 }
 
+impl Tc {
+    fn bytes(self) -> [u8; TC_LEN] {
+        let Self {
+            ifindex,
+            handle,
+            parent,
+            info,
+        } = self;
+        // Address family, and padding, come first.
+        let fields = [0, ifindex, handle, parent, info].map(u32::to_ne_bytes);
+        let mut bytes = [0; TC_LEN];
+        bytes.copy_from_slice(fields.as_flattened());
+        bytes
+    }
+
+    /// From a whole header.
+    fn read(header: &[u8]) -> Self {
+        let field = |index: usize| u32_at(header, 4 * index).unwrap_or_default();
+        Self {
+            ifindex: field(1),
+            handle: field(2),
+            parent: field(3),
+            info: field(4),
+        }
+    }
+}
+
 impl Request {
     fn new(kind: u16, flags: i32, tc: Tc) -> Self {
+        Self::with_header(kind, flags, &tc.bytes())
+    }
+
+    fn with_header(kind: u16, flags: i32, header: &[u8]) -> Self {
         let flags = libc::NLM_F_REQUEST | libc::NLM_F_ACK | flags;
         let mut message = Vec::with_capacity(256);
         // The length comes last.
@@ -205,11 +258,7 @@ impl Request {
         message.extend((flags as u16).to_ne_bytes());
         // Sequence number and sender: one question at a time, and the kernel knows us.
         message.extend([0; 8]);
-        // Address family, and padding.
-        message.extend([0; 4]);
-        for field in [tc.ifindex, tc.handle, tc.parent, tc.info] {
-            message.extend(field.to_ne_bytes());
-        }
+        message.extend(header);
         Self(message)
     }
 
@@ -242,10 +291,11 @@ impl Filter {
             .map(text);
         let kind = attribute(answer.attributes, TCA_KIND).map(text);
         let kind = kind.unwrap_or_default();
+        let tc = Tc::read(answer.header);
         Self {
-            priority: (answer.tc.info >> 16) as u16,
-            protocol: u16::from_be(answer.tc.info as u16),
-            handle: answer.tc.handle,
+            priority: (tc.info >> 16) as u16,
+            protocol: u16::from_be(tc.info as u16),
+            handle: tc.handle,
             // What an option means depends on the kind.
             name: name.filter(|_| kind == "bpf"),
             kind,
@@ -267,7 +317,11 @@ fn filter_info(priority: u16, protocol: u16) -> u32 {
 }
 
 /// Reads one datagram of an answer; true when the answer is at its end.
-fn read_answer(mut messages: &[u8], each: &mut impl FnMut(Answer<'_>)) -> io::Result<bool> {
+fn read_answer(
+    mut messages: &[u8],
+    header_len: usize,
+    each: &mut impl FnMut(Answer<'_>),
+) -> io::Result<bool> {
     let cut = || io::Error::new(io::ErrorKind::InvalidData, "a netlink message is cut short");
     while !messages.is_empty() {
         let len = u32_at(messages, 0).ok_or_else(cut)? as usize;
@@ -282,17 +336,8 @@ fn read_answer(mut messages: &[u8], each: &mut impl FnMut(Answer<'_>)) -> io::Re
                 };
             }
             _ => {
-                let field = |index: usize| u32_at(message, 4 * index).ok_or_else(cut);
-                let tc = Tc {
-                    ifindex: field(1)?,
-                    handle: field(2)?,
-                    parent: field(3)?,
-                    info: field(4)?,
-                };
-                each(Answer {
-                    tc,
-                    attributes: &message[TC_LEN..],
-                });
+                let (header, attributes) = message.split_at_checked(header_len).ok_or_else(cut)?;
+                each(Answer { header, attributes });
             }
         }
         messages = messages
@@ -303,7 +348,7 @@ fn read_answer(mut messages: &[u8], each: &mut impl FnMut(Answer<'_>)) -> io::Re
 }
 
 /// The value of the first attribute of a kind.
-fn attribute(mut attributes: &[u8], kind: u32) -> Option<&[u8]> {
+pub(super) fn attribute(mut attributes: &[u8], kind: u32) -> Option<&[u8]> {
     loop {
         let header = u32_at(attributes, 0)?.to_ne_bytes();
         let len = usize::from(u16::from_ne_bytes([header[0], header[1]]));
@@ -318,80 +363,15 @@ fn attribute(mut attributes: &[u8], kind: u32) -> Option<&[u8]> {
 }
 
 /// A string that ends at its first NUL.
-fn text(value: &[u8]) -> String {
+pub(super) fn text(value: &[u8]) -> String {
     let end = value.iter().position(|byte| *byte == 0);
     String::from_utf8_lossy(&value[..end.unwrap_or(value.len())]).into_owned()
 }
 
-fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
+pub(super) fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
     let bytes = bytes.get(offset..offset + 4)?;
     Some(u32::from_ne_bytes(bytes.try_into().ok()?))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sample() -> Vec<u8> {
-        let tc = Tc {
-            ifindex: 7,
-            handle: 1,
-            parent: Side::Egress.parent(),
-            info: filter_info(3, libc::ETH_P_ALL as u16),
-        };
-        let mut request = Request::new(libc::RTM_NEWTFILTER, 0, tc);
-        request.attribute(TCA_KIND, b"bpf\0");
-        request.nested(TCA_OPTIONS, |options| {
-            options.attribute(TCA_BPF_FD, &9_i32.to_ne_bytes());
-            options.attribute(TCA_BPF_NAME, b"a name\0");
-        });
-        request.finish()
-    }
-
-    #[test]
-    fn a_filter_that_is_written_can_be_read() {
-        let mut filters = Vec::new();
-        let ended = read_answer(&sample(), &mut |answer| {
-            assert_eq!(answer.tc.ifindex, 7);
-            filters.push(Filter::read(&answer));
-        });
-        assert!(!ended.expect("a whole message"));
-        let expected = Filter {
-            priority: 3,
-            protocol: libc::ETH_P_ALL as u16,
-            handle: 1,
-            kind: "bpf".to_owned(),
-            name: Some("a name".to_owned()),
-        };
-        assert_eq!(filters, [expected]);
-    }
-
-    #[test]
-    fn every_cut_is_an_error_or_a_filter_without_the_rest() {
-        let sample = sample();
-        for end in 1..sample.len() {
-            assert!(read_answer(&sample[..end], &mut |_| {}).is_err(), "{end}");
-        }
-        for end in 0..sample.len() - HEADER_LEN - TC_LEN {
-            let attributes = &sample[HEADER_LEN + TC_LEN..][..end];
-            let _ = attribute(attributes, TCA_OPTIONS);
-        }
-    }
-
-    #[test]
-    fn errors_and_ends_are_told_apart() {
-        let message = |kind: i32, value: i32| {
-            let mut message = Vec::new();
-            message.extend(20_u32.to_ne_bytes());
-            message.extend((kind as u16).to_ne_bytes());
-            message.extend([0; 10]);
-            message.extend(value.to_ne_bytes());
-            message
-        };
-        let read = |bytes: Vec<u8>| read_answer(&bytes, &mut |_| {});
-        assert!(read(message(libc::NLMSG_DONE, 0)).is_ok_and(|ended| ended));
-        assert!(read(message(libc::NLMSG_ERROR, 0)).is_ok_and(|ended| ended));
-        let error = read(message(libc::NLMSG_ERROR, -libc::EEXIST)).expect_err("an error");
-        assert_eq!(error.raw_os_error(), Some(libc::EEXIST));
-    }
-}
+mod tests;

@@ -38,7 +38,12 @@ pub(super) mod programs {
     pub(in super::super) const XDP: &str = "capture_xdp";
     pub(in super::super) const XDP_FRAGS: &str = "capture_xdp_frags";
 
-    /// The XDP program for a kernel.
+    /// The program for generic XDP: one that does not take frames in several buffers. For one that does,
+    /// the kernel copies frames in a way that loses the length of their link header (since 6.9, see
+    /// [`super::super::headless`]), and every tc program at ingress behind it is shown frames without.
+    pub(in super::super) const XDP_GENERIC: &str = XDP;
+
+    /// The native XDP program for a kernel.
     pub(in super::super) fn xdp(kernel: KernelVersion) -> &'static str {
         if kernel >= KernelVersion::XDP_FRAGS {
             XDP_FRAGS

@@ -99,10 +99,6 @@ type Version = (u32, u32);
 /// Since when native XDP takes frames in several buffers.
 const SEVERAL_BUFFERS: Version = (5, 18);
 
-/// Since when tc at ingress, behind generic XDP, is shown frames without their link header: that of 6.1 is
-/// right and that of 6.12 is not; 6.9 changed how generic XDP copies packets.
-const NO_LINK_HEADER: Version = (6, 9);
-
 /// All checks of a run. `many` is what each of the many tasks must take.
 pub(super) fn judge(
     machine: &Machine<'_>,
@@ -177,8 +173,8 @@ fn judge_captures(
     }
     let headers = captures.with_link_header("generic-ours");
     check(
-        "tc behind generic XDP is as the README says".to_owned(),
-        headers.and_then(|found| check_link_headers(version, found)),
+        "tc behind generic XDP sees whole frames".to_owned(),
+        headers.and_then(check_link_headers),
     );
 }
 
@@ -248,12 +244,12 @@ fn programs(directory: &Path) -> Result<()> {
     );
 }
 
-/// Eleven pings came in; how many have their link header depends on the kernel.
-fn check_link_headers(version: Version, (whole, all): (usize, usize)) -> Result<()> {
-    let expected = if version < NO_LINK_HEADER { 11 } else { 0 };
+/// Eleven pings came in. Programs that take frames in several buffers would take the link header away from
+/// tc on newer kernels; ours takes them in one.
+fn check_link_headers((whole, all): (usize, usize)) -> Result<()> {
     anyhow::ensure!(
-        whole == expected && all >= 11,
-        "{whole} of {all} frames have their link header, not {expected} of 11 or more"
+        whole == 11 && all >= 11,
+        "{whole} of {all} frames have their link header, not 11 of 11 or more"
     );
     Ok(())
 }
@@ -278,10 +274,9 @@ mod tests {
     }
 
     #[test]
-    fn link_headers_depend_on_the_kernel() {
-        assert!(check_link_headers((6, 1), (11, 12)).is_ok());
-        assert!(check_link_headers((6, 1), (0, 12)).is_err());
-        assert!(check_link_headers((6, 12), (0, 12)).is_ok());
-        assert!(check_link_headers((6, 12), (11, 11)).is_err());
+    fn every_link_header_counts() {
+        assert!(check_link_headers((11, 12)).is_ok());
+        assert!(check_link_headers((0, 12)).is_err());
+        assert!(check_link_headers((10, 10)).is_err());
     }
 }

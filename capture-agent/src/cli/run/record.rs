@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     engine::Ended,
     output::sha256,
-    task::{FileRecord, TaskRecord},
+    task::{Counters, FileRecord, StopReason, TaskRecord},
 };
 
 /// The record with everything that the end has brought.
@@ -28,10 +28,16 @@ pub(super) fn final_record(record: TaskRecord, ended: Ended, at: Timestamp) -> T
         error,
         ended_at: Some(rfc3339(at)),
         counters,
-        verdict: Some(counters.verdict()),
+        verdict: verdict(stop_reason, counters),
         files,
         ..record
     }
+}
+
+/// None of a task that was ended by a fault without a count: it looks complete and need not be.
+fn verdict(stop_reason: StopReason, counters: Counters) -> Option<String> {
+    let uncounted = stop_reason == StopReason::Error && counters.dropped.total() == 0;
+    (!uncounted).then(|| counters.verdict())
 }
 
 fn fill_digest(file: &mut FileRecord) {
