@@ -32,6 +32,9 @@ const END: Duration = Duration::from_secs(180);
 /// A tool that uses the CPU less than this share of a look's time has written what it had.
 const IDLE: f64 = 0.05;
 const LOOK: Duration = Duration::from_millis(100);
+/// The last packets of a quiet link reach a tool by a timer: of one second with tcpdump, whose kernel
+/// side hands over whole blocks.
+const TIMER: Duration = Duration::from_millis(1200);
 /// Most time to become idle; some tools poll for ever.
 const SETTLED: Duration = Duration::from_secs(20);
 
@@ -125,6 +128,7 @@ impl Process {
     /// Waits until it has nothing left to do.
     pub(crate) fn wait_idle(&self) -> Result<()> {
         let end = Instant::now() + SETTLED;
+        interrupt::sleep(TIMER)?;
         let mut before = self.cpu()?;
         loop {
             interrupt::sleep(LOOK)?;
