@@ -1,5 +1,5 @@
-//! The four calls of bpf(2) that the generator needs, with attributes as in
-//! include/uapi/linux/bpf.h: an array, its entries, a program, and runs of it on live frames.
+//! The few calls of bpf(2) that the generator and the empty programs need, with attributes as in
+//! include/uapi/linux/bpf.h: an array, its entries, a program, runs of it on live frames, and a link.
 
 use std::{
     io,
@@ -13,10 +13,18 @@ const MAP_CREATE: libc::c_long = 0;
 const MAP_UPDATE_ELEM: libc::c_long = 2;
 const PROG_LOAD: libc::c_long = 5;
 const PROG_TEST_RUN: libc::c_long = 10;
+const LINK_CREATE: libc::c_long = 28;
 /// `BPF_MAP_TYPE_ARRAY`.
 const ARRAY: u32 = 2;
-/// `BPF_PROG_TYPE_XDP`.
-const XDP: u32 = 6;
+/// Where a program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hook {
+    /// tc ingress, by TCX (Linux 6.6).
+    Tc,
+    /// Native XDP.
+    Xdp,
+}
+
 /// `BPF_F_TEST_XDP_LIVE_FRAMES`: the verdict on each frame is carried out (Linux 5.18).
 const LIVE_FRAMES: u32 = 2;
 /// Frames between two looks at the work that they have made: what NAPI takes in one go.
@@ -60,6 +68,16 @@ struct ProgLoad {
     log_level: u32,
     log_size: u32,
     log_buf: u64,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct LinkCreate {
+    prog_fd: u32,
+    target_ifindex: u32,
+    attach_type: u32,
+    flags: u32,
+    rest: [u64; 4],
 }
 
 #[repr(C)]
@@ -143,10 +161,10 @@ pub(crate) fn global(value: &[u8]) -> Result<OwnedFd> {
     Ok(map)
 }
 
-/// Loads an XDP program.
-pub(crate) fn load(program: &[Instruction]) -> Result<OwnedFd> {
+/// Loads a program.
+pub(crate) fn load(hook: Hook, program: &[Instruction]) -> Result<OwnedFd> {
     let mut attributes = ProgLoad {
-        prog_type: XDP,
+        prog_type: hook.program_type(),
         insn_cnt: program.len() as u32,
         insns: program.as_ptr() as u64,
         license: c"GPL".as_ptr() as u64,
@@ -154,7 +172,34 @@ pub(crate) fn load(program: &[Instruction]) -> Result<OwnedFd> {
         log_size: 0,
         log_buf: 0,
     };
-    descriptor(PROG_LOAD, &mut attributes).context("the kernel refuses the generator's program")
+    descriptor(PROG_LOAD, &mut attributes).context("the kernel refuses a program of the benchmark")
+}
+
+/// Attaches a program to an interface of this thread's namespace, as long as the link is open.
+pub(crate) fn attach(hook: Hook, program: &OwnedFd, ifindex: u32) -> Result<OwnedFd> {
+    // enum bpf_attach_type; XDP_FLAGS_DRV_MODE.
+    let (attach_type, flags) = match hook {
+        Hook::Tc => (46, 0),
+        Hook::Xdp => (37, 4),
+    };
+    let mut attributes = LinkCreate {
+        prog_fd: program.as_raw_fd() as u32,
+        target_ifindex: ifindex,
+        attach_type,
+        flags,
+        ..LinkCreate::default()
+    };
+    descriptor(LINK_CREATE, &mut attributes).context("cannot attach an empty program")
+}
+
+impl Hook {
+    /// `enum bpf_prog_type`.
+    fn program_type(self) -> u32 {
+        match self {
+            Self::Tc => 3,
+            Self::Xdp => 6,
+        }
+    }
 }
 
 /// Runs a program on `repeat` copies of a frame as if they came in by an interface of this thread's

@@ -46,7 +46,7 @@ pub(crate) fn svg(results: &Results, machine: &Machine) -> String {
 
 fn panels(results: &Results) -> Vec<Panel> {
     let bars = |case: &str, figure: &dyn Fn(&Sample) -> f64| {
-        let tools = Tool::ALL.into_iter().filter(|tool| *tool != Tool::None);
+        let tools = Tool::ALL.into_iter().filter(|tool| tool.captures());
         tools
             .filter_map(|tool| Some((tool, results.find(case, tool)?.median(figure))))
             .filter(|(_, value)| value.is_finite())

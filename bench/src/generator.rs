@@ -20,7 +20,7 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 
 use crate::{
-    bpf::{self, Instruction},
+    bpf::{self, Hook, Instruction},
     case::{Frames, Share},
     interrupt,
 };
@@ -98,7 +98,7 @@ impl Generator {
         }
         let global = bpf::global(&table)?;
         Ok(Self {
-            program: bpf::load(&program(global.as_raw_fd()))?,
+            program: bpf::load(Hook::Xdp, &program(global.as_raw_fd()))?,
             frame: frame(longest, OTHER_PORT),
             rate,
         })
@@ -195,6 +195,21 @@ pub(crate) fn two_cpus() -> Result<[usize; 2]> {
         (Some(sender), Some(capture)) => Ok([sender, capture]),
         _ => bail!("the benchmark needs two CPUs, one to send and one to capture"),
     }
+}
+
+/// Attaches a program that lets everything pass, as long as what is returned is open.
+pub(crate) fn attach_empty(hook: Hook, to: &Netns, interface: &str) -> Result<OwnedFd> {
+    // TCX_NEXT, XDP_PASS.
+    let verdict = match hook {
+        Hook::Tc => -1,
+        Hook::Xdp => 2,
+    };
+    let program = bpf::load(hook, &[op(0xb7, 0, 0, 0, verdict), op(0x95, 0, 0, 0, 0)])?;
+    to.within(|| {
+        let ifindex = nix::net::if_::if_nametoindex(interface)
+            .with_context(|| format!("no interface {interface}"))?;
+        bpf::attach(hook, &program, ifindex)
+    })
 }
 
 /// Waits for the time of the frame where a rate is set, takes the next entry of the schedule, makes the

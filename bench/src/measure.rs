@@ -9,14 +9,14 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use capture_tests::netns::{Lab, PEER_IF};
+use capture_tests::netns::{HOST_IF, Lab, PEER_IF};
 use serde::Serialize;
 use tempfile::TempDir;
 
 use crate::{
     case::{Case, Frames, Share, Sink},
     claims::{self, Claim},
-    generator::{Amount, Generator, Rate},
+    generator::{Amount, Generator, Rate, attach_empty},
     interrupt, lab,
     process::{Memory, Process},
     tool::{Order, Tool},
@@ -138,6 +138,9 @@ impl Bench {
     ) -> Result<Sample> {
         let mut sample = Sample::default();
         let command = tool.command(&self.agent, order);
+        // Detached when it goes out of scope.
+        let empty = |hook| attach_empty(hook, &self.lab.host, HOST_IF);
+        let _empty = tool.empty_hook().map(empty).transpose()?;
         let mut process = None;
         if !command.is_empty() {
             let [_, capture] = self.cpus;

@@ -70,9 +70,16 @@ pub(crate) fn lossless(bench: &Bench, rounds: usize, results: &mut Results) -> R
     }
 }
 
-/// Sends as fast as it goes past tasks that all ask for something else.
+/// Sends as fast as it goes past tasks that all ask for something else; empty programs show what of it
+/// is the hook's own price.
 pub(crate) fn tasks(bench: &Bench, rounds: usize, results: &mut Results) -> Result<()> {
-    let tools = [Tool::None, Tool::AgentTc, Tool::AgentXdp];
+    let tools = [
+        Tool::None,
+        Tool::EmptyTc,
+        Tool::EmptyXdp,
+        Tool::AgentTc,
+        Tool::AgentXdp,
+    ];
     results.rounds(TASKS, &tools, rounds, |tool| {
         // Each task has a file, which stays empty and goes with the directory.
         let directory = tempfile::tempdir_in(bench.directory.path())?;

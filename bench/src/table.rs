@@ -53,7 +53,7 @@ fn row(results: &Results, series: &Series) -> Vec<String> {
         number(median(&Sample::received_per_second) / 1e3, 0),
         of_none.map_or_else(String::new, |ratio| number(ratio, 3)),
     ];
-    if *tool == Tool::None {
+    if !tool.captures() {
         row.resize(6, String::new());
         row.push(number(median(&bytes), 0));
         return row;

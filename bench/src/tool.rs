@@ -11,6 +11,7 @@ use clap::ValueEnum;
 use serde::{Serialize, Serializer};
 
 use crate::{
+    bpf::Hook,
     case::{Share, Sink, Snap},
     claims::{self, Claim},
     generator::MATCHING_PORT,
@@ -24,6 +25,10 @@ const RING_MIB: usize = 64;
 pub(crate) enum Tool {
     /// No capture
     None,
+    /// No capture, but a tc program that does nothing
+    EmptyTc,
+    /// No capture, but an XDP program that does nothing
+    EmptyXdp,
     /// This agent by tc
     AgentTc,
     /// This agent by XDP
@@ -52,8 +57,10 @@ pub(crate) struct Order {
 
 impl Tool {
     /// All, in the order of the tables.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::None,
+        Self::EmptyTc,
+        Self::EmptyXdp,
         Self::AgentTc,
         Self::AgentXdp,
         Self::Tcpdump,
@@ -74,6 +81,8 @@ impl Tool {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::None => "no capture",
+            Self::EmptyTc => "empty tc program",
+            Self::EmptyXdp => "empty XDP program",
             Self::AgentTc => "agent, tc",
             Self::AgentXdp => "agent, XDP",
             Self::Tcpdump => "tcpdump",
@@ -96,7 +105,7 @@ impl Tool {
     /// The command line; empty for no tool.
     pub(crate) fn command(self, agent: &Path, order: &Order) -> Vec<OsString> {
         let words: Vec<OsString> = match self {
-            Self::None => Vec::new(),
+            Self::None | Self::EmptyTc | Self::EmptyXdp => Vec::new(),
             Self::AgentTc | Self::AgentXdp => self.agent(agent, order),
             Self::Tcpdump => {
                 let ring = (RING_MIB << 10).to_string();
@@ -112,7 +121,7 @@ impl Tool {
             }
             Self::Xdpdump => words(&["xdpdump", "-i", HOST_IF, "--load-xdp-program"]),
         };
-        if matches!(self, Self::None) || self.is_agent() {
+        if words.is_empty() || self.is_agent() {
             return words;
         }
         self.peer(words, order)
@@ -158,6 +167,20 @@ impl Tool {
         command
     }
 
+    /// Whether it is a tool at all.
+    pub(crate) fn captures(self) -> bool {
+        !matches!(self, Self::None | Self::EmptyTc | Self::EmptyXdp)
+    }
+
+    /// Where it has a program that does nothing.
+    pub(crate) fn empty_hook(self) -> Option<Hook> {
+        match self {
+            Self::EmptyTc => Some(Hook::Tc),
+            Self::EmptyXdp => Some(Hook::Xdp),
+            _ => None,
+        }
+    }
+
     pub(crate) fn is_agent(self) -> bool {
         matches!(self, Self::AgentTc | Self::AgentXdp)
     }
@@ -173,7 +196,7 @@ impl Tool {
     /// What it says once it captures.
     pub(crate) fn ready_words(self) -> &'static str {
         match self {
-            Self::None => "",
+            Self::None | Self::EmptyTc | Self::EmptyXdp => "",
             Self::AgentTc | Self::AgentXdp => "capturing on",
             Self::Tcpdump | Self::Xdpdump => "listening on",
             Self::Dumpcap => "File:",
@@ -185,7 +208,7 @@ impl Tool {
     pub(crate) fn claim(self, stdout: &str, stderr: &str) -> Claim {
         let both = || format!("{stdout}\n{stderr}");
         match self {
-            Self::None => Claim::default(),
+            Self::None | Self::EmptyTc | Self::EmptyXdp => Claim::default(),
             Self::AgentTc | Self::AgentXdp => claims::agent(stdout),
             Self::Tcpdump => claims::tcpdump(stderr),
             Self::Dumpcap => claims::dumpcap(stderr),
@@ -205,7 +228,7 @@ impl Tool {
 
     /// Whether it is installed.
     pub(crate) fn is_there(self, agent: &Path) -> bool {
-        self == Self::None || self.version(agent).is_some()
+        !self.captures() || self.version(agent).is_some()
     }
 }
 
