@@ -112,6 +112,9 @@ fn measure_all(bench: &Bench, plan: &Plan) -> Result<Results> {
                 None => able.push(*tool),
             }
         }
+        if case.sink == case::Sink::Disk {
+            measure::warm_up(bench.directory.path())?;
+        }
         results.rounds(&name, &able, plan.rounds, |tool| bench.case(*case, tool))?;
     }
     if plan.tasks {

@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -228,6 +229,23 @@ fn softirq(cpu: usize) -> f64 {
     let line = stat.lines().find_map(|line| line.strip_prefix(&name));
     let ticks = line.and_then(|line| line.split_whitespace().nth(6)?.parse::<f64>().ok());
     ticks.unwrap_or_default() / 100.0
+}
+
+/// Writes and removes a file as large as a capture can be. A virtual machine gets memory that it did not
+/// use for a while from its host anew, page by page, and the first captures to disk would pay for all.
+pub(crate) fn warm_up(directory: &Path) -> Result<()> {
+    let path = directory.join("warm-up");
+    let mut file =
+        fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    let block = vec![0_u8; 1 << 20];
+    let mut left = FILE_BYTES;
+    while left > 0 {
+        interrupt::check()?;
+        file.write_all(&block)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        left = left.saturating_sub(block.len() as u64);
+    }
+    fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))
 }
 
 /// Fails where a capture file of full size does not fit.
