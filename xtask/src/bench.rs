@@ -1,11 +1,11 @@
 //! Builds the benchmarks in release mode around the kernel object, and runs them as root. What they
-//! measure is in `capture-agent/src/kernel/bench.rs`.
+//! measure is in `capture-agent/src/kernel/bench.rs` and in `bench/`.
 
 use std::path::{PathBuf, absolute};
 
 use anyhow::{Context as _, Result};
 
-use crate::{build, command, run, workspace};
+use crate::{build, command, packages, run, workspace};
 
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
@@ -25,19 +25,50 @@ enum What {
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
+    /// Whole captures against tcpdump, dumpcap and others; `--help` says more
+    #[command(disable_help_flag = true)]
+    Capture {
+        /// Options of the benchmark
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
 }
 
 /// `cargo xtask bench`.
 pub(crate) fn bench(arguments: &Arguments) -> Result<()> {
-    let What::Kernel { quick, json } = &arguments.what;
-    let mut benchmark = run::as_root(&kernel()?);
-    if *quick {
-        benchmark.arg("--quick");
+    match &arguments.what {
+        What::Kernel { quick, json } => {
+            let mut benchmark = run::as_root(&kernel()?);
+            if *quick {
+                benchmark.arg("--quick");
+            }
+            if let Some(json) = json {
+                benchmark.arg("--json").arg(absolute(json)?);
+            }
+            command::run(&mut benchmark)
+        }
+        What::Capture { options } => capture(options),
     }
-    if let Some(json) = json {
-        benchmark.arg("--json").arg(absolute(json)?);
+}
+
+/// Builds the agent and the benchmark of whole captures, gets the other tools, and runs it.
+fn capture(options: &[String]) -> Result<()> {
+    packages::ensure_tools(packages::BENCH_TOOLS)?;
+    for tool in packages::BENCH_EXTRAS {
+        // The benchmark says what it is without.
+        if let Err(error) = packages::ensure_tools(std::slice::from_ref(tool)) {
+            command::report(&error);
+        }
     }
-    command::run(&mut benchmark)
+    let agent = build::agent(&build::object()?, true)?;
+    let mut cargo = command::cargo();
+    cargo.args(["build", "--release", "--package", "capture-bench"]);
+    command::run(&mut cargo).context("cannot build the benchmark")?;
+    let target = workspace::target_dir()?;
+    let mut benchmark = run::as_root(&target.join("release/bench-capture"));
+    benchmark.arg("--agent").arg(agent);
+    benchmark.arg("--directory").arg(target.join("bench"));
+    command::run(benchmark.args(options))
 }
 
 /// Builds the benchmark of the kernel programs and returns its path.

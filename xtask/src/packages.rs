@@ -13,7 +13,8 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::command;
 
-/// A program the tests start, and the packages that may bring it, the likeliest first.
+/// A program that tests or benchmarks start, and the packages that may bring it, the likeliest first.
+#[derive(Clone, Copy)]
 pub(crate) struct Tool {
     pub(crate) program: &'static str,
     pub(crate) packages: &'static [&'static str],
@@ -64,6 +65,50 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
     Tool {
         program: "mount",
         packages: &["mount"],
+    },
+];
+
+/// What the benchmark of whole captures cannot do without.
+pub(crate) const BENCH_TOOLS: &[Tool] = &[
+    Tool {
+        program: "ip",
+        packages: &["iproute2"],
+    },
+    Tool {
+        program: "ss",
+        packages: &["iproute2"],
+    },
+    Tool {
+        program: "ethtool",
+        packages: &["ethtool"],
+    },
+    Tool {
+        program: "capinfos",
+        packages: &["wireshark-common"],
+    },
+    Tool {
+        program: "tcpdump",
+        packages: &["tcpdump"],
+    },
+    Tool {
+        program: "dumpcap",
+        packages: &["wireshark-common"],
+    },
+];
+
+/// What it measures too where it is there.
+pub(crate) const BENCH_EXTRAS: &[Tool] = &[
+    Tool {
+        program: "iperf3",
+        packages: &["iperf3"],
+    },
+    Tool {
+        program: "netsniff-ng",
+        packages: &["netsniff-ng"],
+    },
+    Tool {
+        program: "xdpdump",
+        packages: &["xdp-tools"],
     },
 ];
 
@@ -228,6 +273,7 @@ mod tests {
 
     #[test]
     fn every_tool_names_a_package() {
-        assert!(TEST_TOOLS.iter().all(|tool| !tool.packages.is_empty()));
+        let lists = [TEST_TOOLS, BENCH_TOOLS, BENCH_EXTRAS];
+        assert!(lists.concat().iter().all(|tool| !tool.packages.is_empty()));
     }
 }
