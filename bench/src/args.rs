@@ -6,6 +6,7 @@ use clap::Parser;
 
 use crate::{
     case::{Case, Frames},
+    special::{BULK, LOSSLESS, TASKS},
     tool::Tool,
 };
 
@@ -30,6 +31,9 @@ pub(crate) struct Arguments {
     /// Only cases with these frames, and none of the special cases; may be repeated
     #[arg(long, value_enum, value_name = "BYTES")]
     frame: Vec<Frames>,
+    /// Only cases whose name, as in the tables, has this in it
+    #[arg(long, value_name = "WORDS")]
+    case: Option<String>,
     /// Rounds, in each of which every tool has its turn
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     rounds: Option<u16>,
@@ -83,11 +87,13 @@ impl Arguments {
                 cases.retain(|case| case.is_usual());
             }
         }
-        let special = self.frame.is_empty();
+        let chosen = |name: &str| self.case.as_ref().is_none_or(|words| name.contains(words));
+        cases.retain(|case| chosen(&case.to_string()));
+        let special = |name| self.frame.is_empty() && chosen(name);
         Plan {
-            tasks: special && tools.iter().any(|tool| tool.is_agent()),
-            bulk: special,
-            lossless: special && !self.quick && tools.contains(&Tool::Tcpdump),
+            tasks: special(TASKS) && tools.iter().any(|tool| tool.is_agent()),
+            bulk: special(BULK),
+            lossless: special(LOSSLESS) && !self.quick && tools.contains(&Tool::Tcpdump),
             tools,
             cases,
             rounds: usize::from(self.rounds.unwrap_or(if self.quick { 3 } else { 5 })),
@@ -127,6 +133,8 @@ mod tests {
         );
         assert!(!chosen.bulk && !chosen.lossless);
         assert_eq!(plan(&["--full"]).cases.len(), Case::every().len());
+        let tasks = plan(&["--case", "64 tasks"]);
+        assert!(tasks.cases.is_empty() && tasks.tasks && !tasks.bulk && !tasks.lossless);
         assert_eq!(plan(&["--quick", "--rounds", "7"]).rounds, 7);
     }
 }
