@@ -13,12 +13,13 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use nix::sched::{CloneFlags, setns};
 use serde_json::Value;
 
-use crate::output;
+use crate::{eventually, output};
 
 /// Every namespace of the tests begins with this, the process and a number follow.
 const PREFIX: &str = "cap-t-";
@@ -173,6 +174,19 @@ impl Netns {
         ));
     }
 
+    /// Waits until an interface sends. The first end of a veth pair gets its carrier from the second, but its
+    /// queue only when a kernel worker has come by (`linkwatch_do_dev`), and until then what is sent there is
+    /// dropped without a word. The worker sets the operational state, and holds the lock that `ip` waits for.
+    pub fn wait_until_up(&self, interface: &str) {
+        let is_up = || {
+            let mut ip = Command::new("ip");
+            ip.args(["-n", &self.name, "-o", "link", "show", "dev", interface]);
+            output(&mut ip).contains(" state UP ")
+        };
+        let in_time = eventually(Duration::from_secs(10), is_up);
+        assert!(in_time, "{interface} in {} is not up", self.name);
+    }
+
     /// Adds a macvlan device on top of another interface, up and without addresses. It has no
     /// native XDP on any kernel.
     pub fn macvlan(&self, name: &str, lower: &str) {
@@ -302,6 +316,8 @@ impl Lab {
         );
         self.host.ip(&format!("link set {host} arp off up"));
         self.peer.ip(&format!("link set {peer} arp off up"));
+        self.host.wait_until_up(host);
+        self.peer.wait_until_up(peer);
     }
 }
 
