@@ -14,7 +14,7 @@
 //! | --- | --- |
 //! | `iproute2` | `ip`, `tc` |
 //! | `ethtool` | `ethtool` |
-//! | `tshark` (with `wireshark-common`) | `tshark`, `capinfos`, `editcap` |
+//! | `tshark` (with `wireshark-common`) | `tshark`, `capinfos`, `editcap`, `dumpcap` |
 //! | `tcpdump` | `tcpdump` |
 //! | `tcpreplay` | `tcpreplay` |
 //! | `python3-scapy` | `scapy`, for Debian's `/usr/bin/python3` |
@@ -22,10 +22,19 @@
 //! | `coreutils` | `sha256sum` |
 //!
 //! The environment variable `CAPTURE_AGENT_BIN` names the binary under test; `cargo xtask test`
-//! sets it.
+//! sets it. Others make a test longer, or another one:
+//!
+//! | variable | meaning | usual | long |
+//! | --- | --- | --- | --- |
+//! | `CAPTURE_TEST_SEED` | seed of what is random | fixed | any |
+//! | `CAPTURE_TEST_CHURN` | tasks that come and go | 500 | 5,000 |
+//! | `CAPTURE_TEST_KILLS` | captures that are killed | 12 | 1,000 |
+//! | `CAPTURE_TEST_BESIDE` | packets captured beside tcpdump and dumpcap | 100,000 | 10,000,000 |
+//! | `CAPTURE_TEST_LATENCY` | lone packets that are timed | 200 | 2,000 |
 
 use std::process::Command;
 
+mod accounts;
 pub mod agent;
 pub mod beside;
 pub mod cases;
@@ -36,6 +45,7 @@ pub mod netns;
 pub mod pcapng;
 pub mod random;
 pub mod reference;
+pub mod stream;
 pub mod traffic;
 
 /// Runs a program to its end and gives its standard output; panics with its standard error where
@@ -66,4 +76,12 @@ pub fn eventually(limit: std::time::Duration, mut check: impl FnMut() -> bool) -
         }
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
+}
+
+/// A number that an environment variable may raise, for long runs.
+pub fn count_from_env(name: &str, usual: usize) -> usize {
+    std::env::var(name).map_or(usual, |text| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name}={text} is not a number"))
+    })
 }

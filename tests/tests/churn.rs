@@ -26,7 +26,7 @@ use capture_agent::{
     task::{State, StopReason, TaskSpec},
 };
 use capture_tests::{
-    eventually,
+    count_from_env, eventually,
     generate::{self, request},
     judge::plain_packets,
     netns::{HOST_IF, Lab, PEER_IF},
@@ -233,10 +233,7 @@ fn is_plain(frame: &[u8]) -> bool {
 
 #[test]
 fn tasks_come_and_go_under_traffic() {
-    let churn = std::env::var("CAPTURE_TEST_CHURN").map_or(CHURN, |text| {
-        text.parse()
-            .unwrap_or_else(|_| panic!("CAPTURE_TEST_CHURN={text} is not a number"))
-    });
+    let churn = count_from_env("CAPTURE_TEST_CHURN", CHURN);
     let mut random = Random::from_env(500);
     let pool: Vec<_> = (0..FRAMES)
         .map(|number| generate::frame(&mut random, number))
