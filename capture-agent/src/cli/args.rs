@@ -47,6 +47,8 @@ pub(super) enum Command {
     Interfaces(InterfacesArgs),
     /// Check whether this machine can capture, and say what is missing.
     Doctor(DoctorArgs),
+    /// Make capture files of what killed captures left behind.
+    Recover(RecoverArgs),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -90,6 +92,14 @@ pub(super) struct DoctorArgs {
         hide_default_value = true
     )]
     pub(super) output: OutputForm,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RecoverArgs {
+    /// What to recover: NAME.part, which is cut back to its last whole packet and becomes
+    /// STEM_interrupted.EXT.
+    #[arg(required = true, value_name = "FILE.part", value_hint = ValueHint::FilePath)]
+    pub(super) files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@
 mod args;
 mod listing;
 mod progress;
+mod recover;
 mod report;
 mod request;
 mod run;
@@ -47,6 +48,7 @@ fn execute(command: Command) -> Result<Exit> {
             listing::interfaces(args.output)
         }
         Command::Doctor(args) => listing::doctor(args.output),
+        Command::Recover(args) => recover::recover(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             let mut command = Arguments::command();

@@ -26,7 +26,7 @@ use super::{
     listing::json_line,
     print,
     progress::Progress,
-    report,
+    recover, report,
     request::{self, RunOptions, RunRequest, TaskRequest},
     say,
     signals::StopSignals,
@@ -129,6 +129,9 @@ impl Capture {
         let started = Instant::now();
         let started_at = rfc3339(Timestamp::now());
 
+        if let Some(hint) = recover::hint(&targets) {
+            log::warn!("{hint}");
+        }
         let attachments: Vec<_> = ids.iter().flat_map(|id| engine.attachments(*id)).collect();
         for line in attachment_lines(&attachments, requests[0].plan.hook) {
             say(&line);

@@ -26,7 +26,7 @@ use capture_common::{Direction, VlanTag};
 
 pub use self::{
     file::sha256,
-    recovery::{RecoveredFile, Scan, recover, scan},
+    recovery::{RecoveredFile, Scan, leftovers, recover, scan},
     sink::TaskSink,
 };
 use crate::task::{Counters, FileRecord, StopReason};

@@ -1,12 +1,18 @@
 //! What becomes of a `.part` whose writer was killed: it is cut back to its last whole record and named
-//! `STEM_interrupted.EXT`. The content is read once, front to back, and none of it is trusted.
+//! `STEM_interrupted.EXT`. The content is read once, front to back, and none of it is trusted. The next
+//! capture to the same name does this by itself; of others a capture only says that they are there.
 
 use std::{
     fmt, fs,
     fs::{File, OpenOptions},
     io,
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{AT_FDCWD, RenameFlags, renameat2},
 };
 
 use super::{
@@ -40,12 +46,17 @@ impl fmt::Display for RecoveredFile {
         } = self;
         let part = part.display();
         match path {
-            Some(path) => write!(
-                f,
-                "{part} was left by an interrupted capture: its {packets} packets are now in {}, \
-                 {cut} bytes of a torn record were cut off",
-                path.display()
-            ),
+            Some(path) => {
+                write!(
+                    f,
+                    "{part} was left by an interrupted capture: its {packets} packets are now in {}",
+                    path.display()
+                )?;
+                match cut {
+                    0 => Ok(()),
+                    _ => write!(f, ", {cut} bytes of a torn record were cut off"),
+                }
+            }
             None => write!(
                 f,
                 "{part} was left by an interrupted capture, empty, and is removed"
@@ -101,8 +112,7 @@ pub fn recover(part: &Path) -> io::Result<RecoveredFile> {
         file.set_len(size)?;
     }
     file.sync_all()?;
-    let path = reserve_name(part)?;
-    fs::rename(part, &path)?;
+    let path = rename_to_free_name(part)?;
     sync_directory(&path)?;
     Ok(RecoveredFile {
         part: part.to_owned(),
@@ -113,9 +123,8 @@ pub fn recover(part: &Path) -> io::Result<RecoveredFile> {
     })
 }
 
-/// Creates an empty file under the first free name, which the rename then replaces: so two recoveries
-/// never take the same one.
-fn reserve_name(part: &Path) -> io::Result<PathBuf> {
+/// Gives it the first free name, so that two recoveries never take the same one.
+fn rename_to_free_name(part: &Path) -> io::Result<PathBuf> {
     let name = match part.extension() {
         Some(extension) if extension == "part" => part.with_extension(""),
         _ => part.to_owned(),
@@ -128,16 +137,88 @@ fn reserve_name(part: &Path) -> io::Result<PathBuf> {
             format!("interrupted_{n}")
         };
         let candidate = with_suffix(&name, &suffix);
-        match OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&candidate)
-        {
-            Ok(_) => return Ok(candidate),
+        let flags = RenameFlags::RENAME_NOREPLACE;
+        let renamed = match renameat2(AT_FDCWD, part, AT_FDCWD, &candidate, flags) {
+            // Not every file system knows the flag.
+            Err(Errno::EINVAL | Errno::ENOSYS) => rename_to_reserved(part, &candidate),
+            renamed => renamed.map_err(io::Error::from),
+        };
+        match renamed {
+            Ok(()) => return Ok(candidate),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => n += 1,
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// Creates an empty file of the name first, which the rename then replaces.
+fn rename_to_reserved(part: &Path, name: &Path) -> io::Result<()> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(name)?;
+    fs::rename(part, name)
+}
+
+/// The `.part`s in a directory that are captures and that nobody writes. They are only looked at: a lock, however
+/// short, would be in the way of a capture that starts.
+pub fn leftovers(directory: &Path) -> Vec<PathBuf> {
+    // `1: FLOCK  ADVISORY  WRITE 1234 fe:00:5678 0 EOF`; without it nobody knows which are alive.
+    let Ok(locks) = fs::read_to_string("/proc/locks") else {
+        return Vec::new();
+    };
+    // By the number alone: the device is not the one that stat(2) says on every file system.
+    let is_locked = |inode: u64| {
+        let mut fields = locks.split_whitespace();
+        fields.any(|field| field.ends_with(&format!(":{inode}")))
+    };
+    let listed = match directory {
+        empty if empty == Path::new("") => Path::new("."),
+        other => other,
+    };
+    let mut left: Vec<_> = fs::read_dir(listed)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| Path::new(&entry.file_name()).extension() == Some("part".as_ref()))
+        .map(|entry| directory.join(entry.file_name()))
+        .filter(|path| is_capture(path).is_some_and(|inode| !is_locked(inode)))
+        .collect();
+    left.sort();
+    left
+}
+
+/// The inode of a regular file that begins as a capture file.
+fn is_capture(path: &Path) -> Option<u64> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(path)
+        .ok()?;
+    let metadata = file.metadata().ok()?;
+    let mut magic = [0; 4];
+    let begins = metadata.is_file() && file.read_exact_at(&mut magic, 0).is_ok();
+    (begins && Magic::of(magic).is_some()).then(|| metadata.ino())
+}
+
+/// What a capture file begins with.
+enum Magic {
+    Pcapng,
+    /// And how many units a second has.
+    Pcap(Order, u32),
+}
+
+impl Magic {
+    fn of(bytes: [u8; 4]) -> Option<Self> {
+        Some(match bytes {
+            [0x0a, 0x0d, 0x0d, 0x0a] => Self::Pcapng,
+            [0xd4, 0xc3, 0xb2, 0xa1] => Self::Pcap(Order::Little, 1_000_000),
+            [0x4d, 0x3c, 0xb2, 0xa1] => Self::Pcap(Order::Little, 1_000_000_000),
+            [0xa1, 0xb2, 0xc3, 0xd4] => Self::Pcap(Order::Big, 1_000_000),
+            [0xa1, 0xb2, 0x3c, 0x4d] => Self::Pcap(Order::Big, 1_000_000_000),
+            _ => return None,
+        })
     }
 }
 
@@ -153,16 +234,13 @@ pub fn scan(file: &File) -> io::Result<Scan> {
         start: 0,
         data: Vec::new(),
     };
-    let Some(magic) = window.at(0, 4)? else {
+    let Some(&magic) = window.at(0, 4)?.and_then(<[u8]>::first_chunk) else {
         return Ok(Scan::default());
     };
-    match magic {
-        [0x0a, 0x0d, 0x0d, 0x0a] => scan_pcapng(&mut window),
-        [0xd4, 0xc3, 0xb2, 0xa1] => scan_pcap(&mut window, Order::Little, 1_000_000),
-        [0x4d, 0x3c, 0xb2, 0xa1] => scan_pcap(&mut window, Order::Little, 1_000_000_000),
-        [0xa1, 0xb2, 0xc3, 0xd4] => scan_pcap(&mut window, Order::Big, 1_000_000),
-        [0xa1, 0xb2, 0x3c, 0x4d] => scan_pcap(&mut window, Order::Big, 1_000_000_000),
-        _ => Err(not_a_capture()),
+    match Magic::of(magic) {
+        Some(Magic::Pcapng) => scan_pcapng(&mut window),
+        Some(Magic::Pcap(order, units)) => scan_pcap(&mut window, order, units),
+        None => Err(not_a_capture()),
     }
 }
 
