@@ -312,6 +312,31 @@ where
 
 /// The same in the namespace of this thread.
 pub fn send_here(interface: &str, rate: u32, frames: impl IntoIterator<Item = Vec<u8>>) -> usize {
+    let (sent, error) = send_until_error(interface, rate, frames);
+    if let Some(error) = error {
+        panic!("sending by {interface}: {error}");
+    }
+    sent
+}
+
+/// The same until the interface goes, or is no longer up.
+pub fn send_while_up<I>(namespace: &Netns, interface: &str, rate: u32, frames: I) -> usize
+where
+    I: IntoIterator<Item = Vec<u8>> + Send,
+{
+    let (sent, error) = namespace.within(|| send_until_error(interface, rate, frames));
+    let gone = [libc::ENXIO, libc::ENODEV, libc::ENETDOWN].map(Some);
+    if let Some(error) = error.filter(|error| !gone.contains(&error.raw_os_error())) {
+        panic!("sending by {interface}: {error}");
+    }
+    sent
+}
+
+fn send_until_error(
+    interface: &str,
+    rate: u32,
+    frames: impl IntoIterator<Item = Vec<u8>>,
+) -> (usize, Option<Error>) {
     let socket = packet_socket(interface, 0);
     let start = Instant::now();
     let (mut sent, mut frames) = (0_usize, frames.into_iter());
@@ -330,14 +355,21 @@ pub fn send_here(interface: &str, rate: u32, frames: impl IntoIterator<Item = Ve
         }
         let mut batch: Vec<_> = frames.by_ref().take(due).collect();
         if batch.is_empty() {
-            return sent;
+            return (sent, None);
+        }
+        if let Err(error) = send_batch(&socket, &mut batch) {
+            return (sent, Some(error));
         }
         sent += batch.len();
-        send_batch(&socket, &mut batch);
     }
 }
 
-fn send_batch(socket: &OwnedFd, batch: &mut [Vec<u8>]) {
+/// Sends one frame by a packet socket.
+pub fn send_one(socket: &OwnedFd, frame: &[u8]) {
+    send_batch(socket, &mut [frame.to_vec()]).expect("it is sent");
+}
+
+fn send_batch(socket: &OwnedFd, batch: &mut [Vec<u8>]) -> Result<(), Error> {
     let mut parts: Vec<_> = batch
         .iter_mut()
         .map(|frame| libc::iovec {
@@ -367,13 +399,12 @@ fn send_batch(socket: &OwnedFd, batch: &mut [Vec<u8>]) {
         }
         // veth says ENOBUFS where the other end's queue was full: the frame did not arrive.
         let error = Error::last_os_error();
-        assert_eq!(
-            error.raw_os_error(),
-            Some(libc::ENOBUFS),
-            "sendmmsg: {error}"
-        );
+        if error.raw_os_error() != Some(libc::ENOBUFS) {
+            return Err(error);
+        }
         thread::sleep(Duration::from_micros(100));
     }
+    Ok(())
 }
 
 /// A raw packet socket on an interface of this thread's namespace, for a protocol in host byte

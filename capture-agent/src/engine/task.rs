@@ -38,7 +38,7 @@ pub(super) struct Task {
 /// An interface that a task captures on, or did until it vanished.
 pub(super) struct TaskInterface {
     pub(super) ifindex: u32,
-    name: String,
+    pub(super) name: String,
     pub(super) gone: bool,
     /// Figures of the interface before this task.
     baseline: InterfaceFigures,

@@ -164,6 +164,7 @@ fn follow(shared: &Shared, entries: &[InterfaceEntry]) {
     for task in tasks.values_mut() {
         task.read_interfaces(kernel);
         let slot = task.slot;
+        let mut vanished = Vec::new();
         for interface in task
             .interfaces
             .iter_mut()
@@ -174,6 +175,7 @@ fn follow(shared: &Shared, entries: &[InterfaceEntry]) {
                 .any(|entry| entry.ifindex == interface.ifindex)
             {
                 interface.gone = true;
+                vanished.push(interface.name.clone());
                 // The kernel took the links away with the device.
                 kernel
                     .hooks
@@ -203,6 +205,12 @@ fn follow(shared: &Shared, entries: &[InterfaceEntry]) {
             InterfaceSelection::Named(_) => {
                 if task.interfaces.iter().all(|interface| interface.gone) {
                     shared.end(&task.ending, StopReason::InterfaceGone);
+                } else {
+                    for name in vanished {
+                        log::warn!(
+                            "{name} is gone, and is not captured on any more, not even if it comes back"
+                        );
+                    }
                 }
             }
         }
