@@ -74,6 +74,14 @@ pub(crate) struct Lane {
     pub(crate) generation: u32,
 }
 
+/// A task's output with everything in it.
+pub(crate) struct Drained {
+    /// The output.
+    pub(crate) sink: TaskSink,
+    /// The end by the task's clock, nanoseconds since the Unix epoch: that of its packets.
+    pub(crate) ended_ns: u64,
+}
+
 enum Command {
     Add {
         slot: SlotId,
@@ -87,7 +95,7 @@ enum Command {
     Remove {
         slot: SlotId,
         until_ns: u64,
-        reply: SyncSender<TaskSink>,
+        reply: SyncSender<Drained>,
     },
 }
 
@@ -126,14 +134,14 @@ impl Reader {
     }
 
     /// Takes a task's output back, with every record up to `until_ns` (monotonic) in it.
-    pub(crate) fn remove(&self, slot: SlotId, until_ns: u64) -> Result<TaskSink> {
-        let (reply, sink) = sync_channel(1);
+    pub(crate) fn remove(&self, slot: SlotId, until_ns: u64) -> Result<Drained> {
+        let (reply, drained) = sync_channel(1);
         self.send(Command::Remove {
             slot,
             until_ns,
             reply,
         })?;
-        sink.recv().map_err(|_| gone())
+        drained.recv().map_err(|_| gone())
     }
 
     fn send(&self, command: Command) -> Result<()> {
@@ -176,7 +184,7 @@ struct Place {
 struct Leaving {
     slot: SlotId,
     until_ns: u64,
-    reply: SyncSender<TaskSink>,
+    reply: SyncSender<Drained>,
 }
 
 impl Drain {
@@ -273,7 +281,10 @@ impl Drain {
                         place.note_losses(lost[slot.index()]);
                     }
                     // Whoever asked may have gone; then the output closes itself.
-                    let _ = reply.send(place.lane.sink);
+                    let _ = reply.send(Drained {
+                        sink: place.lane.sink,
+                        ended_ns: place.clock.unix_ns(*until_ns),
+                    });
                 }
                 false
             },

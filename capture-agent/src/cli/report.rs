@@ -16,6 +16,7 @@ pub(super) fn closing_table(ended: &Ended, elapsed: Duration) -> String {
     let Ended {
         counters,
         files,
+        ended_ns: _,
         stop_reason,
         error: _,
         malformed,
@@ -266,6 +267,7 @@ mod tests {
         Ended {
             counters,
             files: vec![file],
+            ended_ns: 0,
             stop_reason: StopReason::User,
             error: None,
             malformed: 0,

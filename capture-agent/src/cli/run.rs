@@ -32,6 +32,7 @@ use super::{
     signals::StopSignals,
 };
 use crate::{
+    clock::unix_ns,
     doctor,
     engine::{Ended, Engine, EngineOptions, TaskId},
     error::{Error, Exit, Result},
@@ -87,7 +88,6 @@ struct Task {
 struct End {
     ended: Ended,
     elapsed: Duration,
-    at: Timestamp,
 }
 
 /// The summary of several tasks.
@@ -237,6 +237,7 @@ impl Capture {
             .unwrap_or_else(|error| Ended {
                 counters,
                 files: Vec::new(),
+                ended_ns: unix_ns(),
                 stop_reason: StopReason::Error,
                 error: Some(error.message),
                 malformed: 0,
@@ -245,11 +246,7 @@ impl Capture {
             progress.clear();
             say(&format!("capture-agent: {}{error}", task.label));
         }
-        task.end = Some(End {
-            ended,
-            elapsed,
-            at: Timestamp::now(),
-        });
+        task.end = Some(End { ended, elapsed });
     }
 
     fn running(&self) -> impl Iterator<Item = &Task> {
@@ -309,7 +306,7 @@ impl Capture {
         if options.form == OutputForm::Json {
             let records = ends
                 .into_iter()
-                .map(|(_, record, end)| final_record(record, end.ended, end.at));
+                .map(|(_, record, end)| final_record(record, end.ended));
             let mut tasks: Vec<_> = records.collect();
             let line = match options.from_file {
                 true => json_line(&Summary { tasks })?,

@@ -14,8 +14,8 @@ use tokio::sync::Notify;
 
 use self::{task::Task, watch::Watch};
 use crate::{
-    clock::{monotonic_ns, unix_ns},
-    drain::{Ending, Lane, Reader},
+    clock::monotonic_ns,
+    drain::{Drained, Ending, Lane, Reader},
     error::{Error, Result},
     interfaces::{self, InterfaceEntry},
     kernel::{Kernel, TaskEntry},
@@ -73,6 +73,9 @@ pub struct Ended {
     pub counters: Counters,
     /// The files, in order.
     pub files: Vec<FileRecord>,
+    /// When it ended by the clock of its packets, nanoseconds since the Unix epoch; the wall clock may have been
+    /// set meanwhile.
+    pub ended_ns: u64,
     /// Why it ended: the reason given to [`Engine::remove`], unless a fault came first.
     pub stop_reason: StopReason,
     /// One sentence, where something went wrong.
@@ -274,7 +277,7 @@ impl Engine {
         drop(state);
 
         // Without the lock: this waits for the disk.
-        let sink = self.shared.reader.remove(task.slot, until_ns)?;
+        let Drained { sink, ended_ns } = self.shared.reader.remove(task.slot, until_ns)?;
         self.shared
             .lock()
             .kernel
@@ -283,7 +286,7 @@ impl Engine {
             .map_err(broken)?;
         let figures = figures.map_err(broken)?;
         let output = sink.counters();
-        let report = sink.finish(&task.closing(figures, unix_ns()));
+        let report = sink.finish(&task.closing(figures, ended_ns));
         let mut counters = Counters::default();
         output.fill(&mut counters);
         task::fill(figures, &mut counters);
@@ -295,6 +298,7 @@ impl Engine {
         Ok(Ended {
             counters,
             files: report.files,
+            ended_ns,
             stop_reason,
             error,
             malformed: task.malformed(),

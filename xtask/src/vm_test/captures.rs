@@ -120,6 +120,26 @@ impl Captures {
         Ok((whole, self.packets(&file)?))
     }
 
+    /// A file of the guest.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// When the packets of a file were captured, in order, seconds since the epoch.
+    pub(super) fn times(&self, name: &str) -> Result<Vec<f64>> {
+        let file = self.path(name);
+        self.packets(&file)?;
+        let times = tshark(&file, "frame", &["frame.time_epoch"])?;
+        let times = times.lines().map(|time| time.trim().parse());
+        Ok(times.collect::<Result<_, _>>()?)
+    }
+
+    /// The record of a capture with one task.
+    pub(super) fn record(&self, name: &str) -> Result<Value> {
+        let records = self.records(name)?;
+        records.into_iter().next().context("an empty summary")
+    }
+
     /// The tasks of a summary: itself, or those that it lists.
     fn records(&self, name: &str) -> Result<Vec<Value>> {
         let file = self.directory.join(format!("{name}.json"));
@@ -202,7 +222,7 @@ fn same_frames(taken: &[(Vec<u8>, usize)], expected: &[(Vec<u8>, usize)]) -> Res
 }
 
 /// The record says what the file has, that nothing was lost, and its figures add up.
-fn check_record(record: &Value, packets: usize) -> Result<()> {
+pub(super) fn check_record(record: &Value, packets: usize) -> Result<()> {
     let counters = &record["counters"];
     let count = |value: &Value| {
         value

@@ -31,6 +31,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("guest/common.sh", include_str!("guest/common.sh")),
     ("guest/captures.sh", include_str!("guest/captures.sh")),
     ("guest/others.sh", include_str!("guest/others.sh")),
+    ("guest/clock.sh", include_str!("guest/clock.sh")),
 ];
 
 /// The host's programs that the guest uses besides those of busybox.

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::{
     captures::{Captures, Content},
+    clock,
     machine::{Ended, Machine},
     tasks::{self, HOOKS},
 };
@@ -176,6 +177,7 @@ fn judge_captures(
         "tc behind generic XDP sees whole frames".to_owned(),
         headers.and_then(check_link_headers),
     );
+    clock::judge(captures, check);
 }
 
 /// How a run ended too soon.

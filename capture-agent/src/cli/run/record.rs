@@ -11,10 +11,11 @@ use crate::{
 };
 
 /// The record with everything that the end has brought.
-pub(super) fn final_record(record: TaskRecord, ended: Ended, at: Timestamp) -> TaskRecord {
+pub(super) fn final_record(record: TaskRecord, ended: Ended) -> TaskRecord {
     let Ended {
         counters,
         mut files,
+        ended_ns,
         stop_reason,
         error,
         malformed: _,
@@ -26,7 +27,9 @@ pub(super) fn final_record(record: TaskRecord, ended: Ended, at: Timestamp) -> T
         state: stop_reason.final_state(),
         stop_reason: Some(stop_reason),
         error,
-        ended_at: Some(rfc3339(at)),
+        ended_at: Timestamp::from_nanosecond(i128::from(ended_ns))
+            .ok()
+            .map(rfc3339),
         counters,
         verdict: verdict(stop_reason, counters),
         files,

@@ -16,6 +16,7 @@ right() { ip netns exec right "$@"; }
 . /guest/common.sh
 . /guest/captures.sh
 . /guest/others.sh
+. /guest/clock.sh
 
 # since MAJOR.MINOR: whether the kernel is that one or newer.
 since() {
@@ -106,6 +107,7 @@ everything() {
     generic
     killed
     nothing_loaded "others"
+    clock
 }
 
 boot
