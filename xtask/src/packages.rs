@@ -31,6 +31,10 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
         packages: &["wireshark-common"],
     },
     Tool {
+        program: "dumpcap",
+        packages: &["wireshark-common"],
+    },
+    Tool {
         program: "editcap",
         packages: &["wireshark-common"],
     },
