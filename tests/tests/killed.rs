@@ -110,7 +110,7 @@ impl Series {
         running.wait_ready();
         if !self.is_rotated() {
             // What the one before left is recovered, and out of the way.
-            self.look_at(|file| !has_suffix(file, "part"));
+            self.look_at();
             assert_eq!(self.left, None, "recovered by the next capture");
         }
         let stop = AtomicBool::new(false);
@@ -139,40 +139,48 @@ impl Series {
         self.look();
     }
 
-    /// Looks at what a capture has left. Where no other capture will have its name, the `.part` is recovered
-    /// as its user would.
+    /// Looks at what a capture has left.
     fn look(&mut self) {
-        let parts = self.files();
-        let parts: Vec<_> = parts
-            .iter()
-            .filter(|file| has_suffix(file, "part"))
-            .collect();
+        if !self.is_rotated() {
+            // What it recovered is of the one before, and what it leaves itself is for the next.
+            self.look_at();
+        }
+        let files = self.files().into_iter();
+        let parts: Vec<_> = files.filter(|file| has_suffix(file, "part")).collect();
         assert!(parts.len() <= 1, "{parts:?}");
-        if let [part] = parts.as_slice() {
-            let mut stream = Stream::open(part);
-            let mut whole = 0;
-            while stream.packet().is_some() {
-                whole += 1;
-            }
-            self.torn += usize::from(stream.rest() > 0);
-            self.left = Some(whole);
-            if self.is_rotated() {
+        for part in &parts {
+            self.scan(part);
+        }
+        if self.is_rotated() {
+            // No other will have its name: it is recovered as its user would.
+            for part in &parts {
                 let mut recover = Command::new(binary());
                 let said = output(recover.arg("recover").arg(part));
                 assert!(said.contains("left by an interrupted capture"), "{said}");
                 assert!(!part.exists(), "{said}");
             }
+            self.look_at();
         }
-        self.look_at(|file| !has_suffix(file, "part"));
+        assert!(parts.is_empty() || self.is_rotated() || self.files() == parts);
     }
 
-    /// Reads, judges and removes files, which together are one capture.
-    fn look_at(&mut self, is_wanted: impl Fn(&Path) -> bool) {
-        let files: Vec<_> = self
-            .files()
-            .into_iter()
-            .filter(|file| is_wanted(file))
-            .collect();
+    /// Counts what is whole in a `.part`.
+    fn scan(&mut self, part: &Path) {
+        let mut stream = Stream::open(part);
+        let mut whole = 0;
+        while stream.packet().is_some() {
+            whole += 1;
+        }
+        let len = part.metadata().expect("it is there").len();
+        self.torn += usize::from(stream.rest() > 0);
+        // Without a whole header nothing of it stays.
+        self.left = (len > stream.rest() as u64).then_some(whole);
+    }
+
+    /// Reads, judges and removes all files but a `.part`.
+    fn look_at(&mut self) {
+        let files = self.files().into_iter();
+        let files: Vec<_> = files.filter(|file| !has_suffix(file, "part")).collect();
         let mut numbers = Vec::new();
         for (at, file) in files.iter().enumerate() {
             let found = numbers_in(file);
@@ -181,16 +189,11 @@ impl Series {
                 judge(file, found.len());
             }
             if file.to_string_lossy().contains("_interrupted") {
-                // One that holds no packet, and not even its header, is removed.
                 assert_eq!(self.left.take(), Some(found.len()), "{}", file.display());
             }
             self.packets += found.len();
             numbers.push(found);
             fs::remove_file(file).expect("it is ours");
-        }
-        let has_part = self.files().iter().any(|file| has_suffix(file, "part"));
-        if !has_part && self.left == Some(0) {
-            self.left = None;
         }
         if self.is_rotated() {
             // One capture in several files.
