@@ -134,10 +134,13 @@ impl Captures {
         Ok(times.collect::<Result<_, _>>()?)
     }
 
-    /// The record of a capture with one task.
-    pub(super) fn record(&self, name: &str) -> Result<Value> {
-        let records = self.records(name)?;
-        records.into_iter().next().context("an empty summary")
+    /// The record of a task in the summary of this name.
+    pub(super) fn record(&self, summary: &str, task: &str) -> Result<Value> {
+        let records = self.records(summary)?;
+        let mut records = records.into_iter();
+        records
+            .find(|record| record["name"] == task)
+            .with_context(|| format!("no task {task} in the summary"))
     }
 
     /// The tasks of a summary: itself, or those that it lists.

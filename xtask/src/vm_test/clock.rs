@@ -31,11 +31,11 @@ pub(super) fn judge(captures: &Captures, mut check: impl FnMut(String, Result<()
 
 /// A capture under which the clock was set.
 fn steps(captures: &Captures, name: &str) -> Result<()> {
-    let record = captures.record(name)?;
+    let record = captures.record("clock", name)?;
     let files = record["files"].as_array().context("no files")?;
     let rotates = name.ends_with("rotated");
-    // Four seconds each, or more for a file after which nothing came for a while.
-    let most = if rotates { MOST as usize / 4 } else { 1 };
+    // Two seconds each, or more for a file after which nothing came for a while.
+    let most = if rotates { MOST as usize / 2 } else { 1 };
     ensure!(
         (1..=most).contains(&files.len()) && (!rotates || files.len() > 1),
         "{} files",

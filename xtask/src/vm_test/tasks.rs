@@ -259,7 +259,19 @@ fn live(hook: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Writes the files of tasks: `live-HOOK.json` and `many-HOOK.json`.
+/// The tasks during which the clock is set: one for so long, and one that rotates by time.
+fn clock() -> Vec<Value> {
+    let task = |name: &str| {
+        json!({"name": name, "interfaces": ["v0"], "protocol": "icmp", "ip": "10.77.0.0/24",
+        "write": format!("{name}.pcapng")})
+    };
+    let (mut timed, mut rotated) = (task("clock-duration"), task("clock-rotated"));
+    timed["duration"] = 20.into();
+    rotated["rotate"] = json!({"seconds": 2});
+    vec![timed, rotated]
+}
+
+/// Writes the files of tasks: `live-HOOK.json`, `many-HOOK.json` and `clock.json`.
 pub(super) fn write(directory: &Path) -> Result<()> {
     fs::create_dir_all(directory)?;
     for hook in HOOKS {
@@ -272,12 +284,16 @@ pub(super) fn write(directory: &Path) -> Result<()> {
         });
         let many: Vec<Value> = many.collect();
         for (name, tasks) in [("many", many), ("live", live(hook))] {
-            let file = directory.join(format!("{name}-{hook}.json"));
-            fs::write(&file, json!({ "tasks": tasks }).to_string())
-                .with_context(|| format!("cannot write {}", file.display()))?;
+            write_file(directory, &format!("{name}-{hook}"), &tasks)?;
         }
     }
-    Ok(())
+    write_file(directory, "clock", &clock())
+}
+
+fn write_file(directory: &Path, name: &str, tasks: &[Value]) -> Result<()> {
+    let file = directory.join(format!("{name}.json"));
+    fs::write(&file, json!({ "tasks": tasks }).to_string())
+        .with_context(|| format!("cannot write {}", file.display()))
 }
 
 #[cfg(test)]
