@@ -52,7 +52,6 @@ pub struct Running<'a> {
     namespace: &'a Netns,
     directory: Arc<TempDir>,
     arguments: String,
-    started: Instant,
     stdout: Option<JoinHandle<Vec<u8>>>,
     stderr: Arc<Mutex<String>>,
     stderr_reader: Option<JoinHandle<()>>,
@@ -71,8 +70,8 @@ pub struct Ended {
     pub stderr: String,
     /// The JSON summary, where there is one.
     pub summary: Option<Value>,
-    /// From its start to its end.
-    pub elapsed: Duration,
+    /// When it had ended; what the fixture asks of it then takes its time.
+    pub at: Instant,
     /// Its working directory.
     pub directory: Arc<TempDir>,
     arguments: String,
@@ -178,7 +177,6 @@ fn spawn_unread<'a>(
         namespace,
         directory,
         arguments,
-        started: Instant::now(),
         stdout: None,
         stderr,
         stderr_reader: Some(stderr_reader),
@@ -253,7 +251,7 @@ impl Running<'_> {
             status = child.try_wait().expect("the agent is our child");
             status.is_some()
         });
-        let elapsed = self.started.elapsed();
+        let at = Instant::now();
         if !in_time {
             let _ = child.kill();
             let _ = child.wait();
@@ -278,7 +276,7 @@ impl Running<'_> {
             stdout,
             stderr,
             summary,
-            elapsed,
+            at,
             directory: Arc::clone(&self.directory),
             arguments: self.arguments.clone(),
             found: std::mem::take(&mut self.found),
