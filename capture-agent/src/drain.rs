@@ -169,8 +169,18 @@ struct Drain {
 struct Place {
     lane: Lane,
     clock: TaskClock,
-    /// Packets that the kernel could not give us, as far as the output knows of them.
+    /// Packets that the kernel could not give us, as far as we have looked.
     lost: u64,
+    gap: Gap,
+}
+
+/// Packets lost that the output does not know of yet. Losses are read while the ring still holds what
+/// came before them: they belong to the first packet from after the reading.
+#[derive(Default)]
+struct Gap {
+    lost: u64,
+    /// Monotonic time of the reading.
+    read_ns: u64,
 }
 
 struct Leaving {
@@ -190,6 +200,13 @@ impl Drain {
             if !self.obey() {
                 return;
             }
+            let now = Instant::now();
+            // Before the rings are drained: what they have no room for is known where the gap is, also
+            // when this thread was long away.
+            if now.duration_since(kept_house) >= HOUSEKEEPING {
+                self.keep_house();
+                kept_house = now;
+            }
             let places = &mut self.places;
             let changed = &self.changed;
             let drained = self.kernel.rings.drain(horizon_ns, BATCH, |header, frame| {
@@ -200,10 +217,6 @@ impl Drain {
             if drained.records == 0 || now.duration_since(flushed) >= REST {
                 self.flush();
                 flushed = now;
-            }
-            if now.duration_since(kept_house) >= HOUSEKEEPING {
-                self.keep_house();
-                kept_house = now;
             }
             if drained.records == 0 {
                 let rest = if self.leaving.is_empty() {
@@ -231,6 +244,7 @@ impl Drain {
                         lane: *lane,
                         clock,
                         lost,
+                        gap: Gap::default(),
                     });
                 }
                 Ok(Command::AddInterface { slot, interface }) => {
@@ -270,8 +284,9 @@ impl Drain {
                 }
                 if let Some(mut place) = places[slot.index()].take() {
                     if let Some(lost) = losses.read() {
-                        place.note_losses(lost[slot.index()]);
+                        place.note_losses(lost[slot.index()], 0);
                     }
+                    place.close_gap();
                     // Whoever asked may have gone; then the output closes itself.
                     let _ = reply.send(place.lane.sink);
                 }
@@ -295,23 +310,37 @@ impl Drain {
     fn keep_house(&mut self) {
         self.kernel.log.show();
         let reading = ClockReading::now();
+        // Before the reading: a packet from after this was certainly not there for it.
+        let read_ns = monotonic_ns();
         let lost = self.kernel.losses.read();
         for (index, place) in self.places.iter_mut().enumerate() {
             let Some(place) = place else { continue };
             place.clock.follow(reading);
             if let Some(lost) = &lost {
-                place.note_losses(lost[index]);
+                place.note_losses(lost[index], read_ns);
             }
         }
     }
 }
 
 impl Place {
-    fn note_losses(&mut self, lost: u64) {
+    fn note_losses(&mut self, lost: u64, read_ns: u64) {
         let new = lost.wrapping_sub(self.lost);
         if new != 0 {
-            self.lane.sink.note_drops(new);
+            // Where losses go on, an older reading stays, lest the gap be put off for ever.
+            if self.gap.lost == 0 {
+                self.gap.read_ns = read_ns;
+            }
+            self.gap.lost += new;
             self.lost = lost;
+        }
+    }
+
+    /// Tells the output of losses before its next packet.
+    fn close_gap(&mut self) {
+        if self.gap.lost != 0 {
+            self.lane.sink.note_drops(self.gap.lost);
+            self.gap = Gap::default();
         }
     }
 }
@@ -336,6 +365,9 @@ fn deliver(
         // A record of before the slot was this task's. Generations are compared as serial numbers.
         if (header.generation.wrapping_sub(place.lane.generation) as i32) < 0 {
             continue;
+        }
+        if place.gap.lost != 0 && header.timestamp_ns >= place.gap.read_ns {
+            place.close_gap();
         }
         let packet = Packet {
             timestamp_ns: place.clock.stamp(header.timestamp_ns),
