@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     engine::Ended,
     output::sha256,
-    task::{Counters, FileRecord, StopReason, TaskRecord},
+    task::{Counters, FileRecord, State, StopReason, TaskRecord},
 };
 
 /// The record with everything that the end has brought.
@@ -34,9 +34,11 @@ pub(super) fn final_record(record: TaskRecord, ended: Ended, at: Timestamp) -> T
     }
 }
 
-/// None of a task that was ended by a fault without a count: it looks complete and need not be.
+/// None of a task that was ended by a fault without a count, as by a failed fsync(2): it looks
+/// complete and need not be.
 fn verdict(stop_reason: StopReason, counters: Counters) -> Option<String> {
-    let uncounted = stop_reason == StopReason::Error && counters.dropped.total() == 0;
+    let failed = stop_reason.final_state() == State::Failed;
+    let uncounted = failed && counters.dropped.total() == 0;
     (!uncounted).then(|| counters.verdict())
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{names::file_name_of, *};
 use crate::{
-    engine::Attachment,
+    engine::{Attachment, Ended},
     interfaces::{InterfaceEntry, LinkState},
     output::sha256,
     plan::{Face, Hook, Plan},
