@@ -3,6 +3,7 @@
 //! the control path wants comes by a bounded channel that is looked at between batches.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc, OnceLock,
         mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
@@ -171,12 +172,11 @@ struct Place {
     clock: TaskClock,
     /// Packets that the kernel could not give us, as far as we have looked.
     lost: u64,
-    gap: Gap,
+    gaps: VecDeque<Gap>,
 }
 
 /// Packets lost that the output does not know of yet. Losses are read while the ring still holds what
 /// came before them: they belong to the first packet from after the reading.
-#[derive(Default)]
 struct Gap {
     lost: u64,
     /// Monotonic time of the reading.
@@ -244,7 +244,7 @@ impl Drain {
                         lane: *lane,
                         clock,
                         lost,
-                        gap: Gap::default(),
+                        gaps: VecDeque::new(),
                     });
                 }
                 Ok(Command::AddInterface { slot, interface }) => {
@@ -286,7 +286,7 @@ impl Drain {
                     if let Some(lost) = losses.read() {
                         place.note_losses(lost[slot.index()], 0);
                     }
-                    place.close_gap();
+                    place.close_gaps(u64::MAX);
                     // Whoever asked may have gone; then the output closes itself.
                     let _ = reply.send(place.lane.sink);
                 }
@@ -323,24 +323,30 @@ impl Drain {
     }
 }
 
+impl Drop for Drain {
+    /// Tasks that are left here have lost their reader, by a panic: they end, and at once.
+    fn drop(&mut self) {
+        for place in self.places.iter().flatten() {
+            if place.lane.ending.set(StopReason::Error) {
+                self.changed.notify_one();
+            }
+        }
+    }
+}
+
 impl Place {
     fn note_losses(&mut self, lost: u64, read_ns: u64) {
         let new = lost.wrapping_sub(self.lost);
         if new != 0 {
-            // Where losses go on, an older reading stays, lest the gap be put off for ever.
-            if self.gap.lost == 0 {
-                self.gap.read_ns = read_ns;
-            }
-            self.gap.lost += new;
+            self.gaps.push_back(Gap { lost: new, read_ns });
             self.lost = lost;
         }
     }
 
-    /// Tells the output of losses before its next packet.
-    fn close_gap(&mut self) {
-        if self.gap.lost != 0 {
-            self.lane.sink.note_drops(self.gap.lost);
-            self.gap = Gap::default();
+    /// Tells the output of the losses that lie before a packet of this monotonic time.
+    fn close_gaps(&mut self, timestamp_ns: u64) {
+        while let Some(gap) = self.gaps.pop_front_if(|gap| gap.read_ns <= timestamp_ns) {
+            self.lane.sink.note_drops(gap.lost);
         }
     }
 }
@@ -366,8 +372,8 @@ fn deliver(
         if (header.generation.wrapping_sub(place.lane.generation) as i32) < 0 {
             continue;
         }
-        if place.gap.lost != 0 && header.timestamp_ns >= place.gap.read_ns {
-            place.close_gap();
+        if !place.gaps.is_empty() {
+            place.close_gaps(header.timestamp_ns);
         }
         let packet = Packet {
             timestamp_ns: place.clock.stamp(header.timestamp_ns),

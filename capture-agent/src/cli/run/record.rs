@@ -36,15 +36,19 @@ pub(super) fn final_record(record: TaskRecord, ended: Ended, at: Timestamp) -> T
 
 /// None of a task that was ended by a fault without a count, as by a failed fsync(2): it looks
 /// complete and need not be.
-fn verdict(stop_reason: StopReason, counters: Counters) -> Option<String> {
+pub(super) fn verdict(stop_reason: StopReason, counters: Counters) -> Option<String> {
     let failed = stop_reason.final_state() == State::Failed;
     let uncounted = failed && counters.dropped.total() == 0;
     (!uncounted).then(|| counters.verdict())
 }
 
-fn fill_digest(file: &mut FileRecord) {
-    if file.sha256.is_none() && file.complete && file.name != "-" {
-        match sha256(Path::new(&file.name)) {
+/// Fills in the digest of a file that is there to be read again. A FIFO is not: opening it would wait
+/// for a writer.
+pub(super) fn fill_digest(file: &mut FileRecord) {
+    let path = Path::new(&file.name);
+    let is_file = || path.metadata().is_ok_and(|metadata| metadata.is_file());
+    if file.sha256.is_none() && file.complete && file.name != "-" && is_file() {
+        match sha256(path) {
             Ok(digest) => file.sha256 = Some(digest),
             Err(error) => log::warn!("{}: {error}; its digest is left out", file.name),
         }
