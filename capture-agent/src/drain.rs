@@ -3,6 +3,7 @@
 //! the control path wants comes by a bounded channel that is looked at between batches.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc, OnceLock,
         mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
@@ -177,8 +178,17 @@ struct Drain {
 struct Place {
     lane: Lane,
     clock: TaskClock,
-    /// Packets that the kernel could not give us, as far as the output knows of them.
+    /// Packets that the kernel could not give us, as far as we have looked.
     lost: u64,
+    gaps: VecDeque<Gap>,
+}
+
+/// Packets lost that the output does not know of yet. Losses are read while the ring still holds what
+/// came before them: they belong to the first packet from after the reading.
+struct Gap {
+    lost: u64,
+    /// Monotonic time of the reading.
+    read_ns: u64,
 }
 
 struct Leaving {
@@ -198,6 +208,13 @@ impl Drain {
             if !self.obey() {
                 return;
             }
+            let now = Instant::now();
+            // Before the rings are drained: what they have no room for is known where the gap is, also
+            // when this thread was long away.
+            if now.duration_since(kept_house) >= HOUSEKEEPING {
+                self.keep_house();
+                kept_house = now;
+            }
             let places = &mut self.places;
             let changed = &self.changed;
             let drained = self.kernel.rings.drain(horizon_ns, BATCH, |header, frame| {
@@ -208,10 +225,6 @@ impl Drain {
             if drained.records == 0 || now.duration_since(flushed) >= REST {
                 self.flush();
                 flushed = now;
-            }
-            if now.duration_since(kept_house) >= HOUSEKEEPING {
-                self.keep_house();
-                kept_house = now;
             }
             if drained.records == 0 {
                 let rest = if self.leaving.is_empty() {
@@ -239,6 +252,7 @@ impl Drain {
                         lane: *lane,
                         clock,
                         lost,
+                        gaps: VecDeque::new(),
                     });
                 }
                 Ok(Command::AddInterface { slot, interface }) => {
@@ -278,8 +292,9 @@ impl Drain {
                 }
                 if let Some(mut place) = places[slot.index()].take() {
                     if let Some(lost) = losses.read() {
-                        place.note_losses(lost[slot.index()]);
+                        place.note_losses(lost[slot.index()], 0);
                     }
+                    place.close_gaps(u64::MAX);
                     // Whoever asked may have gone; then the output closes itself.
                     let _ = reply.send(Drained {
                         sink: place.lane.sink,
@@ -306,23 +321,43 @@ impl Drain {
     fn keep_house(&mut self) {
         self.kernel.log.show();
         let reading = ClockReading::now();
+        // Before the reading: a packet from after this was certainly not there for it.
+        let read_ns = monotonic_ns();
         let lost = self.kernel.losses.read();
         for (index, place) in self.places.iter_mut().enumerate() {
             let Some(place) = place else { continue };
             place.clock.follow(reading);
             if let Some(lost) = &lost {
-                place.note_losses(lost[index]);
+                place.note_losses(lost[index], read_ns);
+            }
+        }
+    }
+}
+
+impl Drop for Drain {
+    /// Tasks that are left here have lost their reader, by a panic: they end, and at once.
+    fn drop(&mut self) {
+        for place in self.places.iter().flatten() {
+            if place.lane.ending.set(StopReason::Error) {
+                self.changed.notify_one();
             }
         }
     }
 }
 
 impl Place {
-    fn note_losses(&mut self, lost: u64) {
+    fn note_losses(&mut self, lost: u64, read_ns: u64) {
         let new = lost.wrapping_sub(self.lost);
         if new != 0 {
-            self.lane.sink.note_drops(new);
+            self.gaps.push_back(Gap { lost: new, read_ns });
             self.lost = lost;
+        }
+    }
+
+    /// Tells the output of the losses that lie before a packet of this monotonic time.
+    fn close_gaps(&mut self, timestamp_ns: u64) {
+        while let Some(gap) = self.gaps.pop_front_if(|gap| gap.read_ns <= timestamp_ns) {
+            self.lane.sink.note_drops(gap.lost);
         }
     }
 }
@@ -347,6 +382,9 @@ fn deliver(
         // A record of before the slot was this task's. Generations are compared as serial numbers.
         if (header.generation.wrapping_sub(place.lane.generation) as i32) < 0 {
             continue;
+        }
+        if !place.gaps.is_empty() {
+            place.close_gaps(header.timestamp_ns);
         }
         let packet = Packet {
             timestamp_ns: place.clock.stamp(header.timestamp_ns),

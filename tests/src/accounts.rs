@@ -98,7 +98,7 @@ fn lost(figures: &Figures) -> u64 {
 fn check_verdict(ended: &Ended, record: &Value, figures: &Figures) {
     let lost = lost(figures);
     let expected = match (lost, record["stop_reason"].as_str()) {
-        (0, Some("error")) => Value::Null,
+        (0, Some("disk_full" | "io_error" | "interrupted" | "error")) => Value::Null,
         (0, _) => "complete".into(),
         _ => format!("lost {lost} of {}", figures["matched"]).into(),
     };

@@ -126,6 +126,19 @@ pub fn capinfos(path: &Path) -> String {
     output(Command::new("capinfos").arg("-M").arg(path))
 }
 
+/// How many packets capinfos counts.
+pub fn packet_count(path: &Path) -> u64 {
+    let text = output(
+        Command::new("capinfos")
+            .args(["-T", "-r", "-c", "-M"])
+            .arg(path),
+    );
+    let count = text.trim().rsplit('\t').next();
+    count
+        .and_then(|count| count.parse().ok())
+        .unwrap_or_else(|| panic!("capinfos {}: {text}", path.display()))
+}
+
 /// The bytes that one side of the only TCP connection of a file sent, put together by tshark.
 pub fn tcp_stream(path: &Path) -> Vec<u8> {
     let text = output(

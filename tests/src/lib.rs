@@ -8,7 +8,8 @@
 //!
 //! # What a machine needs
 //!
-//! Root, network namespaces, veth, tun, macvlan, vxlan and bridge devices, and these Debian packages:
+//! Root, network namespaces, veth, tun, macvlan, vxlan and bridge devices, FUSE (without `/dev/fuse` the
+//! tests of disks that fail say that they tested nothing), and these Debian packages:
 //!
 //! | package | programs |
 //! | --- | --- |
@@ -38,6 +39,7 @@ mod accounts;
 pub mod agent;
 pub mod beside;
 pub mod cases;
+pub mod figures;
 pub mod foreign;
 pub mod generate;
 pub mod judge;

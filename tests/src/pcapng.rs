@@ -57,6 +57,20 @@ pub fn blocks(path: &Path) -> Vec<Block> {
     blocks
 }
 
+/// Bytes of the whole blocks that a stream begins with, which may have been cut anywhere.
+pub fn whole_len(stream: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(len) = stream.get(at + 4..at + 8) {
+        let len = u32::from_ne_bytes(len.try_into().expect("four bytes")) as usize;
+        assert!(len >= 12, "block length {len} at {at}");
+        if at + len > stream.len() {
+            break;
+        }
+        at += len;
+    }
+    at
+}
+
 impl Block {
     /// The values of an option, in order.
     pub fn option(&self, code: u16) -> Vec<Vec<u8>> {

@@ -1,19 +1,28 @@
 //! `-w -`: a capture as a stream, to a reader that lives, that dies, and to a terminal.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{Read as _, Write as _},
-    process::{Child, Command, Stdio},
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
     sync::Arc,
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use capture_tests::{
-    agent, eventually, judge,
+    agent, eventually,
+    figures::Figures,
+    judge,
     netns::{HOST_IF, Lab, Netns, PEER_IF},
-    traffic,
+    pcapng,
+    traffic::{self, number_in},
 };
-use nix::{pty::openpty, sys::signal::Signal};
+use nix::{
+    pty::openpty,
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 
 fn frame(number: u32) -> Vec<u8> {
     let from = "192.0.2.1:1000".parse().expect("an address");
@@ -22,10 +31,10 @@ fn frame(number: u32) -> Vec<u8> {
 }
 
 /// The agent with its standard output in a pipe that the test holds.
-fn piped(namespace: &Netns, arguments: &[&str]) -> (Child, std::process::ChildStdout) {
+fn piped(namespace: &Netns, arguments: &[&str]) -> (Child, ChildStdout) {
     let mut command = namespace.command(agent::binary());
     command
-        .args(["run", "-o", "json", "-w", "-", "-i", HOST_IF])
+        .args(["run", "-w", "-", "-i", HOST_IF])
         .args(arguments);
     command
         .stdin(Stdio::null())
@@ -62,7 +71,7 @@ fn the_summary_goes_to_standard_error() {
         assert_eq!(ended.counter("captured"), 1000);
         assert_eq!(ended.summary()["files"][0]["name"], "-");
         let file = ended.directory.path().join("copy");
-        std::fs::write(&file, &ended.stdout).expect("it can be written");
+        fs::write(&file, &ended.stdout).expect("it can be written");
         assert_eq!(judge::packets(&file).len(), 1000);
         assert_eq!(judge::tcpdump_count(&file, "udp port 53"), 1000);
     }
@@ -71,7 +80,7 @@ fn the_summary_goes_to_standard_error() {
 #[test]
 fn tshark_reads_along() {
     let lab = Lab::new();
-    let (mut agent, stdout) = piped(&lab.host, &[]);
+    let (mut agent, stdout) = piped(&lab.host, &["-o", "json"]);
     let directory = tempfile::tempdir().expect("a directory");
     let lines = directory.path().join("lines");
     let mut tshark = Command::new("tshark")
@@ -83,7 +92,7 @@ fn tshark_reads_along() {
         .expect("tshark starts");
     wait_ready(&mut agent);
     let count = || {
-        std::fs::read_to_string(&lines)
+        fs::read_to_string(&lines)
             .expect("it can be read")
             .lines()
             .count()
@@ -94,8 +103,7 @@ fn tshark_reads_along() {
         let seen = eventually(Duration::from_secs(5), || count() == round * 50);
         assert!(seen, "round {round}: {} packets shown", count());
     }
-    let pid = nix::unistd::Pid::from_raw(agent.id() as i32);
-    nix::sys::signal::kill(pid, Signal::SIGINT).expect("it runs");
+    signal(&agent, Signal::SIGINT);
     let done = agent.wait_with_output().expect("it ends");
     assert_eq!(
         done.status.code(),
@@ -113,7 +121,7 @@ fn tshark_reads_along() {
 #[test]
 fn a_reader_that_goes_is_a_quiet_end() {
     let lab = Lab::new();
-    let (mut agent, mut stdout) = piped(&lab.host, &[]);
+    let (mut agent, mut stdout) = piped(&lab.host, &["-o", "json"]);
     wait_ready(&mut agent);
     traffic::send(&lab.peer, PEER_IF, 0, (0..20).map(frame));
     stdout.read_exact(&mut [0; 500]).expect("packets come");
@@ -188,4 +196,134 @@ fn a_terminal_shows_progress() {
     let shown = String::from_utf8_lossy(&shown);
     assert!(shown.contains("capturing on "), "{shown}");
     assert!(shown.contains('\r'), "a live line: {shown:?}");
+}
+
+/// A consumer of the stream, its own standard output in a file.
+fn consumer(command: &mut Command, stdout: ChildStdout, file: &Path) -> Child {
+    command
+        .stdin(stdout)
+        .stdout(File::create(file).expect("a file"))
+        .spawn()
+        .expect("the consumer starts")
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(child.id() as i32);
+    kill(pid, signal).expect("it runs");
+}
+
+/// The figures of the closing table of an agent that ends by itself or was told to, which add up.
+fn figures(agent: Child, code: i32) -> Figures {
+    let done = agent.wait_with_output().expect("it ends");
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(code), "{stderr}");
+    let figures = Figures::of_table(&stderr).unwrap_or_else(|| panic!("no table: {stderr}"));
+    assert_eq!(figures.matched, figures.accounted(), "{stderr}");
+    figures
+}
+
+/// What a consumer got, cut to its last whole packet.
+fn packets_got(file: &Path) -> Vec<judge::Packet> {
+    let stream = fs::read(file).expect("it can be read");
+    let whole = file.with_extension("whole.pcapng");
+    fs::write(&whole, &stream[..pcapng::whole_len(&stream)]).expect("it can be written");
+    judge::packets(&whole)
+}
+
+/// `head` takes what it wants and goes: a quiet end, and what it did not take is counted.
+#[test]
+fn what_a_reader_that_goes_did_not_take_is_counted() {
+    let lab = Lab::new();
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("head");
+    let (mut agent, stdout) = piped(&lab.host, &["-o", "table"]);
+    let mut head = consumer(Command::new("head").args(["-c", "20000"]), stdout, &file);
+    wait_ready(&mut agent);
+    traffic::send(&lab.peer, PEER_IF, 5000, (0..2000).map(frame));
+    assert!(head.wait().expect("head ends").success());
+    let ended = eventually(Duration::from_secs(10), || {
+        traffic::send(&lab.peer, PEER_IF, 0, [frame(9999)]);
+        agent.try_wait().expect("it is our child").is_some()
+    });
+    assert!(ended, "it goes on without a reader");
+    let figures = figures(agent, 0);
+    let got = packets_got(&file);
+    let numbers = got.iter().filter_map(|packet| number_in(&packet.bytes));
+    assert!(numbers.eq(0..got.len() as u32), "the first ones");
+    // The pipe had taken more than the reader did.
+    assert!(
+        got.len() > 100 && figures.captured >= got.len() as u64,
+        "{figures:?}"
+    );
+    assert_eq!((figures.ring, figures.queue), (0, 0), "{figures:?}");
+    assert!(figures.write > 0, "{figures:?}");
+}
+
+/// Slower than the traffic, but it reads: it gets everything, the rest at the end.
+#[test]
+fn a_slow_reader_gets_everything() {
+    let lab = Lab::new();
+    let (mut agent, mut stdout) = piped(&lab.host, &["-o", "table"]);
+    let reader = thread::spawn(move || {
+        let (mut stream, mut buffer) = (Vec::new(), [0; 8192]);
+        loop {
+            thread::sleep(Duration::from_millis(2));
+            match stdout.read(&mut buffer).expect("it can be read") {
+                0 => return stream,
+                read => stream.extend_from_slice(&buffer[..read]),
+            }
+        }
+    });
+    wait_ready(&mut agent);
+    // Some 50 MB/s against 4.
+    traffic::send(&lab.peer, PEER_IF, 0, (0..40_000).map(frame));
+    thread::sleep(Duration::from_millis(100));
+    signal(&agent, Signal::SIGTERM);
+    let figures = figures(agent, 0);
+    assert_eq!((figures.matched, figures.captured), (40_000, 40_000));
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("slow");
+    fs::write(&file, reader.join().expect("it reads")).expect("it can be written");
+    let numbers: Vec<_> = packets_got(&file)
+        .iter()
+        .filter_map(|packet| number_in(&packet.bytes))
+        .collect();
+    assert!(numbers.into_iter().eq(0..40_000), "each once, in order");
+}
+
+/// A consumer that is stopped costs packets of the queue, and holds up the end no longer than said. What
+/// the pipe took counts as captured, to the packet.
+#[test]
+fn a_stopped_reader_costs_packets_and_no_time() {
+    let lab = Lab::new();
+    let directory = tempfile::tempdir().expect("a directory");
+    for goes_on in [true, false] {
+        let file = directory.path().join(format!("cat-{goes_on}"));
+        let (mut agent, stdout) = piped(&lab.host, &["-o", "table", "--ring-size", "128MiB"]);
+        let mut cat = consumer(&mut Command::new("cat"), stdout, &file);
+        wait_ready(&mut agent);
+        signal(&cat, Signal::SIGSTOP);
+        let (from, to) = ("192.0.2.1:1", "192.0.2.2:53");
+        let (from, to) = (from.parse().expect("one"), to.parse().expect("one"));
+        let large = |number| traffic::udp_frame(from, to, number, 1400);
+        traffic::send(&lab.peer, PEER_IF, 40_000, (0..60_000).map(large));
+        thread::sleep(Duration::from_millis(100));
+        if goes_on {
+            signal(&cat, Signal::SIGCONT);
+        }
+        let asked = Instant::now();
+        signal(&agent, Signal::SIGTERM);
+        let figures = figures(agent, i32::from(!goes_on));
+        assert!(
+            asked.elapsed() < Duration::from_secs(8),
+            "{:?}",
+            asked.elapsed()
+        );
+        signal(&cat, Signal::SIGCONT);
+        assert!(cat.wait().expect("cat ends").success());
+        assert_eq!((figures.matched, figures.ring), (60_000, 0), "{figures:?}");
+        assert!(figures.queue > 0, "{figures:?}");
+        assert_eq!(figures.write == 0, goes_on, "{figures:?}");
+        assert_eq!(packets_got(&file).len() as u64, figures.captured);
+    }
 }

@@ -5,12 +5,9 @@
 mod names;
 mod places;
 mod record;
+mod task;
 
-use std::{
-    path::PathBuf,
-    pin::pin,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, pin::pin, task::Poll, time::Instant};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -20,6 +17,7 @@ use self::{
     names::free_file_name,
     places::{attachment_lines, check_interfaces},
     record::{final_record, rfc3339},
+    task::{Phase, Task},
 };
 use super::{
     args::{OutputForm, RunArgs},
@@ -32,9 +30,8 @@ use super::{
     signals::StopSignals,
 };
 use crate::{
-    clock::unix_ns,
     doctor,
-    engine::{Ended, Engine, EngineOptions, TaskId},
+    engine::{Engine, EngineOptions},
     error::{Error, Exit, Result},
     interfaces, netns,
     output::{OutputConfig, Target},
@@ -72,22 +69,6 @@ struct Capture {
     started: Instant,
     /// Where one task has standard output, the summary goes to standard error.
     has_stdout: bool,
-}
-
-/// One of its tasks.
-struct Task {
-    id: TaskId,
-    /// What messages about it begin with: nothing, or its position in the file and its name.
-    label: String,
-    record: TaskRecord,
-    limit: Option<Duration>,
-    end: Option<End>,
-}
-
-/// How a task ended.
-struct End {
-    ended: Ended,
-    elapsed: Duration,
 }
 
 /// The summary of several tasks.
@@ -160,7 +141,7 @@ impl Capture {
                 verdict: None,
                 files: Vec::new(),
             },
-            end: None,
+            phase: Phase::Running,
         });
         Ok(Self {
             tasks: tasks.collect(),
@@ -185,80 +166,73 @@ impl Capture {
         self.report()
     }
 
-    /// Ends each task when there is a reason to, and all of them on a signal.
+    /// Ends each task when there is a reason to, and all of them on a signal; until the files of all
+    /// are closed.
     async fn all_ended(&mut self, progress: &mut Progress) {
         let changed = self.engine.changed();
         let mut ticks = interval(progress.interval());
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut is_interrupted = false;
         loop {
             // Listening begins before the question is asked, so that no change falls in between.
             let mut change = pin!(changed.notified());
             change.as_mut().enable();
-            for index in 0..self.tasks.len() {
-                if self.tasks[index].end.is_none()
-                    && let Some(reason) = self.engine.ended(self.tasks[index].id)
-                {
-                    self.end(index, reason, progress);
-                }
+            self.end_those_with_a_reason(progress);
+            for task in &mut self.tasks {
+                tell(task.settle(), progress);
             }
-            let running = self.running().count();
-            if running == 0 {
+            if self.tasks.iter().all(Task::has_ended) {
                 return;
             }
+            let running = self.running().count();
             let of_many = self.options.from_file.then_some(running);
             progress.draw(&self.counters(), of_many);
             let deadline = self.next_deadline();
             tokio::select! {
                 biased;
-                () = self.signals.received() => {
-                    self.engine.halt(self.tasks.iter().map(|task| task.id));
-                    for index in 0..self.tasks.len() {
-                        if self.tasks[index].end.is_none() {
-                            self.end(index, StopReason::User, progress);
-                        }
-                    }
-                    return;
+                // A second one ends the process where it is received.
+                () = self.signals.received(), if !is_interrupted => {
+                    is_interrupted = true;
+                    self.end_all(progress);
                 }
                 () = &mut change => {}
+                () = some_closed(&mut self.tasks) => {}
                 () = reached(deadline) => {}
                 _ = ticks.tick() => {}
             }
         }
     }
 
-    /// Ends one task. A fault in doing so is the task's: the others go on.
-    fn end(&mut self, index: usize, reason: StopReason, progress: &Progress) {
-        let task = &mut self.tasks[index];
+    fn end_those_with_a_reason(&mut self, progress: &Progress) {
         let elapsed = self.started.elapsed();
-        let counters = self.engine.counters(task.id);
-        let ended = self
-            .engine
-            .remove(task.id, reason)
-            .unwrap_or_else(|error| Ended {
-                counters,
-                files: Vec::new(),
-                ended_ns: unix_ns(),
-                stop_reason: StopReason::Error,
-                error: Some(error.message),
-                malformed: 0,
-            });
-        if let Some(error) = &ended.error {
-            progress.clear();
-            say(&format!("capture-agent: {}{error}", task.label));
+        for task in self.tasks.iter_mut().filter(|task| task.is_running()) {
+            if let Some(reason) = self.engine.ended(task.id) {
+                tell(task.leave(&mut self.engine, reason, elapsed), progress);
+            }
         }
-        task.end = Some(End { ended, elapsed });
+    }
+
+    fn end_all(&mut self, progress: &Progress) {
+        let elapsed = self.started.elapsed();
+        self.engine.halt(
+            self.tasks
+                .iter()
+                .filter(|task| task.is_running())
+                .map(|task| task.id),
+        );
+        for task in self.tasks.iter_mut().filter(|task| task.is_running()) {
+            let message = task.leave(&mut self.engine, StopReason::User, elapsed);
+            tell(message, progress);
+        }
     }
 
     fn running(&self) -> impl Iterator<Item = &Task> {
-        self.tasks.iter().filter(|task| task.end.is_none())
+        self.tasks.iter().filter(|task| task.is_running())
     }
 
     /// The figures of all tasks together.
     fn counters(&self) -> Counters {
-        let each = self.tasks.iter().map(|task| match &task.end {
-            Some(end) => end.ended.counters,
-            None => self.engine.counters(task.id),
-        });
+        let each = self.tasks.iter().map(|task| task.counters(&self.engine));
         each.fold(Counters::default(), |sum, counters| sum + counters)
     }
 
@@ -279,7 +253,10 @@ impl Capture {
         } = self;
         let ends: Vec<_> = tasks
             .into_iter()
-            .filter_map(|task| Some((task.label, task.record, task.end?)))
+            .filter_map(|task| match task.phase {
+                Phase::Ended(end) => Some((task.label, task.record, end)),
+                Phase::Running | Phase::Leaving(_) => None,
+            })
             .collect();
         if options.form == OutputForm::Table && !options.quiet {
             let table = match ends.as_slice() {
@@ -341,6 +318,29 @@ fn targets(requests: &[TaskRequest], now: Timestamp) -> (Vec<Target>, Vec<PathBu
         })
         .collect();
     (targets, chosen)
+}
+
+/// Says something about a task. A fault of one is said; the others go on.
+fn tell(message: Option<String>, progress: &Progress) {
+    if let Some(message) = message {
+        progress.clear();
+        say(&format!("capture-agent: {message}"));
+    }
+}
+
+/// Waits until the files of a task are closed.
+async fn some_closed(tasks: &mut [Task]) {
+    std::future::poll_fn(|context| {
+        let closed = tasks
+            .iter_mut()
+            .any(|task| task.poll_closed(context).is_ready());
+        if closed {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
 }
 
 /// Waits for an instant, or for ever.

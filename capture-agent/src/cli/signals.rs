@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use nix::sys::signal::SigHandler;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     low_level,
@@ -34,7 +35,12 @@ pub(super) struct StopSignals {
 impl StopSignals {
     /// Takes over SIGINT, SIGTERM and, unless it is ignored (nohup), SIGHUP. Must be called within
     /// a runtime, and before anything that must not be left half done.
+    ///
+    /// A file beyond `ulimit -f` becomes an error of its write(2), and kills nobody by SIGXFSZ.
     pub(super) fn install() -> Result<Self> {
+        // SAFETY: to ignore a signal runs no code in a handler.
+        unsafe { nix::sys::signal::signal(nix::sys::signal::SIGXFSZ, SigHandler::SigIgn) }
+            .map_err(|errno| Error::runtime(format!("ignoring SIGXFSZ: {errno}")))?;
         let mut numbers = vec![SIGINT, SIGTERM];
         let ignored = status_mask("SigIgn").unwrap_or(0);
         if ignored & (1 << (SIGHUP - 1)) == 0 {

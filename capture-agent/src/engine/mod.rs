@@ -2,6 +2,7 @@
 //! kernel side (tables, hooks, rings), the reader thread that drains it, one output for each task,
 //! and a watch on the interfaces that come and go.
 
+mod leaving;
 mod task;
 mod watch;
 
@@ -12,16 +13,17 @@ use std::{
 
 use tokio::sync::Notify;
 
+pub use self::leaving::{Ended, Leaving};
 use self::{task::Task, watch::Watch};
 use crate::{
     clock::monotonic_ns,
-    drain::{Drained, Ending, Lane, Reader},
+    drain::{Ending, Lane, Reader},
     error::{Error, Result},
     interfaces::{self, InterfaceEntry},
     kernel::{Kernel, TaskEntry},
     output::OutputConfig,
     plan::Plan,
-    task::{Counters, FileRecord, StopReason},
+    task::{Counters, StopReason},
 };
 
 /// What the engine is started with.
@@ -64,25 +66,6 @@ pub struct Attachment {
     pub hook: &'static str,
     /// How: `tcx ingress+egress`, `clsact ingress`, `native ingress, tcx egress`.
     pub mode: String,
-}
-
-/// The end of a task.
-#[derive(Clone, Debug)]
-pub struct Ended {
-    /// Final figures, which add up.
-    pub counters: Counters,
-    /// The files, in order.
-    pub files: Vec<FileRecord>,
-    /// When it ended by the clock of its packets, nanoseconds since the Unix epoch; the wall clock may have been
-    /// set meanwhile.
-    pub ended_ns: u64,
-    /// Why it ended: the reason given to [`Engine::remove`], unless a fault came first.
-    pub stop_reason: StopReason,
-    /// One sentence, where something went wrong.
-    pub error: Option<String>,
-    /// Frames on the task's interfaces that were too short to decide on some criterion, whether or
-    /// not the task asks for it.
-    pub malformed: u64,
 }
 
 impl Engine {
@@ -248,11 +231,20 @@ impl Engine {
         Arc::clone(&self.shared.changed)
     }
 
-    /// Ends a task in order: stop matching, detach, drain, close, report.
+    /// Ends a task in order: stop matching, detach, drain, close, report. Waits for its disk; who
+    /// has other tasks to look after calls [`Engine::leave`].
     ///
     /// # Errors
     /// Where there is no such task, or the kernel no longer answers.
     pub fn remove(&mut self, id: TaskId, reason: StopReason) -> Result<Ended> {
+        Ok(self.leave(id, reason)?.ended())
+    }
+
+    /// The same up to the drain. What is left, closing the files, is its writer's.
+    ///
+    /// # Errors
+    /// As [`Engine::remove`].
+    pub fn leave(&mut self, id: TaskId, reason: StopReason) -> Result<Leaving> {
         let broken = |error: anyhow::Error| {
             Error::runtime(format!("cannot end the task in order: {error:#}"))
         };
@@ -276,8 +268,8 @@ impl Engine {
         task.detach(kernel);
         drop(state);
 
-        // Without the lock: this waits for the disk.
-        let Drained { sink, ended_ns } = self.shared.reader.remove(task.slot, until_ns)?;
+        // Without the lock: this waits for the reader.
+        let drained = self.shared.reader.remove(task.slot, until_ns)?;
         self.shared
             .lock()
             .kernel
@@ -285,24 +277,7 @@ impl Engine {
             .remove(task.slot)
             .map_err(broken)?;
         let figures = figures.map_err(broken)?;
-        let output = sink.counters();
-        let report = sink.finish(&task.closing(figures, ended_ns));
-        let mut counters = Counters::default();
-        output.fill(&mut counters);
-        task::fill(figures, &mut counters);
-        let (stop_reason, error) = match (report.error, task.fault.take()) {
-            (Some((reason, error)), _) => (reason, Some(error)),
-            (None, Some(fault)) => (StopReason::Error, Some(fault)),
-            (None, None) => (reason, None),
-        };
-        Ok(Ended {
-            counters,
-            files: report.files,
-            ended_ns,
-            stop_reason,
-            error,
-            malformed: task.malformed(),
-        })
+        Ok(Leaving::new(task, figures, drained, reason))
     }
 }
 

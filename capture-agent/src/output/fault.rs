@@ -13,6 +13,7 @@ pub(super) struct Fault {
 }
 
 impl Fault {
+    /// Of write(2) and, where file systems allocate late or over a network, of fsync(2).
     pub(super) fn io(doing: &str, path: &Path, error: &io::Error) -> Self {
         let reason = match error.raw_os_error() {
             Some(libc::ENOSPC | libc::EDQUOT) => StopReason::DiskFull,
@@ -22,14 +23,6 @@ impl Fault {
         };
         let error = Error::runtime(format!("cannot {doing} {}: {error}", path.display()));
         Self { reason, error }
-    }
-
-    pub(super) fn fsync(path: &Path, error: &io::Error) -> Self {
-        // Whatever the errno: that the disk is full is for write(2) to say.
-        Self {
-            reason: StopReason::IoError,
-            ..Self::io("sync", path, error)
-        }
     }
 }
 

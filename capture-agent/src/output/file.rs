@@ -52,6 +52,8 @@ pub(super) struct OutFile {
     part: Option<PathBuf>,
     size: u64,
     packets: u64,
+    /// Ends in part of a record, which could not be cut off.
+    is_torn: bool,
 }
 
 impl OutFile {
@@ -89,6 +91,7 @@ impl OutFile {
                     part: None,
                     size: 0,
                     packets: 0,
+                    is_torn: false,
                 })
             }
             None => {
@@ -100,6 +103,7 @@ impl OutFile {
                     part: Some(part),
                     size: 0,
                     packets: 0,
+                    is_torn: false,
                 })
             }
         }
@@ -129,6 +133,7 @@ impl OutFile {
             part: None,
             size: 0,
             packets: 0,
+            is_torn: false,
         })
     }
 
@@ -213,27 +218,22 @@ impl OutFile {
             return Ok(());
         }
         // By position and not by size: standard output may have been appended to what was there.
-        let end = self.file.stream_position()? - (written - whole.len) as u64;
-        self.file.set_len(end)
+        let cut = self
+            .file
+            .stream_position()
+            .and_then(|position| self.file.set_len(position - (written - whole.len) as u64));
+        self.is_torn = cut.is_err();
+        cut
     }
 
-    /// Ends a file: fsync, rename to the final name, fsync of the directory. After a failed fsync
-    /// the pages may be gone while the kernel calls them clean, so there is no second try, and the
-    /// file keeps its provisional name.
-    pub(super) fn close(self, index: u64, complete: bool) -> (FileRecord, Option<Fault>) {
-        let fault = match &self.part {
-            Some(part) => match self.file.sync_all() {
-                Err(error) => Some((Fault::fsync(part, &error), false)),
-                Ok(()) => match fs::rename(part, &self.name) {
-                    Err(error) => Some((Fault::io("rename", part, &error), false)),
-                    Ok(()) => sync_directory(&self.name)
-                        .err()
-                        .map(|error| (Fault::fsync(&self.name, &error), true)),
-                },
-            },
-            None => None,
-        };
-        let renamed = fault.as_ref().is_none_or(|(_, renamed)| *renamed);
+    /// Ends a file, and says what became of it.
+    pub(super) fn close(
+        self,
+        index: u64,
+        complete: bool,
+        shared: &Shared,
+    ) -> (FileRecord, Option<Fault>) {
+        let (renamed, fault) = self.settle(shared);
         let path = if renamed {
             &self.name
         } else {
@@ -247,14 +247,47 @@ impl OutFile {
             complete: complete && fault.is_none(),
             sha256: None,
         };
-        (record, fault.map(|(fault, _)| fault))
+        (record, fault)
+    }
+
+    /// fsync, rename to the final name, fsync of the directory; whether it has that name now. After
+    /// a failed fsync the pages may be gone while the kernel calls them clean, so there is no second
+    /// try, and the file keeps its provisional name. So does one that recovery has to cut first.
+    fn settle(&self, shared: &Shared) -> (bool, Option<Fault>) {
+        let Some(part) = &self.part else {
+            return (true, None);
+        };
+        if self.is_torn {
+            return (false, None);
+        }
+        let doing = shared.doing("sync", part);
+        if let Err(error) = self.file.sync_all() {
+            return (false, Some(Fault::io("sync", part, &error)));
+        }
+        drop(doing);
+        let doing = shared.doing("rename", part);
+        if let Err(error) = fs::rename(part, &self.name) {
+            return (false, Some(Fault::io("rename", part, &error)));
+        }
+        drop(doing);
+        let _doing = shared.doing("sync the directory of", &self.name);
+        let synced = sync_directory(&self.name);
+        let fault = synced
+            .err()
+            .map(|error| Fault::io("sync the directory of", &self.name, &error));
+        (true, fault)
+    }
+
+    /// Whether nothing would be lost with it. An empty file must not replace one that had the name.
+    pub(super) fn can_vanish(&self) -> bool {
+        self.part.is_some() && self.packets == 0
     }
 
     /// Ends a file that nobody finished: nothing of it stays if it has no packets, else it stays a
     /// `.part` for the recovery.
     pub(super) fn abandon(self) {
         let Some(part) = &self.part else { return };
-        if self.packets == 0
+        if self.can_vanish()
             && let Err(error) = fs::remove_file(part)
         {
             log::warn!("cannot remove {}: {error}", part.display());
@@ -353,7 +386,8 @@ pub(super) fn sync_directory(name: &Path) -> io::Result<()> {
 pub fn sha256(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 18];
+    // On the stack: the end of a capture must not need memory that there may no longer be.
+    let mut buffer = [0; 1 << 14];
     loop {
         match file.read(&mut buffer) {
             Ok(0) => return Ok(format!("{:x}", hash.finalize())),
@@ -383,8 +417,9 @@ mod tests {
             part: Some(part.clone()),
             size: 100,
             packets: 3,
+            is_torn: false,
         };
-        let (record, fault) = file.close(0, true);
+        let (record, fault) = file.close(0, true, &Shared::default());
         assert_eq!(fault.map(|fault| fault.reason), Some(StopReason::IoError));
         assert_eq!((record.complete, record.packets), (false, 3));
         assert_eq!(record.name, part.to_string_lossy());

@@ -3,12 +3,13 @@
 //!
 //! In the order of flow: `sink` takes the packets, `encode` turns them into records, `content` knows
 //! what the current file holds, `rotation` says which file is next, `queue` carries buffers to the thread in `writer`, and `file`
-//! opens, locks, syncs and names. `recovery` repairs what a killed agent left behind.
+//! opens, locks, syncs and names. `finishing` is an output whose writer alone is still at work, `recovery` repairs what a killed agent left behind.
 
 mod content;
 mod encode;
 mod fault;
 mod file;
+mod finishing;
 mod queue;
 mod recovery;
 mod rotation;
@@ -26,6 +27,7 @@ use capture_common::{Direction, VlanTag};
 
 pub use self::{
     file::sha256,
+    finishing::Finishing,
     recovery::{RecoveredFile, Scan, leftovers, recover, scan},
     sink::TaskSink,
 };

@@ -2,12 +2,16 @@
 //! and come back for reuse. Nothing here ever waits but the end of the output.
 
 use std::{
+    pin::Pin,
     sync::{
         Arc,
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
+    task::{Context, Poll},
     thread::{self, JoinHandle},
 };
+
+use tokio::sync::oneshot;
 
 use super::{
     count,
@@ -43,6 +47,8 @@ pub(super) struct Queue {
     returned: Receiver<Vec<u8>>,
     sender: Option<SyncSender<Chunk>>,
     thread: Option<JoinHandle<Vec<FileRecord>>>,
+    /// Closed when the thread has ended, however it did.
+    ended: Option<oneshot::Receiver<()>>,
 }
 
 impl Queue {
@@ -52,9 +58,13 @@ impl Queue {
         let (sender, chunks) = sync_channel(BUFFERS + 1);
         let (give_back, returned) = sync_channel(BUFFERS + 1);
         let writer = Writer::new(format, Arc::clone(&shared), first);
+        let (alive, ended) = oneshot::channel::<()>();
         let thread = thread::Builder::new()
             .name("capture-writer".to_owned())
-            .spawn(move || writer.run(&chunks, &give_back))
+            .spawn(move || {
+                let _alive = alive;
+                writer.run(&chunks, &give_back)
+            })
             .map_err(|error| Error::runtime(format!("cannot start a thread: {error}")))?;
         Ok(Self {
             shared,
@@ -65,10 +75,11 @@ impl Queue {
             returned,
             sender: Some(sender),
             thread: Some(thread),
+            ended: Some(ended),
         })
     }
 
-    /// The chunk to append `len` more bytes to; `None` where no buffer is free.
+    /// The chunk to append `len` more bytes to; `None` where no buffer is free, or no memory.
     pub(super) fn room(&mut self, len: usize) -> Option<&mut Chunk> {
         if self.current.as_ref().is_some_and(|chunk| {
             // What is larger than a buffer has one of its own, which grows.
@@ -76,7 +87,9 @@ impl Queue {
         }) {
             self.hand_over();
         }
-        self.chunk()
+        let chunk = self.chunk()?;
+        chunk.data.try_reserve(len).ok()?;
+        Some(chunk)
     }
 
     /// The chunk to append to, however long it becomes.
@@ -106,10 +119,14 @@ impl Queue {
     fn take(&mut self) -> Option<Vec<u8>> {
         self.collect();
         self.spare.pop().or_else(|| {
-            (self.allocated < BUFFERS).then(|| {
-                self.allocated += 1;
-                Vec::with_capacity(BUFFER_LEN)
-            })
+            if self.allocated == BUFFERS {
+                return None;
+            }
+            // Without memory the packet is lost and the capture goes on, perhaps with what comes back.
+            let mut buffer = Vec::new();
+            buffer.try_reserve_exact(BUFFER_LEN).ok()?;
+            self.allocated += 1;
+            Some(buffer)
         })
     }
 
@@ -159,15 +176,29 @@ impl Queue {
         }
     }
 
+    /// Says that nothing more will come.
+    pub(super) fn close(&mut self) {
+        self.hand_over();
+        self.shared.close();
+        drop(self.sender.take());
+    }
+
+    /// Whether the writer is done with everything, after [`Queue::close`].
+    pub(super) fn poll_ended(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(ended) = &mut self.ended {
+            std::task::ready!(Pin::new(ended).poll(context)).ok();
+            self.ended = None;
+        }
+        Poll::Ready(())
+    }
+
     /// Waits for the writer to be done with everything.
     pub(super) fn finish(mut self) -> Vec<FileRecord> {
         self.join()
     }
 
     fn join(&mut self) -> Vec<FileRecord> {
-        self.hand_over();
-        self.shared.close();
-        drop(self.sender.take());
+        self.close();
         let Some(thread) = self.thread.take() else {
             return Vec::new();
         };

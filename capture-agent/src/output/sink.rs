@@ -14,6 +14,7 @@ use super::{
     encode::{ETHERNET, Encoder, Frame, snap_len},
     fault::Fault,
     file::OutFile,
+    finishing::Finishing,
     queue::Queue,
     rotation::Rotation,
     writer::Shared,
@@ -220,11 +221,9 @@ impl TaskSink {
         self.failure().or(self.limit)
     }
 
-    /// Ends the output: statistics, the rest of the queue, fsync, final name. Waits for the disk, and
-    /// for the reader of a pipe only as long as that reads.
-    ///
-    /// A pipe that was closed by its reader is no error; [`TaskSink::failure`] says so beforehand.
-    pub fn finish(mut self, closing: &Closing) -> OutputReport {
+    /// Ends the output with the statistics. What is left to do, the rest of the queue, fsync and the
+    /// final name, is the writer's.
+    pub fn end(mut self, closing: &Closing) -> Finishing {
         if self.content.is_open() && !self.shared.has_failed() {
             let counters = &self.shared.counters;
             let statistics = self
@@ -236,13 +235,12 @@ impl TaskSink {
                 self.fault.get_or_insert(error.into());
             }
         }
-        let files = self.queue.finish();
-        let here = self.fault.map(|fault| (fault.reason, fault.error.message));
-        let error = self.shared.failure().or(here);
-        OutputReport {
-            files,
-            error: error.filter(|(reason, _)| *reason != StopReason::User),
-        }
+        Finishing::new(self.queue, self.shared, self.fault)
+    }
+
+    /// Ends the output and waits for the writer.
+    pub fn finish(self, closing: &Closing) -> OutputReport {
+        self.end(closing).report()
     }
 
     /// Puts a packet where it belongs, or changes nothing but perhaps the file.

@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -50,6 +50,29 @@ pub(super) struct Shared {
     failed: AtomicBool,
     failure: Mutex<Option<(StopReason, String)>>,
     closing: OnceLock<Instant>,
+    doing: Mutex<Option<Doing>>,
+}
+
+/// A system call that may take as long as the disk does.
+#[derive(Clone, Debug)]
+pub(super) struct Doing {
+    /// `write to`, `sync`.
+    pub(super) what: &'static str,
+    pub(super) path: PathBuf,
+    pub(super) since: Instant,
+}
+
+/// Until it is dropped, the writer is doing something.
+pub(super) struct DoingGuard<'a>(&'a Shared);
+
+impl Drop for DoingGuard<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.doing) = None;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shared {
@@ -60,7 +83,7 @@ impl Shared {
 
     pub(super) fn failure(&self) -> Option<(StopReason, String)> {
         if self.has_failed() {
-            self.lock().clone()
+            lock(&self.failure).clone()
         } else {
             None
         }
@@ -68,13 +91,23 @@ impl Shared {
 
     /// Keeps the first failure.
     pub(super) fn fail(&self, fault: Fault) {
-        self.lock()
-            .get_or_insert((fault.reason, fault.error.message));
+        lock(&self.failure).get_or_insert((fault.reason, fault.error.message));
         self.failed.store(true, Ordering::Release);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<(StopReason, String)>> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Says what the writer begins to wait for.
+    pub(super) fn doing(&self, what: &'static str, path: &Path) -> DoingGuard<'_> {
+        *lock(&self.doing) = Some(Doing {
+            what,
+            path: path.to_owned(),
+            since: Instant::now(),
+        });
+        DoingGuard(self)
+    }
+
+    /// What the writer is waiting for.
+    pub(super) fn waits_for(&self) -> Option<Doing> {
+        lock(&self.doing).clone()
     }
 
     /// Says that no more will come.
@@ -143,7 +176,10 @@ impl Writer {
                 let name = path.to_string_lossy();
                 self.files.retain(|file| file.name != name);
             }
-            match OutFile::open(&next.name) {
+            let doing = self.shared.doing("open", &next.name);
+            let opened = OutFile::open(&next.name);
+            drop(doing);
+            match opened {
                 Ok(file) => self.file = Some(file),
                 Err(fault) => {
                     count(&counters.dropped_write, chunk.packets);
@@ -156,7 +192,10 @@ impl Writer {
             return Err(Error::runtime("records came for a file that is not open").into());
         };
         let at_start = file.size() == 0;
-        match file.write(&chunk.data, chunk.packets, &self.shared) {
+        let doing = self.shared.doing("write to", file.name());
+        let result = file.write(&chunk.data, chunk.packets, &self.shared);
+        drop(doing);
+        match result {
             Ok(()) => {
                 count(&counters.captured, chunk.packets);
                 count(&counters.bytes, chunk.bytes);
@@ -183,7 +222,10 @@ impl Writer {
 
     fn close(&mut self, complete: bool) {
         let Some(file) = self.file.take() else { return };
-        let (record, fault) = file.close(self.next_index, complete);
+        if !complete && file.can_vanish() {
+            return file.abandon();
+        }
+        let (record, fault) = file.close(self.next_index, complete, &self.shared);
         self.next_index += 1;
         self.files.push(record);
         if let Some(fault) = fault {

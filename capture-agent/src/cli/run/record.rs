@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     engine::Ended,
     output::sha256,
-    task::{Counters, FileRecord, StopReason, TaskRecord},
+    task::{Counters, FileRecord, State, StopReason, TaskRecord},
 };
 
 /// The record with everything that the end has brought.
@@ -37,15 +37,21 @@ pub(super) fn final_record(record: TaskRecord, ended: Ended) -> TaskRecord {
     }
 }
 
-/// None of a task that was ended by a fault without a count: it looks complete and need not be.
-fn verdict(stop_reason: StopReason, counters: Counters) -> Option<String> {
-    let uncounted = stop_reason == StopReason::Error && counters.dropped.total() == 0;
+/// None of a task that was ended by a fault without a count, as by a failed fsync(2): it looks
+/// complete and need not be.
+pub(super) fn verdict(stop_reason: StopReason, counters: Counters) -> Option<String> {
+    let failed = stop_reason.final_state() == State::Failed;
+    let uncounted = failed && counters.dropped.total() == 0;
     (!uncounted).then(|| counters.verdict())
 }
 
-fn fill_digest(file: &mut FileRecord) {
-    if file.sha256.is_none() && file.complete && file.name != "-" {
-        match sha256(Path::new(&file.name)) {
+/// Fills in the digest of a file that is there to be read again. A FIFO is not: opening it would wait
+/// for a writer.
+pub(super) fn fill_digest(file: &mut FileRecord) {
+    let path = Path::new(&file.name);
+    let is_file = || path.metadata().is_ok_and(|metadata| metadata.is_file());
+    if file.sha256.is_none() && file.complete && file.name != "-" && is_file() {
+        match sha256(path) {
             Ok(digest) => file.sha256 = Some(digest),
             Err(error) => log::warn!("{}: {error}; its digest is left out", file.name),
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{names::file_name_of, *};
 use crate::{
-    engine::Attachment,
+    engine::{Attachment, Ended},
     interfaces::{InterfaceEntry, LinkState},
     output::sha256,
     plan::{Face, Hook, Plan},
@@ -223,6 +223,48 @@ fn summary_has_the_keys_of_the_contract() {
             r#""sha256":null}]}"#
         )
     );
+}
+
+/// Opening a FIFO to read it again would wait for ever.
+#[test]
+fn a_fifo_has_no_digest() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("fifo");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    let mut file = FileRecord {
+        index: 0,
+        name: path.to_string_lossy().into_owned(),
+        size: 200,
+        packets: 2,
+        complete: true,
+        sha256: None,
+    };
+    record::fill_digest(&mut file);
+    assert_eq!(file.sha256, None);
+}
+
+/// A fault that left no count, a failed fsync(2) say, leaves no verdict either.
+#[test]
+fn nothing_is_called_complete_that_failed() {
+    for (reason, expected) in [
+        (StopReason::IoError, None),
+        (StopReason::DiskFull, None),
+        (StopReason::Error, None),
+        (StopReason::User, Some("complete".to_owned())),
+    ] {
+        assert_eq!(record::verdict(reason, Counters::default()), expected);
+    }
+    let dropped = Dropped {
+        write: 1,
+        ..Dropped::default()
+    };
+    let counters = Counters {
+        matched: 3,
+        dropped,
+        ..Counters::default()
+    };
+    let verdict = record::verdict(StopReason::IoError, counters);
+    assert_eq!(verdict.as_deref(), Some("lost 1 of 3"));
 }
 
 #[test]

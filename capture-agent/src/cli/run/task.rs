@@ -1,0 +1,145 @@
+//! One task of a foreground capture: it runs, then leaves while its files are being closed, then has
+//! ended. A disk that does not answer keeps that task from its end, and says so; the others go on.
+
+use std::{
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    clock::unix_ns,
+    engine::{Ended, Engine, Leaving, TaskId},
+    task::{Counters, StopReason, TaskRecord},
+};
+
+/// How long the files of a task may take to close before that is said. The reader of a pipe is
+/// given up before then.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A task of the capture.
+pub(super) struct Task {
+    pub(super) id: TaskId,
+    /// What messages about it begin with: nothing, or its position in the file and its name.
+    pub(super) label: String,
+    pub(super) record: TaskRecord,
+    pub(super) limit: Option<Duration>,
+    pub(super) phase: Phase,
+}
+
+/// Where it is.
+pub(super) enum Phase {
+    Running,
+    Leaving(Box<Left>),
+    Ended(End),
+}
+
+/// Detached, its files not closed yet.
+pub(super) struct Left {
+    leaving: Leaving,
+    elapsed: Duration,
+    since: Instant,
+    /// When it is time to say that it takes long.
+    patience: Duration,
+}
+
+/// How a task ended.
+pub(super) struct End {
+    pub(super) ended: Ended,
+    pub(super) elapsed: Duration,
+}
+
+impl Task {
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self.phase, Phase::Running)
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended(_))
+    }
+
+    /// Ends the task as far as that is possible without waiting for its disk. A fault in doing so is
+    /// the task's, and given back to be said.
+    pub(super) fn leave(
+        &mut self,
+        engine: &mut Engine,
+        reason: StopReason,
+        elapsed: Duration,
+    ) -> Option<String> {
+        let counters = engine.counters(self.id);
+        match engine.leave(self.id, reason) {
+            Ok(leaving) => {
+                self.phase = Phase::Leaving(Box::new(Left {
+                    leaving,
+                    elapsed,
+                    since: Instant::now(),
+                    patience: PATIENCE,
+                }));
+                None
+            }
+            Err(error) => {
+                let message = format!("{}{error}", self.label);
+                let ended = Ended {
+                    counters,
+                    files: Vec::new(),
+                    ended_ns: unix_ns(),
+                    stop_reason: StopReason::Error,
+                    error: Some(error.message),
+                    malformed: 0,
+                };
+                self.phase = Phase::Ended(End { ended, elapsed });
+                Some(message)
+            }
+        }
+    }
+
+    /// Ready where the files have just been closed and [`Task::settle`] will make an end of it.
+    pub(super) fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match &mut self.phase {
+            Phase::Leaving(left) => left.leaving.poll_closed(context),
+            Phase::Running | Phase::Ended(_) => Poll::Pending,
+        }
+    }
+
+    /// Takes note of files that are closed, and gives what there is to say: the task's fault, or
+    /// what it has been waiting for so long.
+    pub(super) fn settle(&mut self) -> Option<String> {
+        let Phase::Leaving(left) = &mut self.phase else {
+            return None;
+        };
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        if left.leaving.poll_closed(&mut context).is_pending() {
+            let waited = left.since.elapsed();
+            if waited < left.patience {
+                return None;
+            }
+            left.patience *= 2;
+            let what = left.leaving.waits_for();
+            return Some(format!(
+                "{}its output is not closed after {}s ({}); a second signal gives it up",
+                self.label,
+                waited.as_secs(),
+                what.as_deref().unwrap_or("writing"),
+            ));
+        }
+        let Phase::Leaving(left) = std::mem::replace(&mut self.phase, Phase::Running) else {
+            return None;
+        };
+        let ended = left.leaving.ended();
+        let error = ended.error.as_ref();
+        let message = error.map(|error| format!("{}{error}", self.label));
+        self.phase = Phase::Ended(End {
+            ended,
+            elapsed: left.elapsed,
+        });
+        message
+    }
+
+    /// The figures so far, or the final ones.
+    pub(super) fn counters(&self, engine: &Engine) -> Counters {
+        match &self.phase {
+            Phase::Running => engine.counters(self.id),
+            Phase::Leaving(left) => left.leaving.counters(),
+            Phase::Ended(end) => end.ended.counters,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! A task that is detached and drained while its files are being closed, and then its end. Comes from
+//! [`Engine::leave`](super::Engine::leave), and holds nothing of the kernel any more.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use super::task::{self, Task};
+use crate::{
+    drain::Drained,
+    kernel::SlotFigures,
+    output::{Finishing, OutputCounters},
+    task::{Counters, FileRecord, StopReason},
+};
+
+/// A task whose files are being closed.
+pub struct Leaving {
+    output: Finishing,
+    written: Arc<OutputCounters>,
+    figures: SlotFigures,
+    ended_ns: u64,
+    /// The reason given, unless a fault came first.
+    reason: StopReason,
+    /// A fault in the kernel's view of the packets.
+    fault: Option<String>,
+    malformed: u64,
+}
+
+/// The end of a task.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Final figures, which add up.
+    pub counters: Counters,
+    /// The files, in order.
+    pub files: Vec<FileRecord>,
+    /// When it ended by the clock of its packets, nanoseconds since the Unix epoch; the wall clock may have been
+    /// set meanwhile.
+    pub ended_ns: u64,
+    /// Why it ended: the reason given to [`Engine::leave`](super::Engine::leave), unless a fault came
+    /// first.
+    pub stop_reason: StopReason,
+    /// One sentence, where something went wrong.
+    pub error: Option<String>,
+    /// Frames on the task's interfaces that were too short to decide on some criterion, whether or
+    /// not the task asks for it.
+    pub malformed: u64,
+}
+
+impl Leaving {
+    pub(super) fn new(
+        mut task: Task,
+        figures: SlotFigures,
+        drained: Drained,
+        reason: StopReason,
+    ) -> Self {
+        let Drained { sink, ended_ns } = drained;
+        Self {
+            written: sink.counters(),
+            output: sink.end(&task.closing(figures, ended_ns)),
+            figures,
+            ended_ns,
+            reason,
+            fault: task.fault.take(),
+            malformed: task.malformed(),
+        }
+    }
+
+    /// Ready once [`Leaving::ended`] does not wait.
+    pub fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.output.poll_done(context)
+    }
+
+    /// What the output is waiting for, where it is: `sync /mnt/a.pcapng.part, for 7s`.
+    pub fn waits_for(&self) -> Option<String> {
+        self.output.waits_for()
+    }
+
+    /// The figures so far; they add up once the files are closed.
+    pub fn counters(&self) -> Counters {
+        let mut counters = Counters::default();
+        self.written.fill(&mut counters);
+        task::fill(self.figures, &mut counters);
+        counters
+    }
+
+    /// Waits until the files are closed.
+    pub fn ended(self) -> Ended {
+        let Self {
+            output,
+            written,
+            figures,
+            ended_ns,
+            reason,
+            fault,
+            malformed,
+        } = self;
+        let report = output.report();
+        let mut counters = Counters::default();
+        written.fill(&mut counters);
+        task::fill(figures, &mut counters);
+        let (stop_reason, error) = match (report.error, fault) {
+            (Some((reason, error)), _) => (reason, Some(error)),
+            (None, Some(fault)) => (StopReason::Error, Some(fault)),
+            (None, None) => (reason, None),
+        };
+        Ended {
+            counters,
+            files: report.files,
+            ended_ns,
+            stop_reason,
+            error,
+            malformed,
+        }
+    }
+}
