@@ -33,8 +33,8 @@ pub struct Control {
     pub first_deadline_ns: u64,
     /// Raised each time a slot is given to another task; records repeat it.
     pub generation: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// What all tasks keep of a frame, `u32::MAX` for the whole; 0 where that differs, and `max_bytes` tells.
+    pub kept_by_all: u32,
 }
 
 /// Bits of a `max_bytes`.

@@ -6,6 +6,9 @@ use capture_common::{Control, MAX_BYTES_BITS};
 /// The largest `max_bytes` among `slots`, `u32::MAX` where one of them keeps whole frames.
 #[inline(always)]
 pub fn most_kept(control: &Control, slots: u64) -> u32 {
+    if control.kept_by_all != 0 {
+        return control.kept_by_all;
+    }
     if slots & !control.limited != 0 {
         return u32::MAX;
     }
@@ -80,6 +83,8 @@ mod tests {
             let chosen = || tasks.iter().enumerate().filter(|(slot, _)| slots >> slot & 1 != 0);
             let most = chosen().map(|(_, (max, _))| max.map_or(u32::MAX, u32::from)).max();
             prop_assert_eq!(most_kept(&control, slots), most.unwrap_or(0));
+            let alike = Control { kept_by_all: 128, ..control };
+            prop_assert_eq!(most_kept(&alike, slots), 128);
             let too_long = chosen()
                 .filter(|(_, (max, discards))| *discards && max.is_some_and(|max| len > max.into()))
                 .fold(0, |mask, (slot, _)| mask | 1_u64 << slot);

@@ -2,7 +2,7 @@
 //! compiled programs, [`load`] brings them into the kernel, [`tables`], [`addresses`] and [`masks`] put tasks
 //! into its maps ([`mapped`] into memory), [`hooks`] attach the programs to interfaces (older kernels: through [`clsact`] and
 //! [`netlink`]) unless [`headless`] knows that they would be shown frames without link header there,
-//! [`rings`] are drained by the reader, and [`counters`] say what the kernel side did.
+//! [`rings`] (each a [`ring`]) are drained by the reader, and [`counters`] say what the kernel side did.
 
 mod addresses;
 #[cfg(feature = "bench")]
@@ -19,6 +19,7 @@ mod mapped;
 mod masks;
 mod netlink;
 pub(crate) mod object;
+mod ring;
 mod rings;
 mod tables;
 

@@ -1,12 +1,12 @@
 //! The rings, one for each CPU, read as one stream in order of time. The head record of each ring
 //! is known by its time stamp, and the oldest goes first: order without a sort and without a copy.
 
-use std::{mem, os::fd::AsFd, time::Duration};
+use std::{os::fd::AsFd, time::Duration};
 
 use anyhow::{Context as _, Result};
 use aya::{
     Ebpf,
-    maps::{ArrayOfMaps, MapData, RingBuf},
+    maps::{ArrayOfMaps, MapData},
 };
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
 use capture_common::{MAX_CAPTURE_LEN, RecordHeader};
@@ -15,7 +15,7 @@ use nix::{
     sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags},
 };
 
-use super::{object::maps, tables::take};
+use super::{object::maps, ring::Ring, tables::take};
 
 /// Least bytes of a ring: the longest record must fit.
 const MIN_RING: u64 = 2 * MAX_CAPTURE_LEN as u64;
@@ -32,12 +32,13 @@ pub(super) fn ring_bytes(total: u64, cpus: usize) -> u32 {
 
 /// All rings, for the one reader.
 pub(crate) struct Rings {
-    rings: Vec<Ring>,
+    rings: Vec<Source>,
     epoll: Epoll,
 }
 
-struct Ring {
-    ring: RingBuf<MapData>,
+/// A CPU's ring, and when its next record is from.
+struct Source {
+    ring: Ring,
     /// Time stamp of the record at the head, `u64::MAX` where the ring was empty when last looked at.
     head_ns: u64,
 }
@@ -84,16 +85,15 @@ pub(super) fn create(ebpf: &mut Ebpf, cpus: usize, bytes: u32) -> Result<(Rings,
             let fd = map.fd().as_fd().try_clone_to_owned()?;
             first = Some(MapData::from_fd(fd)?);
         }
-        let ring = RingBuf::try_from(aya::maps::Map::RingBuf(map))?;
         epoll
             // By edges: a ring that holds only records too young to drain is no reason to wake up.
             .add(
-                &ring,
+                map.fd().as_fd(),
                 EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, cpu as u64),
             )
             .context("watching a ring")?;
-        rings.push(Ring {
-            ring,
+        rings.push(Source {
+            ring: Ring::of(map, bytes)?,
             head_ns: u64::MAX,
         });
     }
@@ -118,19 +118,13 @@ impl Rings {
             }
         }
         let mut records = 0;
-        loop {
+        let up_to_ns = loop {
             let Some((oldest, next_ns)) = self.oldest() else {
-                break Drained {
-                    records,
-                    up_to_ns: horizon_ns,
-                };
+                break horizon_ns;
             };
             let ring = &mut self.rings[oldest];
             if ring.head_ns > horizon_ns || records >= most {
-                break Drained {
-                    records,
-                    up_to_ns: horizon_ns.min(ring.head_ns.saturating_sub(1)),
-                };
+                break horizon_ns.min(ring.head_ns.saturating_sub(1));
             }
             // All that this ring has until another ring has something older.
             let until = next_ns.min(horizon_ns);
@@ -138,7 +132,11 @@ impl Rings {
                 ring.take(&mut sink);
                 records += 1;
             }
+        };
+        for source in &mut self.rings {
+            source.ring.give_back();
         }
+        Drained { records, up_to_ns }
     }
 
     /// The ring with the oldest head, and the time of the head that comes after it.
@@ -167,16 +165,12 @@ impl Rings {
     }
 }
 
-impl Ring {
+impl Source {
     /// Reads the head's time stamp.
     fn look(&mut self) {
-        self.head_ns = match self.ring.next() {
+        self.head_ns = match self.ring.head() {
             Some(record) => {
-                let stamp =
-                    RecordHeader::split(&record).map_or(0, |(header, _)| header.timestamp_ns);
-                // Dropping the item would take the record off the ring.
-                mem::forget(record);
-                stamp
+                RecordHeader::split(record).map_or(0, |(header, _)| header.timestamp_ns)
             }
             None => u64::MAX,
         };
@@ -184,11 +178,12 @@ impl Ring {
 
     /// Takes the head off the ring, and looks at the next one.
     fn take(&mut self, sink: &mut impl FnMut(&RecordHeader, &[u8])) {
-        if let Some(record) = self.ring.next()
-            && let Some((header, frame)) = RecordHeader::split(&record)
+        if let Some(record) = self.ring.head()
+            && let Some((header, frame)) = RecordHeader::split(record)
         {
             sink(&header, frame);
         }
+        self.ring.next();
         self.look();
     }
 }

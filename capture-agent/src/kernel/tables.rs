@@ -75,6 +75,8 @@ pub(crate) struct Tables {
     slots: Array<MapData, Slot>,
     /// By slot, its deadline.
     deadlines_ns: [u64; MAX_SLOTS],
+    /// By slot, what its task keeps of a frame, `u32::MAX` for the whole; 0 for no task.
+    kept: [u32; MAX_SLOTS],
     /// Slots that are taken.
     used: u64,
     /// Slots whose task has ports, in either role.
@@ -93,6 +95,7 @@ impl Tables {
             displaced_now: BTreeSet::new(),
             slots: take(ebpf, maps::SLOTS)?.try_into()?,
             deadlines_ns: [u64::MAX; MAX_SLOTS],
+            kept: [0; MAX_SLOTS],
             used: 0,
             with_ports: 0,
         };
@@ -162,6 +165,8 @@ impl Tables {
         for (place, word) in control.max_bytes.iter().enumerate() {
             put(word, bit, task.max_bytes.unwrap_or(0) >> place & 1 != 0);
         }
+        self.kept[slot.index()] = task.max_bytes.map_or(u32::MAX, u32::from);
+        self.write_kept_by_all();
         for (role, Endpoint { address, ports }) in [(Role::Local, local), (Role::Peer, peer)] {
             if let Some(address) = address {
                 self.addresses.insert(*address, role, bit);
@@ -201,6 +206,19 @@ impl Tables {
         word.store(first, Ordering::Release);
     }
 
+    /// While all tasks keep the same, programs need not ask who matched.
+    fn write_kept_by_all(&self) {
+        let mut kept = self.kept.iter().filter(|kept| **kept != 0);
+        let first = kept.next().copied().unwrap_or(0);
+        let by_all = if kept.all(|other| *other == first) {
+            first
+        } else {
+            0
+        };
+        let word = &self.control.words().kept_by_all;
+        word.store(by_all, Ordering::Release);
+    }
+
     /// Lets a task match from now on.
     pub(crate) fn activate(&self, slot: SlotId) {
         put(&self.control.words().active, slot.bit(), true);
@@ -222,6 +240,8 @@ impl Tables {
         self.deactivate(slot);
         self.deadlines_ns[slot.index()] = u64::MAX;
         self.write_first_deadline();
+        self.kept[slot.index()] = 0;
+        self.write_kept_by_all();
         self.control.words().clear(bit);
         if self.with_ports & bit != 0 {
             for words in self.ports.words() {
@@ -301,7 +321,7 @@ struct ControlWords {
     max_bytes: [AtomicU64; MAX_BYTES_BITS],
     first_deadline_ns: AtomicU64,
     generation: AtomicU32,
-    _reserved: AtomicU32,
+    kept_by_all: AtomicU32,
 }
 
 impl ControlWords {
@@ -322,7 +342,7 @@ impl ControlWords {
             max_bytes,
             first_deadline_ns: _,
             generation: _,
-            _reserved,
+            kept_by_all: _,
         } = self;
         let single = [
             active,
@@ -381,6 +401,7 @@ const _: () = {
     assert!(offset_of!(ControlWords, max_bytes) == offset_of!(Control, max_bytes));
     assert!(offset_of!(ControlWords, first_deadline_ns) == offset_of!(Control, first_deadline_ns));
     assert!(offset_of!(ControlWords, generation) == offset_of!(Control, generation));
+    assert!(offset_of!(ControlWords, kept_by_all) == offset_of!(Control, kept_by_all));
     assert!(size_of::<InterfaceWords>() == size_of::<Interface>());
     assert!(offset_of!(InterfaceWords, ifindex) == offset_of!(Interface, ifindex));
     assert!(offset_of!(InterfaceWords, row) == offset_of!(Interface, row));

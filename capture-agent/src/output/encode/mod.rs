@@ -79,8 +79,13 @@ impl<'a> Frame<'a> {
 
     fn append_to(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.head);
-        out.extend_from_slice(&self.tag[..self.tag_len]);
-        out.extend_from_slice(self.tail);
+        // Without a tag all of it is in the head.
+        if self.tag_len != 0 {
+            out.extend_from_slice(&self.tag[..self.tag_len]);
+        }
+        if !self.tail.is_empty() {
+            out.extend_from_slice(self.tail);
+        }
     }
 }
 

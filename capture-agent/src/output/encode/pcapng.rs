@@ -218,7 +218,9 @@ pub(super) fn record(frame: &Frame<'_>, interface: u32, drops: u64, out: &mut Ve
     out.extend_from_slice(&words::<7, HEAD_LEN>(head));
     frame.append_to(out);
     let padding = captured_len.next_multiple_of(4) - captured_len;
-    out.extend_from_slice(&[0; 3][..padding as usize]);
+    if padding != 0 {
+        out.extend_from_slice(&[0; 3][..padding as usize]);
+    }
 
     // epb_flags, bits 0 and 1: 01 is inbound, 10 is outbound.
     let flags: u32 = match frame.direction {
