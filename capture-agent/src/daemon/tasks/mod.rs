@@ -287,11 +287,31 @@ impl Tasks {
         .await
     }
 
-    /// Ends all tasks in order and the events with them; new ones are refused, and those that wait go on
-    /// waiting. Gives what had not ended at the deadline, each with what it hangs in.
-    pub async fn shutdown(self, deadline: Duration) -> Vec<String> {
+    /// Writes a line about something other than a task to the audit log.
+    pub async fn note(&self, actor: &Actor, action: Action, outcome: Result<(), String>) {
+        let actor = actor.clone();
+        let noted = self.blocking(move |inner| {
+            let outcome = match &outcome {
+                Ok(()) => Outcome::Done,
+                Err(why) => Outcome::Failed(why),
+            };
+            inner.write_audit(&actor, action, "config.toml", outcome)
+        });
+        if let Err::<(), Error>(error) = noted.await {
+            log::error!("{error}");
+        }
+    }
+
+    /// Refuses new tasks from now on, and begins to end all that run; those that wait go on waiting.
+    pub fn close(&self) {
         self.0.live().close();
         self.0.wake.notify_one();
+    }
+
+    /// Ends all tasks in order, and the events with them. Gives what had not ended at the deadline, each
+    /// with what it hangs in.
+    pub async fn shutdown(self, deadline: Duration) -> Vec<String> {
+        self.close();
         let scheduler = lock(&self.0.scheduler).take();
         let hanging = match scheduler {
             Some(scheduler) => match tokio::time::timeout(deadline, scheduler).await {
