@@ -3,6 +3,8 @@
 //! and a watch on the interfaces that come and go.
 
 mod task;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::{
