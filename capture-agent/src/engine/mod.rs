@@ -54,6 +54,9 @@ struct State {
     next_id: u64,
 }
 
+/// A task whose hooks are attached, and what its output is to know of the interfaces.
+type Attaching = (Task, Vec<InterfaceInfo>);
+
 /// A task that the engine executes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId(u64);
@@ -196,7 +199,7 @@ impl Engine {
     fn attach_all(
         &self,
         tasks: &[(&Plan, OutputConfig)],
-    ) -> Result<Vec<(Task, Vec<InterfaceInfo>)>, (usize, Error)> {
+    ) -> Result<Vec<Attaching>, (usize, Error)> {
         let entries = interfaces::list().map_err(|error| (0, error))?;
         let mut state = self.shared.lock();
         let kernel = &mut state.kernel;
@@ -365,11 +368,7 @@ impl Engine {
 }
 
 /// Enters one task into the tables and attaches its hooks; after an error nothing of it is left.
-fn attach(
-    kernel: &mut Kernel,
-    plan: &Plan,
-    entries: &[InterfaceEntry],
-) -> Result<(Task, Vec<InterfaceInfo>)> {
+fn attach(kernel: &mut Kernel, plan: &Plan, entries: &[InterfaceEntry]) -> Result<Attaching> {
     let slot = kernel
         .tables
         .add(TaskEntry::from(plan), monotonic_ns())

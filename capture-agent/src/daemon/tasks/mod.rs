@@ -42,7 +42,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    task::{Counters, FileRecord, State, StopReason, TaskRecord},
+    task::{State, StopReason, TaskRecord},
 };
 
 /// How old the figures of running tasks may be that a list shows: however many ask, the kernel's tables
@@ -75,8 +75,8 @@ struct Inner {
     scheduler: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// Counters and files of each running task.
-type Figures = HashMap<TaskUlid, (Counters, Vec<FileRecord>)>;
+/// The figures of each running task.
+type Figures = HashMap<TaskUlid, live::Figures>;
 
 /// A page of tasks, newest first.
 #[derive(Clone, Debug, Serialize)]
