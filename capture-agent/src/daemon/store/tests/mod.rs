@@ -31,6 +31,9 @@ impl Lab {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let clock = FakeClock::at("2026-11-25T12:00:00Z");
         let store = open(&directory.path().join("state.db"), &clock);
+        // What these tests ask does not depend on the disk, and they should not wait for it.
+        let set = lock(&store.0.writer).pragma_update(None, "synchronous", "OFF");
+        set.expect("it is set");
         Self {
             store,
             clock,

@@ -297,8 +297,9 @@ fn what_is_not_ours_is_refused_and_left_alone() {
 /// into the file is not trusted.
 #[test]
 fn every_connection_is_set_up() {
-    let lab = Lab::new();
-    for connection in [&lab.store.0.writer, &lab.store.0.reader] {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let store = try_open(&directory.path().join("state.db")).expect("it is made");
+    for connection in [&store.0.writer, &store.0.reader] {
         let connection = lock(connection);
         let pragma = |name| -> i64 {
             connection
