@@ -1,6 +1,6 @@
 //! Where captures lie: one directory a task below the root, named by the task's ID, that nobody but the
 //! daemon's user can enter. Every path is made here, of the root, an ID and names of our own; nothing that
-//! a client sends becomes part of one. [`recovery`] is what the start does about the last daemon's end.
+//! a client sends becomes part of one. `recovery` is what the start does about the last daemon's end.
 
 mod recovery;
 

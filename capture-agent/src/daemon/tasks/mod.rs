@@ -1,8 +1,8 @@
 //! The tasks of the daemon, from the request to the removal: what the API calls, and what runs below it.
 //!
-//! In the order of a task's life: [`create`] checks a request and has the store keep it, [`schedule`]
-//! decides when a task starts and when it ends, [`start`] and [`end`] do so on the [`engine`], and
-//! [`files`] opens what it has written, meanwhile too. [`live`] is what the memory holds of all this;
+//! In the order of a task's life: `create` checks a request and has the store keep it, `schedule`
+//! decides when a task starts and when it ends, `start` and `end` do so on the `engine`, and
+//! `files` opens what it has written, meanwhile too. `live` is what the memory holds of all this;
 //! everything else is in the store.
 
 mod create;
