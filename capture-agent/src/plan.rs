@@ -7,6 +7,7 @@ mod display;
 mod fault;
 mod ports;
 mod quantity;
+mod reading;
 mod resolve;
 mod word;
 
@@ -17,6 +18,7 @@ use ipnet::IpNet;
 
 pub(crate) use fault::{nearest, quote};
 pub(crate) use quantity::size_from_text;
+pub(crate) use reading::Reading;
 pub use word::Word;
 
 /// Who asks: it decides the defaults, and whether a task needs a name.
