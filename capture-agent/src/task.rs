@@ -5,6 +5,7 @@
 
 use std::ops::Add;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// A task as requested, nothing checked yet. Field names are those of the API and of the messages.
@@ -267,8 +268,11 @@ pub struct TaskRecord {
     pub stop_reason: Option<StopReason>,
     /// One sentence on what went wrong, where something did.
     pub error: Option<String>,
-    /// RFC 3339, UTC.
+    /// RFC 3339, UTC, milliseconds, as all times.
     pub created_at: String,
+    /// When it shall start, where it was asked to wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_at: Option<String>,
     /// When every hook was attached.
     pub started_at: Option<String>,
     /// When the last file was closed.
@@ -281,4 +285,9 @@ pub struct TaskRecord {
     pub verdict: Option<String>,
     /// The files, in order.
     pub files: Vec<FileRecord>,
+}
+
+/// A time as records have it: RFC 3339, UTC, milliseconds.
+pub fn rfc3339(time: Timestamp) -> String {
+    format!("{time:.3}")
 }

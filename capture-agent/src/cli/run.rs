@@ -19,7 +19,7 @@ use tokio::time::{Instant as Deadline, MissedTickBehavior, interval, sleep_until
 use self::{
     names::free_file_name,
     places::{attachment_lines, check_interfaces},
-    record::{final_record, rfc3339},
+    record::final_record,
 };
 use super::{
     args::{OutputForm, RunArgs},
@@ -37,7 +37,7 @@ use crate::{
     error::{Error, Exit, Result},
     interfaces, netns,
     output::{OutputConfig, Target},
-    task::{Counters, State, StopReason, TaskRecord},
+    task::{Counters, State, StopReason, TaskRecord, rfc3339},
 };
 
 /// Captures as the arguments say.
@@ -150,6 +150,7 @@ impl Capture {
                 stop_reason: None,
                 error: None,
                 created_at: rfc3339(created_at),
+                start_at: None,
                 started_at: Some(started_at.clone()),
                 ended_at: None,
                 expires_at: None,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     engine::Ended,
     output::sha256,
-    task::{Counters, FileRecord, StopReason, TaskRecord},
+    task::{Counters, FileRecord, StopReason, TaskRecord, rfc3339},
 };
 
 /// The record with everything that the end has brought.
@@ -47,9 +47,4 @@ fn fill_digest(file: &mut FileRecord) {
             Err(error) => log::warn!("{}: {error}; its digest is left out", file.name),
         }
     }
-}
-
-/// RFC 3339, UTC, milliseconds.
-pub(super) fn rfc3339(time: Timestamp) -> String {
-    format!("{time:.3}")
 }

@@ -198,6 +198,7 @@ fn summary_has_the_keys_of_the_contract() {
         stop_reason: None,
         error: None,
         created_at: "2026-11-23T15:04:05.000Z".into(),
+        start_at: None,
         started_at: Some("2026-11-23T15:04:05.100Z".into()),
         ended_at: None,
         expires_at: None,
