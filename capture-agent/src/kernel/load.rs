@@ -1,6 +1,8 @@
 //! Brings the programs and maps into the kernel. [`Kernel`] is all that is there afterwards but the
 //! rings, which go to the reader. Programs are loaded when the first hook needs them.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use anyhow::Context as _;
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel, programs::Program, util::nr_cpus};
 use aya_log::EbpfLogger;
@@ -23,7 +25,18 @@ pub(crate) struct Kernel {
     /// Programs on interfaces.
     pub(crate) hooks: Hooks,
     counters: CounterMaps,
-    rings: RingTable,
+    rings: Arc<Mutex<RingTable>>,
+}
+
+/// Waits for running programs, also while others work on the kernel side.
+pub(crate) struct Barrier(Arc<Mutex<RingTable>>);
+
+impl Barrier {
+    /// Waits until every program that was running has ended: what it matched is then in the rings.
+    pub(crate) fn wait(&self) -> anyhow::Result<()> {
+        let mut rings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        rings.wait_for_programs()
+    }
 }
 
 /// What the reader gets of the kernel side.
@@ -57,7 +70,7 @@ impl Kernel {
                     tables,
                     hooks,
                     counters,
-                    rings: table,
+                    rings: Arc::new(Mutex::new(table)),
                 },
                 ReaderSide { rings, losses, log },
             ))
@@ -76,9 +89,9 @@ impl Kernel {
         self.counters.interface(row)
     }
 
-    /// Waits until every program that was running has ended: what it matched is then in the rings.
-    pub(crate) fn wait_for_programs(&mut self) -> anyhow::Result<()> {
-        self.rings.wait_for_programs()
+    /// Something to wait for running programs with.
+    pub(crate) fn barrier(&self) -> Barrier {
+        Barrier(Arc::clone(&self.rings))
     }
 }
 
