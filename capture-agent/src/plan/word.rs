@@ -81,7 +81,7 @@ impl Word for AddressType {
 }
 
 /// The meaning of a word.
-pub(super) fn parse<T: Word>(text: &str) -> Result<T, Problem> {
+pub(crate) fn parse<T: Word>(text: &str) -> Result<T, Problem> {
     if let Some((_, value)) = T::WORDS.iter().find(|(word, _)| *word == text) {
         return Ok(*value);
     }
