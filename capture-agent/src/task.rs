@@ -226,6 +226,17 @@ impl Counters {
         self.captured + self.oversize_discarded + self.over_limit + self.dropped.total()
     }
 
+    /// The verdict on a task that ended for this reason; none where it is not known what was lost.
+    pub fn verdict_at(&self, reason: StopReason) -> Option<String> {
+        let is_unknown = match reason {
+            StopReason::Interrupted => true,
+            // Ended by a fault without a count: it looks complete and need not be.
+            StopReason::Error => self.dropped.total() == 0,
+            _ => false,
+        };
+        (!is_unknown).then(|| self.verdict())
+    }
+
     /// `complete`, or `lost N of M`.
     pub fn verdict(&self) -> String {
         match self.dropped.total() {

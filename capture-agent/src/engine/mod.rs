@@ -8,6 +8,7 @@ mod watch;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use tokio::sync::Notify;
@@ -19,7 +20,7 @@ use crate::{
     error::{Error, Result},
     interfaces::{self, InterfaceEntry},
     kernel::{Kernel, TaskEntry},
-    output::{InterfaceInfo, OutputConfig, OutputCounters, TaskSink},
+    output::{InterfaceInfo, OutputConfig, TaskSink},
     plan::Plan,
     task::{Counters, FileRecord, StopReason},
 };
@@ -64,6 +65,31 @@ pub struct Attachment {
     pub hook: &'static str,
     /// How: `tcx ingress+egress`, `clsact ingress`, `native ingress, tcx egress`.
     pub mode: String,
+}
+
+/// When and why a task is to be removed.
+#[derive(Clone, Debug)]
+pub struct Outlook {
+    ending: Arc<Ending>,
+    deadline_ns: Option<u64>,
+}
+
+impl Outlook {
+    /// As [`Engine::ended`].
+    pub fn reason(&self) -> Option<StopReason> {
+        let over = self
+            .deadline_ns
+            .is_some_and(|deadline| monotonic_ns() >= deadline);
+        self.ending
+            .reason()
+            .or(over.then_some(StopReason::Duration))
+    }
+
+    /// When its time is over.
+    pub fn deadline(&self) -> Option<Instant> {
+        let left_ns = self.deadline_ns?.saturating_sub(monotonic_ns());
+        Instant::now().checked_add(Duration::from_nanos(left_ns))
+    }
 }
 
 /// The end of a task.
@@ -237,27 +263,33 @@ impl Engine {
             .unwrap_or_default()
     }
 
-    /// The files of a task so far, see [`OutputFiles`](crate::output::OutputFiles).
-    pub fn files(&self, task: TaskId) -> Vec<FileRecord> {
-        let output = self.output(task);
-        output.map_or_else(Vec::new, |output| output.files().now())
+    /// Figures and files of a task so far, see [`OutputFiles`](crate::output::OutputFiles); `None` once it
+    /// is removed.
+    pub fn figures(&self, task: TaskId) -> Option<(Counters, Vec<FileRecord>)> {
+        let state = self.shared.lock();
+        let task = state.tasks.get(&task)?;
+        let counters = task.counters(&state.kernel);
+        let output = task.output.clone();
+        drop(state);
+        Some((
+            counters,
+            output.map_or_else(Vec::new, |output| output.files().now()),
+        ))
     }
 
-    fn output(&self, task: TaskId) -> Option<Arc<OutputCounters>> {
+    /// When and why a task is to be removed, to be asked again and again without waiting for anybody.
+    pub fn outlook(&self, task: TaskId) -> Option<Outlook> {
         let state = self.shared.lock();
-        state.tasks.get(&task)?.output.clone()
+        let task = state.tasks.get(&task)?;
+        Some(Outlook {
+            ending: Arc::clone(&task.ending),
+            deadline_ns: task.deadline_ns,
+        })
     }
 
     /// Why a task should now be removed, once there is a reason: a limit, the deadline, a fault.
     pub fn ended(&self, task: TaskId) -> Option<StopReason> {
-        let state = self.shared.lock();
-        let task = state.tasks.get(&task)?;
-        let over = task
-            .deadline_ns
-            .is_some_and(|deadline| monotonic_ns() >= deadline);
-        task.ending
-            .reason()
-            .or(over.then_some(StopReason::Duration))
+        self.outlook(task)?.reason()
     }
 
     /// Signalled when [`Engine::ended`] may have changed for any task; the deadline apart, which the

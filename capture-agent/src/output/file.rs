@@ -342,7 +342,7 @@ pub(super) fn lock(file: &File, path: &Path) -> io::Result<bool> {
 }
 
 /// Makes a name durable. Some file systems cannot sync a directory and say EINVAL.
-pub(super) fn sync_directory(name: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(name: &Path) -> io::Result<()> {
     let directory = match name.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),

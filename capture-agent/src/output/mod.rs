@@ -30,6 +30,7 @@ use std::{
 
 use capture_common::{Direction, VlanTag};
 
+pub(crate) use self::file::sync_directory;
 pub use self::{
     file::{part_of, sha256},
     progress::OutputFiles,
