@@ -72,7 +72,7 @@ impl Reading {
         // Every field was read on its own, so that together they can be.
         let spec: TaskSpec = serde_json::from_value(Value::Object(readable)).unwrap_or_default();
         let plan = match Plan::resolve(&spec, face) {
-            Ok(plan) => Some(plan),
+            Ok(plan) => faults.is_empty().then_some(plan),
             Err(more) => {
                 let known: Vec<_> = faults.iter().map(|fault| fault.pointer.clone()).collect();
                 faults.extend(
