@@ -5,6 +5,7 @@
 mod task;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod watch;
 
 use std::{
@@ -15,6 +16,8 @@ use std::{
 
 use tokio::sync::Notify;
 
+pub(crate) use self::totals::{Batch, Taken};
+pub use self::totals::{InterfaceTotals, Totals, Volume};
 use self::{task::Task, watch::Watch};
 use crate::{
     clock::{monotonic_ns, unix_ns},
@@ -45,12 +48,17 @@ pub struct Engine {
 struct Shared {
     state: Mutex<State>,
     reader: Reader,
+    taken: Arc<Taken>,
     changed: Arc<Notify>,
 }
 
 struct State {
     kernel: Kernel,
     tasks: BTreeMap<TaskId, Task>,
+    /// The figures of tasks that are being removed, as they were when that began.
+    leaving: BTreeMap<TaskId, Counters>,
+    /// The figures of all tasks that were removed.
+    ended: Counters,
     next_id: u64,
 }
 
@@ -121,15 +129,19 @@ impl Engine {
     pub fn start(options: EngineOptions) -> Result<Self> {
         let (kernel, reader_side) = Kernel::load(options.ring_size)?;
         let changed = Arc::new(Notify::new());
-        let reader = Reader::start(reader_side, Arc::clone(&changed))?;
+        let taken = Arc::new(Taken::default());
+        let reader = Reader::start(reader_side, Arc::clone(&taken), Arc::clone(&changed))?;
         let state = Mutex::new(State {
             kernel,
             tasks: BTreeMap::new(),
+            leaving: BTreeMap::new(),
+            ended: Counters::default(),
             next_id: 0,
         });
         let shared = Arc::new(Shared {
             state,
             reader,
+            taken,
             changed,
         });
         let watch = Watch::start(Arc::clone(&shared))?;
@@ -308,6 +320,14 @@ impl Engine {
     /// # Errors
     /// Where there is no such task, or the kernel no longer answers.
     pub fn remove(&self, id: TaskId, reason: StopReason) -> Result<Ended> {
+        let ended = self.take_off(id, reason);
+        let mut state = self.shared.lock();
+        let last = state.leaving.remove(&id).unwrap_or_default();
+        state.ended = state.ended + ended.as_ref().map_or(last, |ended| ended.counters);
+        ended
+    }
+
+    fn take_off(&self, id: TaskId, reason: StopReason) -> Result<Ended> {
         let broken = |error: anyhow::Error| {
             Error::runtime(format!("cannot end the task in order: {error:#}"))
         };
@@ -315,12 +335,14 @@ impl Engine {
         let State {
             kernel,
             tasks,
-            next_id: _,
+            leaving,
+            ..
         } = &mut *state;
         let mut task = tasks
             .remove(&id)
             .ok_or_else(|| Error::not_found("the engine has no such task"))?;
         kernel.tables.deactivate(task.slot);
+        leaving.insert(id, task.counters(kernel));
         let barrier = kernel.barrier();
         drop(state);
 

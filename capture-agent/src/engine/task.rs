@@ -97,14 +97,8 @@ impl Task {
             }
             other => other,
         };
-        let Kernel { tables, hooks, .. } = kernel;
-        hooks.add(
-            tables,
-            (entry.ifindex, &entry.name, link),
-            self.slot,
-            hook,
-            directions,
-        )?;
+        let there = (entry.ifindex, entry.name.as_str(), link);
+        kernel.attach(there, self.slot, hook, directions)?;
         let baseline = figures(kernel, entry.ifindex).unwrap_or_default();
         self.interfaces.push(TaskInterface {
             ifindex: entry.ifindex,
@@ -140,9 +134,8 @@ impl Task {
 
     /// Takes the task off all its interfaces.
     pub(super) fn detach(&mut self, kernel: &mut Kernel) {
-        let Kernel { tables, hooks, .. } = kernel;
         for interface in self.interfaces.iter().filter(|interface| !interface.gone) {
-            hooks.remove(tables, interface.ifindex, self.slot);
+            kernel.detach(interface.ifindex, self.slot);
         }
     }
 

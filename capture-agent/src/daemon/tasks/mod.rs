@@ -26,6 +26,7 @@ use std::{
 
 use serde::Serialize;
 use tokio::{sync::Notify, task::JoinHandle};
+use utoipa::ToSchema;
 
 pub use self::{
     create::{CreateError, Created},
@@ -79,7 +80,7 @@ struct Inner {
 type Figures = HashMap<TaskUlid, live::Figures>;
 
 /// A page of tasks, newest first.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct TaskPage {
     /// The tasks.
     pub tasks: Vec<TaskRecord>,
@@ -188,6 +189,11 @@ impl Tasks {
     /// Bytes of all captures.
     pub fn stored_bytes(&self) -> u64 {
         self.0.storage.space().used()
+    }
+
+    /// What the engine counted since its start, where it has started. Waits for the kernel.
+    pub fn engine_totals(&self) -> Option<crate::engine::Totals> {
+        self.0.engine.get().map(|engine| engine.totals())
     }
 
     /// A task as it is now.
