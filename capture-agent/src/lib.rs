@@ -6,6 +6,7 @@
 
 pub mod cli;
 mod clock;
+pub mod daemon;
 pub mod doctor;
 mod drain;
 pub mod engine;

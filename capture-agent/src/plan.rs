@@ -7,6 +7,7 @@ mod display;
 mod fault;
 mod ports;
 mod quantity;
+mod reading;
 mod resolve;
 mod word;
 
@@ -15,9 +16,11 @@ use std::{ops::RangeInclusive, time::Duration};
 use capture_common::Direction;
 use ipnet::IpNet;
 
-pub(crate) use fault::{nearest, quote};
-pub(crate) use quantity::size_from_text;
+pub(crate) use fault::{Problem, nearest, quote};
+pub(crate) use quantity::{positive_size, seconds, size, size_from_text};
+pub(crate) use reading::Reading;
 pub use word::Word;
+pub(crate) use word::parse as parse_word;
 
 /// Who asks: it decides the defaults, and whether a task needs a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,10 +5,12 @@
 
 use std::ops::Add;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A task as requested, nothing checked yet. Field names are those of the API and of the messages.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TaskSpec {
     /// Purpose of the task, 1–128 printable characters.
@@ -73,7 +75,7 @@ fn is_false(value: &bool) -> bool {
 }
 
 /// Rotation as requested.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RotateSpec {
     /// Next file before this size is exceeded; a bare number is in units of 1,000,000 bytes on the
@@ -89,7 +91,7 @@ pub struct RotateSpec {
 }
 
 /// A value that people write as a number or as text with a unit: `443`, `"8000-8100"`, `"10m"`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum Quantity {
     /// A bare number.
@@ -99,7 +101,7 @@ pub enum Quantity {
 }
 
 /// Where a task is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Accepted, not yet capturing.
@@ -115,7 +117,7 @@ pub enum State {
 }
 
 /// Why a task ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
     /// `duration` is over.
@@ -156,7 +158,7 @@ impl StopReason {
 }
 
 /// What became of the packets that matched. The figures add up, see [`Counters::accounted`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Counters {
     /// Packets that matched in the kernel.
     pub matched: u64,
@@ -173,7 +175,7 @@ pub struct Counters {
 }
 
 /// Packets lost, by stage.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Dropped {
     /// No room in the ring: the agent did not drain it fast enough.
     pub ring: u64,
@@ -225,6 +227,16 @@ impl Counters {
         self.captured + self.oversize_discarded + self.over_limit + self.dropped.total()
     }
 
+    /// The verdict on a task that ended for this reason; none where it is not known what was lost.
+    pub fn verdict_at(&self, reason: StopReason) -> Option<String> {
+        let is_unknown = match reason {
+            StopReason::Interrupted => true,
+            // Ended by a fault without a count, as by a failed fsync(2): it looks complete and need not be.
+            _ => reason.final_state() == State::Failed && self.dropped.total() == 0,
+        };
+        (!is_unknown).then(|| self.verdict())
+    }
+
     /// `complete`, or `lost N of M`.
     pub fn verdict(&self) -> String {
         match self.dropped.total() {
@@ -235,7 +247,7 @@ impl Counters {
 }
 
 /// One capture file of a task.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FileRecord {
     /// Number in order of writing, from 0.
     pub index: u64,
@@ -253,7 +265,7 @@ pub struct FileRecord {
 }
 
 /// A task with everything that is known of it; the schema of the JSON summary and of the API.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TaskRecord {
     /// ULID.
     pub id: String,
@@ -267,8 +279,11 @@ pub struct TaskRecord {
     pub stop_reason: Option<StopReason>,
     /// One sentence on what went wrong, where something did.
     pub error: Option<String>,
-    /// RFC 3339, UTC.
+    /// RFC 3339, UTC, milliseconds, as all times.
     pub created_at: String,
+    /// When it shall start, where it was asked to wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_at: Option<String>,
     /// When every hook was attached.
     pub started_at: Option<String>,
     /// When the last file was closed.
@@ -281,4 +296,9 @@ pub struct TaskRecord {
     pub verdict: Option<String>,
     /// The files, in order.
     pub files: Vec<FileRecord>,
+}
+
+/// A time as records have it: RFC 3339, UTC, milliseconds.
+pub fn rfc3339(time: Timestamp) -> String {
+    format!("{time:.3}")
 }

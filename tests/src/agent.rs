@@ -168,10 +168,25 @@ fn spawn_unread<'a>(
     let mut child = command
         .spawn()
         .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let stderr = Arc::new(Mutex::new(String::new()));
-    let sink = Arc::clone(&stderr);
-    let mut lines = BufReader::new(child.stderr.take().expect("stderr is piped"));
-    let stderr_reader = thread::spawn(move || {
+    let (stderr, stderr_reader) = lines_of(child.stderr.take().expect("stderr is piped"));
+    Running {
+        child: Some(child),
+        namespace,
+        directory,
+        arguments,
+        stdout: None,
+        stderr,
+        stderr_reader: Some(stderr_reader),
+        found,
+    }
+}
+
+/// What a program writes, as it writes it, and the thread that reads it to its end.
+pub(crate) fn lines_of(from: impl Read + Send + 'static) -> (Arc<Mutex<String>>, JoinHandle<()>) {
+    let text = Arc::new(Mutex::new(String::new()));
+    let sink = Arc::clone(&text);
+    let mut lines = BufReader::new(from);
+    let reader = thread::spawn(move || {
         let mut line = Vec::new();
         while lines
             .read_until(b'\n', &mut line)
@@ -183,16 +198,7 @@ fn spawn_unread<'a>(
             line.clear();
         }
     });
-    Running {
-        child: Some(child),
-        namespace,
-        directory,
-        arguments,
-        stdout: None,
-        stderr,
-        stderr_reader: Some(stderr_reader),
-        found,
-    }
+    (text, reader)
 }
 
 fn read_all(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {

@@ -20,6 +20,7 @@
 //! | `tcpreplay` | `tcpreplay` |
 //! | `python3-scapy` | `scapy`, for Debian's `/usr/bin/python3` |
 //! | `util-linux`, `mount` | `setpriv`, `mount`, `umount` |
+//! | `curl`, `openssl` | `curl`, `openssl` |
 //! | `coreutils` | `sha256sum` |
 //!
 //! The environment variable `CAPTURE_AGENT_BIN` names the binary under test; `cargo xtask test`
@@ -39,9 +40,11 @@ mod accounts;
 pub mod agent;
 pub mod beside;
 pub mod cases;
+pub mod daemon;
 pub mod figures;
 pub mod foreign;
 pub mod generate;
+pub mod http;
 pub mod judge;
 pub mod netns;
 pub mod pcapng;

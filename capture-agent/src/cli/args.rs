@@ -43,6 +43,11 @@ pub(super) enum Command {
         after_help = EXAMPLES
     )]
     Run(Box<RunArgs>),
+    /// Run the daemon: capture tasks as a service, asked over its socket.
+    ///
+    /// Says "ready" on stderr when it answers, reads its configuration again on SIGHUP, and ends on
+    /// SIGTERM or SIGINT.
+    Daemon(DaemonArgs),
     /// List the network interfaces, and whether they can be captured on.
     Interfaces(InterfacesArgs),
     /// Check whether this machine can capture, and say what is missing.
@@ -63,6 +68,13 @@ pub(super) enum OutputForm {
     #[default]
     Table,
     Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DaemonArgs {
+    /// Read this configuration; without it /etc/capture-agent/config.toml, which need not be there.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -22,6 +22,7 @@ use clap::{CommandFactory, Parser};
 
 use self::args::{Arguments, Command};
 use crate::{
+    daemon,
     error::{Error, Exit, Result},
     netns,
 };
@@ -32,7 +33,7 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return usage::report(&error).into(),
     };
-    start_log(arguments.verbose);
+    start_log(arguments.verbose, default_log(&arguments.command));
     execute(arguments.command)
         .unwrap_or_else(report_error)
         .into()
@@ -41,6 +42,7 @@ pub fn main() -> ExitCode {
 fn execute(command: Command) -> Result<Exit> {
     match command {
         Command::Run(args) => run::run(*args),
+        Command::Daemon(args) => daemon::run(args.config.as_deref()),
         Command::Interfaces(args) => {
             if let Some(namespace) = &args.netns {
                 netns::enter(namespace)?;
@@ -81,9 +83,17 @@ fn report_error(error: Error) -> Exit {
     error.exit
 }
 
-/// Logs go to stderr: warnings; with `-v` also what the agent does; with `-vv` everything.
-/// `CAPTURE_AGENT_LOG`, or else `RUST_LOG`, says it in more detail.
-fn start_log(verbose: u8) {
+/// What is logged unless somebody says otherwise: of the daemon, also what it does.
+fn default_log(command: &Command) -> &'static str {
+    match command {
+        Command::Daemon(_) => "warn,capture_agent::daemon=info,capture_agent::engine=info",
+        _ => "warn",
+    }
+}
+
+/// Logs go to stderr: warnings, or what is the default; with `-v` also what the agent does; with `-vv`
+/// everything. `CAPTURE_AGENT_LOG`, or else `RUST_LOG`, says it in more detail.
+fn start_log(verbose: u8, default: &str) {
     let filter = match verbose {
         0 => std::env::var("CAPTURE_AGENT_LOG")
             .or_else(|_| std::env::var("RUST_LOG"))
@@ -98,7 +108,7 @@ fn start_log(verbose: u8) {
         ""
     };
     env_logger::Builder::new()
-        .parse_filters(filter.as_deref().unwrap_or("warn"))
+        .parse_filters(filter.as_deref().unwrap_or(default))
         .format(move |buffer, record| {
             let level = record.level().as_str().to_lowercase();
             let level = level.replace("warn", "warning");

@@ -16,7 +16,7 @@ use tokio::time::{Instant as Deadline, MissedTickBehavior, interval, sleep_until
 use self::{
     names::free_file_name,
     places::{attachment_lines, check_interfaces},
-    record::{final_record, rfc3339},
+    record::final_record,
     task::{Phase, Task},
 };
 use super::{
@@ -35,7 +35,7 @@ use crate::{
     error::{Error, Exit, Result},
     interfaces, netns,
     output::{OutputConfig, Target},
-    task::{Counters, State, StopReason, TaskRecord},
+    task::{Counters, State, StopReason, TaskRecord, rfc3339},
 };
 
 /// Captures as the arguments say.
@@ -87,6 +87,7 @@ impl Capture {
             .map(|target| OutputConfig {
                 target: target.clone(),
                 task_id: ulid::Ulid::new().to_string(),
+                space: None,
             })
             .collect();
         let labels: Vec<_> = requests
@@ -98,7 +99,7 @@ impl Capture {
             })
             .collect();
 
-        let mut engine = Engine::start(EngineOptions {
+        let engine = Engine::start(EngineOptions {
             ring_size: options.ring_size,
         })?;
         let plans = requests.iter().map(|request| &request.plan);
@@ -134,6 +135,7 @@ impl Capture {
                 stop_reason: None,
                 error: None,
                 created_at: rfc3339(created_at),
+                start_at: None,
                 started_at: Some(started_at.clone()),
                 ended_at: None,
                 expires_at: None,

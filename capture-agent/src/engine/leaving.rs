@@ -6,7 +6,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::task::{self, Task};
+use super::{
+    Shared, TaskId,
+    task::{self, Task},
+};
 use crate::{
     drain::Drained,
     kernel::SlotFigures,
@@ -25,6 +28,8 @@ pub struct Leaving {
     /// A fault in the kernel's view of the packets.
     fault: Option<String>,
     malformed: u64,
+    /// Who keeps the sum of all tasks, and which one this is.
+    engine: (Arc<Shared>, TaskId),
 }
 
 /// The end of a task.
@@ -53,6 +58,7 @@ impl Leaving {
         figures: SlotFigures,
         drained: Drained,
         reason: StopReason,
+        engine: (Arc<Shared>, TaskId),
     ) -> Self {
         let Drained { sink, ended_ns } = drained;
         Self {
@@ -63,6 +69,7 @@ impl Leaving {
             reason,
             fault: task.fault.take(),
             malformed: task.malformed(),
+            engine,
         }
     }
 
@@ -94,11 +101,13 @@ impl Leaving {
             reason,
             fault,
             malformed,
+            engine: (engine, id),
         } = self;
         let report = output.report();
         let mut counters = Counters::default();
         written.fill(&mut counters);
         task::fill(figures, &mut counters);
+        engine.left(id, Some(counters));
         let (stop_reason, error) = match (report.error, fault) {
             (Some((reason, error)), _) => (reason, Some(error)),
             (None, Some(fault)) => (StopReason::Error, Some(fault)),

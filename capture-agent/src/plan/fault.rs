@@ -15,14 +15,14 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    pub(super) fn invalid(detail: impl Into<String>) -> Self {
+    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
         Self {
             code: "invalid",
             detail: detail.into(),
         }
     }
 
-    pub(super) fn out_of_range(detail: impl Into<String>) -> Self {
+    pub(crate) fn out_of_range(detail: impl Into<String>) -> Self {
         Self {
             code: "out_of_range",
             detail: detail.into(),
@@ -43,7 +43,7 @@ impl Problem {
         }
     }
 
-    pub(super) fn unknown(detail: impl Into<String>) -> Self {
+    pub(crate) fn unknown(detail: impl Into<String>) -> Self {
         Self {
             code: "unknown",
             detail: detail.into(),

@@ -31,7 +31,7 @@ const SIZE_UNITS: &[(&str, u64)] = &[
 const TIME_UNITS: &[(char, u64)] = &[('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
 /// Bytes.
-pub(super) fn size(value: &Quantity) -> Result<u64, Problem> {
+pub(crate) fn size(value: &Quantity) -> Result<u64, Problem> {
     match value {
         Quantity::Number(number) => {
             u64::try_from(*number).map_err(|_| negative(&number.to_string()))
@@ -67,7 +67,7 @@ pub(crate) fn size_from_text(text: &str) -> Result<u64, Problem> {
 }
 
 /// A size of at least one byte.
-pub(super) fn positive_size(value: &Quantity) -> Result<u64, Problem> {
+pub(crate) fn positive_size(value: &Quantity) -> Result<u64, Problem> {
     size(value).and_then(|bytes| match bytes {
         0 => Err(Problem::out_of_range(
             "0 leaves no room for any packet; leave it out for no limit",
@@ -77,7 +77,7 @@ pub(super) fn positive_size(value: &Quantity) -> Result<u64, Problem> {
 }
 
 /// Whole seconds, at least one.
-pub(super) fn seconds(value: &Quantity) -> Result<u64, Problem> {
+pub(crate) fn seconds(value: &Quantity) -> Result<u64, Problem> {
     let (text, total) = match value {
         Quantity::Number(number) => {
             let text = number.to_string();

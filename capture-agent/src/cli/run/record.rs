@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     engine::Ended,
     output::sha256,
-    task::{Counters, FileRecord, State, StopReason, TaskRecord},
+    task::{FileRecord, TaskRecord, rfc3339},
 };
 
 /// The record with everything that the end has brought.
@@ -31,18 +31,10 @@ pub(super) fn final_record(record: TaskRecord, ended: Ended) -> TaskRecord {
             .ok()
             .map(rfc3339),
         counters,
-        verdict: verdict(stop_reason, counters),
+        verdict: counters.verdict_at(stop_reason),
         files,
         ..record
     }
-}
-
-/// None of a task that was ended by a fault without a count, as by a failed fsync(2): it looks
-/// complete and need not be.
-pub(super) fn verdict(stop_reason: StopReason, counters: Counters) -> Option<String> {
-    let failed = stop_reason.final_state() == State::Failed;
-    let uncounted = failed && counters.dropped.total() == 0;
-    (!uncounted).then(|| counters.verdict())
 }
 
 /// Fills in the digest of a file that is there to be read again. A FIFO is not: opening it would wait
@@ -56,9 +48,4 @@ pub(super) fn fill_digest(file: &mut FileRecord) {
             Err(error) => log::warn!("{}: {error}; its digest is left out", file.name),
         }
     }
-}
-
-/// RFC 3339, UTC, milliseconds.
-pub(super) fn rfc3339(time: Timestamp) -> String {
-    format!("{time:.3}")
 }

@@ -199,6 +199,7 @@ fn summary_has_the_keys_of_the_contract() {
         stop_reason: None,
         error: None,
         created_at: "2026-11-23T15:04:05.000Z".into(),
+        start_at: None,
         started_at: Some("2026-11-23T15:04:05.100Z".into()),
         ended_at: None,
         expires_at: None,
@@ -252,7 +253,7 @@ fn nothing_is_called_complete_that_failed() {
         (StopReason::Error, None),
         (StopReason::User, Some("complete".to_owned())),
     ] {
-        assert_eq!(record::verdict(reason, Counters::default()), expected);
+        assert_eq!(Counters::default().verdict_at(reason), expected);
     }
     let dropped = Dropped {
         write: 1,
@@ -263,7 +264,7 @@ fn nothing_is_called_complete_that_failed() {
         dropped,
         ..Counters::default()
     };
-    let verdict = record::verdict(StopReason::IoError, counters);
+    let verdict = counters.verdict_at(StopReason::IoError);
     assert_eq!(verdict.as_deref(), Some("lost 1 of 3"));
 }
 

@@ -1,0 +1,155 @@
+//! A daemon that is killed at any moment: the next one finds every task, and every packet that was in a
+//! file; what ran has failed, what waited waits on.
+
+use std::{thread, time::Duration};
+
+use capture_tests::{
+    daemon::{self, UNLIMITED, names},
+    eventually,
+    netns::{HOST_IF, Lab, PEER_IF},
+    random::Random,
+    traffic::{self, number_in},
+};
+use serde_json::{Value, json};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn frames(count: u32) -> impl Iterator<Item = Vec<u8>> + Send {
+    let from = "10.0.0.2:4000".parse().expect("an address");
+    let to = "10.0.0.1:9".parse().expect("an address");
+    (0..count).map(move |number| traffic::udp_frame(from, to, number, 500))
+}
+
+fn task(mut task: Value) -> Value {
+    task["interfaces"] = json!([HOST_IF]);
+    task["protocol"] = json!("udp");
+    task
+}
+
+#[test]
+fn what_ran_is_interrupted_and_its_packets_are_there() {
+    let lab = Lab::new();
+    let before = lab.host.attachments();
+    let home = daemon::home(
+        "[quota]\nedition = \"unlimited\"\n[limits]\nmax_running = 2\ndisk_budget = \"1TiB\"",
+    );
+    let daemon = daemon::start_in(&lab.host, &home);
+    let plain = daemon.run(task(json!({})));
+    let rotated = daemon.run(task(json!({"rotate": {"bytes": 50_000}, "format": "pcap"})));
+    let waiting = daemon.create(task(json!({})));
+    traffic::send(&lab.peer, PEER_IF, 20_000, frames(1000));
+    for id in [&plain, &rotated] {
+        daemon.captured(id, 1000);
+    }
+    daemon.kill();
+    let detached = eventually(LIMIT, || lab.host.attachments() == before);
+    assert!(detached, "{:?}", lab.host.attachments());
+
+    let daemon = daemon::start_in(&lab.host, &home);
+    for id in [&plain, &rotated] {
+        let task = daemon.ended(id);
+        assert_eq!(task["state"], "failed", "{task}");
+        assert_eq!(task["stop_reason"], "interrupted", "{task}");
+        assert_eq!(task["verdict"], Value::Null, "{task}");
+        assert!(
+            task["error"].is_string() && task["expires_at"].is_string(),
+            "{task}"
+        );
+        let packets = daemon.packets(id);
+        let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
+        assert!(numbers.eq(0..1000), "{} packets: {task}", packets.len());
+        let files = task["files"].as_array().expect("files");
+        for (index, file) in files.iter().enumerate() {
+            assert_eq!(file["index"], index, "{task}");
+            assert_eq!(file["complete"], index + 1 < files.len(), "{task}");
+            assert!(file["sha256"].is_string(), "{task}");
+        }
+    }
+    let names = names(&daemon.captures(&plain));
+    assert_eq!(
+        names,
+        [
+            "capture_interrupted.pcapng",
+            "capture_interrupted.pcapng.json"
+        ]
+    );
+    // There is room now.
+    daemon.reach(&waiting, "running");
+    assert_eq!(daemon.stop_task(&waiting)["state"], "completed");
+    daemon.stop();
+}
+
+/// Tasks come and go, and the daemon with them, at any moment: nothing that was acknowledged is lost.
+#[test]
+fn kills_at_random_moments_lose_no_task_and_no_finished_file() {
+    let rounds = std::env::var("CAPTURE_TEST_DAEMON_KILLS")
+        .map_or(8, |text| text.parse().expect("a number of kills"));
+    let mut random = Random::from_env(4711);
+    let lab = Lab::new();
+    let home = daemon::home(UNLIMITED);
+    let mut finished: Vec<(String, Value, Vec<u8>)> = Vec::new();
+    let mut all: Vec<String> = Vec::new();
+    for _ in 0..rounds {
+        let daemon = daemon::start_in(&lab.host, &home);
+        let moment = Duration::from_millis(random.below(400) as u64);
+        let socket = daemon.socket();
+        thread::scope(|scope| {
+            let created = scope.spawn(move || {
+                let mut created = Vec::new();
+                let body = task(json!({"name": "one of many", "max_packets": 20}));
+                let body = body.to_string();
+                let json = [("Content-Type", "application/json")];
+                // Until it is killed.
+                while let Ok(answer) = capture_tests::http::ask(
+                    &socket,
+                    "POST",
+                    "/api/v1/tasks",
+                    &json,
+                    body.as_bytes(),
+                ) {
+                    assert_eq!(answer.status, 201, "{}", answer.text());
+                    created.push(answer.json()["id"].as_str().expect("an ID").to_owned());
+                    thread::sleep(Duration::from_millis(20));
+                }
+                created
+            });
+            scope.spawn(|| traffic::send(&lab.peer, PEER_IF, 5000, frames(3000)));
+            thread::sleep(moment);
+            daemon.kill();
+            all.extend(created.join().expect("the creator ends"));
+        });
+        let daemon = daemon::start_in(&lab.host, &home);
+        for (id, task, bytes) in &finished {
+            assert_eq!(daemon.task(id), *task);
+            assert_eq!(daemon.download(id, 0), *bytes);
+        }
+        let mut pending = 0;
+        for id in &all {
+            if finished.iter().any(|(other, ..)| other == id) {
+                continue;
+            }
+            let task = daemon.task(id);
+            match task["state"].as_str() {
+                Some("completed" | "failed") => {
+                    let task = daemon.ended(id);
+                    if task["files"]
+                        .as_array()
+                        .is_some_and(|files| !files.is_empty())
+                    {
+                        assert_eq!(
+                            daemon.packets(id).len() as u64,
+                            task["counters"]["captured"].as_u64().expect("a number"),
+                            "{task}"
+                        );
+                        finished.push((id.clone(), task, daemon.download(id, 0)));
+                    }
+                }
+                Some("pending" | "running" | "stopping") => pending += 1,
+                _ => panic!("{task}"),
+            }
+        }
+        assert!(pending + finished.len() > 0 || all.is_empty());
+        daemon.stop();
+    }
+    assert!(!all.is_empty() && !finished.is_empty());
+}
