@@ -1,10 +1,8 @@
 //! Where captures lie: one directory a task below the root, named by the task's ID, that nobody but the
 //! daemon's user can enter. Every path is made here, of the root, an ID and names of our own; nothing that
-//! a client sends becomes part of one. [`recovery`] is what the start does about the last daemon's end.
+//! a client sends becomes part of one. `recovery` is what the start does about the last daemon's end.
 
 mod recovery;
-#[cfg(test)]
-mod tests;
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
@@ -252,7 +250,7 @@ fn make_directories(path: &Path) -> io::Result<()> {
 }
 
 /// Bytes of all files in a directory and the directories in it; links are not followed.
-fn size_below(directory: &Path) -> io::Result<u64> {
+pub(super) fn size_below(directory: &Path) -> io::Result<u64> {
     let mut size = 0;
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
@@ -268,4 +266,80 @@ fn size_below(directory: &Path) -> io::Result<u64> {
         };
     }
     Ok(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str) -> FileRecord {
+        FileRecord {
+            index: 0,
+            name: name.to_owned(),
+            size: 0,
+            packets: 0,
+            complete: true,
+            sha256: None,
+        }
+    }
+
+    #[test]
+    fn only_our_own_files_are_opened() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let root = directory.path().join("captures");
+        let storage = Storage::open(&root, 1 << 20).expect("a root");
+        let id = TaskUlid::from_parts(1, 2);
+        storage.prepare(&id).expect("a directory");
+        let path = storage.target(&id, Format::Pcap);
+        fs::write(part_of(&path), "growing").expect("a file");
+        storage
+            .open_file(&id, &file("capture.pcap"))
+            .expect("it grows");
+        fs::rename(part_of(&path), &path).expect("it is finished");
+        storage
+            .open_file(&id, &file("capture.pcap"))
+            .expect("it is there");
+        for name in [
+            "../capture.pcap",
+            "capture.pcap/",
+            "/etc/passwd",
+            "",
+            ".",
+            "..",
+            "other",
+        ] {
+            storage.open_file(&id, &file(name)).expect_err(name);
+        }
+        // Whoever could write there could do so anyway; but nothing is followed out of the root.
+        std::os::unix::fs::symlink("/etc/passwd", path.with_extension("x")).expect("a link");
+        storage
+            .open_file(&id, &file("capture.x"))
+            .expect_err("a link");
+        fs::create_dir(path.with_extension("y")).expect("a directory");
+        storage
+            .open_file(&id, &file("capture.y"))
+            .expect_err("a directory");
+    }
+
+    #[test]
+    fn what_is_hidden_comes_back_or_goes_and_gives_its_room_back() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let storage = Storage::open(directory.path(), 1 << 20).expect("a root");
+        let id = TaskUlid::from_parts(1, 2);
+        storage.prepare(&id).expect("a directory");
+        let path = storage.target(&id, Format::Pcapng);
+        fs::write(&path, [0; 100]).expect("a file");
+        storage.space().add(100);
+        storage.hide(&id).expect("it is hidden");
+        assert!(!path.exists());
+        storage.restore(&id).expect("it is back");
+        assert!(path.exists());
+        storage.remove(&id).expect("it is removed");
+        assert_eq!((path.exists(), storage.space().used()), (false, 0));
+        storage.remove(&id).expect("again");
+        assert!(
+            fs::read_dir(directory.path()).expect("the root").count() == 1,
+            "the lock"
+        );
+    }
 }

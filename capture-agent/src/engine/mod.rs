@@ -3,6 +3,8 @@
 //! and a watch on the interfaces that come and go.
 
 mod task;
+#[cfg(test)]
+mod tests;
 mod totals;
 mod watch;
 
@@ -59,6 +61,9 @@ struct State {
     ended: Counters,
     next_id: u64,
 }
+
+/// A task whose hooks are attached, and what its output is to know of the interfaces.
+type Attaching = (Task, Vec<InterfaceInfo>);
 
 /// A task that the engine executes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -206,7 +211,7 @@ impl Engine {
     fn attach_all(
         &self,
         tasks: &[(&Plan, OutputConfig)],
-    ) -> Result<Vec<(Task, Vec<InterfaceInfo>)>, (usize, Error)> {
+    ) -> Result<Vec<Attaching>, (usize, Error)> {
         let entries = interfaces::list().map_err(|error| (0, error))?;
         let mut state = self.shared.lock();
         let kernel = &mut state.kernel;
@@ -385,11 +390,7 @@ impl Engine {
 }
 
 /// Enters one task into the tables and attaches its hooks; after an error nothing of it is left.
-fn attach(
-    kernel: &mut Kernel,
-    plan: &Plan,
-    entries: &[InterfaceEntry],
-) -> Result<(Task, Vec<InterfaceInfo>)> {
+fn attach(kernel: &mut Kernel, plan: &Plan, entries: &[InterfaceEntry]) -> Result<Attaching> {
     let slot = kernel
         .tables
         .add(TaskEntry::from(plan), monotonic_ns())

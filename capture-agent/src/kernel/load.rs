@@ -240,20 +240,18 @@ pub(crate) struct ProgramProbe {
     pub(crate) refusal: Option<String>,
 }
 
-/// Loads each program for a try, attaches none, and unloads them all.
+/// Loads each program for a try, that of XDP only where asked for, attaches none, and unloads them all.
 ///
 /// # Errors
 /// Where not even the maps can be made.
-pub(crate) fn probe() -> Result<Vec<ProgramProbe>> {
+pub(crate) fn probe(with_xdp: bool) -> Result<Vec<ProgramProbe>> {
     let release = KernelVersion::running()?;
     let mut ebpf = load_object(release, 1, ring_bytes(0, 1))?;
-    Ok([
-        programs::TC_INGRESS,
-        programs::TC_EGRESS,
-        programs::xdp(release),
-    ]
-    .into_iter()
-    .map(|name| {
+    let mut names = vec![programs::TC_INGRESS, programs::TC_EGRESS];
+    if with_xdp {
+        names.push(programs::xdp(release));
+    }
+    let probes = names.into_iter().map(|name| {
         let loaded = match ebpf.program_mut(name) {
             Some(Program::SchedClassifier(program)) => program.load(),
             Some(Program::Xdp(program)) => program.load(),
@@ -268,6 +266,6 @@ pub(crate) fn probe() -> Result<Vec<ProgramProbe>> {
             name,
             refusal: loaded.err().map(|error| error.to_string()),
         }
-    })
-    .collect())
+    });
+    Ok(probes.collect())
 }

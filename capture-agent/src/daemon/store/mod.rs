@@ -12,6 +12,9 @@ mod schema;
 mod tasks;
 mod tokens;
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     fmt,
     path::Path,
@@ -26,6 +29,7 @@ use serde::{
 };
 use ulid::Ulid;
 
+use self::open::Missing;
 pub use self::{
     audit::{Action, AuditFilter, AuditLine, Chain, Event, Outcome},
     quota::{Edition, Quota, QuotaRules},
@@ -65,7 +69,15 @@ impl Store {
     /// # Errors
     /// The file cannot be opened, is no database of ours, or is of a newer version.
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
-        open::open(path, clock)
+        open::open(path, clock, Missing::Create)
+    }
+
+    /// Opens the database for a command that has nothing to do where there is none.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and where there is no database.
+    pub fn open_existing(path: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
+        open::open(path, clock, Missing::Refuse)
     }
 
     /// Changes something, all or nothing. The time is that of the change: no later one shows an earlier.

@@ -28,20 +28,32 @@ use crate::{
 /// How long a call waits for other processes. They hold the lock for a transaction, a few milliseconds.
 const BUSY: Duration = Duration::from_secs(10);
 
-pub(super) fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Store> {
-    let failed =
-        |error: &dyn std::fmt::Display| Error::runtime(format!("{}: {error}", path.display()));
-    let path = prepare(path).map_err(|error| failed(&error))?;
+/// What to do where there is no database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// Make one.
+    Create,
+    /// Say so.
+    Refuse,
+}
+
+pub(super) fn open(path: &Path, clock: Arc<dyn Clock>, missing: Missing) -> Result<Store> {
+    let path = prepare(path, missing).map_err(|error| failed(path, &error))?;
     let connections = || {
         let mut writer = connect(&path)?;
         schema::look(&writer)?;
+        // Not before it is known to be ours.
+        narrow(&path).map_err(|error| Error::runtime(error.to_string()))?;
         use_wal(&writer)?;
         schema::migrate(&mut writer)?;
         let reader = connect(&path)?;
         reader.pragma_update(None, "query_only", true)?;
         Ok((writer, reader))
     };
-    let (writer, reader) = connections().map_err(|error: Error| failed(&error))?;
+    let (writer, reader) = connections().map_err(|error: Error| Error {
+        message: format!("{}: {error}", path.display()),
+        ..error
+    })?;
     Ok(Store(Arc::new(Inner {
         clock,
         writer: Mutex::new(writer),
@@ -49,13 +61,26 @@ pub(super) fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Store> {
     })))
 }
 
+fn failed(path: &Path, error: &io::Error) -> Error {
+    let shown = path.display();
+    match error.kind() {
+        io::ErrorKind::NotFound => Error::not_found(format!(
+            "{shown}: there is no database; the daemon makes it at its first start"
+        )),
+        io::ErrorKind::PermissionDenied => Error::missing(format!(
+            "{shown}: {error}; run as root or as the user of the daemon"
+        )),
+        _ => Error::runtime(format!("{shown}: {error}")),
+    }
+}
+
 /// Makes the directory and the file where they are missing. The path that comes back has no links in it.
-fn prepare(path: &Path) -> io::Result<PathBuf> {
+fn prepare(path: &Path, missing: Missing) -> io::Result<PathBuf> {
     let path = std::path::absolute(path)?;
     let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::ErrorKind::IsADirectory.into());
     };
-    if !directory.exists() {
+    if missing == Missing::Create && !directory.try_exists()? {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -63,42 +88,59 @@ fn prepare(path: &Path) -> io::Result<PathBuf> {
     }
     let directory = fs::canonicalize(directory)?;
     let path = directory.join(name);
+    match fs::symlink_metadata(&path) {
+        Ok(metadata) if metadata.is_file() => Ok(path),
+        Ok(_) => Err(io::Error::other("it is not a regular file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && missing == Missing::Create => {
+            create(&directory, &path)?;
+            Ok(path)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes an empty file, unless somebody else does so at the same time.
+fn create(directory: &Path, path: &Path) -> io::Result<()> {
     let created = OpenOptions::new()
-        .read(true)
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&path);
+        .open(path);
     match created {
         Ok(file) => {
             // A command of root's must not leave a database that the daemon's user cannot open.
-            let owner = fs::metadata(&directory)?;
+            let owner = fs::metadata(directory)?;
             if geteuid().is_root() && owner.uid() != 0 {
                 fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
             }
             file.sync_all()?;
-            fs::File::open(&directory)?.sync_all()?;
+            fs::File::open(directory)?.sync_all()
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => narrow(&path)?,
-        Err(error) => return Err(error),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
     }
-    Ok(path)
 }
 
-/// Takes away what others may do with a file that is there. `O_PATH`, as closing any other descriptor of the
-/// file would end the locks that SQLite holds on it in this process (fcntl(2)).
+/// Takes away what others may do with the files that are there. `O_PATH`, as closing any other descriptor of
+/// them would end the locks that SQLite holds in this process (fcntl(2)).
 fn narrow(path: &Path) -> io::Result<()> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_PATH | libc::O_NOFOLLOW)
-        .open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    if metadata.mode() & 0o077 != 0 {
-        let opened = format!("/proc/self/fd/{}", file.as_raw_fd());
-        fs::set_permissions(opened, Permissions::from_mode(0o600))?;
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_PATH | libc::O_NOFOLLOW)
+            .open(name);
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        let metadata = file.metadata()?;
+        if metadata.is_file() && metadata.mode() & 0o077 != 0 {
+            let opened = format!("/proc/self/fd/{}", file.as_raw_fd());
+            fs::set_permissions(opened, Permissions::from_mode(0o600))?;
+        }
     }
     Ok(())
 }

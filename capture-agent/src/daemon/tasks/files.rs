@@ -2,7 +2,7 @@
 
 use std::{fs::File, io, path::Path};
 
-use super::{Inner, TaskError};
+use super::{Inner, TaskError, live::Figures};
 use crate::{
     daemon::{
         access::{Actor, Right},
@@ -10,7 +10,7 @@ use crate::{
     },
     engine::{Engine, TaskId},
     error::Error,
-    task::{Counters, FileRecord},
+    task::FileRecord,
 };
 
 /// A file of a task, opened.
@@ -79,7 +79,7 @@ impl Inner {
 }
 
 /// The figures of a task that the engine has.
-pub(super) fn figures(engine: &Engine, task: TaskId) -> Option<(Counters, Vec<FileRecord>)> {
+pub(super) fn figures(engine: &Engine, task: TaskId) -> Option<Figures> {
     let (counters, files) = engine.figures(task)?;
     Some((counters, named(files)))
 }

@@ -12,6 +12,9 @@ use crate::{
     task::{Counters, FileRecord, StopReason},
 };
 
+/// Counters and files of a task that runs.
+pub(super) type Figures = (Counters, Vec<FileRecord>);
+
 /// The tasks that have not ended.
 #[derive(Debug, Default)]
 pub(super) struct Live {
@@ -41,7 +44,7 @@ struct Active {
     /// Why it is to end, once it is.
     stop: Option<StopReason>,
     /// The last figures before it left the engine.
-    last: Option<(Counters, Vec<FileRecord>)>,
+    last: Option<Figures>,
     /// Dropped when it has ended.
     done: watch::Sender<()>,
 }
@@ -192,7 +195,7 @@ impl Live {
     }
 
     /// The figures of a task that the engine is about to lose, or has lost.
-    pub(super) fn note(&mut self, id: &TaskUlid, figures: (Counters, Vec<FileRecord>)) {
+    pub(super) fn note(&mut self, id: &TaskUlid, figures: Figures) {
         if let Some(active) = self.active.get_mut(id) {
             active.last = Some(figures);
         }
@@ -204,7 +207,7 @@ impl Live {
     }
 
     /// The tasks that the engine has or had until just now, with their last figures where they are known.
-    pub(super) fn on_engine(&self) -> Vec<(TaskUlid, TaskId, Option<(Counters, Vec<FileRecord>)>)> {
+    pub(super) fn on_engine(&self) -> Vec<(TaskUlid, TaskId, Option<Figures>)> {
         let tasks = self.active.iter().filter_map(|(id, active)| {
             let task = active.stage.task()?;
             Some((*id, task, active.last.clone()))
@@ -213,10 +216,7 @@ impl Live {
     }
 
     /// The same for one task.
-    pub(super) fn of_engine(
-        &self,
-        id: &TaskUlid,
-    ) -> Option<(TaskId, Option<(Counters, Vec<FileRecord>)>)> {
+    pub(super) fn of_engine(&self, id: &TaskUlid) -> Option<(TaskId, Option<Figures>)> {
         let active = self.active.get(id)?;
         Some((active.stage.task()?, active.last.clone()))
     }

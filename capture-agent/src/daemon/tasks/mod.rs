@@ -1,8 +1,8 @@
 //! The tasks of the daemon, from the request to the removal: what the API calls, and what runs below it.
 //!
-//! In the order of a task's life: [`create`] checks a request and has the store keep it, [`schedule`]
-//! decides when a task starts and when it ends, [`start`] and [`end`] do so on the [`engine`], and
-//! [`files`] opens what it has written, meanwhile too. [`live`] is what the memory holds of all this;
+//! In the order of a task's life: `create` checks a request and has the store keep it, `schedule`
+//! decides when a task starts and when it ends, `start` and `end` do so on the `engine`, and
+//! `files` opens what it has written, meanwhile too. `live` is what the memory holds of all this;
 //! everything else is in the store.
 
 mod create;
@@ -43,7 +43,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    task::{Counters, FileRecord, State, StopReason, TaskRecord},
+    task::{State, StopReason, TaskRecord},
 };
 
 /// How old the figures of running tasks may be that a list shows: however many ask, the kernel's tables
@@ -76,8 +76,8 @@ struct Inner {
     scheduler: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// Counters and files of each running task.
-type Figures = HashMap<TaskUlid, (Counters, Vec<FileRecord>)>;
+/// The figures of each running task.
+type Figures = HashMap<TaskUlid, live::Figures>;
 
 /// A page of tasks, newest first.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -293,11 +293,31 @@ impl Tasks {
         .await
     }
 
-    /// Ends all tasks in order and the events with them; new ones are refused, and those that wait go on
-    /// waiting. Gives what had not ended at the deadline, each with what it hangs in.
-    pub async fn shutdown(self, deadline: Duration) -> Vec<String> {
+    /// Writes a line about something other than a task to the audit log.
+    pub async fn note(&self, actor: &Actor, action: Action, outcome: Result<(), String>) {
+        let actor = actor.clone();
+        let noted = self.blocking(move |inner| {
+            let outcome = match &outcome {
+                Ok(()) => Outcome::Done,
+                Err(why) => Outcome::Failed(why),
+            };
+            inner.write_audit(&actor, action, "config.toml", outcome)
+        });
+        if let Err::<(), Error>(error) = noted.await {
+            log::error!("{error}");
+        }
+    }
+
+    /// Refuses new tasks from now on, and begins to end all that run; those that wait go on waiting.
+    pub fn close(&self) {
         self.0.live().close();
         self.0.wake.notify_one();
+    }
+
+    /// Ends all tasks in order, and the events with them. Gives what had not ended at the deadline, each
+    /// with what it hangs in.
+    pub async fn shutdown(self, deadline: Duration) -> Vec<String> {
+        self.close();
         let scheduler = lock(&self.0.scheduler).take();
         let hanging = match scheduler {
             Some(scheduler) => match tokio::time::timeout(deadline, scheduler).await {

@@ -1,0 +1,653 @@
+//! Tasks: creation with keys and budget, their steps, pages, expiry, deletion.
+
+use jiff::SignedDuration;
+
+use super::*;
+use crate::{
+    daemon::access::Account,
+    error::Exit,
+    task::{Counters, Dropped, State, StopReason},
+};
+
+fn stored(lab: &Lab, record: &TaskRecord) -> StoredTask {
+    let task = lab.store.task(&ulid(record)).expect("it is read");
+    task.expect("it is there")
+}
+
+fn update(lab: &Lab, record: &TaskRecord, change: Change) -> Result<()> {
+    lab.store.update(&ulid(record), &change)
+}
+
+fn started(lab: &Lab) -> Change {
+    Change::Started {
+        at: lab.clock.now(),
+    }
+}
+
+fn with_key(name: &str, key: &str) -> NewTask {
+    NewTask {
+        key: IdempotencyKey::new(key),
+        ..task(name)
+    }
+}
+
+#[test]
+fn a_new_task_is_what_was_asked_for() {
+    let lab = Lab::new();
+    let new = NewTask {
+        start_at: "2026-11-25T13:00:00Z".parse().ok(),
+        ..task("web \"traffic\" é")
+    };
+    let record = new_record(lab.store.create(&new, &limits(), &Actor::daemon()));
+    assert_eq!(record.name, new.name);
+    assert_eq!(record.spec, new.spec);
+    assert_eq!(record.state, State::Pending);
+    assert_eq!(record.created_at, "2026-11-25T12:00:00.000Z");
+    assert_eq!(record.start_at.as_deref(), Some("2026-11-25T13:00:00.000Z"));
+    assert_eq!(ulid(&record).timestamp_ms(), 1_795_608_000_000);
+
+    let task = stored(&lab, &record);
+    assert_eq!(task.record, record);
+    assert_eq!(task.id, ulid(&record));
+    assert_eq!(task.account, Account::local());
+    assert_eq!(task.start_at, new.start_at);
+    assert_eq!(task.held_bytes, 1 << 20);
+    assert_eq!(
+        lab.log(),
+        [format!("daemon task.create {} done", record.id)]
+    );
+    assert_eq!(lab.store.task(&TaskUlid::nil()).expect("it is read"), None);
+}
+
+#[test]
+fn the_same_key_gives_the_first_answer() {
+    let lab = Lab::new();
+    let actor = Actor::daemon();
+    let create = |new: &NewTask| lab.store.create(new, &limits(), &actor);
+    let first = new_record(create(&with_key("a", "k")));
+    update(&lab, &first, started(&lab)).expect("it starts");
+    assert_eq!(
+        create(&with_key("a", "k")).expect("repeated"),
+        Creation::Repeated(first.clone())
+    );
+
+    // Another body, another time of start: another request.
+    let later = NewTask {
+        start_at: "2026-11-25T13:00:00Z".parse().ok(),
+        ..with_key("a", "k")
+    };
+    for other in [with_key("b", "k"), later] {
+        let refused = create(&other);
+        assert!(matches!(refused, Err(Refusal::KeyReused)), "{refused:?}");
+    }
+    // Another key, none, another account: another task.
+    new_record(create(&with_key("a", "K")));
+    new_record(create(&task("a")));
+    let other = Actor {
+        account: Account::new("ci").expect("a name"),
+        ..actor.clone()
+    };
+    new_record(lab.store.create(&with_key("a", "k"), &limits(), &other));
+
+    let quota = lab
+        .store
+        .quota(&actor.account, &limits().quota)
+        .expect("it is read");
+    assert_eq!(quota.used, 3);
+    let log = lab.log();
+    assert_eq!(
+        log[1],
+        "daemon task.create b refused: idempotency key reused"
+    );
+    assert_eq!(log.len(), 6, "a repetition does nothing");
+}
+
+#[test]
+fn a_key_is_good_for_a_day_and_for_deleted_tasks() {
+    let lab = Lab::new();
+    let actor = Actor::daemon();
+    let create = |new: &NewTask| lab.store.create(new, &limits(), &actor);
+    let first = new_record(create(&with_key("a", "k")));
+    lab.store
+        .delete(&ulid(&first), &actor)
+        .expect("it is deleted");
+    lab.clock
+        .advance(SignedDuration::from_hours(24) - SignedDuration::from_millis(1));
+    assert_eq!(
+        create(&with_key("a", "k")).expect("repeated"),
+        Creation::Repeated(first.clone())
+    );
+    lab.clock.advance(SignedDuration::from_millis(1));
+    let second = new_record(create(&with_key("b", "k")));
+    assert_ne!(second.id, first.id);
+    let keys: i64 = lab
+        .raw()
+        .query_row("SELECT count(*) FROM idempotency_keys", [], |row| {
+            row.get(0)
+        })
+        .expect("it is read");
+    assert_eq!(keys, 1);
+}
+
+#[test]
+fn a_refused_request_may_come_again_with_its_key() {
+    let lab = Lab::new();
+    let none = CreateLimits {
+        disk_budget: 0,
+        ..limits()
+    };
+    let new = with_key("a", "k");
+    let refused = lab.store.create(&new, &none, &Actor::daemon());
+    assert!(
+        matches!(refused, Err(Refusal::Budget { .. })),
+        "{refused:?}"
+    );
+    new_record(lab.store.create(&new, &limits(), &Actor::daemon()));
+}
+
+#[test]
+fn twenty_at_the_same_time_with_one_key_are_one_task() {
+    let lab = Lab::new();
+    let ids: std::collections::BTreeSet<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..20)
+            .map(|_| {
+                scope.spawn(|| {
+                    let store = open(&lab.path(), &lab.clock);
+                    match store.create(&with_key("a", "k"), &limits(), &Actor::daemon()) {
+                        Ok(Creation::New(record) | Creation::Repeated(record)) => record.id,
+                        Err(refusal) => panic!("{refusal:?}"),
+                    }
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("no panic"))
+            .collect()
+    });
+    assert_eq!(ids.len(), 1);
+}
+
+#[test]
+fn what_is_a_key() {
+    for text in [
+        "k",
+        "8e03978e-40d5-43dd-bc93-6894a57f9324",
+        &"k".repeat(255),
+    ] {
+        assert!(IdempotencyKey::new(text).is_some(), "{text}");
+    }
+    for text in ["", "a b", "a\n", "é", &"k".repeat(256)] {
+        assert!(IdempotencyKey::new(text).is_none(), "{text:?}");
+    }
+}
+
+#[test]
+fn the_budget_is_what_is_stored_and_what_may_come() {
+    let lab = Lab::new();
+    let actor = Actor::daemon();
+    let budget = CreateLimits {
+        disk_budget: 1000,
+        ..limits()
+    };
+    let create = |bytes| {
+        let new = NewTask {
+            max_file_bytes: bytes,
+            ..task("a")
+        };
+        lab.store.create(&new, &budget, &actor)
+    };
+    let available = |bytes| match create(bytes) {
+        Err(Refusal::Budget {
+            needed,
+            available,
+            budget: 1000,
+        }) if needed == bytes => available,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(available(1001), 1000);
+    let first = new_record(create(600));
+    let second = new_record(create(400));
+    assert_eq!(available(1), 0);
+
+    // One that has ended holds what it wrote.
+    update(&lab, &first, started(&lab)).expect("it starts");
+    update(&lab, &first, Change::Stopping).expect("it stops");
+    assert_eq!(available(1), 0);
+    update(&lab, &first, ended(lab.clock.now(), &[100, 150])).expect("it ends");
+    assert_eq!(available(1000), 350);
+    let totals = lab.store.totals().expect("they are read");
+    assert_eq!((totals.stored_bytes, totals.reserved_bytes), (250, 400));
+    assert_eq!((totals.pending, totals.completed), (1, 1));
+
+    // Retention and deletion give back.
+    let at = lab.clock.now();
+    update(&lab, &first, Change::FilesRemoved { at }).expect("they are removed");
+    assert_eq!(available(1000), 600);
+    lab.store
+        .delete(&ulid(&second), &actor)
+        .expect("it is deleted");
+    new_record(create(1000));
+
+    let line = "daemon task.create a refused: disk budget";
+    assert!(lab.log().iter().any(|entry| entry == line));
+}
+
+#[test]
+fn sizes_beyond_all_disks() {
+    let lab = Lab::new();
+    let huge = |max_file_bytes| NewTask {
+        max_file_bytes,
+        ..task("a")
+    };
+    let all = CreateLimits {
+        disk_budget: u64::MAX,
+        ..limits()
+    };
+    let create = |bytes| lab.store.create(&huge(bytes), &all, &Actor::daemon());
+    assert!(matches!(create(u64::MAX), Err(Refusal::Budget { .. })));
+    new_record(create(i64::MAX as u64));
+    for bytes in [1, i64::MAX as u64, u64::MAX] {
+        assert!(matches!(
+            create(bytes),
+            Err(Refusal::Budget { available: 0, .. })
+        ));
+    }
+}
+
+#[test]
+fn a_life() {
+    let lab = Lab::new();
+    let record = lab.create();
+    lab.clock.set("2026-11-25T12:00:01Z");
+    update(&lab, &record, started(&lab)).expect("it starts");
+    let running = stored(&lab, &record).record;
+    assert_eq!(running.state, State::Running);
+    assert_eq!(
+        running.started_at.as_deref(),
+        Some("2026-11-25T12:00:01.000Z")
+    );
+
+    let counters = Counters {
+        matched: u64::MAX,
+        captured: 5,
+        bytes: 6,
+        oversize_discarded: 1,
+        over_limit: 2,
+        dropped: Dropped {
+            ring: 3,
+            queue: 4,
+            write: 5,
+            copy: 6,
+        },
+    };
+    let progress = Change::Progress {
+        counters,
+        files: vec![file(0, 10)],
+    };
+    update(&lab, &record, progress).expect("it goes on");
+    let running = stored(&lab, &record).record;
+    assert_eq!(
+        (running.counters, running.files),
+        (counters, vec![file(0, 10)])
+    );
+    assert_eq!(running.verdict, None);
+
+    update(&lab, &record, Change::Stopping).expect("it stops");
+    assert_eq!(stored(&lab, &record).record.state, State::Stopping);
+    lab.clock.set("2026-11-25T12:01:01Z");
+    let mut unfinished = file(2, 30);
+    (unfinished.complete, unfinished.sha256) = (false, None);
+    let end = Change::Ended {
+        at: lab.clock.now(),
+        reason: StopReason::DiskFull,
+        error: Some("no space left on device".to_owned()),
+        counters,
+        verdict: Some("lost 18 of 99".to_owned()),
+        files: vec![file(1, 20), unfinished.clone()],
+        expires_at: "2026-12-02T12:01:01Z".parse().expect("a time"),
+    };
+    update(&lab, &record, end).expect("it ends");
+    let task = stored(&lab, &record);
+    assert_eq!(
+        task.record,
+        TaskRecord {
+            state: State::Failed,
+            stop_reason: Some(StopReason::DiskFull),
+            error: Some("no space left on device".to_owned()),
+            started_at: Some("2026-11-25T12:00:01.000Z".to_owned()),
+            ended_at: Some("2026-11-25T12:01:01.000Z".to_owned()),
+            expires_at: Some("2026-12-02T12:01:01.000Z".to_owned()),
+            counters,
+            verdict: Some("lost 18 of 99".to_owned()),
+            files: vec![file(1, 20), unfinished],
+            ..record
+        }
+    );
+    assert_eq!(task.held_bytes, 50);
+}
+
+/// Every reason becomes the word of the contract and comes back as itself.
+#[test]
+fn every_stop_reason() {
+    for (reason, word, state) in [
+        (StopReason::Duration, "duration", State::Completed),
+        (StopReason::MaxPackets, "max_packets", State::Completed),
+        (StopReason::MaxFileBytes, "max_file_bytes", State::Completed),
+        (StopReason::User, "user", State::Completed),
+        (
+            StopReason::InterfaceGone,
+            "interface_gone",
+            State::Completed,
+        ),
+        (StopReason::DiskFull, "disk_full", State::Failed),
+        (StopReason::IoError, "io_error", State::Failed),
+        (StopReason::Shutdown, "shutdown", State::Completed),
+        (StopReason::Interrupted, "interrupted", State::Failed),
+        (StopReason::Error, "error", State::Failed),
+    ] {
+        let lab = Lab::new();
+        let record = lab.create();
+        let Change::Ended {
+            at,
+            error,
+            counters,
+            verdict,
+            files,
+            expires_at,
+            ..
+        } = ended(lab.clock.now(), &[])
+        else {
+            panic!("it is an end");
+        };
+        let end = Change::Ended {
+            at,
+            reason,
+            error,
+            counters,
+            verdict,
+            files,
+            expires_at,
+        };
+        update(&lab, &record, end).expect("it ends");
+        let task = stored(&lab, &record);
+        assert_eq!(
+            (task.record.state, task.record.stop_reason),
+            (state, Some(reason))
+        );
+        let raw: String = lab
+            .raw()
+            .query_row("SELECT stop_reason FROM tasks", [], |row| row.get(0))
+            .expect("it is read");
+        assert_eq!(raw, word);
+    }
+}
+
+#[test]
+fn only_steps_that_the_state_allows() {
+    let at = "2026-11-25T12:00:00Z".parse().expect("a time");
+    let progress = Change::Progress {
+        counters: Counters::default(),
+        files: Vec::new(),
+    };
+    let steps = [
+        Change::Started { at },
+        Change::Stopping,
+        progress,
+        ended(at, &[1]),
+        Change::FilesRemoved { at },
+    ];
+    for (way, allowed) in [
+        (&[][..], [true, false, false, true, false]),
+        (&[0][..], [false, true, true, true, false]),
+        (&[0, 1][..], [false, false, true, true, false]),
+        (&[0, 1, 3][..], [false, false, false, false, true]),
+        (&[3][..], [false, false, false, false, true]),
+    ] {
+        for (step, is_allowed) in steps.iter().zip(allowed) {
+            let lab = Lab::new();
+            let record = lab.create();
+            for before in way {
+                update(&lab, &record, steps[*before].clone()).expect("it may");
+            }
+            let before = stored(&lab, &record);
+            match update(&lab, &record, step.clone()) {
+                Ok(()) => assert!(is_allowed, "{way:?} {step:?}"),
+                Err(error) => {
+                    assert!(!is_allowed, "{way:?} {step:?}: {error}");
+                    assert_eq!(error.exit, Exit::Conflict);
+                    assert_eq!(stored(&lab, &record), before);
+                }
+            }
+        }
+    }
+    let lab = Lab::new();
+    let error = lab
+        .store
+        .update(&TaskUlid::nil(), &Change::Stopping)
+        .expect_err("no task");
+    assert_eq!(error.exit, Exit::NotFound);
+}
+
+#[test]
+fn pages_newest_first() {
+    let lab = Lab::new();
+    let unlimited = CreateLimits {
+        quota: QuotaRules {
+            edition: Edition::Unlimited,
+            ..QuotaRules::default()
+        },
+        ..limits()
+    };
+    // All within one millisecond: the order is that of creation all the same.
+    let ids: Vec<_> = (0..25)
+        .map(|_| new_record(lab.store.create(&task("a"), &unlimited, &Actor::daemon())).id)
+        .collect();
+    let mut found = Vec::new();
+    let mut filter = TaskFilter {
+        limit: 10,
+        ..TaskFilter::default()
+    };
+    let mut sizes = Vec::new();
+    loop {
+        let page = lab.store.tasks(&filter).expect("a page");
+        sizes.push(page.tasks.len());
+        found.extend(page.tasks.into_iter().map(|task| task.record.id));
+        let Some(cursor) = page.next_cursor else {
+            break;
+        };
+        // As a client hands it back; new and deleted tasks do not move what is left.
+        filter.cursor = Cursor::parse(&cursor.to_string());
+        assert_eq!(filter.cursor, Some(cursor));
+        lab.store
+            .create(&task("new"), &unlimited, &Actor::daemon())
+            .expect("it is created");
+    }
+    assert_eq!(sizes, [10, 10, 5]);
+    assert_eq!(found, ids.iter().rev().cloned().collect::<Vec<_>>());
+
+    let exact = TaskFilter {
+        limit: 27,
+        ..TaskFilter::default()
+    };
+    assert_eq!(lab.store.tasks(&exact).expect("a page").next_cursor, None);
+}
+
+#[test]
+fn pages_of_one_state() {
+    let lab = Lab::new();
+    let records: Vec<_> = (0..9).map(|_| lab.create()).collect();
+    for record in records.iter().step_by(2) {
+        update(&lab, record, started(&lab)).expect("it starts");
+    }
+    let page = |limit, cursor| {
+        let filter = TaskFilter {
+            state: Some(State::Running),
+            limit,
+            cursor,
+        };
+        lab.store.tasks(&filter).expect("a page")
+    };
+    let first = page(3, None);
+    let second = page(3, first.next_cursor);
+    let ids: Vec<_> = [first.tasks, second.tasks]
+        .concat()
+        .into_iter()
+        .map(|task| task.record.id)
+        .collect();
+    let expected: Vec<_> = records
+        .iter()
+        .step_by(2)
+        .rev()
+        .map(|record| record.id.clone())
+        .collect();
+    assert_eq!(ids, expected);
+    assert_eq!(second.next_cursor, None);
+
+    let pending: Vec<_> = lab
+        .store
+        .pending()
+        .expect("tasks")
+        .into_iter()
+        .map(|task| task.record.id)
+        .collect();
+    let expected: Vec<_> = records
+        .iter()
+        .skip(1)
+        .step_by(2)
+        .map(|record| record.id.clone())
+        .collect();
+    assert_eq!(pending, expected, "oldest first");
+    assert_eq!(lab.store.unfinished().expect("tasks").len(), 5);
+}
+
+#[test]
+fn what_is_no_cursor() {
+    for text in [
+        "",
+        "t",
+        "t1",
+        "tffffffffffffffff",
+        "x0000000000000001",
+        "t000000000000000g",
+        "t+00000000000001",
+        "t0000000000000001 ",
+    ] {
+        assert_eq!(Cursor::parse(text), None, "{text:?}");
+    }
+    assert!(Cursor::parse("t0000000000000001").is_some());
+}
+
+#[test]
+fn files_expire_once() {
+    let lab = Lab::new();
+    let first = lab.create();
+    let second = lab.create();
+    let waiting = lab.create();
+    update(&lab, &first, ended(lab.clock.now(), &[5])).expect("it ends");
+    lab.clock.advance(SignedDuration::from_mins(1));
+    update(&lab, &second, ended(lab.clock.now(), &[5])).expect("it ends");
+
+    let expired = |time: &str| {
+        let tasks = lab
+            .store
+            .expired(time.parse().expect("a time"))
+            .expect("tasks");
+        tasks
+            .into_iter()
+            .map(|task| task.record.id)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(expired("2026-12-02T11:59:59.999Z"), [""; 0]);
+    assert_eq!(expired("2026-12-02T12:00:00Z"), [first.id.as_str()]);
+    assert_eq!(
+        expired("2026-12-02T12:01:00Z"),
+        [first.id.as_str(), second.id.as_str()]
+    );
+    let at = "2026-12-02T12:00:00Z".parse().expect("a time");
+    update(&lab, &first, Change::FilesRemoved { at }).expect("they are removed");
+    assert_eq!(expired("2027-01-01T00:00:00Z"), [second.id.as_str()]);
+
+    // The record stays, and still says what there was.
+    let task = stored(&lab, &first);
+    assert_eq!(task.files_removed_at, Some(at));
+    assert_eq!((task.record.state, task.held_bytes), (State::Completed, 0));
+    assert_eq!(task.record.files, [file(0, 5)]);
+    assert_eq!(stored(&lab, &waiting).expires_at, None);
+}
+
+#[test]
+fn deletion() {
+    let lab = Lab::new();
+    let actor = Actor::daemon();
+    let record = lab.create();
+    let id = ulid(&record);
+    let delete = || lab.store.delete(&id, &actor).expect("the store answers");
+    update(&lab, &record, started(&lab)).expect("it starts");
+    assert_eq!(delete(), Deletion::Unfinished);
+    update(&lab, &record, Change::Stopping).expect("it stops");
+    assert_eq!(delete(), Deletion::Unfinished);
+    update(&lab, &record, ended(lab.clock.now(), &[5])).expect("it ends");
+    assert_eq!(delete(), Deletion::Deleted);
+    assert_eq!(delete(), Deletion::NotFound);
+    assert_eq!(lab.store.task(&id).expect("it is read"), None);
+    let files: i64 = lab
+        .raw()
+        .query_row("SELECT count(*) FROM files", [], |row| row.get(0))
+        .expect("it is read");
+    assert_eq!(files, 0);
+    // One that waits may go, too.
+    let waiting = lab.create();
+    assert_eq!(
+        lab.store
+            .delete(&ulid(&waiting), &actor)
+            .expect("it answers"),
+        Deletion::Deleted
+    );
+
+    let outcomes: Vec<_> = lab
+        .log()
+        .into_iter()
+        .filter(|line| line.contains("task.delete"))
+        .collect();
+    assert_eq!(
+        outcomes,
+        [
+            format!("daemon task.delete {id} refused: not ended"),
+            format!("daemon task.delete {id} refused: not ended"),
+            format!("daemon task.delete {id} done"),
+            format!("daemon task.delete {id} refused: not found"),
+            format!("daemon task.delete {} done", waiting.id),
+        ]
+    );
+}
+
+/// Names and texts are data, whatever they look like.
+#[test]
+fn hostile_texts() {
+    let lab = Lab::new();
+    for text in [
+        "'; DROP TABLE tasks; --",
+        "../../etc/passwd",
+        "\u{202e}txt",
+        "a\0b",
+        "💣",
+    ] {
+        let record = new_record(lab.store.create(&task(text), &limits(), &Actor::daemon()));
+        assert_eq!(stored(&lab, &record).record, record);
+    }
+}
+
+/// A list does not wait for a change that is being written.
+#[test]
+fn readers_do_not_wait_for_a_writer() {
+    let lab = Lab::new();
+    let record = lab.create();
+    let raw = lab.raw();
+    raw.execute_batch("BEGIN IMMEDIATE; DELETE FROM tasks")
+        .expect("it begins");
+    let writer = lock(&lab.store.0.writer);
+    assert_eq!(stored(&lab, &record).record, record);
+    drop(writer);
+    raw.execute_batch("ROLLBACK").expect("it ends");
+}
