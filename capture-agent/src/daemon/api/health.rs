@@ -21,11 +21,18 @@ use super::{
     guard::Asker,
     problem::{Problem, Result},
 };
-use crate::daemon::{access::Right, metrics, store::Action};
+use crate::daemon::{
+    access::Right,
+    metrics,
+    store::{Action, Store},
+};
 
 /// How long the tasks may go without care before the daemon is not ready: the scheduler makes a round
 /// at least every other second.
 const STALE: Duration = Duration::from_secs(10);
+
+/// How long an answer of the store is good for: anybody may ask, and the store has other work.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// The answer of a probe.
 #[derive(Serialize, ToSchema)]
@@ -34,15 +41,20 @@ pub(super) struct Status {
     status: &'static str,
 }
 
-/// When the scheduler was last seen to move.
+/// What is known of the daemon's parts.
 #[derive(Debug, Default)]
-pub(super) struct Health(Mutex<Option<(u64, Instant)>>);
+pub(super) struct Health {
+    /// When the scheduler was last seen to move.
+    moved: Mutex<Option<(u64, Instant)>>,
+    /// Whether the store answered, and when that was.
+    store: tokio::sync::Mutex<Option<(bool, Instant)>>,
+}
 
 impl Health {
     /// Whether tasks are taken care of.
     fn is_moving(&self, pulse: u64) -> bool {
         let now = Instant::now();
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
         match *seen {
             Some((last, since)) if last == pulse => now.duration_since(since) < STALE,
             _ => {
@@ -50,6 +62,20 @@ impl Health {
                 true
             }
         }
+    }
+
+    /// Whether the store answers; however many ask, it is asked once a second.
+    async fn store_answers(&self, store: &Store) -> bool {
+        let mut known = self.store.lock().await;
+        if let Some((answers, since)) = *known
+            && since.elapsed() < FRESH
+        {
+            return answers;
+        }
+        let store = store.clone();
+        let answers = blocking(move || store.totals()).await.is_ok();
+        *known = Some((answers, Instant::now()));
+        answers
     }
 }
 
@@ -83,14 +109,13 @@ pub(super) async fn ready(State(api): State<Api>) -> Result<Json<Status>> {
             "tasks are not taken care of; the daemon's log may say why",
         ));
     }
-    let store = api.store.clone();
-    match blocking(move || store.totals()).await {
-        Ok(_) => Ok(Json(Status { status: "ok" })),
-        Err(_) => Err(Problem::unavailable(
+    if !api.health.store_answers(&api.store).await {
+        return Err(Problem::unavailable(
             "store",
             "the database does not answer; the daemon's log says why",
-        )),
+        ));
     }
+    Ok(Json(Status { status: "ok" }))
 }
 
 /// Figures in the text format of Prometheus.

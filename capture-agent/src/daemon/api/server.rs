@@ -73,6 +73,16 @@ const HEADERS: usize = 64;
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: u64 = 256 * 1024;
 
+/// The answer to a connection for which there is no seat.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+content-type: application/problem+json\r\n\
+content-length: 198\r\n\
+retry-after: 1\r\n\
+connection: close\r\n\r\n\
+{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\
+\"detail\":\"too many requests are under way\",\
+\"errors\":[{\"pointer\":\"\",\"code\":\"connections\",\"detail\":\"too many requests are under way\"}]}";
+
 /// The listeners and all their connections.
 #[derive(Debug)]
 pub(super) struct Listening {
@@ -231,6 +241,8 @@ fn serve_unix(stream: UnixStream, shared: &Shared, connections: &mut JoinSet<()>
         None => PeerKey::Outsiders,
     };
     let Some(seat) = shared.pool.admit(key) else {
+        // Whether it takes this or not, it has to go.
+        let _ = stream.try_write(FULL);
         return;
     };
     let source = Source::Unix {
@@ -251,6 +263,9 @@ fn serve_tcp(
         return;
     };
     let Some(seat) = shared.pool.admit(PeerKey::of(address.ip())) else {
+        if tls.is_none() {
+            let _ = stream.try_write(FULL);
+        }
         return;
     };
     // An answer is written whole; there is nothing to wait for.

@@ -1,7 +1,7 @@
 //! Those who want too much: refused or survived, and nobody else notices.
 
 use super::*;
-use crate::daemon::api::extract::BODY_BYTES;
+use crate::daemon::api::{extract::BODY_BYTES, pool::Bounds};
 
 /// Short waits.
 fn hasty() -> Limits {
@@ -117,6 +117,49 @@ async fn a_reader_that_does_not_read() {
         .await
         .expect("the connection was given up");
     assert_eq!(lab.get("/healthz").await.status, 200);
+    lab.end().await;
+}
+
+#[tokio::test]
+async fn whoever_keeps_all_connections_busy_is_told() {
+    let bounds = Bounds {
+        share: 3,
+        ..Bounds::default()
+    };
+    let limits = Limits {
+        bounds,
+        ..Limits::default()
+    };
+    let lab = Lab::with("", limits);
+    let mut busy = Vec::new();
+    for _ in 0..3 {
+        let mut stream = UnixStream::connect(lab.socket()).await.expect("connected");
+        stream
+            .write_all(b"GET /api/v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            .await
+            .expect("sent");
+        stream.read_exact(&mut [0; 1]).await.expect("an answer");
+        busy.push(stream);
+    }
+    let mut late = UnixStream::connect(lab.socket()).await.expect("connected");
+    let mut answer = Vec::new();
+    timeout(LONG, late.read_to_end(&mut answer))
+        .await
+        .expect("in time")
+        .expect("an answer");
+    let reply = Reply::of(&answer);
+    assert_eq!(reply.problem(503), "connections");
+    assert_eq!(
+        reply.header("content-length"),
+        Some(reply.body.len().to_string().as_str())
+    );
+    drop(busy);
+    let freed = async {
+        while lab.try_get("/healthz").await != Some(200) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(LONG, freed).await.expect("their places are free");
     lab.end().await;
 }
 

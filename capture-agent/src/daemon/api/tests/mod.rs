@@ -123,6 +123,18 @@ impl Lab {
         .await
     }
 
+    /// The status, if there is an answer.
+    async fn try_get(&self, path: &str) -> Option<u16> {
+        let mut stream = UnixStream::connect(self.socket()).await.ok()?;
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        // It may be refused before it is read.
+        let _ = stream.write_all(request.as_bytes()).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        (!answer.is_empty()).then(|| Reply::of(&answer).status)
+    }
+
     async fn get(&self, path: &str) -> Reply {
         self.ask(&format!("GET {path} HTTP/1.1\r\n\r\n")).await
     }
