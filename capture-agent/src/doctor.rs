@@ -3,6 +3,7 @@
 //! before the kernel answers with a bare "permission denied".
 
 mod checks;
+mod daemon;
 mod facts;
 
 use serde::Serialize;
@@ -73,6 +74,7 @@ impl Check {
 pub fn examine() -> Report {
     let mut checks = checks::all();
     checks.extend(probe());
+    checks.extend(daemon::check());
     Report {
         can_capture: checks.iter().all(|check| check.status != Status::Fail),
         checks,
@@ -83,7 +85,7 @@ pub fn examine() -> Report {
 fn probe() -> Vec<Check> {
     let name = "kernel programs";
     let meaning = "the programs that match packets in the kernel were loaded for a try";
-    match kernel::probe() {
+    match kernel::probe(true) {
         Ok(probes) => probes
             .into_iter()
             .map(|ProgramProbe { name, refusal }| match refusal {
@@ -97,6 +99,22 @@ fn probe() -> Vec<Check> {
             vec![check.remedy("see the checks above; a binary without programs is rebuilt by `cargo xtask build --release`")]
         }
     }
+}
+
+/// Refuses, with exit code 6, where this kernel does not take the programs of this binary. A daemon asks
+/// this at its start, as its first task may come much later. Tasks that ask for XDP find out for themselves.
+///
+/// # Errors
+/// What the kernel says, with exit code 6 where it refuses a program.
+pub fn programs_load() -> Result<()> {
+    for ProgramProbe { name, refusal } in kernel::probe(false)? {
+        if let Some(refusal) = refusal {
+            return Err(Error::missing(format!(
+                "the kernel refuses the program {name}: {refusal}; `capture-agent doctor` says more"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses, with exit code 6, what cannot work: an old kernel, a missing privilege.

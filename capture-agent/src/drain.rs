@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use crate::{
     clock::{ClockReading, TaskClock, monotonic_ns},
+    engine::{Batch, Taken},
     error::{Error, Result},
     kernel::{ReaderSide, SlotId},
     output::{InterfaceInfo, Packet, TaskSink},
@@ -93,10 +94,16 @@ enum Command {
 
 impl Reader {
     /// Starts the thread.
-    pub(crate) fn start(kernel: ReaderSide, changed: Arc<Notify>) -> Result<Self> {
+    pub(crate) fn start(
+        kernel: ReaderSide,
+        taken: Arc<Taken>,
+        changed: Arc<Notify>,
+    ) -> Result<Self> {
         let (commands, receiver) = sync_channel(COMMANDS);
         let drain = Drain {
             kernel,
+            taken,
+            batch: Batch::default(),
             changed,
             commands: receiver,
             places: [const { None }; MAX_SLOTS],
@@ -160,6 +167,8 @@ impl Drop for Reader {
 /// The thread's state.
 struct Drain {
     kernel: ReaderSide,
+    taken: Arc<Taken>,
+    batch: Batch,
     changed: Arc<Notify>,
     commands: Receiver<Command>,
     places: [Option<Place>; MAX_SLOTS],
@@ -192,9 +201,11 @@ impl Drain {
             }
             let places = &mut self.places;
             let changed = &self.changed;
+            let batch = &mut self.batch;
             let drained = self.kernel.rings.drain(horizon_ns, BATCH, |header, frame| {
-                deliver(places, changed, header, frame);
+                deliver(places, batch, changed, header, frame);
             });
+            self.batch.hand_over(&self.taken);
             self.let_go(drained.up_to_ns);
             let now = Instant::now();
             if drained.records == 0 || now.duration_since(flushed) >= REST {
@@ -319,6 +330,7 @@ impl Place {
 /// Gives one record to the outputs of its tasks.
 fn deliver(
     places: &mut [Option<Place>; MAX_SLOTS],
+    batch: &mut Batch,
     changed: &Notify,
     header: &RecordHeader,
     frame: &[u8],
@@ -326,6 +338,7 @@ fn deliver(
     let Some(direction) = header.direction() else {
         return;
     };
+    batch.add(header.ifindex, direction, frame.len());
     let mut slots = header.slots;
     while slots != 0 {
         let slot = slots.trailing_zeros() as usize;

@@ -16,6 +16,7 @@ use nix::{
     sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, socket},
 };
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use crate::error::{Error, Result};
 
@@ -43,7 +44,7 @@ pub struct InterfaceEntry {
 }
 
 /// Whether frames can pass an interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LinkState {
     /// Up, and the layer below is too.
@@ -125,36 +126,51 @@ impl InterfaceEntry {
     }
 }
 
-impl Serialize for InterfaceEntry {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Json<'a> {
-            name: &'a str,
-            ifindex: u32,
-            state: LinkState,
-            link_type: Option<u16>,
-            link: String,
-            mtu: u32,
-            addresses: Vec<String>,
-        }
-        let Self {
+/// An interface in JSON, for `interfaces` and the API.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Interface)]
+pub struct InterfaceJson {
+    /// Name.
+    name: String,
+    /// Index in the network namespace.
+    ifindex: u32,
+    /// Whether frames can pass.
+    state: LinkState,
+    /// LINKTYPE_ value of the frames; null where capturing is not supported.
+    link_type: Option<u16>,
+    /// The frames' kind for people, or why they cannot be captured.
+    link: String,
+    /// Maximum transmission unit in bytes.
+    mtu: u32,
+    /// Addresses with their prefix lengths.
+    addresses: Vec<String>,
+}
+
+impl From<&InterfaceEntry> for InterfaceJson {
+    fn from(entry: &InterfaceEntry) -> Self {
+        let InterfaceEntry {
             name,
             ifindex,
             state,
             arphrd: _,
             mtu,
             addresses,
-        } = self;
-        Json {
-            name,
+        } = entry;
+        Self {
+            name: name.clone(),
             ifindex: *ifindex,
             state: *state,
-            link_type: self.link_type(),
-            link: self.link_description(),
+            link_type: entry.link_type(),
+            link: entry.link_description(),
             mtu: *mtu,
             addresses: addresses.iter().map(ToString::to_string).collect(),
         }
-        .serialize(serializer)
+    }
+}
+
+impl Serialize for InterfaceEntry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        InterfaceJson::from(self).serialize(serializer)
     }
 }
 

@@ -7,6 +7,7 @@ mod display;
 mod fault;
 mod ports;
 mod quantity;
+mod reading;
 mod resolve;
 mod word;
 
@@ -17,6 +18,7 @@ use ipnet::IpNet;
 
 pub(crate) use fault::{Problem, nearest, quote};
 pub(crate) use quantity::{positive_size, seconds, size, size_from_text};
+pub(crate) use reading::Reading;
 pub use word::Word;
 pub(crate) use word::parse as parse_word;
 

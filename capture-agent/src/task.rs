@@ -7,9 +7,10 @@ use std::ops::Add;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A task as requested, nothing checked yet. Field names are those of the API and of the messages.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TaskSpec {
     /// Purpose of the task, 1–128 printable characters.
@@ -74,7 +75,7 @@ fn is_false(value: &bool) -> bool {
 }
 
 /// Rotation as requested.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RotateSpec {
     /// Next file before this size is exceeded; a bare number is in units of 1,000,000 bytes on the
@@ -90,7 +91,7 @@ pub struct RotateSpec {
 }
 
 /// A value that people write as a number or as text with a unit: `443`, `"8000-8100"`, `"10m"`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum Quantity {
     /// A bare number.
@@ -100,7 +101,7 @@ pub enum Quantity {
 }
 
 /// Where a task is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Accepted, not yet capturing.
@@ -116,7 +117,7 @@ pub enum State {
 }
 
 /// Why a task ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
     /// `duration` is over.
@@ -157,7 +158,7 @@ impl StopReason {
 }
 
 /// What became of the packets that matched. The figures add up, see [`Counters::accounted`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Counters {
     /// Packets that matched in the kernel.
     pub matched: u64,
@@ -174,7 +175,7 @@ pub struct Counters {
 }
 
 /// Packets lost, by stage.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Dropped {
     /// No room in the ring: the agent did not drain it fast enough.
     pub ring: u64,
@@ -226,6 +227,17 @@ impl Counters {
         self.captured + self.oversize_discarded + self.over_limit + self.dropped.total()
     }
 
+    /// The verdict on a task that ended for this reason; none where it is not known what was lost.
+    pub fn verdict_at(&self, reason: StopReason) -> Option<String> {
+        let is_unknown = match reason {
+            StopReason::Interrupted => true,
+            // Ended by a fault without a count: it looks complete and need not be.
+            StopReason::Error => self.dropped.total() == 0,
+            _ => false,
+        };
+        (!is_unknown).then(|| self.verdict())
+    }
+
     /// `complete`, or `lost N of M`.
     pub fn verdict(&self) -> String {
         match self.dropped.total() {
@@ -236,7 +248,7 @@ impl Counters {
 }
 
 /// One capture file of a task.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FileRecord {
     /// Number in order of writing, from 0.
     pub index: u64,
@@ -254,7 +266,7 @@ pub struct FileRecord {
 }
 
 /// A task with everything that is known of it; the schema of the JSON summary and of the API.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TaskRecord {
     /// ULID.
     pub id: String,

@@ -127,10 +127,25 @@ pub fn spawn<'a>(
         .spawn()
         .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let stdout = read_all(child.stdout.take().expect("stdout is piped"));
-    let stderr = Arc::new(Mutex::new(String::new()));
-    let sink = Arc::clone(&stderr);
-    let mut lines = BufReader::new(child.stderr.take().expect("stderr is piped"));
-    let stderr_reader = thread::spawn(move || {
+    let (stderr, stderr_reader) = lines_of(child.stderr.take().expect("stderr is piped"));
+    Running {
+        child: Some(child),
+        namespace,
+        directory,
+        arguments,
+        started: Instant::now(),
+        stdout: Some(stdout),
+        stderr,
+        stderr_reader: Some(stderr_reader),
+    }
+}
+
+/// What a program writes, as it writes it, and the thread that reads it to its end.
+pub(crate) fn lines_of(from: impl Read + Send + 'static) -> (Arc<Mutex<String>>, JoinHandle<()>) {
+    let text = Arc::new(Mutex::new(String::new()));
+    let sink = Arc::clone(&text);
+    let mut lines = BufReader::new(from);
+    let reader = thread::spawn(move || {
         let mut line = Vec::new();
         while lines
             .read_until(b'\n', &mut line)
@@ -142,16 +157,7 @@ pub fn spawn<'a>(
             line.clear();
         }
     });
-    Running {
-        child: Some(child),
-        namespace,
-        directory,
-        arguments,
-        started: Instant::now(),
-        stdout: Some(stdout),
-        stderr,
-        stderr_reader: Some(stderr_reader),
-    }
+    (text, reader)
 }
 
 fn read_all(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {

@@ -19,6 +19,7 @@
 //! | `tcpreplay` | `tcpreplay` |
 //! | `python3-scapy` | `scapy`, for Debian's `/usr/bin/python3` |
 //! | `util-linux`, `mount` | `setpriv`, `mount`, `umount` |
+//! | `curl`, `openssl` | `curl`, `openssl` |
 //! | `coreutils` | `sha256sum` |
 //!
 //! The environment variable `CAPTURE_AGENT_BIN` names the binary under test; `cargo xtask test`
@@ -29,8 +30,10 @@ use std::process::Command;
 pub mod agent;
 pub mod beside;
 pub mod cases;
+pub mod daemon;
 pub mod foreign;
 pub mod generate;
+pub mod http;
 pub mod judge;
 pub mod netns;
 pub mod pcapng;

@@ -134,6 +134,7 @@ impl Bench<'_> {
         let config = OutputConfig {
             target: Target::File(file.clone()),
             task_id: "01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(),
+            space: None,
         };
         let id = self
             .engine

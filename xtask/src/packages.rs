@@ -66,6 +66,14 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
         program: "mount",
         packages: &["mount"],
     },
+    Tool {
+        program: "curl",
+        packages: &["curl"],
+    },
+    Tool {
+        program: "openssl",
+        packages: &["openssl"],
+    },
 ];
 
 /// What the benchmark of whole captures cannot do without.

@@ -106,6 +106,7 @@ impl Capture {
             .map(|target| OutputConfig {
                 target: target.clone(),
                 task_id: ulid::Ulid::new().to_string(),
+                space: None,
             })
             .collect();
         let labels: Vec<_> = requests
@@ -117,7 +118,7 @@ impl Capture {
             })
             .collect();
 
-        let mut engine = Engine::start(EngineOptions {
+        let engine = Engine::start(EngineOptions {
             ring_size: options.ring_size,
         })?;
         let plans = requests.iter().map(|request| &request.plan);

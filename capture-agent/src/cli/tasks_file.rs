@@ -15,32 +15,9 @@ use super::request::TaskRequest;
 use crate::{
     error::{Error, Result},
     output::Target,
-    plan::{Face, Fault, Plan, nearest, quote},
+    plan::{Face, Fault, Plan, Reading, quote},
     task::TaskSpec,
 };
-
-/// The keys of a task.
-const KEYS: [&str; 19] = [
-    "name",
-    "interfaces",
-    "direction",
-    "hook",
-    "protocol",
-    "address_type",
-    "ip",
-    "ports",
-    "peer_ip",
-    "peer_ports",
-    "icmp_errors",
-    "max_bytes",
-    "oversize",
-    "duration",
-    "max_packets",
-    "max_file_bytes",
-    "format",
-    "rotate",
-    WRITE,
-];
 
 /// The key that only the command line has.
 const WRITE: &str = "write";
@@ -146,53 +123,25 @@ struct Fields {
 }
 
 impl Fields {
-    /// Reads every field, and gives all faults. A field that cannot be read is left out, and then
-    /// is not also said to be missing.
-    fn read(fields: Map<String, Value>) -> (Self, Vec<Fault>) {
-        let mut faults = Vec::new();
-        let mut readable = Map::new();
-        let mut write = None;
-        for (key, value) in fields {
-            let fault = match (key.as_str(), &value) {
-                (WRITE, Value::String(name)) => match check_file_name(name) {
-                    Ok(path) => {
-                        write = Some(path);
-                        None
-                    }
-                    Err(fault) => Some(("invalid", fault)),
-                },
-                (WRITE, _) => Some(("invalid", "a file name is expected".to_owned())),
-                (name, _) if !KEYS.contains(&name) => Some(("unknown", unknown(name))),
-                _ => {
-                    let alone = Map::from_iter([(key.clone(), value.clone())]);
-                    match serde_json::from_value::<TaskSpec>(Value::Object(alone)) {
-                        Ok(_) => {
-                            readable.insert(key.clone(), value);
-                            None
-                        }
-                        Err(error) => Some(("invalid", type_fault(&error, &value))),
-                    }
-                }
+    /// Reads every field, and gives all faults.
+    fn read(mut fields: Map<String, Value>) -> (Self, Vec<Fault>) {
+        let write = fields.remove(WRITE).map(|name| {
+            let path = match &name {
+                Value::String(name) => check_file_name(name),
+                _ => Err("a file name is expected".to_owned()),
             };
-            faults.extend(fault.map(|(code, detail)| Fault {
-                pointer: format!("/{key}"),
-                code,
+            path.map_err(|detail| Fault {
+                pointer: format!("/{WRITE}"),
+                code: "invalid",
                 detail,
-            }));
-        }
-        // Every field was read on its own, so that together they can be.
-        let spec: TaskSpec = serde_json::from_value(Value::Object(readable)).unwrap_or_default();
-        let plan = match Plan::resolve(&spec, Face::Run) {
-            Ok(plan) => Some(plan),
-            Err(more) => {
-                let known: Vec<_> = faults.iter().map(|fault| fault.pointer.clone()).collect();
-                faults.extend(
-                    more.into_iter()
-                        .filter(|fault| !known.contains(&fault.pointer)),
-                );
-                None
-            }
-        };
+            })
+        });
+        let Reading {
+            spec,
+            plan,
+            mut faults,
+        } = Reading::of(fields, &[WRITE], Face::Run);
+        let write = write.and_then(|path| path.map_err(|fault| faults.push(fault)).ok());
         (Self { spec, write, plan }, faults)
     }
 
@@ -212,28 +161,6 @@ fn check_file_name(name: &str) -> Result<PathBuf, String> {
         ),
         _ => Ok(PathBuf::from(name)),
     }
-}
-
-fn unknown(key: &str) -> String {
-    let hint = nearest(key, KEYS)
-        .map(|near| format!(" (did you mean `{near}`?)"))
-        .unwrap_or_default();
-    format!("a task has no such field{hint}")
-}
-
-/// What serde has against the type of a field, in words that do not presume Rust.
-fn type_fault(error: &serde_json::Error, value: &Value) -> String {
-    let text = error.to_string();
-    if text.contains("untagged enum") {
-        let value = quote(&value.to_string());
-        return format!(
-            "a whole number, or text such as \"10m\" or \"8000-8100\", is expected, not {value}"
-        );
-    }
-    text.replace("a sequence", "a list").replace(
-        "struct RotateSpec",
-        "a table of `bytes`, `seconds` and `files`",
-    )
 }
 
 /// `tasks[3].ports[1]: what is wrong`.

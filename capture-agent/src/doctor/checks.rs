@@ -104,11 +104,20 @@ fn capabilities() -> Check {
             "the kernel asks for CAP_BPF outside of every user namespace",
         )
         .remedy(facts::USER_NAMESPACE_REMEDY),
-        Ok(missing) if missing.is_empty() => Check::new(name, Status::Ok, "all held", needs),
+        Ok(missing) if missing.is_empty() => Check::new(name, Status::Ok, held(), needs),
         Ok(missing) => {
             let found = format!("missing {}", missing.join(", "));
             Check::new(name, Status::Fail, found, needs).remedy(facts::privilege_remedy())
         }
+    }
+}
+
+/// What this process holds; of root there is no list.
+fn held() -> String {
+    let names = facts::capability_names(facts::status_mask("CapEff").unwrap_or(0));
+    match names.len() {
+        0..8 => format!("holds {}", names.join(", ")),
+        _ => "all held".to_owned(),
     }
 }
 

@@ -19,7 +19,7 @@ pub fn missing_capabilities() -> Result<Vec<&'static str>> {
     status_mask("CapEff").map(missing_from)
 }
 
-fn missing_from(held: u64) -> Vec<&'static str> {
+pub(super) fn missing_from(held: u64) -> Vec<&'static str> {
     let has = |bit: u32| held & (1 << bit) != 0;
     [
         ("CAP_BPF", CAP_BPF),
@@ -30,6 +30,16 @@ fn missing_from(held: u64) -> Vec<&'static str> {
     .filter(|(_, bit)| !has(*bit) && (*bit == CAP_NET_ADMIN || !has(CAP_SYS_ADMIN)))
     .map(|(name, _)| name)
     .collect()
+}
+
+/// The names of the capabilities in a mask, sorted.
+pub(super) fn capability_names(mask: u64) -> Vec<String> {
+    let held = caps::all()
+        .into_iter()
+        .filter(|one| mask & one.bitmask() != 0);
+    let mut names: Vec<_> = held.map(|one| one.to_string()).collect();
+    names.sort();
+    names
 }
 
 /// Whether root here is root of the machine; BPF asks for privileges in the initial namespace.
@@ -58,7 +68,7 @@ pub(crate) fn status_mask(field: &str) -> Result<u64> {
         .ok_or_else(|| Error::runtime(format!("/proc/self/status has no field {field}")))
 }
 
-fn mask_from(status: &str, field: &str) -> Option<u64> {
+pub(super) fn mask_from(status: &str, field: &str) -> Option<u64> {
     let value = status
         .lines()
         .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;

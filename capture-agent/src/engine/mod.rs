@@ -3,15 +3,21 @@
 //! and a watch on the interfaces that come and go.
 
 mod task;
+#[cfg(test)]
+mod tests;
+mod totals;
 mod watch;
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use tokio::sync::Notify;
 
+pub(crate) use self::totals::{Batch, Taken};
+pub use self::totals::{InterfaceTotals, Totals, Volume};
 use self::{task::Task, watch::Watch};
 use crate::{
     clock::{monotonic_ns, unix_ns},
@@ -19,7 +25,7 @@ use crate::{
     error::{Error, Result},
     interfaces::{self, InterfaceEntry},
     kernel::{Kernel, TaskEntry},
-    output::OutputConfig,
+    output::{InterfaceInfo, OutputConfig, TaskSink},
     plan::Plan,
     task::{Counters, FileRecord, StopReason},
 };
@@ -42,14 +48,22 @@ pub struct Engine {
 struct Shared {
     state: Mutex<State>,
     reader: Reader,
+    taken: Arc<Taken>,
     changed: Arc<Notify>,
 }
 
 struct State {
     kernel: Kernel,
     tasks: BTreeMap<TaskId, Task>,
+    /// The figures of tasks that are being removed, as they were when that began.
+    leaving: BTreeMap<TaskId, Counters>,
+    /// The figures of all tasks that were removed.
+    ended: Counters,
     next_id: u64,
 }
+
+/// A task whose hooks are attached, and what its output is to know of the interfaces.
+type Attaching = (Task, Vec<InterfaceInfo>);
 
 /// A task that the engine executes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,6 +78,31 @@ pub struct Attachment {
     pub hook: &'static str,
     /// How: `tcx ingress+egress`, `clsact ingress`, `native ingress, tcx egress`.
     pub mode: String,
+}
+
+/// When and why a task is to be removed.
+#[derive(Clone, Debug)]
+pub struct Outlook {
+    ending: Arc<Ending>,
+    deadline_ns: Option<u64>,
+}
+
+impl Outlook {
+    /// As [`Engine::ended`].
+    pub fn reason(&self) -> Option<StopReason> {
+        let over = self
+            .deadline_ns
+            .is_some_and(|deadline| monotonic_ns() >= deadline);
+        self.ending
+            .reason()
+            .or(over.then_some(StopReason::Duration))
+    }
+
+    /// When its time is over.
+    pub fn deadline(&self) -> Option<Instant> {
+        let left_ns = self.deadline_ns?.saturating_sub(monotonic_ns());
+        Instant::now().checked_add(Duration::from_nanos(left_ns))
+    }
 }
 
 /// The end of a task.
@@ -90,15 +129,19 @@ impl Engine {
     pub fn start(options: EngineOptions) -> Result<Self> {
         let (kernel, reader_side) = Kernel::load(options.ring_size)?;
         let changed = Arc::new(Notify::new());
-        let reader = Reader::start(reader_side, Arc::clone(&changed))?;
+        let taken = Arc::new(Taken::default());
+        let reader = Reader::start(reader_side, Arc::clone(&taken), Arc::clone(&changed))?;
         let state = Mutex::new(State {
             kernel,
             tasks: BTreeMap::new(),
+            leaving: BTreeMap::new(),
+            ended: Counters::default(),
             next_id: 0,
         });
         let shared = Arc::new(Shared {
             state,
             reader,
+            taken,
             changed,
         });
         let watch = Watch::start(Arc::clone(&shared))?;
@@ -112,7 +155,7 @@ impl Engine {
     ///
     /// # Errors
     /// After an error nothing of the task is left: no slot, no hook, no file.
-    pub fn add(&mut self, plan: &Plan, output: OutputConfig) -> Result<TaskId> {
+    pub fn add(&self, plan: &Plan, output: OutputConfig) -> Result<TaskId> {
         match self.add_all(&[(plan, output)]) {
             Ok(tasks) => Ok(tasks[0]),
             Err((_, error)) => Err(error),
@@ -121,30 +164,40 @@ impl Engine {
 
     /// Adds several tasks, all or none. No task matches before the hooks of all are attached.
     ///
+    /// Waits for the disks of the outputs, and other tasks do not wait with it.
+    ///
     /// # Errors
     /// The index of the first task that cannot be added, and why. After an error nothing of any of
     /// them is left.
-    pub fn add_all(
-        &mut self,
-        tasks: &[(&Plan, OutputConfig)],
-    ) -> Result<Vec<TaskId>, (usize, Error)> {
-        let entries = interfaces::list().map_err(|error| (0, error))?;
+    pub fn add_all(&self, tasks: &[(&Plan, OutputConfig)]) -> Result<Vec<TaskId>, (usize, Error)> {
+        let mut attached = self.attach_all(tasks)?;
+        // Hooks first: what fails last leaves the least behind.
+        let opened = tasks.iter().zip(&attached).enumerate();
+        let opened = opened.map(|(index, ((plan, output), (_, infos)))| {
+            TaskSink::open(plan, output, infos).map_err(|error| (index, error))
+        });
+        // An output that is dropped again is without packets, and no file stays of it.
+        let sinks: Result<Vec<_>, _> = opened.collect();
+
         let mut state = self.shared.lock();
         let state = &mut *state;
-        let mut ready = Vec::with_capacity(tasks.len());
-        for (index, (plan, output)) in tasks.iter().enumerate() {
-            match self.prepare(&mut state.kernel, plan, output, &entries) {
-                Ok(task) => ready.push(task),
-                Err(error) => {
-                    for task in ready {
-                        self.undo(&mut state.kernel, task);
-                    }
-                    return Err((index, error));
-                }
+        let placed = sinks.and_then(|sinks| {
+            let lanes = attached.iter_mut().zip(sinks).enumerate();
+            let mut placed = lanes.map(|(index, ((task, _), sink))| {
+                let generation = state.kernel.tables.generation();
+                self.place(task, sink, generation)
+                    .map_err(|error| (index, error))
+            });
+            placed.try_for_each(std::convert::identity)
+        });
+        if let Err(error) = placed {
+            for (task, _) in attached {
+                self.undo(&mut state.kernel, task);
             }
+            return Err(error);
         }
         // Deadlines count from here, and a task is active as soon as it has one.
-        let ids = ready.into_iter().map(|mut task| {
+        let ids = attached.into_iter().map(|(mut task, _)| {
             task.activate(&mut state.kernel);
             let id = TaskId(state.next_id);
             state.next_id += 1;
@@ -154,53 +207,53 @@ impl Engine {
         Ok(ids.collect())
     }
 
-    /// Everything up to the point where a task could match.
-    fn prepare(
+    /// Enters tasks into the tables and attaches their hooks, all or none.
+    fn attach_all(
         &self,
-        kernel: &mut Kernel,
-        plan: &Plan,
-        output: &OutputConfig,
-        entries: &[InterfaceEntry],
-    ) -> Result<Task> {
-        let slot = kernel
-            .tables
-            .add(TaskEntry::from(plan), monotonic_ns())
-            .map_err(|error| {
-                Error::runtime(format!(
-                    "cannot enter the task into the kernel's tables: {error:#}"
-                ))
-            })?
-            .ok_or_else(|| Error::runtime("64 tasks are running already, and that is the limit"))?;
-        let mut task = Task::new(plan, slot);
-        let started = task.start(kernel, entries, output).and_then(|sink| {
-            task.output = Some(sink.counters());
-            let lane = Lane {
-                sink,
-                ending: Arc::clone(&task.ending),
-                generation: kernel.tables.generation(),
-            };
-            self.shared.reader.add(slot, lane)
-        });
-        match started {
-            Ok(()) => Ok(task),
-            Err(error) => {
-                task.give_up(kernel);
-                Err(error)
+        tasks: &[(&Plan, OutputConfig)],
+    ) -> Result<Vec<Attaching>, (usize, Error)> {
+        let entries = interfaces::list().map_err(|error| (0, error))?;
+        let mut state = self.shared.lock();
+        let kernel = &mut state.kernel;
+        let mut attached = Vec::with_capacity(tasks.len());
+        for (index, (plan, _)) in tasks.iter().enumerate() {
+            match attach(kernel, plan, &entries) {
+                Ok(task) => attached.push(task),
+                Err(error) => {
+                    for (task, _) in attached {
+                        self.undo(kernel, task);
+                    }
+                    return Err((index, error));
+                }
             }
         }
+        Ok(attached)
     }
 
-    /// Takes back a task that was prepared and has not matched anything. Its output is dropped, and
-    /// as that is without packets, no file stays.
+    /// Gives a task that does not match yet its place at the reader.
+    fn place(&self, task: &mut Task, sink: TaskSink, generation: u32) -> Result<()> {
+        task.output = Some(sink.counters());
+        let lane = Lane {
+            sink,
+            ending: Arc::clone(&task.ending),
+            generation,
+        };
+        self.shared.reader.add(task.slot, lane)
+    }
+
+    /// Takes back a task that has not matched anything. Its output is dropped, and as that is without
+    /// packets, no file stays.
     fn undo(&self, kernel: &mut Kernel, mut task: Task) {
-        if let Err(error) = self.shared.reader.remove(task.slot, monotonic_ns()) {
+        if task.output.is_some()
+            && let Err(error) = self.shared.reader.remove(task.slot, monotonic_ns())
+        {
             log::warn!("undoing a task: {error}");
         }
         task.give_up(kernel);
     }
 
     /// Stops tasks from matching, all at the same moment. Each is still to be removed.
-    pub fn halt(&mut self, tasks: impl IntoIterator<Item = TaskId>) {
+    pub fn halt(&self, tasks: impl IntoIterator<Item = TaskId>) {
         let state = self.shared.lock();
         for task in tasks.into_iter().filter_map(|id| state.tasks.get(&id)) {
             state.kernel.tables.deactivate(task.slot);
@@ -227,16 +280,33 @@ impl Engine {
             .unwrap_or_default()
     }
 
-    /// Why a task should now be removed, once there is a reason: a limit, the deadline, a fault.
-    pub fn ended(&self, task: TaskId) -> Option<StopReason> {
+    /// Figures and files of a task so far, see [`OutputFiles`](crate::output::OutputFiles); `None` once it
+    /// is removed.
+    pub fn figures(&self, task: TaskId) -> Option<(Counters, Vec<FileRecord>)> {
         let state = self.shared.lock();
         let task = state.tasks.get(&task)?;
-        let over = task
-            .deadline_ns
-            .is_some_and(|deadline| monotonic_ns() >= deadline);
-        task.ending
-            .reason()
-            .or(over.then_some(StopReason::Duration))
+        let counters = task.counters(&state.kernel);
+        let output = task.output.clone();
+        drop(state);
+        Some((
+            counters,
+            output.map_or_else(Vec::new, |output| output.files().now()),
+        ))
+    }
+
+    /// When and why a task is to be removed, to be asked again and again without waiting for anybody.
+    pub fn outlook(&self, task: TaskId) -> Option<Outlook> {
+        let state = self.shared.lock();
+        let task = state.tasks.get(&task)?;
+        Some(Outlook {
+            ending: Arc::clone(&task.ending),
+            deadline_ns: task.deadline_ns,
+        })
+    }
+
+    /// Why a task should now be removed, once there is a reason: a limit, the deadline, a fault.
+    pub fn ended(&self, task: TaskId) -> Option<StopReason> {
+        self.outlook(task)?.reason()
     }
 
     /// Signalled when [`Engine::ended`] may have changed for any task; the deadline apart, which the
@@ -249,7 +319,15 @@ impl Engine {
     ///
     /// # Errors
     /// Where there is no such task, or the kernel no longer answers.
-    pub fn remove(&mut self, id: TaskId, reason: StopReason) -> Result<Ended> {
+    pub fn remove(&self, id: TaskId, reason: StopReason) -> Result<Ended> {
+        let ended = self.take_off(id, reason);
+        let mut state = self.shared.lock();
+        let last = state.leaving.remove(&id).unwrap_or_default();
+        state.ended = state.ended + ended.as_ref().map_or(last, |ended| ended.counters);
+        ended
+    }
+
+    fn take_off(&self, id: TaskId, reason: StopReason) -> Result<Ended> {
         let broken = |error: anyhow::Error| {
             Error::runtime(format!("cannot end the task in order: {error:#}"))
         };
@@ -257,15 +335,24 @@ impl Engine {
         let State {
             kernel,
             tasks,
-            next_id: _,
+            leaving,
+            ..
         } = &mut *state;
         let mut task = tasks
             .remove(&id)
             .ok_or_else(|| Error::not_found("the engine has no such task"))?;
         kernel.tables.deactivate(task.slot);
-        // After the wait nothing new of this task comes into the rings. Whatever the kernel answers,
-        // the hooks are let go and the output is taken back.
-        let figures = kernel.wait_for_programs().and_then(|()| {
+        leaving.insert(id, task.counters(kernel));
+        let barrier = kernel.barrier();
+        drop(state);
+
+        // Without the lock, as this takes the kernel some milliseconds. Afterwards nothing new of this
+        // task comes into the rings. Whatever the kernel answers, the hooks are let go and the output
+        // is taken back.
+        let waited = barrier.wait();
+        let mut state = self.shared.lock();
+        let kernel = &mut state.kernel;
+        let figures = waited.and_then(|()| {
             task.read_interfaces(kernel);
             task.figures(kernel)
         });
@@ -299,6 +386,27 @@ impl Engine {
             error,
             malformed: task.malformed(),
         })
+    }
+}
+
+/// Enters one task into the tables and attaches its hooks; after an error nothing of it is left.
+fn attach(kernel: &mut Kernel, plan: &Plan, entries: &[InterfaceEntry]) -> Result<Attaching> {
+    let slot = kernel
+        .tables
+        .add(TaskEntry::from(plan), monotonic_ns())
+        .map_err(|error| {
+            Error::runtime(format!(
+                "cannot enter the task into the kernel's tables: {error:#}"
+            ))
+        })?
+        .ok_or_else(|| Error::runtime("64 tasks are running already, and that is the limit"))?;
+    let mut task = Task::new(plan, slot);
+    match task.attach_all(kernel, entries) {
+        Ok(infos) => Ok((task, infos)),
+        Err(error) => {
+            task.give_up(kernel);
+            Err(error)
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Result},
     interfaces::{InterfaceEntry, LINKTYPE_RAW},
     kernel::{Attached, HookKind, InterfaceFigures, Kernel, SlotFigures, SlotId},
-    output::{Closing, InterfaceInfo, InterfaceStats, OutputConfig, OutputCounters, TaskSink},
+    output::{Closing, InterfaceInfo, InterfaceStats, OutputCounters},
     plan::{Directions, Hook, InterfaceSelection, Plan},
     task::Counters,
 };
@@ -61,14 +61,12 @@ impl Task {
         }
     }
 
-    /// Attaches the hooks on every interface and opens the output, in this order: what fails last
-    /// leaves the least behind.
-    pub(super) fn start(
+    /// Attaches the hooks on every interface, and says what the output is to know of these.
+    pub(super) fn attach_all(
         &mut self,
         kernel: &mut Kernel,
         entries: &[InterfaceEntry],
-        output: &OutputConfig,
-    ) -> Result<TaskSink> {
+    ) -> Result<Vec<InterfaceInfo>> {
         self.baseline = kernel.slot_figures(self.slot).map_err(|error| {
             Error::runtime(format!("cannot read the kernel's counters: {error:#}"))
         })?;
@@ -78,7 +76,7 @@ impl Task {
             infos.push(info(entry)?);
             self.attach(kernel, entry)?;
         }
-        TaskSink::open(&self.plan, output, &infos)
+        Ok(infos)
     }
 
     /// Attaches what the task needs on one interface.
@@ -99,14 +97,8 @@ impl Task {
             }
             other => other,
         };
-        let Kernel { tables, hooks, .. } = kernel;
-        hooks.add(
-            tables,
-            (entry.ifindex, &entry.name, link),
-            self.slot,
-            hook,
-            directions,
-        )?;
+        let there = (entry.ifindex, entry.name.as_str(), link);
+        kernel.attach(there, self.slot, hook, directions)?;
         let baseline = figures(kernel, entry.ifindex).unwrap_or_default();
         self.interfaces.push(TaskInterface {
             ifindex: entry.ifindex,
@@ -142,9 +134,8 @@ impl Task {
 
     /// Takes the task off all its interfaces.
     pub(super) fn detach(&mut self, kernel: &mut Kernel) {
-        let Kernel { tables, hooks, .. } = kernel;
         for interface in self.interfaces.iter().filter(|interface| !interface.gone) {
-            hooks.remove(tables, interface.ifindex, self.slot);
+            kernel.detach(interface.ifindex, self.slot);
         }
     }
 

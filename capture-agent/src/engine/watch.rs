@@ -123,11 +123,7 @@ fn wait(news: &OwnedFd, stop: &EventFd) -> bool {
 /// before: what they lost, and which of their packets are spoiled, nobody can tell.
 fn end_headless(shared: &Shared, before: Timestamp) {
     let mut state = shared.lock();
-    let State {
-        kernel,
-        tasks,
-        next_id: _,
-    } = &mut *state;
+    let State { kernel, tasks, .. } = &mut *state;
     let captures = |task: &Task| task.tc_ingress(kernel).next().is_some();
     if !tasks.values().any(captures) {
         return;
@@ -156,11 +152,7 @@ fn end_headless(shared: &Shared, before: Timestamp) {
 /// Brings every task to the interfaces that there are now.
 fn follow(shared: &Shared, entries: &[InterfaceEntry]) {
     let mut state = shared.lock();
-    let State {
-        kernel,
-        tasks,
-        next_id: _,
-    } = &mut *state;
+    let State { kernel, tasks, .. } = &mut *state;
     for task in tasks.values_mut() {
         task.read_interfaces(kernel);
         let slot = task.slot;
@@ -175,9 +167,7 @@ fn follow(shared: &Shared, entries: &[InterfaceEntry]) {
             {
                 interface.gone = true;
                 // The kernel took the links away with the device.
-                kernel
-                    .hooks
-                    .remove(&mut kernel.tables, interface.ifindex, slot);
+                kernel.detach(interface.ifindex, slot);
             }
         }
         match task.plan.interfaces {

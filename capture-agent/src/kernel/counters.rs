@@ -8,7 +8,9 @@ use aya::{
     Ebpf,
     maps::{Map, MapData, PerCpuArray},
 };
-use capture_common::{InterfaceCounters, InterfaceRow, MAX_SLOTS, SlotCounters, Tally};
+use capture_common::{
+    HOOK_POINTS, InterfaceCounters, InterfaceRow, MAX_SLOTS, SlotCounters, Tally,
+};
 
 use super::{
     object::maps,
@@ -160,14 +162,25 @@ impl CounterMaps {
         Ok(sum)
     }
 
+    /// All hook points of an interface together.
     pub(super) fn interface(&self, row: u32) -> Result<InterfaceFigures> {
         let mut sum = InterfaceFigures::default();
+        for InterfaceFigures { seen, malformed } in self.row(row)? {
+            sum.seen += seen;
+            sum.malformed += malformed;
+        }
+        Ok(sum)
+    }
+
+    /// Each hook point of an interface.
+    pub(super) fn row(&self, row: u32) -> Result<[InterfaceFigures; HOOK_POINTS]> {
+        let mut sums = [InterfaceFigures::default(); HOOK_POINTS];
         for cpu in self.interfaces.get(&row, 0)?.iter() {
-            for InterfaceCounters { seen, malformed } in cpu {
+            for (sum, InterfaceCounters { seen, malformed }) in sums.iter_mut().zip(cpu) {
                 sum.seen += seen;
                 sum.malformed += malformed;
             }
         }
-        Ok(sum)
+        Ok(sums)
     }
 }

@@ -1,20 +1,31 @@
 //! Brings the programs and maps into the kernel. [`Kernel`] is all that is there afterwards but the
 //! rings, which go to the reader. Programs are loaded when the first hook needs them.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
 use anyhow::Context as _;
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel, programs::Program, util::nr_cpus};
 use aya_log::EbpfLogger;
+use capture_common::LinkLayer;
 use log::Log;
 use nix::sys::resource::{Resource, setrlimit};
 
 use super::{
     InterfaceFigures, KernelVersion, SlotFigures, SlotId, Tables,
     counters::{CounterMaps, LossCounters},
+    gauge::RingGauge,
     hooks::Hooks,
     object::{globals, maps, object, programs},
     rings::{self, RingTable, Rings, ring_bytes},
+    traffic::{InterfaceTraffic, Row, Traffic},
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    plan::{Directions, Hook},
+};
 
 /// The kernel side of an engine, in one network namespace.
 pub(crate) struct Kernel {
@@ -23,7 +34,20 @@ pub(crate) struct Kernel {
     /// Programs on interfaces.
     pub(crate) hooks: Hooks,
     counters: CounterMaps,
-    rings: RingTable,
+    traffic: Traffic,
+    rings: Arc<Mutex<RingTable>>,
+    gauges: Vec<RingGauge>,
+}
+
+/// Waits for running programs, also while others work on the kernel side.
+pub(crate) struct Barrier(Arc<Mutex<RingTable>>);
+
+impl Barrier {
+    /// Waits until every program that was running has ended: what it matched is then in the rings.
+    pub(crate) fn wait(&self) -> anyhow::Result<()> {
+        let mut rings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        rings.wait_for_programs()
+    }
 }
 
 /// What the reader gets of the kernel side.
@@ -47,7 +71,7 @@ impl Kernel {
         let mut ebpf = load_object(release, cpus, bytes)?;
         let log = KernelLog::take(&mut ebpf);
         let whole = |mut ebpf: Ebpf| -> anyhow::Result<(Self, ReaderSide)> {
-            let (rings, table) = rings::create(&mut ebpf, cpus, bytes)?;
+            let (rings, table, gauges) = rings::create(&mut ebpf, cpus, bytes)?;
             let tables = Tables::take(&mut ebpf)?;
             let counters = CounterMaps::take(&mut ebpf)?;
             let losses = counters.losses()?;
@@ -57,7 +81,9 @@ impl Kernel {
                     tables,
                     hooks,
                     counters,
-                    rings: table,
+                    traffic: Traffic::default(),
+                    rings: Arc::new(Mutex::new(table)),
+                    gauges,
                 },
                 ReaderSide { rings, losses, log },
             ))
@@ -76,9 +102,60 @@ impl Kernel {
         self.counters.interface(row)
     }
 
-    /// Waits until every program that was running has ended: what it matched is then in the rings.
-    pub(crate) fn wait_for_programs(&mut self) -> anyhow::Result<()> {
-        self.rings.wait_for_programs()
+    /// Attaches what a task needs on an interface, see [`Hooks::add`].
+    pub(crate) fn attach(
+        &mut self,
+        (ifindex, name, link): (u32, &str, LinkLayer),
+        slot: SlotId,
+        hook: Hook,
+        directions: Directions,
+    ) -> Result<()> {
+        self.hooks.add(
+            &mut self.tables,
+            (ifindex, name, link),
+            slot,
+            hook,
+            directions,
+        )?;
+        if !self.traffic.has(ifindex)
+            && let Some((row, figures)) = self.row(ifindex)
+        {
+            self.traffic.begin(ifindex, name, row, figures);
+        }
+        Ok(())
+    }
+
+    /// Takes a task off an interface, see [`Hooks::remove`].
+    pub(crate) fn detach(&mut self, ifindex: u32, slot: SlotId) {
+        let row = self.row(ifindex);
+        self.hooks.remove(&mut self.tables, ifindex, slot);
+        if let (Some((_, figures)), None) = (row, self.hooks.row(ifindex)) {
+            self.traffic.end(ifindex, figures);
+        }
+    }
+
+    /// The row of an interface in the counters, and what it shows.
+    fn row(&self, ifindex: u32) -> Option<(u32, Row)> {
+        let row = self.hooks.row(ifindex)?;
+        let figures = self.counters.row(row);
+        let figures =
+            figures.inspect_err(|error| log::warn!("cannot read the kernel's counters: {error:#}"));
+        Some((row, figures.ok()?))
+    }
+
+    /// What hooks saw on each interface so far, by interface index.
+    pub(crate) fn traffic(&self) -> BTreeMap<u32, InterfaceTraffic> {
+        self.traffic.all(|row| self.counters.row(row).ok())
+    }
+
+    /// The part of the fullest ring that is in use, 0–1.
+    pub(crate) fn ring_used(&self) -> f64 {
+        self.gauges.iter().map(RingGauge::used).fold(0.0, f64::max)
+    }
+
+    /// Something to wait for running programs with.
+    pub(crate) fn barrier(&self) -> Barrier {
+        Barrier(Arc::clone(&self.rings))
     }
 }
 
@@ -163,20 +240,18 @@ pub(crate) struct ProgramProbe {
     pub(crate) refusal: Option<String>,
 }
 
-/// Loads each program for a try, attaches none, and unloads them all.
+/// Loads each program for a try, that of XDP only where asked for, attaches none, and unloads them all.
 ///
 /// # Errors
 /// Where not even the maps can be made.
-pub(crate) fn probe() -> Result<Vec<ProgramProbe>> {
+pub(crate) fn probe(with_xdp: bool) -> Result<Vec<ProgramProbe>> {
     let release = KernelVersion::running()?;
     let mut ebpf = load_object(release, 1, ring_bytes(0, 1))?;
-    Ok([
-        programs::TC_INGRESS,
-        programs::TC_EGRESS,
-        programs::xdp(release),
-    ]
-    .into_iter()
-    .map(|name| {
+    let mut names = vec![programs::TC_INGRESS, programs::TC_EGRESS];
+    if with_xdp {
+        names.push(programs::xdp(release));
+    }
+    let probes = names.into_iter().map(|name| {
         let loaded = match ebpf.program_mut(name) {
             Some(Program::SchedClassifier(program)) => program.load(),
             Some(Program::Xdp(program)) => program.load(),
@@ -191,6 +266,6 @@ pub(crate) fn probe() -> Result<Vec<ProgramProbe>> {
             name,
             refusal: loaded.err().map(|error| error.to_string()),
         }
-    })
-    .collect())
+    });
+    Ok(probes.collect())
 }

@@ -2,7 +2,8 @@
 //! compiled programs, [`load`] brings them into the kernel, [`tables`], [`addresses`] and [`masks`] put tasks
 //! into its maps ([`mapped`] into memory), [`hooks`] attach the programs to interfaces (older kernels: through [`clsact`] and
 //! [`netlink`]) unless [`headless`] knows that they would be shown frames without link header there,
-//! [`rings`] are drained by the reader, and [`counters`] say what the kernel side did.
+//! [`rings`] are drained by the reader, [`gauge`] says how full they are, [`counters`] say what the kernel side did, and
+//! [`traffic`] to which interface that belongs.
 
 mod addresses;
 #[cfg(feature = "bench")]
@@ -12,6 +13,7 @@ mod counters;
 #[cfg(test)]
 mod differential;
 mod features;
+mod gauge;
 pub(crate) mod headless;
 mod hooks;
 mod load;
@@ -21,6 +23,7 @@ mod netlink;
 pub(crate) mod object;
 mod rings;
 mod tables;
+mod traffic;
 
 pub(crate) use self::{
     counters::{InterfaceFigures, SlotFigures},
@@ -28,4 +31,5 @@ pub(crate) use self::{
     hooks::{Attached, HookKind},
     load::{Kernel, ProgramProbe, ReaderSide, probe},
     tables::{SlotId, Tables, TaskEntry},
+    traffic::InterfaceTraffic,
 };

@@ -15,7 +15,7 @@ use nix::{
     sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags},
 };
 
-use super::{object::maps, tables::take};
+use super::{gauge::RingGauge, object::maps, tables::take};
 
 /// Least bytes of a ring: the longest record must fit.
 const MIN_RING: u64 = 2 * MAX_CAPTURE_LEN as u64;
@@ -70,16 +70,22 @@ impl RingTable {
 }
 
 /// Makes a ring for each of `cpus` and hands them to the programs.
-pub(super) fn create(ebpf: &mut Ebpf, cpus: usize, bytes: u32) -> Result<(Rings, RingTable)> {
+pub(super) fn create(
+    ebpf: &mut Ebpf,
+    cpus: usize,
+    bytes: u32,
+) -> Result<(Rings, RingTable, Vec<RingGauge>)> {
     let mut outer: ArrayOfMaps<MapData, MapData> = take(ebpf, maps::RINGS)?.try_into()?;
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).context("creating an epoll")?;
     let mut rings = Vec::with_capacity(cpus);
+    let mut gauges = Vec::with_capacity(cpus);
     let mut first = None;
     for cpu in 0..cpus {
         let definition = aya_obj::Map::new_from_params(BPF_MAP_TYPE_RINGBUF as u32, 0, 0, bytes, 0);
         let map = MapData::create(definition, "capture_ring", None)
             .with_context(|| format!("making a ring of {bytes} bytes"))?;
         outer.set(cpu as u32, &map, 0)?;
+        gauges.push(RingGauge::of(map.fd(), bytes)?);
         if first.is_none() {
             let fd = map.fd().as_fd().try_clone_to_owned()?;
             first = Some(MapData::from_fd(fd)?);
@@ -98,7 +104,7 @@ pub(super) fn create(ebpf: &mut Ebpf, cpus: usize, bytes: u32) -> Result<(Rings,
         });
     }
     let first = first.context("the system has no CPU")?;
-    Ok((Rings { rings, epoll }, RingTable { outer, first }))
+    Ok((Rings { rings, epoll }, RingTable { outer, first }, gauges))
 }
 
 impl Rings {

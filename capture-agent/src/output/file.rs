@@ -140,6 +140,10 @@ impl OutFile {
         self.size
     }
 
+    pub(super) fn packets(&self) -> u64 {
+        self.packets
+    }
+
     /// Writes whole records that hold so many packets. On failure says how many bytes went out
     /// before; [`OutFile::cut_back`] then makes it whole records again.
     ///
@@ -274,8 +278,8 @@ fn kind_of(metadata: &fs::Metadata) -> Option<Kind> {
     }
 }
 
-/// `NAME.part`.
-pub(super) fn part_of(name: &Path) -> PathBuf {
+/// `NAME.part`: where a file lies until it is complete.
+pub fn part_of(name: &Path) -> PathBuf {
     let mut part = OsString::from(name);
     part.push(".part");
     part.into()
@@ -338,7 +342,7 @@ pub(super) fn lock(file: &File, path: &Path) -> io::Result<bool> {
 }
 
 /// Makes a name durable. Some file systems cannot sync a directory and say EINVAL.
-pub(super) fn sync_directory(name: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(name: &Path) -> io::Result<()> {
     let directory = match name.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),

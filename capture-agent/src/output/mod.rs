@@ -3,31 +3,40 @@
 //!
 //! In the order of flow: `sink` takes the packets, `encode` turns them into records, `content` knows
 //! what the current file holds, `rotation` says which file is next, `queue` carries buffers to the thread in `writer`, and `file`
-//! opens, locks, syncs and names. `recovery` repairs what a killed agent left behind.
+//! opens, locks, syncs and names. `progress` is what others see of the files meanwhile, `space` what all outputs share of the
+//! disk. `recovery` repairs what a killed agent left behind.
 
 mod content;
 mod encode;
 mod fault;
 mod file;
+mod progress;
 mod queue;
 mod recovery;
 mod rotation;
 mod sink;
+mod space;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 use std::{
     path::PathBuf,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use capture_common::{Direction, VlanTag};
 
+pub(crate) use self::file::sync_directory;
 pub use self::{
-    file::sha256,
+    file::{part_of, sha256},
+    progress::OutputFiles,
     recovery::{RecoveredFile, Scan, recover, scan},
     sink::TaskSink,
+    space::Space,
 };
 use crate::task::{Counters, FileRecord, StopReason};
 
@@ -75,6 +84,8 @@ pub struct OutputConfig {
     pub target: Target,
     /// Identifier of the task (ULID), for the file's comment.
     pub task_id: String,
+    /// The room that it shares with other outputs, where there is such a limit.
+    pub space: Option<Arc<Space>>,
 }
 
 /// What is known of a task once it is detached and drained, for the statistics in the last file.
@@ -127,6 +138,7 @@ pub struct OutputCounters {
     over_limit: AtomicU64,
     dropped_queue: AtomicU64,
     dropped_write: AtomicU64,
+    files: OutputFiles,
 }
 
 impl OutputCounters {
@@ -153,6 +165,11 @@ impl OutputCounters {
     /// Packets lost to a failed output.
     pub fn dropped_write(&self) -> u64 {
         self.dropped_write.load(Ordering::Relaxed)
+    }
+
+    /// The files, as far as they are written.
+    pub fn files(&self) -> &OutputFiles {
+        &self.files
     }
 
     /// Puts the figures into those of the task, and leaves the kernel's figures there alone.

@@ -23,6 +23,8 @@ pub struct RecoveredFile {
     pub path: Option<PathBuf>,
     /// Packets in it.
     pub packets: u64,
+    /// Bytes kept of these packets.
+    pub bytes: u64,
     /// Bytes that stayed.
     pub size: u64,
     /// Bytes of a torn record that were cut off.
@@ -35,6 +37,7 @@ impl fmt::Display for RecoveredFile {
             part,
             path,
             packets,
+            bytes: _,
             size: _,
             cut,
         } = self;
@@ -61,6 +64,8 @@ pub struct Scan {
     pub size: u64,
     /// Packets in them.
     pub packets: u64,
+    /// Bytes kept of these packets.
+    pub bytes: u64,
 }
 
 /// Recovers `NAME.part` (or any path) as `STEM_interrupted.EXT`, or `STEM_interrupted_N.EXT` where
@@ -85,7 +90,11 @@ pub fn recover(part: &Path) -> io::Result<RecoveredFile> {
     if !lock(&file, part)? {
         return Err(io::ErrorKind::NotFound.into());
     }
-    let Scan { size, packets } = scan(&file)?;
+    let Scan {
+        size,
+        packets,
+        bytes,
+    } = scan(&file)?;
     let cut = metadata.len().saturating_sub(size);
     if size == 0 {
         fs::remove_file(part)?;
@@ -93,6 +102,7 @@ pub fn recover(part: &Path) -> io::Result<RecoveredFile> {
             part: part.to_owned(),
             path: None,
             packets,
+            bytes,
             size,
             cut,
         });
@@ -108,6 +118,7 @@ pub fn recover(part: &Path) -> io::Result<RecoveredFile> {
         part: part.to_owned(),
         path: Some(path),
         packets,
+        bytes,
         size,
         cut,
     })
@@ -254,6 +265,7 @@ fn scan_pcap(window: &mut Window<'_>, order: Order, fraction_limit: u32) -> io::
         }
         scan.size = end;
         scan.packets += 1;
+        scan.bytes += u64::from(kept);
     }
     Ok(scan)
 }
@@ -290,6 +302,7 @@ fn scan_pcapng(window: &mut Window<'_>) -> io::Result<Scan> {
             _ => 12,
         };
         let end = scan.size + u64::from(len);
+        let mut bytes = 0;
         if len < least || len % 4 != 0 || end > window.size {
             break;
         }
@@ -303,6 +316,7 @@ fn scan_pcapng(window: &mut Window<'_>) -> io::Result<Scan> {
                 if interface >= interfaces || u64::from(kept) + 32 > u64::from(len) {
                     break;
                 }
+                bytes = u64::from(kept);
             }
             _ => {}
         }
@@ -312,6 +326,8 @@ fn scan_pcapng(window: &mut Window<'_>) -> io::Result<Scan> {
         }
         if matches!(kind, ENHANCED_PACKET | SIMPLE_PACKET | PACKET) {
             scan.packets += 1;
+            // Of the packet blocks that we do not write ourselves it is not known.
+            scan.bytes += bytes;
         }
         scan.size = end;
     }

@@ -97,7 +97,7 @@ impl TaskSink {
 
         let opened_ns = now_ns();
         let (rotation, first) = first_file(plan, &config.target, opened_ns)?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(config.space.clone()));
         let mut sink = Self {
             content,
             rotation,

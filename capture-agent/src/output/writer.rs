@@ -12,7 +12,9 @@ use std::{
     time::Instant,
 };
 
-use super::{OutputCounters, count, encode::walk, fault::Fault, file::OutFile, queue::BUFFER_LEN};
+use super::{
+    OutputCounters, Space, count, encode::walk, fault::Fault, file::OutFile, queue::BUFFER_LEN,
+};
 use crate::{
     error::Error,
     plan::Format,
@@ -50,9 +52,34 @@ pub(super) struct Shared {
     failed: AtomicBool,
     failure: Mutex<Option<(StopReason, String)>>,
     closing: OnceLock<Instant>,
+    space: Option<Arc<Space>>,
 }
 
 impl Shared {
+    pub(super) fn new(space: Option<Arc<Space>>) -> Self {
+        Self {
+            space,
+            ..Self::default()
+        }
+    }
+
+    /// Takes room for bytes that are about to be written.
+    fn take_space(&self, bytes: usize) -> Result<(), Fault> {
+        let Some(space) = &self.space else {
+            return Ok(());
+        };
+        space.take(bytes as u64).map_err(|refusal| Fault {
+            reason: StopReason::DiskFull,
+            error: Error::runtime(refusal),
+        })
+    }
+
+    fn give_space_back(&self, bytes: u64) {
+        if let Some(space) = &self.space {
+            space.give_back(bytes);
+        }
+    }
+
     /// Whether the output has failed; as cheap as it has to be for every packet.
     pub(super) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
@@ -93,17 +120,16 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     file: Option<OutFile>,
     next_index: u64,
-    files: Vec<FileRecord>,
 }
 
 impl Writer {
     pub(super) fn new(format: Format, shared: Arc<Shared>, first: OutFile) -> Self {
+        shared.counters.files.begin(0, first.name());
         Self {
             format,
             shared,
             file: Some(first),
             next_index: 0,
-            files: Vec::new(),
         }
     }
 
@@ -128,9 +154,13 @@ impl Writer {
             let _ = returned.try_send(buffer);
         }
         if let Some(file) = self.file.take() {
+            if file.packets() == 0 {
+                self.shared.give_space_back(file.size());
+            }
             file.abandon();
+            self.shared.counters.files.abandoned();
         }
-        self.files
+        self.shared.counters.files.now()
     }
 
     fn chunk(&mut self, chunk: &Chunk) -> Result<(), Fault> {
@@ -140,11 +170,19 @@ impl Writer {
                 if let Err(error) = fs::remove_file(path) {
                     log::warn!("cannot remove {} from the ring: {error}", path.display());
                 }
-                let name = path.to_string_lossy();
-                self.files.retain(|file| file.name != name);
+                self.shared.give_space_back(counters.files.evicted(path));
             }
+        }
+        if let Err(fault) = self.shared.take_space(chunk.data.len()) {
+            count(&counters.dropped_write, chunk.packets);
+            return Err(fault);
+        }
+        if let Some(next) = &chunk.open {
             match OutFile::open(&next.name) {
-                Ok(file) => self.file = Some(file),
+                Ok(file) => {
+                    counters.files.begin(self.next_index, file.name());
+                    self.file = Some(file);
+                }
                 Err(fault) => {
                     count(&counters.dropped_write, chunk.packets);
                     return Err(fault);
@@ -160,6 +198,7 @@ impl Writer {
             Ok(()) => {
                 count(&counters.captured, chunk.packets);
                 count(&counters.bytes, chunk.bytes);
+                counters.files.grown(file.size(), file.packets());
             }
             Err((written, error)) => {
                 let whole = walk(self.format, &chunk.data[..written], at_start);
@@ -172,6 +211,8 @@ impl Writer {
                         file.name().display()
                     );
                 }
+                let lost = chunk.data.len() - whole.len;
+                self.shared.give_space_back(lost as u64);
                 return Err(Fault::io("write to", file.name(), &error));
             }
         }
@@ -185,7 +226,7 @@ impl Writer {
         let Some(file) = self.file.take() else { return };
         let (record, fault) = file.close(self.next_index, complete);
         self.next_index += 1;
-        self.files.push(record);
+        self.shared.counters.files.closed(record);
         if let Some(fault) = fault {
             self.shared.fail(fault);
         }

@@ -8,6 +8,7 @@ use super::{
     Directions, Format, Hook, Oversize, Protocol,
     fault::{Problem, nearest, quote},
 };
+use crate::task::State;
 
 /// A type that people write as one word.
 pub trait Word: Copy + PartialEq + 'static {
@@ -26,6 +27,16 @@ pub trait Word: Copy + PartialEq + 'static {
             .find(|(_, value)| *value == self)
             .map_or("", |(word, _)| word)
     }
+}
+
+impl Word for State {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("pending", Self::Pending),
+        ("running", Self::Running),
+        ("stopping", Self::Stopping),
+        ("completed", Self::Completed),
+        ("failed", Self::Failed),
+    ];
 }
 
 impl Word for Directions {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     engine::Ended,
     output::sha256,
-    task::{Counters, FileRecord, StopReason, TaskRecord, rfc3339},
+    task::{FileRecord, TaskRecord, rfc3339},
 };
 
 /// The record with everything that the end has brought.
@@ -28,16 +28,10 @@ pub(super) fn final_record(record: TaskRecord, ended: Ended, at: Timestamp) -> T
         error,
         ended_at: Some(rfc3339(at)),
         counters,
-        verdict: verdict(stop_reason, counters),
+        verdict: counters.verdict_at(stop_reason),
         files,
         ..record
     }
-}
-
-/// None of a task that was ended by a fault without a count: it looks complete and need not be.
-fn verdict(stop_reason: StopReason, counters: Counters) -> Option<String> {
-    let uncounted = stop_reason == StopReason::Error && counters.dropped.total() == 0;
-    (!uncounted).then(|| counters.verdict())
 }
 
 fn fill_digest(file: &mut FileRecord) {

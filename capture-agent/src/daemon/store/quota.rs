@@ -6,6 +6,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use rusqlite::{Connection, params};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Store, millis};
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// What was bought.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Edition {
     /// May not capture.
@@ -93,9 +94,10 @@ impl QuotaRules {
 }
 
 /// An account's quota on the day that it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Quota {
     /// Whose.
+    #[schema(value_type = String)]
     pub account: Account,
     /// What was bought.
     pub edition: Edition,
@@ -106,6 +108,7 @@ pub struct Quota {
     /// Tasks that may still be created today; null is no limit.
     pub remaining: Option<u32>,
     /// When the next day begins.
+    #[schema(value_type = String, format = DateTime)]
     #[serde(serialize_with = "super::as_rfc3339")]
     pub resets_at: Timestamp,
 }

@@ -8,6 +8,7 @@ mod processes;
 mod properties;
 mod recovery;
 mod rotation;
+mod shared;
 
 use std::{
     fs,
@@ -81,6 +82,7 @@ fn config(path: impl Into<PathBuf>) -> OutputConfig {
     OutputConfig {
         target: Target::File(path.into()),
         task_id,
+        space: None,
     }
 }
 

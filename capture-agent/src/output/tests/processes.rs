@@ -30,6 +30,7 @@ fn child_writes_to_stdout() {
     let stdout = OutputConfig {
         target: Target::Stdout,
         task_id: "id".to_owned(),
+        space: None,
     };
     let mut sink = TaskSink::open(&plan(Format::Pcapng), &stdout, &[interface(2, "lo")])
         .expect("standard output opens");

@@ -198,6 +198,7 @@ fn what_cannot_be_rotated_is_refused() {
     let stdout = OutputConfig {
         target: Target::Stdout,
         task_id: String::new(),
+        space: None,
     };
     let error = TaskSink::open(&plan, &stdout, &[])
         .err()

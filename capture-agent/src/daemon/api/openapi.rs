@@ -1,0 +1,188 @@
+//! The OpenAPI document: made from the handlers themselves, so that it cannot say anything else than
+//! they do. What every call can answer is added here once.
+
+use axum::{Router, body::Bytes, routing::get};
+use http::{HeaderValue, header};
+use utoipa::{
+    OpenApi,
+    openapi::{
+        ContentBuilder, Ref, RefOr, Response, ResponseBuilder,
+        path::Operation,
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    },
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    Api, PREFIX, events, files, health, interfaces, problem,
+    problem::{ProblemBody, ProblemError},
+    quota, tasks,
+};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "capture-agent",
+        description = "Packet capture tasks of one host. On the Unix socket the user is known; over TCP every call but the probes needs a bearer token.",
+    ),
+    components(schemas(ProblemBody, ProblemError)),
+    tags(
+        (name = "tasks", description = "Capture tasks"),
+        (name = "files", description = "What they have captured"),
+        (name = "events", description = "What happens to them"),
+        (name = "interfaces", description = "What there is to capture on"),
+        (name = "quota", description = "How many tasks may be created"),
+        (name = "health", description = "The daemon itself"),
+    ),
+)]
+struct Document;
+
+/// Name of the security scheme.
+const TOKEN: &str = "token";
+
+/// Every call with its description.
+pub(super) fn router() -> OpenApiRouter<Api> {
+    let calls = OpenApiRouter::new()
+        .routes(routes!(tasks::create, tasks::list))
+        .routes(routes!(tasks::show, tasks::delete))
+        .routes(routes!(tasks::stop))
+        .routes(routes!(files::download))
+        .routes(routes!(events::listen))
+        .routes(routes!(interfaces::list))
+        .routes(routes!(quota::show));
+    let mut router = OpenApiRouter::with_openapi(Document::openapi())
+        .nest(PREFIX, calls)
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics));
+    complete(router.get_openapi_mut());
+    router
+}
+
+/// The call that gives the document itself.
+pub(super) fn serve(document: &utoipa::openapi::OpenApi) -> Router<Api> {
+    let json = Bytes::from(document.to_json().unwrap_or_default());
+    let kind = HeaderValue::from_static("application/json");
+    Router::new().route(
+        &format!("{PREFIX}/openapi.json"),
+        get(async move || ([(header::CONTENT_TYPE, kind)], json)),
+    )
+}
+
+/// Adds what all calls have in common: errors as problems, and the token.
+fn complete(document: &mut utoipa::openapi::OpenApi) {
+    let scheme = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("A token of `capture-agent token create`"));
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme(TOKEN, SecurityScheme::Http(scheme.build()));
+    for (path, item) in &mut document.paths.paths {
+        let is_probe = matches!(path.as_str(), "/healthz" | "/readyz");
+        let operations = [
+            &mut item.get,
+            &mut item.post,
+            &mut item.delete,
+            &mut item.put,
+            &mut item.patch,
+        ];
+        for operation in operations.into_iter().flatten() {
+            complete_operation(operation, path.contains('{'), is_probe);
+        }
+    }
+}
+
+fn complete_operation(operation: &mut Operation, has_id: bool, is_probe: bool) {
+    let mut common = vec![
+        (
+            "400",
+            "The request is not what HTTP, JSON or this call expects",
+        ),
+        ("403", "Not allowed, or a foreign `Host` or `Origin`"),
+        ("500", "The daemon failed; its log says why"),
+        ("503", "Not now"),
+    ];
+    if has_id {
+        common.push(("404", "There is no such thing"));
+    }
+    if !is_probe {
+        common.push(("401", "A token is needed, and none that is known was given"));
+        let needs_token = SecurityRequirement::new(TOKEN, [] as [&str; 0]);
+        // On the Unix socket none is needed.
+        operation.security = Some(vec![needs_token, SecurityRequirement::default()]);
+    }
+    for (status, description) in common {
+        let responses = &mut operation.responses.responses;
+        responses
+            .entry(status.to_owned())
+            .or_insert_with(|| RefOr::T(ResponseBuilder::new().description(description).build()));
+    }
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && status.starts_with(['4', '5'])
+        {
+            describe_problem(response);
+        }
+    }
+}
+
+fn describe_problem(response: &mut Response) {
+    let schema = Ref::from_schema_name("Problem");
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    response
+        .content
+        .insert(problem::MEDIA_TYPE.to_owned(), RefOr::T(content));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the document was when it was last looked at by people.
+    const SNAPSHOT: &str = "src/daemon/api/openapi.json";
+
+    #[test]
+    fn the_document_is_the_one_that_was_looked_at() {
+        let mut document = router().into_openapi();
+        // Apart from the version, which changes with every release.
+        document.info.version = "0".to_owned();
+        let mut json = document.to_pretty_json().expect("JSON");
+        json.push('\n');
+        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            std::fs::write(SNAPSHOT, &json).expect("written");
+        }
+        let snapshot = std::fs::read_to_string(SNAPSHOT).expect("a snapshot");
+        assert!(
+            json == snapshot,
+            "the API has changed; look at the difference after UPDATE_SNAPSHOTS=1, and mind who uses it"
+        );
+    }
+
+    #[test]
+    fn operations_have_names_of_their_own() {
+        let document = router().into_openapi();
+        let mut names = std::collections::BTreeSet::new();
+        for item in document.paths.paths.into_values() {
+            for operation in [item.get, item.post, item.delete].into_iter().flatten() {
+                let name = operation.operation_id.expect("a name");
+                assert!(names.insert(name.clone()), "{name} is there twice");
+            }
+        }
+    }
+
+    #[test]
+    fn every_error_is_a_problem() {
+        let document = router().into_openapi();
+        for (path, item) in document.paths.paths {
+            let operations = [item.get, item.post, item.delete];
+            for operation in operations.into_iter().flatten() {
+                for (status, response) in operation.responses.responses {
+                    let RefOr::T(response) = response else {
+                        panic!("{path} {status} is a reference");
+                    };
+                    let is_problem = response.content.contains_key(problem::MEDIA_TYPE);
+                    assert_eq!(is_problem, status.as_str() >= "400", "{path} {status}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The end of a task: it stops matching, its files are finished and hashed, a sidecar is put beside each,
+//! and the store gets the final record.
+
+use std::time::Duration;
+
+use super::{Inner, files};
+use crate::{
+    daemon::{
+        storage::Leftover,
+        store::{Change, TaskUlid},
+    },
+    engine::{Ended, TaskId},
+    error::{Error, Result},
+    task::{Counters, FileRecord, StopReason, TaskRecord, rfc3339},
+};
+
+/// How often, and how long apart, the final record is tried to be stored: it must not be lost to a
+/// database that is busy or out of room for a moment.
+const ATTEMPTS: usize = 5;
+const BETWEEN: Duration = Duration::from_millis(500);
+
+/// What is known at the end.
+#[derive(Clone, Debug)]
+pub(in crate::daemon) struct Final {
+    reason: StopReason,
+    error: Option<String>,
+    counters: Counters,
+    verdict: Option<String>,
+    files: Vec<FileRecord>,
+}
+
+impl Final {
+    /// Of a task that captured nothing.
+    pub(super) fn before_start(reason: StopReason, error: Option<String>) -> Self {
+        let counters = Counters::default();
+        Self {
+            reason,
+            error,
+            counters,
+            // Nobody can say that it is complete.
+            verdict: None,
+            files: Vec::new(),
+        }
+    }
+
+    /// Of a task that the last daemon did not end. What it lost, nobody knows.
+    pub(super) fn interrupted(leftover: Leftover) -> Self {
+        let Leftover { files, counters } = leftover;
+        let error = format!(
+            "the daemon ended without ending this task; {} packets were found in its files, and how \
+             many were lost is not known",
+            counters.captured
+        );
+        Self {
+            reason: StopReason::Interrupted,
+            error: Some(error),
+            counters,
+            verdict: counters.verdict_at(StopReason::Interrupted),
+            files,
+        }
+    }
+
+    fn of(ended: Ended) -> Self {
+        let Ended {
+            counters,
+            files,
+            stop_reason,
+            error,
+            malformed: _,
+        } = ended;
+        Self {
+            reason: stop_reason,
+            error,
+            counters,
+            verdict: counters.verdict_at(stop_reason),
+            files: files::named(files),
+        }
+    }
+}
+
+impl Inner {
+    /// Ends a task that is noted as stopping.
+    pub(super) fn end(&self, id: &TaskUlid, task: TaskId, reason: StopReason) {
+        let ended = match self.engine.get() {
+            Some(engine) => {
+                engine.halt([task]);
+                let last = files::figures(engine, task).unwrap_or_default();
+                self.live().note(id, last.clone());
+                if let Err(error) = self.store.update(id, &Change::Stopping) {
+                    log::error!("task {id} is stopping, and that cannot be noted: {error}");
+                }
+                self.announce(id);
+                engine
+                    .remove(task, reason)
+                    .unwrap_or_else(|error| broken(error, last))
+            }
+            None => broken(Error::runtime("there is no engine"), Default::default()),
+        };
+        let mut last = Final::of(ended);
+        self.live().note(id, (last.counters, last.files.clone()));
+        for file in &mut last.files {
+            match self.storage.digest(id, file) {
+                Ok(digest) => file.sha256 = Some(digest),
+                Err(error) => {
+                    log::warn!("task {id}: {}: {error}; its digest is left out", file.name)
+                }
+            }
+        }
+        if let Err(error) = self.finish(id, last) {
+            log::error!("task {id} has ended, and that cannot be noted: {error}");
+        }
+    }
+
+    /// Stores the end of a task, whatever it was before, and tells everybody.
+    pub(super) fn finish(&self, id: &TaskUlid, last: Final) -> Result<()> {
+        let at = self.clock.now();
+        let kept = self.config().limits.retention;
+        let expires_at = at.saturating_add(kept).unwrap_or(at);
+        let finished = self.store.task(id).and_then(|stored| {
+            let stored = stored.ok_or_else(|| Error::not_found("the task is gone"))?;
+            // Before the state is final: who sees that finds the sidecar.
+            let record = TaskRecord {
+                state: last.reason.final_state(),
+                stop_reason: Some(last.reason),
+                error: last.error.clone(),
+                ended_at: Some(rfc3339(at)),
+                expires_at: Some(rfc3339(expires_at)),
+                counters: last.counters,
+                verdict: last.verdict.clone(),
+                files: last.files.clone(),
+                ..stored.record
+            };
+            if let Err(error) = self.storage.write_sidecars(id, &record) {
+                log::warn!("task {id}: its record cannot be written beside its files: {error}");
+            }
+            self.store_end(
+                id,
+                &Change::Ended {
+                    at,
+                    reason: last.reason,
+                    error: last.error,
+                    counters: last.counters,
+                    verdict: last.verdict,
+                    files: last.files,
+                    expires_at,
+                },
+            )
+        });
+        self.live().ended(id);
+        self.wake.notify_one();
+        self.announce(id);
+        finished
+    }
+
+    fn store_end(&self, id: &TaskUlid, change: &Change) -> Result<()> {
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            match self.store.update(id, change) {
+                Err(error) if tried < ATTEMPTS && error.exit == crate::error::Exit::Runtime => {
+                    log::warn!("task {id}: {error}; trying again");
+                    std::thread::sleep(BETWEEN);
+                }
+                result => return result,
+            }
+        }
+    }
+}
+
+/// The end of a task that could not be ended in order.
+fn broken(error: Error, (counters, files): (Counters, Vec<FileRecord>)) -> Ended {
+    Ended {
+        counters,
+        files,
+        stop_reason: StopReason::Error,
+        error: Some(error.message),
+        malformed: 0,
+    }
+}

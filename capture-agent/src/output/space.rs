@@ -1,0 +1,158 @@
+//! The room that all outputs of a daemon share: a budget of bytes, and a file system that is not to be
+//! filled to the last block. Writers take before they write, so the budget is never exceeded; what is
+//! refused ends the task as a full disk does. `run` has no such limit.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use nix::sys::statvfs::statvfs;
+
+/// Kept free on the file system: the daemon's own database must stay writable, and so must the host.
+/// On a small file system it is a hundredth.
+const RESERVE: u64 = 64 << 20;
+
+/// Bytes written between two looks at the file system.
+const LOOK_EVERY: u64 = 4 << 20;
+
+/// A shared room for capture files.
+#[derive(Debug)]
+pub struct Space {
+    directory: PathBuf,
+    limit: AtomicU64,
+    used: AtomicU64,
+    /// Bytes that may be taken before the file system is asked again.
+    credit: AtomicU64,
+}
+
+impl Space {
+    /// A room of `limit` bytes in a directory, of which `used` are taken.
+    pub fn new(directory: &Path, limit: u64, used: u64) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            limit: AtomicU64::new(limit),
+            used: AtomicU64::new(used),
+            credit: AtomicU64::new(0),
+        }
+    }
+
+    /// Bytes taken.
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// The most that may be taken.
+    pub fn limit(&self) -> u64 {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Another limit. What is taken beyond it stays.
+    pub fn set_limit(&self, limit: u64) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// Takes room for `bytes`, all or nothing.
+    ///
+    /// # Errors
+    /// A sentence that says what there is no room in.
+    pub fn take(&self, bytes: u64) -> Result<(), String> {
+        let limit = self.limit();
+        let taken = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= limit);
+        self.used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken)
+            .map_err(|used| {
+                format!(
+                    "the disk budget of {limit} bytes for captures is used up ({used} are taken); \
+                     delete tasks, or raise `disk_budget`"
+                )
+            })?;
+        let looked = self.look(bytes);
+        if looked.is_err() {
+            self.give_back(bytes);
+        }
+        looked
+    }
+
+    /// Takes room for what is there already, whatever the limit.
+    pub fn add(&self, bytes: u64) {
+        self.used.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Gives back what is no longer there.
+    pub fn give_back(&self, bytes: u64) {
+        let less = |used: u64| Some(used.saturating_sub(bytes));
+        // The closure never refuses.
+        let _ = self
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+
+    /// Asks the file system now and then.
+    fn look(&self, bytes: u64) -> Result<(), String> {
+        let spend = |credit: u64| credit.checked_sub(bytes);
+        let spent = self
+            .credit
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend);
+        if spent.is_ok() {
+            return Ok(());
+        }
+        let Ok(system) = statvfs(&self.directory) else {
+            // The write will say what is wrong.
+            return Ok(());
+        };
+        #[expect(
+            clippy::unnecessary_cast,
+            reason = "block counts and sizes are of 32 bits on some platforms"
+        )]
+        let (available, size) = (
+            (system.blocks_available() as u64).saturating_mul(system.fragment_size() as u64),
+            (system.blocks() as u64).saturating_mul(system.fragment_size() as u64),
+        );
+        let reserve = RESERVE.min(size / 100);
+        match available.checked_sub(reserve.saturating_add(bytes)) {
+            Some(free) => {
+                self.credit.store(free.min(LOOK_EVERY), Ordering::Relaxed);
+                Ok(())
+            }
+            None => Err(format!(
+                "the file system of {} has only {available} bytes left",
+                self.directory.display()
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_never_exceeded_and_what_is_given_back_can_be_taken_again() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let space = Space::new(directory.path(), 100, 40);
+        assert_eq!(space.take(60), Ok(()));
+        let refusal = space.take(1).expect_err("it is full");
+        assert!(refusal.contains("100 bytes"), "{refusal}");
+        space.give_back(10);
+        assert_eq!(space.take(10), Ok(()));
+        assert_eq!(space.used(), 100);
+        space.set_limit(50);
+        assert!(space.take(1).is_err());
+        assert_eq!(space.used(), 100);
+    }
+
+    #[test]
+    fn many_writers_never_take_more_than_there_is() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let space = Space::new(directory.path(), 1000, 0);
+        let taken: u64 = std::thread::scope(|scope| {
+            let take = || (0..200).filter(|_| space.take(7).is_ok()).count() as u64 * 7;
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(take)).collect();
+            let taken = threads.into_iter().map(|thread| thread.join());
+            taken.map(|taken| taken.expect("no panic")).sum()
+        });
+        assert_eq!(taken, space.used());
+        assert_eq!(taken, 1000 / 7 * 7);
+    }
+}
