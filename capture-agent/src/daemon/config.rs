@@ -4,6 +4,7 @@
 mod read;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::{
     fs, io,

@@ -1,25 +1,17 @@
 //! From the text of `config.toml` to a [`Config`]. Each key is taken out of its section by name and read by
 //! its kind; what nobody took is unknown. All faults are collected, each with its line.
 
-use std::{
-    fmt,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::fmt;
 
-use capture_common::MAX_SLOTS;
-use jiff::tz::{self, TimeZone, TimeZoneDatabase};
 use toml::{
     Spanned,
     de::{DeString, DeTable, DeValue},
 };
 
-use super::{Access, Capture, Config, Http, Limits, Paths, Tls};
+use super::{Access, Capture, Config, Http, Limits, Paths, Tls, values};
 use crate::{
     daemon::store::QuotaRules,
-    plan::{Problem, Word, nearest, parse_word, positive_size, quote, seconds, size},
-    task::Quantity,
+    plan::{Problem, nearest, quote},
 };
 
 /// Something that is wrong with the configuration.
@@ -97,17 +89,17 @@ impl Reader<'_> {
     fn paths(&mut self, section: &mut Section<'_>) -> Paths {
         let defaults = Paths::default();
         Paths {
-            database: self.or(section, "database", path, defaults.database),
-            captures: self.or(section, "captures", path, defaults.captures),
-            socket: self.or(section, "socket", path, defaults.socket),
+            database: self.or(section, "database", values::path, defaults.database),
+            captures: self.or(section, "captures", values::path, defaults.captures),
+            socket: self.or(section, "socket", values::path, defaults.socket),
         }
     }
 
     fn http(&mut self, section: &mut Section<'_>) -> Http {
-        let listen = self.given(section, "listen", address);
-        let cert = self.given(section, "tls_cert", path);
-        let key = self.given(section, "tls_key", path);
-        let allowed_hosts = self.or(section, "allowed_hosts", hosts, Vec::new());
+        let listen = self.given(section, "listen", values::address);
+        let cert = self.given(section, "tls_cert", values::path);
+        let key = self.given(section, "tls_key", values::path);
+        let allowed_hosts = self.or(section, "allowed_hosts", values::hosts, Vec::new());
         let (has_cert, has_key) = (section.has("tls_cert"), section.has("tls_key"));
         if has_cert != has_key {
             let (here, missing) = if has_cert {
@@ -137,33 +129,53 @@ impl Reader<'_> {
     fn access(&mut self, section: &mut Section<'_>) -> Access {
         let defaults = Access::default();
         Access {
-            socket_group: self.or(section, "socket_group", group, defaults.socket_group),
+            socket_group: self.or(
+                section,
+                "socket_group",
+                values::group,
+                defaults.socket_group,
+            ),
         }
     }
 
     fn quota(&mut self, section: &mut Section<'_>) -> QuotaRules {
         let defaults = QuotaRules::default();
         QuotaRules {
-            edition: self.or(section, "edition", word, defaults.edition),
-            tasks_per_day: self.given(section, "tasks_per_day", tasks_per_day),
-            timezone: self.or(section, "timezone", timezone, defaults.timezone),
+            edition: self.or(section, "edition", values::word, defaults.edition),
+            tasks_per_day: self.given(section, "tasks_per_day", values::tasks_per_day),
+            timezone: self.or(section, "timezone", values::timezone, defaults.timezone),
         }
     }
 
     fn limits(&mut self, section: &mut Section<'_>) -> Limits {
         let defaults = Limits::default();
         Limits {
-            max_running: self.or(section, "max_running", max_running, defaults.max_running),
-            max_duration: self.or(section, "max_duration", duration, defaults.max_duration),
-            disk_budget: self.or(section, "disk_budget", bytes, defaults.disk_budget),
-            retention: self.or(section, "retention", duration, defaults.retention),
+            max_running: self.or(
+                section,
+                "max_running",
+                values::max_running,
+                defaults.max_running,
+            ),
+            max_duration: self.or(
+                section,
+                "max_duration",
+                values::duration,
+                defaults.max_duration,
+            ),
+            disk_budget: self.or(section, "disk_budget", values::bytes, defaults.disk_budget),
+            retention: self.or(section, "retention", values::duration, defaults.retention),
         }
     }
 
     fn capture(&mut self, section: &mut Section<'_>) -> Capture {
         let defaults = Capture::default();
         Capture {
-            ring_size: self.or(section, "ring_size", positive_bytes, defaults.ring_size),
+            ring_size: self.or(
+                section,
+                "ring_size",
+                values::positive_bytes,
+                defaults.ring_size,
+            ),
         }
     }
 
@@ -291,135 +303,4 @@ impl<'a> Section<'a> {
     fn at(&self, key: &str) -> usize {
         self.entry(key).map_or(0, |(name, _)| name.span().start)
     }
-}
-
-fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, Problem> {
-    value
-        .as_str()
-        .ok_or_else(|| Problem::invalid(format!("text is expected, not {}", kind(value))))
-}
-
-/// What a value is, in the words of people.
-fn kind(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "text",
-        DeValue::Integer(_) => "a number",
-        DeValue::Float(_) => "a number with a point",
-        DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a date or time",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a section",
-    }
-}
-
-fn integer(value: &DeValue<'_>) -> Result<i64, Problem> {
-    let DeValue::Integer(number) = value else {
-        return Err(Problem::invalid(format!(
-            "a whole number is expected, not {}",
-            kind(value)
-        )));
-    };
-    i64::from_str_radix(number.as_str(), number.radix())
-        .map_err(|_| Problem::out_of_range(format!("{number} is too large")))
-}
-
-fn quantity(value: &DeValue<'_>) -> Result<Quantity, Problem> {
-    match value {
-        DeValue::String(text) => Ok(Quantity::Text(text.to_string())),
-        value => integer(value).map(Quantity::Number),
-    }
-}
-
-fn bytes(value: &DeValue<'_>) -> Result<u64, Problem> {
-    size(&quantity(value)?)
-}
-
-fn positive_bytes(value: &DeValue<'_>) -> Result<u64, Problem> {
-    positive_size(&quantity(value)?)
-}
-
-fn duration(value: &DeValue<'_>) -> Result<Duration, Problem> {
-    seconds(&quantity(value)?).map(Duration::from_secs)
-}
-
-fn word<T: Word>(value: &DeValue<'_>) -> Result<T, Problem> {
-    parse_word(text(value)?)
-}
-
-/// Made absolute, as the working directory may change.
-fn path(value: &DeValue<'_>) -> Result<PathBuf, Problem> {
-    let text = text(value)?;
-    if text.is_empty() || text.contains('\0') {
-        return Err(Problem::invalid(format!("{} is no path", quote(text))));
-    }
-    std::path::absolute(Path::new(text))
-        .map_err(|error| Problem::invalid(format!("{}: {error}", quote(text))))
-}
-
-fn group(value: &DeValue<'_>) -> Result<String, Problem> {
-    let text = text(value)?;
-    if text.is_empty() || text.contains(['\0', ':', '\n']) {
-        return Err(Problem::invalid(format!("{} is no group", quote(text))));
-    }
-    Ok(text.to_owned())
-}
-
-fn address(value: &DeValue<'_>) -> Result<SocketAddr, Problem> {
-    let text = text(value)?;
-    text.parse().map_err(|_| {
-        Problem::invalid(format!(
-            "{} is not an address with a port, as in \"127.0.0.1:8443\" or \"[::1]:8443\"",
-            quote(text)
-        ))
-    })
-}
-
-fn hosts(value: &DeValue<'_>) -> Result<Vec<String>, Problem> {
-    let DeValue::Array(items) = value else {
-        return Err(Problem::invalid(format!(
-            "a list such as [\"capture.example.com\"] is expected, not {}",
-            kind(value)
-        )));
-    };
-    let host = |item: &Spanned<DeValue<'_>>| {
-        let name = text(item.get_ref())?;
-        let is_name = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
-        if name.is_empty() || !name.chars().all(is_name) {
-            return Err(Problem::invalid(format!(
-                "{} is not the name of a host",
-                quote(name)
-            )));
-        }
-        Ok(name.to_ascii_lowercase())
-    };
-    items.iter().map(host).collect()
-}
-
-fn tasks_per_day(value: &DeValue<'_>) -> Result<u32, Problem> {
-    let number = integer(value)?;
-    u32::try_from(number).map_err(|_| {
-        Problem::out_of_range(format!("{number} is not a number of tasks; 0 allows none"))
-    })
-}
-
-fn max_running(value: &DeValue<'_>) -> Result<usize, Problem> {
-    let number = integer(value)?;
-    usize::try_from(number)
-        .ok()
-        .filter(|number| (1..=MAX_SLOTS).contains(number))
-        .ok_or_else(|| Problem::out_of_range(format!("{number} is not between 1 and {MAX_SLOTS}")))
-}
-
-/// From the machine's tables, which are newer, or else our own, which are always there.
-fn timezone(value: &DeValue<'_>) -> Result<TimeZone, Problem> {
-    let name = text(value)?;
-    tz::db()
-        .get(name)
-        .or_else(|_| TimeZoneDatabase::bundled().get(name))
-        .map_err(|_| {
-            Problem::unknown(format!(
-                "{} is no time zone; write a name such as \"UTC\" or \"Europe/Berlin\"",
-                quote(name)
-            ))
-        })
 }

@@ -2,10 +2,11 @@
 //! own.
 
 mod audit;
+mod create;
 mod processes;
 mod quota;
+mod rows;
 mod schema;
-mod tasks;
 mod tokens;
 
 use std::path::PathBuf;
@@ -127,5 +128,20 @@ fn ended(at: Timestamp, sizes: &[u64]) -> Change {
             .map(|(index, size)| file(index, *size))
             .collect(),
         expires_at: at + jiff::SignedDuration::from_hours(168),
+    }
+}
+
+fn stored(lab: &Lab, record: &TaskRecord) -> StoredTask {
+    let task = lab.store.task(&ulid(record)).expect("it is read");
+    task.expect("it is there")
+}
+
+fn update(lab: &Lab, record: &TaskRecord, change: Change) -> Result<()> {
+    lab.store.update(&ulid(record), &change)
+}
+
+fn started(lab: &Lab) -> Change {
+    Change::Started {
+        at: lab.clock.now(),
     }
 }

@@ -31,6 +31,12 @@ fn spawn(child: &str, path: &Path) -> Child {
         .expect("the test binary runs")
 }
 
+/// What a child says, to its end.
+fn lines_of(child: &mut Child) -> impl Iterator<Item = String> + use<> {
+    let output = BufReader::new(child.stdout.take().expect("its output"));
+    output.lines().map_while(Result::ok)
+}
+
 fn child_store() -> Store {
     let path = std::env::var_os(PATH).expect("the path is given");
     // It stands still, so that no midnight comes between.
@@ -51,6 +57,7 @@ fn unlimited() -> CreateLimits {
 #[ignore = "run by two_processes_get_fifty"]
 fn child_creates_until_refused() {
     let store = child_store();
+    println!("\nready");
     // All begin when their standard input ends.
     std::io::stdin()
         .read_to_end(&mut Vec::new())
@@ -71,20 +78,24 @@ fn two_processes_get_fifty() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("state.db");
     // The database is not there yet: they also make it together.
-    let mut children: Vec<_> = (0..2)
-        .map(|_| spawn("child_creates_until_refused", &path))
-        .collect();
+    let mut children = [(); 2].map(|()| spawn("child_creates_until_refused", &path));
+    let mut outputs = children.each_mut().map(lines_of);
+    for lines in &mut outputs {
+        assert!(lines.any(|line| line == "ready"), "it opens the store");
+    }
     for child in &mut children {
         drop(child.stdin.take());
     }
-    let created = children.into_iter().map(|child| {
-        let output = child.wait_with_output().expect("it ends");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let line = text.lines().find_map(|line| line.strip_prefix("created "));
-        line.and_then(|count| count.parse::<u32>().ok())
-            .expect("its count")
+    let created = outputs.map(|mut lines| {
+        let count = lines.find_map(|line| line.strip_prefix("created ")?.parse::<u32>().ok());
+        // To its end, as it cannot write to a pipe that nobody reads.
+        lines.for_each(drop);
+        count.expect("its count")
     });
-    assert_eq!(created.sum::<u32>(), 50);
+    for mut child in children {
+        assert!(child.wait().expect("it ends").success());
+    }
+    assert_eq!(created.iter().sum::<u32>(), 50);
 }
 
 /// Does all that the store does, in a loop, and says what was answered: a line each, by one system call.
@@ -236,8 +247,7 @@ fn a_killed_process_loses_nothing_that_it_had_answered() {
     let mut answered = Answered::default();
     for _ in 0..rounds {
         let mut child = spawn("child_writes_for_ever", &path);
-        let output = BufReader::new(child.stdout.take().expect("its output"));
-        let mut lines = output.lines().map_while(Result::ok);
+        let mut lines = lines_of(&mut child);
         assert!(lines.any(|line| line == "begin"), "it begins");
         // Within the step after any of the first answers, however fast the machine is.
         let [answers, moment] = random();
@@ -278,8 +288,7 @@ fn a_process_that_is_killed_while_it_makes_the_database() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("state.db");
         let mut child = spawn("child_opens", &path);
-        let output = BufReader::new(child.stdout.take().expect("its output"));
-        let mut lines = output.lines().map_while(Result::ok);
+        let mut lines = lines_of(&mut child);
         assert!(lines.any(|line| line == "begin"), "it begins");
         std::thread::sleep(Duration::from_micros(700 * round));
         child.kill().expect("it is killed");
