@@ -1,6 +1,6 @@
 //! The API over HTTP: `server` accepts connections, `guard` lets requests in, a file for each resource
 //! answers them, and what goes wrong is a `problem`. All decisions about tasks are made in
-//! [`Tasks`](super::tasks::Tasks).
+//! [`Tasks`].
 
 mod disposition;
 mod events;
