@@ -113,6 +113,8 @@ fn check_verdict(ended: &Ended, record: &Value, figures: &Figures) {
 struct Checked {
     path: PathBuf,
     is_complete: bool,
+    /// It could not be cut back or given its name, and is left to the recovery.
+    is_unfinished: bool,
     /// As the summary says.
     packets: u64,
     /// Bytes kept, of the packets that are there.
@@ -151,7 +153,9 @@ impl Checked {
         is_complete: bool,
         copy: Option<NamedTempFile>,
     ) -> Self {
+        let has_provisional_name = path.extension().is_some_and(|suffix| suffix == "part");
         let mut checked = Self {
+            is_unfinished: !is_complete && has_provisional_name,
             is_pcapng: is_pcapng(&path),
             is_complete,
             packets: file["packets"].as_u64().unwrap_or(u64::MAX),
@@ -180,7 +184,10 @@ impl Checked {
             }
         }
         let rest = stream.rest();
-        ended.check(rest == 0, format_args!("{rest} bytes too many in {file}"));
+        ended.check(
+            rest == 0 || checked.is_unfinished,
+            format_args!("{rest} bytes too many in {file}"),
+        );
         checked
     }
 }
@@ -194,7 +201,9 @@ fn is_pcapng(path: &Path) -> bool {
 /// As many packets as the summary says are in each file, by capinfos, who has nothing to complain of.
 fn check_files(ended: &Ended, files: &[Checked]) {
     // An empty file, of an output that failed at once, is none to it.
-    let readable = |file: &&Checked| file.path.metadata().is_ok_and(|meta| meta.len() > 0);
+    let readable = |file: &&Checked| {
+        !file.is_unfinished && file.path.metadata().is_ok_and(|meta| meta.len() > 0)
+    };
     let files: Vec<_> = files.iter().filter(readable).collect();
     if files.is_empty() {
         return;
