@@ -1,5 +1,6 @@
 //! What each tool says at its end of how much it captured and lost, in its own words.
 
+use capture_tests::figures::Figures;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -52,13 +53,17 @@ pub(crate) fn xdpdump(text: &str) -> Claim {
     }
 }
 
-/// The JSON of `run -o json`, of one task or of several.
-pub(crate) fn agent(text: &str) -> Claim {
-    let Some(summary) = text
+/// The closing table of one task, or the JSON of `run -o json`, of one or of several.
+pub(crate) fn agent(stdout: &str, stderr: &str) -> Claim {
+    let Some(summary) = stdout
         .find('{')
-        .and_then(|start| serde_json::from_str::<Value>(&text[start..]).ok())
+        .and_then(|start| serde_json::from_str::<Value>(&stdout[start..]).ok())
     else {
-        return Claim::default();
+        let figures = Figures::of_table(stderr);
+        return Claim {
+            captured: figures.map(|figures| figures.captured),
+            lost: figures.map(|figures| figures.lost()),
+        };
     };
     let one = [summary.clone()];
     let records = summary["tasks"].as_array().map_or(&one[..], Vec::as_slice);
@@ -144,10 +149,13 @@ mod tests {
         let counters =
             r#"{"captured":7,"dropped":{"ring":1,"queue":2,"write":0,"copy":0},"matched":10}"#;
         let one = format!(r#"{{"counters":{counters},"files":[]}}"#);
-        assert_eq!(agent(&one), claim(7, 3));
+        assert_eq!(agent(&one, ""), claim(7, 3));
         let two = format!(r#"{{"tasks":[{one},{one}]}}"#);
-        assert_eq!(agent(&two), claim(14, 6));
-        assert_eq!(agent("error: no such interface"), Claim::default());
+        assert_eq!(agent(&two, ""), claim(14, 6));
+        let table =
+            "matched     1,010\ncaptured    1,007 (60 KiB)\nlost        3 of 1,010 (3 ring full)\n";
+        assert_eq!(agent("", table), claim(1007, 3));
+        assert_eq!(agent("", "error: no such interface"), Claim::default());
     }
 
     #[test]

@@ -147,12 +147,13 @@ impl Tool {
 
     fn agent(self, agent: &Path, order: &Order) -> Vec<OsString> {
         let mut command = vec![agent.into()];
-        command.extend(words(&["run", "-q", "-o", "json"]));
         if let Some(tasks) = &order.tasks {
-            command.extend(["--tasks".into(), tasks.into()]);
+            command.extend(words(&["run", "-q", "-o", "json", "--tasks"]));
+            command.push(tasks.into());
             return command;
         }
-        command.extend(words(&["-i", HOST_IF, "--hook", self.hook(), "-w"]));
+        // Not as JSON, which says a digest of the file: no other tool reads its file once more at the end.
+        command.extend(words(&["run", "-i", HOST_IF, "--hook", self.hook(), "-w"]));
         command.push(match &order.file {
             Some(file) => file.into(),
             None => "/dev/null".into(),
@@ -209,7 +210,7 @@ impl Tool {
         let both = || format!("{stdout}\n{stderr}");
         match self {
             Self::None | Self::EmptyTc | Self::EmptyXdp => Claim::default(),
-            Self::AgentTc | Self::AgentXdp => claims::agent(stdout),
+            Self::AgentTc | Self::AgentXdp => claims::agent(stdout, stderr),
             Self::Tcpdump => claims::tcpdump(stderr),
             Self::Dumpcap => claims::dumpcap(stderr),
             Self::NetsniffNg => claims::netsniff_ng(&both()),

@@ -52,6 +52,7 @@ impl RecordHeader {
     ///
     /// `None` where the record is shorter than its own header says, which only a kernel object of
     /// another version could cause.
+    #[inline]
     pub fn split(record: &[u8]) -> Option<(Self, &[u8])> {
         let (head, rest) = record.split_at_checked(RECORD_HEADER_LEN)?;
         // SAFETY: `head` has exactly the size of Self, which is plain old data for which every bit
@@ -62,6 +63,7 @@ impl RecordHeader {
     }
 
     /// The direction, where the number is one.
+    #[inline]
     pub fn direction(&self) -> Option<Direction> {
         match self.direction {
             0 => Some(Direction::Ingress),
