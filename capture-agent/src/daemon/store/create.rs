@@ -95,7 +95,7 @@ fn create(
         };
     }
     check_quota(transaction, now, limits, &actor.account)?;
-    check_budget(transaction, new.max_file_bytes, limits.disk_budget)?;
+    check_budget(transaction, new.max_file_bytes, limits)?;
 
     let record = TaskRecord {
         id: new_ulid(now)?.to_string(),
@@ -146,13 +146,21 @@ fn check_quota(
     }
 }
 
-fn check_budget(connection: &Connection, needed: u64, budget: u64) -> Result<(), Refusal> {
-    let held: i64 = connection
-        .prepare_cached("SELECT ifnull(sum(held_bytes), 0) FROM tasks WHERE held_bytes > 0")?
+/// A task must fit into what is left now. What others may still write is not set aside for them: most tasks
+/// end long before their limit, and the writers keep to the budget anyway.
+fn check_budget(
+    connection: &Connection,
+    needed: u64,
+    limits: &CreateLimits,
+) -> Result<(), Refusal> {
+    let stored: i64 = connection
+        .prepare_cached(
+            "SELECT ifnull(sum(held_bytes), 0) FROM tasks WHERE held_bytes > 0 AND state IN ('completed', 'failed')",
+        )?
         .query_row([], |row| row.get(0))?;
     // SQLite counts to 63 bits.
-    let budget = budget.min(i64::MAX.unsigned_abs());
-    let available = budget.saturating_sub(held.unsigned_abs());
+    let budget = limits.disk_budget.min(i64::MAX.unsigned_abs());
+    let available = budget.saturating_sub(stored.unsigned_abs().max(limits.used_bytes));
     if needed <= available {
         return Ok(());
     }

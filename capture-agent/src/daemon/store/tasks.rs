@@ -52,8 +52,10 @@ impl IdempotencyKey {
 pub struct CreateLimits {
     /// Tasks a day.
     pub quota: QuotaRules,
-    /// Bytes of all captures together: those stored, and the most that unfinished tasks may write.
+    /// Most bytes of all captures together.
     pub disk_budget: u64,
+    /// Bytes of them that are on the disk now, those of running tasks among them.
+    pub used_bytes: u64,
 }
 
 /// A task that was created, now or by an earlier request with the same key.

@@ -87,6 +87,7 @@ impl Inner {
         let limits = CreateLimits {
             quota: config.quota.clone(),
             disk_budget: config.limits.disk_budget,
+            used_bytes: self.storage.space().used(),
         };
         // With the lock, so that tasks wait in the order in which the store has created them.
         let creating = super::lock(&self.creating);

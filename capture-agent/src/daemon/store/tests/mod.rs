@@ -90,6 +90,7 @@ fn limits() -> CreateLimits {
     CreateLimits {
         quota: QuotaRules::default(),
         disk_budget: 10 << 30,
+        used_bytes: 0,
     }
 }
 

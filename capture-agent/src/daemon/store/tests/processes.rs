@@ -50,6 +50,7 @@ fn unlimited() -> CreateLimits {
             ..QuotaRules::default()
         },
         disk_budget: 1 << 60,
+        used_bytes: 0,
     }
 }
 
