@@ -121,6 +121,22 @@ impl Daemon {
         self.child.id()
     }
 
+    /// How many descriptors it holds.
+    pub fn descriptors(&self) -> usize {
+        let listing = fs::read_dir(format!("/proc/{}/fd", self.pid()));
+        listing.expect("the daemon runs").count()
+    }
+
+    /// A figure of `/proc/PID/status`: sizes are in KiB.
+    pub fn status(&self, field: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.expect("the daemon runs");
+        let mut lines = status.lines();
+        let line = lines.find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        let figure = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        figure.unwrap_or_else(|| panic!("{field} in\n{status}"))
+    }
+
     /// Where its things are.
     pub fn home(&self) -> &Arc<TempDir> {
         &self.home

@@ -1,8 +1,9 @@
-//! HTTP/1.1 over a Unix socket, as little of it as tests need: one request a connection, written and read
-//! here so that nothing stands between a test and the bytes.
+//! HTTP/1.1 over a Unix socket or TCP, as little of it as tests need: one request a connection, written and
+//! read here so that nothing stands between a test and the bytes.
 
 use std::{
-    io::{self, Read as _, Write as _},
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
     os::unix::net::UnixStream,
     path::Path,
     time::Duration,
@@ -49,6 +50,42 @@ impl Answer {
         assert_eq!(self.status, status, "{}", self.text());
         self
     }
+
+    /// Panics unless it is a problem (RFC 9457) of this status with all its fields and nothing else; gives
+    /// what is wrong, pointer and code of each.
+    #[track_caller]
+    pub fn problem(self, status: u16) -> Vec<(String, String)> {
+        let answer = self.expect(status);
+        let kind = answer.header("content-type");
+        assert_eq!(kind, Some("application/problem+json"), "{}", answer.text());
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        let problem = answer.json();
+        let fields = |value: &Value| -> Vec<String> {
+            let fields = value.as_object().expect("an object");
+            fields.keys().cloned().collect()
+        };
+        let names = ["detail", "errors", "status", "title", "type"];
+        assert_eq!(fields(&problem), names, "{problem}");
+        assert_eq!(problem["type"], "about:blank", "{problem}");
+        assert_eq!(problem["status"], status, "{problem}");
+        let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
+        assert!(
+            is_text(&problem["title"]) && is_text(&problem["detail"]),
+            "{problem}"
+        );
+        let errors = problem["errors"].as_array().expect("a list");
+        assert!(!errors.is_empty(), "{problem}");
+        let errors = errors.iter().map(|error| {
+            assert_eq!(fields(error), ["code", "detail", "pointer"], "{problem}");
+            assert!(
+                is_text(&error["code"]) && is_text(&error["detail"]),
+                "{problem}"
+            );
+            let text = |name: &str| error[name].as_str().expect("text").to_owned();
+            (text("pointer"), text("code"))
+        });
+        errors.collect()
+    }
 }
 
 /// Asks and waits for the whole answer.
@@ -65,6 +102,33 @@ pub fn ask(
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
+    ask_on(&mut stream, method, target, headers, body)
+}
+
+/// The same over TCP, from the network namespace of this thread.
+///
+/// # Errors
+/// As [`ask`].
+pub fn ask_tcp(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Answer> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    ask_on(&mut stream, method, target, headers, body)
+}
+
+fn ask_on(
+    stream: &mut (impl Read + Write),
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Answer> {
     let mut request = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\n");
     if !headers.iter().any(|(name, _)| *name == "Host") {
         request.push_str("Host: localhost\r\n");
@@ -78,6 +142,14 @@ pub fn ask(
     request.push_str("\r\n");
     stream.write_all(request.as_bytes())?;
     stream.write_all(body)?;
+    read(stream)
+}
+
+/// Reads an answer that ends with its connection.
+///
+/// # Errors
+/// As [`ask`].
+pub fn read(stream: &mut impl Read) -> io::Result<Answer> {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     parse(&answer).ok_or_else(|| {

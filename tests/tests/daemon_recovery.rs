@@ -1,9 +1,15 @@
 //! A daemon that is killed at any moment: the next one finds every task, and every packet that was in a
 //! file; what ran has failed, what waited waits on.
 
-use std::{thread, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, thread, time::Duration};
 
+use capture_agent::daemon::{
+    access::Actor,
+    clock::SystemClock,
+    store::{AuditFilter, AuditLine, Chain, Store},
+};
 use capture_tests::{
+    count_from_env,
     daemon::{self, UNLIMITED, names},
     eventually,
     netns::{HOST_IF, Lab, PEER_IF},
@@ -79,16 +85,36 @@ fn what_ran_is_interrupted_and_its_packets_are_there() {
     daemon.stop();
 }
 
+/// The audit log of a daemon that does not run. It must be whole.
+fn audit(home: &Path) -> Vec<AuditLine> {
+    let store = Store::open_existing(&home.join("state.db"), Arc::new(SystemClock));
+    let store = store.expect("the daemon's store");
+    let chain = store.audit_verify(&Actor::command()).expect("a log");
+    assert!(matches!(chain, Chain::Verified { .. }), "{chain:?}");
+    let mut lines: Vec<AuditLine> = Vec::new();
+    loop {
+        let filter = AuditFilter {
+            limit: 1000,
+            before: lines.last().map(|line| line.seq),
+        };
+        let page = store.audit_list(filter, &Actor::command()).expect("a log");
+        if page.is_empty() {
+            return lines;
+        }
+        lines.extend(page);
+    }
+}
+
 /// Tasks come and go, and the daemon with them, at any moment: nothing that was acknowledged is lost.
 #[test]
-fn kills_at_random_moments_lose_no_task_and_no_finished_file() {
-    let rounds = std::env::var("CAPTURE_TEST_DAEMON_KILLS")
-        .map_or(8, |text| text.parse().expect("a number of kills"));
+fn kills_at_random_moments_lose_no_task_no_finished_file_and_no_line() {
+    let rounds = count_from_env("CAPTURE_TEST_DAEMON_KILLS", 8);
     let mut random = Random::from_env(4711);
     let lab = Lab::new();
     let home = daemon::home(UNLIMITED);
     let mut finished: Vec<(String, Value, Vec<u8>)> = Vec::new();
     let mut all: Vec<String> = Vec::new();
+    let mut seen = 0;
     for _ in 0..rounds {
         let daemon = daemon::start_in(&lab.host, &home);
         let moment = Duration::from_millis(random.below(400) as u64);
@@ -150,6 +176,15 @@ fn kills_at_random_moments_lose_no_task_and_no_finished_file() {
         }
         assert!(pending + finished.len() > 0 || all.is_empty());
         daemon.stop();
+        // Every answer of 201 has its line, and no line that was read before has gone.
+        let lines = audit(home.path());
+        let created = lines.iter().filter(|line| line.action == "task.create");
+        let created: BTreeSet<_> = created.map(|line| line.object.as_str()).collect();
+        let missing = all.iter().find(|id| !created.contains(id.as_str()));
+        assert_eq!(missing, None, "{lines:#?}");
+        let same = lines.iter().filter(|line| line.seq <= seen).count() as i64;
+        assert_eq!(same, seen);
+        seen = lines.first().map_or(0, |line| line.seq);
     }
     assert!(!all.is_empty() && !finished.is_empty());
 }

@@ -4,7 +4,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, process::Command, thread, time::Duration};
 
 use capture_tests::{
-    daemon::{self, Daemon, UNLIMITED, names},
+    daemon::{self, Daemon, UNLIMITED},
     eventually, judge,
     netns::{HOST_IF, Lab, PEER_IF},
     output,
@@ -194,36 +194,6 @@ fn a_start_can_be_set_for_later() {
     let task = daemon.reach(&id, "running");
     let started = task["started_at"].as_str().expect("a time");
     assert!(started >= at.trim_end_matches("Z\n"), "{task}");
-    daemon.stop();
-}
-
-#[test]
-fn tasks_that_come_and_go_leave_nothing() {
-    let rounds = std::env::var("CAPTURE_TEST_DAEMON_ROUNDS")
-        .map_or(40, |text| text.parse().expect("a number of rounds"));
-    let lab = Lab::new();
-    let daemon = daemon::start(&lab.host);
-    let held = |daemon: &Daemon| {
-        let descriptors = fs::read_dir(format!("/proc/{}/fd", daemon.pid()));
-        descriptors.expect("the daemon runs").count()
-    };
-    let round = || {
-        let id = daemon.run(on_host(json!({})));
-        let answer = daemon.ask("DELETE", &format!("/tasks/{id}?force=true"), None);
-        answer.expect(204);
-    };
-    // What stays for good comes with the first.
-    round();
-    let before = held(&daemon);
-    for _ in 0..rounds {
-        round();
-    }
-    let same = eventually(LIMIT, || held(&daemon) <= before);
-    assert!(same, "{} descriptors, {before} before", held(&daemon));
-    assert_eq!(names(&daemon.home().path().join("captures")), [".lock"]);
-    let mut attachments = lab.host.attachments();
-    attachments.retain(|line| !line.contains("clsact"));
-    assert_eq!(attachments, [""; 0]);
     daemon.stop();
 }
 
