@@ -182,7 +182,7 @@ fn spawn_unread<'a>(
 }
 
 /// What a program writes, as it writes it, and the thread that reads it to its end.
-pub(crate) fn lines_of(from: impl Read + Send + 'static) -> (Arc<Mutex<String>>, JoinHandle<()>) {
+pub fn lines_of(from: impl Read + Send + 'static) -> (Arc<Mutex<String>>, JoinHandle<()>) {
     let text = Arc::new(Mutex::new(String::new()));
     let sink = Arc::clone(&text);
     let mut lines = BufReader::new(from);

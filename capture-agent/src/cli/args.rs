@@ -2,6 +2,8 @@
 //! as text: [`request`](super::request) turns them into a task, so that all that is wrong with them
 //! is said at once and in the words of the API.
 
+mod service;
+
 use std::path::PathBuf;
 
 use clap::{
@@ -10,6 +12,11 @@ use clap::{
 };
 use clap_complete::Shell;
 
+pub(super) use self::service::{
+    AuditCommand, AuditListArgs, CreateArgs, DatabaseArgs, DeleteArgs, DownloadArgs, FormArgs,
+    ListArgs, OneTask, OnlyRun, QuotaArgs, TaskCommand, TokenCommand, TokenCreateArgs,
+    TokenRevokeArgs, WatchArgs,
+};
 use crate::plan::{Directions, Format, Hook, Oversize, Protocol, Word};
 
 const EXAMPLES: &str = "\
@@ -48,6 +55,17 @@ pub(super) enum Command {
     /// Says "ready" on stderr when it answers, reads its configuration again on SIGHUP, and ends on
     /// SIGTERM or SIGINT.
     Daemon(DaemonArgs),
+    /// Create, list, follow, stop and fetch the tasks of a daemon.
+    #[command(subcommand)]
+    Task(TaskCommand),
+    /// Show how many tasks may still be created today.
+    Quota(QuotaArgs),
+    /// Make, list and revoke tokens for the API over TCP; as root or the daemon's user.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// List and verify the daemon's audit log; as root or the daemon's user.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// List the network interfaces, and whether they can be captured on.
     Interfaces(InterfacesArgs),
     /// Check whether this machine can capture, and say what is missing.

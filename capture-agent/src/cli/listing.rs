@@ -45,7 +45,7 @@ pub(super) fn json_line(value: &impl Serialize) -> Result<Vec<u8>> {
 }
 
 /// Columns without lines between them, as wide as the terminal where there is one.
-fn plain_table() -> Table {
+pub(super) fn plain_table() -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     if std::io::stdout().is_terminal()
@@ -72,6 +72,11 @@ fn interface_table(entries: &[InterfaceEntry]) -> String {
             addresses.join(" "),
         ]);
     }
+    finished(table)
+}
+
+/// The text of a table.
+pub(super) fn finished(mut table: Table) -> String {
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }

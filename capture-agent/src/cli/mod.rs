@@ -1,16 +1,22 @@
 //! The command line: arguments become a request (`args`, `request`), `run` executes it on the
 //! engine, and `progress` and `report` are what people see of it. Errors end here: each becomes
-//! a line or two on stderr and an exit code.
+//! a line or two on stderr and an exit code. `task` and `quota` ask a daemon through `client`; `token`
+//! and `audit` open its database.
 
 mod args;
+mod audit;
+mod client;
 mod listing;
 mod progress;
+mod quota;
 mod recover;
 mod report;
 mod request;
 mod run;
 mod signals;
+mod task;
 mod tasks_file;
+mod token;
 mod usage;
 
 use std::{
@@ -43,6 +49,10 @@ fn execute(command: Command) -> Result<Exit> {
     match command {
         Command::Run(args) => run::run(*args),
         Command::Daemon(args) => daemon::run(args.config.as_deref()),
+        Command::Task(command) => task::execute(command),
+        Command::Quota(args) => quota::show(args),
+        Command::Token(command) => token::execute(command),
+        Command::Audit(command) => audit::execute(command),
         Command::Interfaces(args) => {
             if let Some(namespace) = &args.netns {
                 netns::enter(namespace)?;

@@ -59,6 +59,17 @@ impl Progress {
         let _ = write!(stderr, "{CLEAR_LINE}{line}").and_then(|()| stderr.flush());
     }
 
+    /// Whether there is a terminal to draw on.
+    pub(super) fn is_shown(&self) -> bool {
+        self.is_shown
+    }
+
+    /// The same as text, for what is no terminal.
+    pub(super) fn plain(&mut self, counters: &Counters) -> String {
+        self.color = false;
+        self.line(Instant::now(), counters, None, usize::MAX)
+    }
+
     /// Takes it away.
     pub(super) fn clear(&self) {
         if self.is_shown {

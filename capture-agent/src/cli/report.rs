@@ -108,7 +108,7 @@ pub(super) fn compact_table<'a>(tasks: impl IntoIterator<Item = (&'a str, &'a En
 }
 
 /// How many of how many, and where.
-fn loss_text(dropped: Dropped, matched: u64) -> String {
+pub(super) fn loss_text(dropped: Dropped, matched: u64) -> String {
     let Dropped {
         ring,
         queue,
@@ -135,7 +135,7 @@ fn loss_text(dropped: Dropped, matched: u64) -> String {
 }
 
 /// The files by name, or in sum where they are many.
-fn file_rows(files: &[FileRecord]) -> Vec<(&'static str, String)> {
+pub(super) fn file_rows(files: &[FileRecord]) -> Vec<(&'static str, String)> {
     const MOST: usize = 8;
     let row = |file: &FileRecord| {
         let unfinished = if file.complete || file.name == "-" {
@@ -165,7 +165,7 @@ fn file_rows(files: &[FileRecord]) -> Vec<(&'static str, String)> {
     rows
 }
 
-fn reason_text(reason: StopReason) -> &'static str {
+pub(super) fn reason_text(reason: StopReason) -> &'static str {
     match reason {
         StopReason::Duration => "duration is over",
         StopReason::MaxPackets => "packets are complete",

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     output::Target,
-    plan::{Face, Fault, Format, Plan, size_from_text},
+    plan::{Face, Format, Plan, size_from_text},
     task::{Quantity, RotateSpec, TaskSpec},
 };
 
@@ -41,6 +41,10 @@ const OPTIONS: &[(&str, &str)] = &[
     ("rotate.files", "--rotate-files"),
     // Only `files` without the two others makes this one a fault.
     ("rotate", "--rotate-files"),
+    // Of `task create` and `task list`.
+    ("start_at", "--start-at"),
+    ("state", "--state"),
+    ("limit", "--limit"),
 ];
 
 /// Least bytes of one CPU's ring: a page.
@@ -142,7 +146,7 @@ fn single(
             .err()
             .into_iter()
             .flatten()
-            .map(in_words_of_options),
+            .map(|fault| in_words_of_options(&fault.pointer, &fault.detail)),
     );
     match &target {
         Some(Target::Stdout) if spec.rotate.is_some() => problems.push(
@@ -180,7 +184,7 @@ pub(super) fn refuse_terminal(target: Option<&Target>) -> Result<()> {
 }
 
 /// The task that the options describe, in the words of the API.
-fn spec_of(args: TaskArgs) -> TaskSpec {
+pub(super) fn spec_of(args: TaskArgs) -> TaskSpec {
     let TaskArgs {
         interface,
         direction,
@@ -263,19 +267,16 @@ fn tcpdump_direction(word: String) -> String {
 }
 
 /// A fault, in front of it the option that it is about, with options for the fields in its text.
-fn in_words_of_options(fault: &Fault) -> String {
-    let Fault {
-        pointer,
-        code: _,
-        detail,
-    } = fault;
+pub(super) fn in_words_of_options(pointer: &str, detail: &str) -> String {
     let path = pointer.trim_start_matches('/').replace('/', ".");
-    let option = option_of(&path);
-    let mut detail = detail.clone();
+    let mut detail = detail.to_owned();
     for (field, option) in OPTIONS {
         detail = detail.replace(&format!("`{field}`"), option);
     }
-    format!("{option}: {detail}")
+    if path.is_empty() {
+        return detail;
+    }
+    format!("{}: {detail}", option_of(&path))
 }
 
 /// The option that sets a field.

@@ -30,9 +30,26 @@ fn help() {
         include_str!("help.txt"),
         &command.render_help().to_string(),
     );
-    let run = command.find_subcommand_mut("run").expect("run").clone();
-    let run = run.term_width(100).render_help().to_string();
-    golden("help-run.txt", include_str!("help-run.txt"), &run);
+    for (name, expected, path) in [
+        ("help-run.txt", include_str!("help-run.txt"), &["run"][..]),
+        (
+            "help-task-create.txt",
+            include_str!("help-task-create.txt"),
+            &["task", "create"],
+        ),
+        (
+            "help-task-download.txt",
+            include_str!("help-task-download.txt"),
+            &["task", "download"],
+        ),
+    ] {
+        let find = |command: clap::Command, name: &&str| {
+            command.find_subcommand(name).expect("a command").clone()
+        };
+        let command = path.iter().fold(Arguments::command(), find);
+        let found = command.term_width(100).render_help().to_string();
+        golden(name, expected, &found);
+    }
 }
 
 #[test]
@@ -47,9 +64,17 @@ fn completions_for_every_shell() {
         );
         let script = String::from_utf8(script).expect("text");
         let lists_values = matches!(shell, Shell::Bash | Shell::Zsh | Shell::Fish);
-        for word in ["interface", "peer-ip"]
-            .into_iter()
-            .chain(lists_values.then_some("xdp-generic"))
+        for word in [
+            "interface",
+            "peer-ip",
+            "idempotency-key",
+            "download",
+            "quota",
+            "revoke",
+            "verify",
+        ]
+        .into_iter()
+        .chain(lists_values.then_some("xdp-generic"))
         {
             assert!(script.contains(word), "{shell}: {word}");
         }

@@ -1,0 +1,225 @@
+//! The commands about a daemon's tasks: each asks it once or twice, and prints what comes. `watch`
+//! follows a task, `download` fetches its files, `tables` is what people see.
+
+mod download;
+mod place;
+mod tables;
+mod watch;
+
+use http::{HeaderName, HeaderValue, Method};
+use serde_json::{Value, json};
+
+use super::{
+    args::{
+        CreateArgs, DeleteArgs, FormArgs, ListArgs, OneTask, OnlyRun, OutputForm, TaskCommand,
+        WatchArgs,
+    },
+    client::{Client, Header, block_on},
+    listing::json_line,
+    print,
+    request::spec_of,
+};
+use crate::{
+    error::{Error, Exit, Result},
+    plan::parse_word,
+    task::{State, TaskRecord},
+};
+
+/// Executes one of them.
+pub(super) fn execute(command: TaskCommand) -> Result<Exit> {
+    match command {
+        TaskCommand::Create(args) => create(*args),
+        TaskCommand::List(args) => list(args),
+        TaskCommand::Show(args) => show(args),
+        TaskCommand::Watch(args) => follow(args),
+        TaskCommand::Stop(args) => stop(args),
+        TaskCommand::Delete(args) => delete(args),
+        TaskCommand::Download(args) => download::download(args),
+    }
+}
+
+fn create(args: CreateArgs) -> Result<Exit> {
+    let CreateArgs {
+        task,
+        start_at,
+        dry_run,
+        wait,
+        idempotency_key,
+        quiet,
+        output: form,
+        socket,
+        only_run,
+    } = args;
+    refuse(&only_run)?;
+    let mut body = serde_json::to_value(spec_of(task))
+        .map_err(|error| Error::runtime(format!("writing JSON: {error}")))?;
+    if let Some(start_at) = start_at {
+        body["start_at"] = Value::String(start_at);
+    }
+    let headers: Vec<_> = idempotency_key
+        .map(key_header)
+        .transpose()?
+        .into_iter()
+        .collect();
+    let path = if dry_run {
+        "/tasks?dry_run=true"
+    } else {
+        "/tasks"
+    };
+    let client = Client::new(socket.socket);
+    block_on(async {
+        let body = body.to_string().into_bytes();
+        let answer = client.ask(Method::POST, path, headers, Some(body)).await?;
+        if dry_run {
+            let valid: Value = client.value(answer).await?;
+            say_form(form, "valid", &valid)?;
+            return Ok(Exit::Ok);
+        }
+        let record: TaskRecord = client.value(answer).await?;
+        if !wait || form == OutputForm::Table {
+            say_form(form, &record.id, &record)?;
+        }
+        if !wait {
+            return Ok(Exit::Ok);
+        }
+        watch::wait(&client, &record.id, quiet, form).await
+    })
+}
+
+/// Says why options of `run` are none of `task create`.
+fn refuse(only_run: &OnlyRun) -> Result<()> {
+    let OnlyRun {
+        write,
+        tasks,
+        netns,
+        ring_size,
+    } = only_run;
+    let reasons = [
+        (
+            write.is_some(),
+            "--write: the daemon keeps the files itself; fetch them by `capture-agent task download`",
+        ),
+        (
+            tasks.is_some(),
+            "--tasks: a file of tasks is for `run`; create the tasks one by one",
+        ),
+        (
+            netns.is_some(),
+            "--netns: the daemon captures in its own network namespace; use `run`, or start a daemon in that one",
+        ),
+        (
+            ring_size.is_some(),
+            "--ring-size: all tasks of the daemon share its rings; set `capture.ring_size` in its configuration",
+        ),
+    ];
+    let given = reasons.iter().filter(|(is_given, _)| *is_given);
+    let lines: Vec<_> = given.map(|(_, reason)| *reason).collect();
+    if lines.is_empty() {
+        return Ok(());
+    }
+    Err(Error::usage(lines.join("\n")))
+}
+
+fn key_header(key: String) -> Result<Header> {
+    let is_visible =
+        (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+    let value = HeaderValue::from_str(&key).ok().filter(|_| is_visible);
+    let value = value.ok_or_else(|| {
+        Error::usage("--idempotency-key: it is 1 to 255 visible ASCII characters, without spaces")
+    })?;
+    Ok((HeaderName::from_static("idempotency-key"), value))
+}
+
+fn list(args: ListArgs) -> Result<Exit> {
+    let ListArgs {
+        state,
+        limit,
+        form: FormArgs { output: form },
+        socket,
+    } = args;
+    // It becomes a part of the path, so it is one of the words.
+    let state = state.map(|word| {
+        parse_word::<State>(&word)
+            .map(|_| word)
+            .map_err(|problem| Error::usage(format!("--state: {}", problem.detail)))
+    });
+    let state = state.transpose()?;
+    let client = Client::new(socket.socket);
+    let tasks = block_on(client.tasks(state.as_deref(), limit as usize))?;
+    match form {
+        OutputForm::Json => print(&json_line(&tasks)?)?,
+        OutputForm::Table => print(tables::list(&tasks).as_bytes())?,
+    }
+    Ok(Exit::Ok)
+}
+
+fn show(args: OneTask) -> Result<Exit> {
+    let OneTask { task, form, socket } = args;
+    let client = Client::new(socket.socket);
+    let record = block_on(async { record(&client, &client.find(&task).await?).await })?;
+    match form.output {
+        OutputForm::Json => print(&json_line(&record)?)?,
+        OutputForm::Table => print(tables::task(&record).as_bytes())?,
+    }
+    Ok(Exit::Ok)
+}
+
+fn follow(args: WatchArgs) -> Result<Exit> {
+    let WatchArgs {
+        one: OneTask { task, form, socket },
+        quiet,
+    } = args;
+    let client = Client::new(socket.socket);
+    block_on(async {
+        let id = client.find(&task).await?;
+        watch::watch(&client, &id, quiet, form.output).await
+    })
+}
+
+fn stop(args: OneTask) -> Result<Exit> {
+    let OneTask { task, form, socket } = args;
+    let client = Client::new(socket.socket);
+    let record: TaskRecord = block_on(async {
+        let path = format!("/tasks/{}/stop", client.find(&task).await?);
+        let answer = client.ask(Method::POST, &path, Vec::new(), None).await?;
+        client.value(answer).await
+    })?;
+    let text = format!("{} is {}", record.id, tables::state(&record));
+    say_form(form.output, &text, &record)?;
+    Ok(Exit::Ok)
+}
+
+fn delete(args: DeleteArgs) -> Result<Exit> {
+    let DeleteArgs {
+        one: OneTask { task, form, socket },
+        force,
+    } = args;
+    let client = Client::new(socket.socket);
+    let id = block_on(async {
+        let id = client.find(&task).await?;
+        let force = if force { "?force=true" } else { "" };
+        let path = format!("/tasks/{id}{force}");
+        client.ask(Method::DELETE, &path, Vec::new(), None).await?;
+        Ok(id)
+    })?;
+    let text = format!("{id} is deleted");
+    say_form(form.output, &text, &json!({"id": id, "deleted": true}))?;
+    Ok(Exit::Ok)
+}
+
+async fn record(client: &Client, id: &str) -> Result<TaskRecord> {
+    client.get(&format!("/tasks/{id}")).await
+}
+
+/// One line for people, or one JSON value.
+fn say_form(form: OutputForm, text: &str, value: &impl serde::Serialize) -> Result<()> {
+    match form {
+        OutputForm::Json => print(&json_line(value)?),
+        OutputForm::Table => print(format!("{text}\n").as_bytes()),
+    }
+}
+
+/// Whether nothing more will happen to a task.
+fn has_ended(record: &TaskRecord) -> bool {
+    matches!(record.state, State::Completed | State::Failed)
+}

@@ -1,0 +1,805 @@
+//! The daemon as people meet it: every command that talks to it or opens its database, in both forms, with
+//! every exit code.
+
+use std::{
+    fs,
+    io::Read as _,
+    os::unix::{fs::PermissionsExt as _, net::UnixListener},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use capture_tests::{
+    agent::binary,
+    daemon::{self, Daemon, UNLIMITED, names},
+    eventually, judge,
+    netns::{HOST_IF, Lab, PEER_IF},
+    traffic,
+};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// `nobody` of Debian.
+const NOBODY: u32 = 65534;
+
+/// What a command did.
+#[derive(Debug)]
+struct Done {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Done {
+    #[track_caller]
+    fn code(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        assert!(!self.stderr.contains("panicked"), "{self:?}");
+        self
+    }
+
+    /// Its one JSON value.
+    #[track_caller]
+    fn json(&self) -> Value {
+        assert_eq!(self.stdout.lines().count(), 1, "{self:?}");
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// What stands in its one line.
+    #[track_caller]
+    fn line(&self) -> &str {
+        assert_eq!(self.stdout.lines().count(), 1, "{self:?}");
+        self.stdout.trim_end()
+    }
+
+    #[track_caller]
+    fn says(&self, words: &[&str]) {
+        for word in words {
+            assert!(self.stderr.contains(word), "{word}: {self:?}");
+        }
+    }
+
+    #[track_caller]
+    fn shows(&self, words: &[&str]) {
+        for word in words {
+            assert!(self.stdout.contains(word), "{word}: {self:?}");
+        }
+    }
+}
+
+fn run(mut command: Command) -> Done {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    Done {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// The agent's command with these arguments, apart at spaces, for the daemon at a socket.
+fn command(socket: &Path, directory: &Path, arguments: &str) -> Command {
+    let mut command = Command::new(binary());
+    command
+        .args(arguments.split_whitespace())
+        .env("CAPTURE_AGENT_SOCKET", socket)
+        .env_remove("CAPTURE_AGENT_LOG")
+        .current_dir(directory);
+    command
+}
+
+/// A daemon in a namespace with traffic, and a directory to work in.
+struct Place {
+    lab: Lab,
+    daemon: Daemon,
+    work: TempDir,
+}
+
+impl Place {
+    fn new(sections: &str) -> Self {
+        let lab = Lab::new();
+        let daemon = daemon::start_in(&lab.host, &daemon::home(sections));
+        let work = tempfile::tempdir().expect("a directory");
+        Self { lab, daemon, work }
+    }
+
+    fn command(&self, arguments: &str) -> Command {
+        command(&self.daemon.socket(), self.work.path(), arguments)
+    }
+
+    fn cli(&self, arguments: &str) -> Done {
+        run(self.command(arguments))
+    }
+
+    fn database(&self, arguments: &str) -> Done {
+        let config = self.daemon.home().path().join("config.toml");
+        let mut command = self.command(arguments);
+        command.arg("--config").arg(config);
+        run(command)
+    }
+
+    /// Creates a task that takes all of UDP, and waits until it runs.
+    fn create(&self, options: &str) -> String {
+        let id = self
+            .cli(&format!(
+                "task create -i {HOST_IF} --protocol udp {options}"
+            ))
+            .code(0);
+        let id = id.line().to_owned();
+        self.daemon.reach(&id, "running");
+        id
+    }
+
+    fn send(&self, count: u32) {
+        let from = "10.0.0.2:4000".parse().expect("an address");
+        let to = "10.0.0.1:9".parse().expect("an address");
+        let frames = (0..count).map(|number| traffic::udp_frame(from, to, number, 200));
+        traffic::send(&self.lab.peer, PEER_IF, 0, frames);
+    }
+
+    /// A task that has ended with so many packets.
+    fn finished(&self, name: &str, count: u32) -> String {
+        let id = self.create(&format!("--name {name} --duration 10m"));
+        self.send(count);
+        self.daemon.captured(&id, u64::from(count));
+        self.daemon.stop_task(&id);
+        id
+    }
+
+    fn work(&self, name: &str) -> PathBuf {
+        self.work.path().join(name)
+    }
+}
+
+#[test]
+fn the_life_of_a_task_in_tables() {
+    let place = Place::new(UNLIMITED);
+    let id = place.create("--name web --duration 10m");
+    assert_eq!(id.len(), 26);
+    place.send(40);
+    place.daemon.captured(&id, 40);
+    let list = place.cli("task list").code(0);
+    list.shows(&["ID", "NAME", "STATE", &id, "web", "running"]);
+    let shown = place.cli("task show web").code(0);
+    shown.shows(&["running", HOST_IF, "udp", "duration    10m", "until now"]);
+    let stopped = place.cli(&format!("task stop {id}")).code(0);
+    assert!(stopped.line().starts_with(&id), "{stopped:?}");
+    place.daemon.ended(&id);
+    // Repeated, also by the beginning of the ID.
+    let again = place.cli(&format!("task stop {}", &id[..20])).code(0);
+    again.shows(&["completed: as asked"]);
+    let shown = place.cli("task show web").code(0);
+    shown.shows(&["completed: as asked", "40 (", "0, the capture is complete"]);
+    let file = place.cli("task download web").code(0);
+    assert_eq!(file.line(), "web.pcapng");
+    assert_eq!(judge::packets(&place.work("web.pcapng")).len(), 40);
+    let mode = fs::metadata(place.work("web.pcapng"))
+        .expect("it is there")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    place
+        .cli("task delete web")
+        .code(0)
+        .shows(&[&id, "deleted"]);
+    place
+        .cli(&format!("task show {id}"))
+        .code(3)
+        .says(&["no such task"]);
+    assert_eq!(place.cli("task list").code(0).stdout.lines().count(), 1);
+    place.daemon.stop();
+}
+
+#[test]
+fn the_life_of_a_task_in_json() {
+    let place = Place::new(UNLIMITED);
+    assert_eq!(place.cli("task list -o json").code(0).stdout, "[]\n");
+    let created = place
+        .cli(&format!(
+            "task create --name web -i {HOST_IF} --port 9,53 -C 1 -o json"
+        ))
+        .code(0)
+        .json();
+    let id = created["id"].as_str().expect("an ID");
+    // A bare number of -C is in millions, as in `run`.
+    assert_eq!(created["spec"]["rotate"]["bytes"], 1_000_000);
+    assert_eq!(created["spec"]["ports"], serde_json::json!([9, 53]));
+    place.daemon.reach(id, "running");
+    let list = place
+        .cli("task list --state running -o json")
+        .code(0)
+        .json();
+    assert_eq!(list[0]["id"], id);
+    assert_eq!(
+        place.cli("task list --state failed -o json").code(0).stdout,
+        "[]\n"
+    );
+    let shown = place.cli("task show web -o json").code(0).json();
+    assert_eq!(shown["state"], "running");
+    let stopped = place.cli("task stop web -o json").code(0).json();
+    assert_eq!(stopped["id"], id);
+    assert_eq!(
+        place.daemon.ended(id),
+        place.cli("task show web -o json").json()
+    );
+    let deleted = place.cli("task delete web -o json").code(0).json();
+    assert_eq!(
+        (&deleted["id"], &deleted["deleted"]),
+        (&Value::from(id), &true.into())
+    );
+    for number in 0..5 {
+        place
+            .cli(&format!(
+                "task create --name t{number} -i {HOST_IF} --start-at 2100-01-01T00:00:00Z"
+            ))
+            .code(0);
+    }
+    let two = place.cli("task list --limit 2 -o json").code(0).json();
+    let names: Vec<_> = two
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|task| &task["name"])
+        .collect();
+    assert_eq!(names, ["t4", "t3"]);
+    assert_eq!(two[0]["start_at"], "2100-01-01T00:00:00.000Z");
+    let quota = place.cli("quota -o json").code(0).json();
+    assert_eq!(
+        (&quota["account"], &quota["used"]),
+        (&"local".into(), &6.into())
+    );
+    place
+        .cli("quota")
+        .code(0)
+        .shows(&["ACCOUNT", "local", "unlimited"]);
+    place.daemon.stop();
+}
+
+#[test]
+fn what_is_wrong_with_a_task_is_said_in_options() {
+    let place = Place::new(UNLIMITED);
+    let wrong = place
+        .cli("task create -i any --ip 10.0.0.300 --peer-port x --duration soon -C 1k --start-at tomorrow")
+        .code(2);
+    wrong.says(&[
+        "--name:",
+        "--ip:",
+        "--peer-port:",
+        "--duration:",
+        "--start-at:",
+    ]);
+    assert!(!wrong.stderr.contains('`'), "{wrong:?}");
+    let only_run = place
+        .cli("task create --name n -i lo -w x.pcapng --netns blue --ring-size 1MiB --tasks f.toml")
+        .code(2);
+    only_run.says(&[
+        "--write:",
+        "task download",
+        "--netns:",
+        "--ring-size:",
+        "--tasks:",
+    ]);
+    for (arguments, word) in [
+        (
+            "task create --name n -i lo --idempotency-key ü",
+            "--idempotency-key",
+        ),
+        ("task create --name n -i lo --dry-run --wait", "--wait"),
+        ("task list --state lost", "\"pending\""),
+        ("task list --limit 0", "--limit"),
+        ("task show", "<TASK>"),
+        ("task frobnicate", "frobnicate"),
+        ("token create x --role king --expires never", "--expires"),
+        ("token create x --role king --account ü", "--account"),
+    ] {
+        place.cli(arguments).code(2).says(&[word]);
+    }
+    // Nothing of it came to be.
+    assert_eq!(place.cli("task list -o json").stdout, "[]\n");
+    place.daemon.stop();
+}
+
+#[test]
+fn dry_runs_and_repeated_requests() {
+    let place = Place::new(UNLIMITED);
+    let dry = format!("task create --name n -i {HOST_IF} --dry-run");
+    assert_eq!(place.cli(&dry).code(0).line(), "valid");
+    assert_eq!(
+        place.cli(&format!("{dry} -o json")).code(0).json()["valid"],
+        true
+    );
+    place
+        .cli("task create -i lo --dry-run")
+        .code(2)
+        .says(&["--name"]);
+    let create = format!("task create --name n -i {HOST_IF} --idempotency-key k-1");
+    let first = place.cli(&create).code(0);
+    assert_eq!(first.line(), place.cli(&create).code(0).line());
+    let other = format!("task create --name other -i {HOST_IF} --idempotency-key k-1");
+    place.cli(&other).code(4).says(&["another request"]);
+    let list = place.cli("task list -o json").json();
+    assert_eq!(list.as_array().expect("a list").len(), 1);
+    place.daemon.stop();
+}
+
+#[test]
+fn conflicts_quota_and_budget_are_4_and_what_is_not_there_3() {
+    let sections = "[quota]\ntasks_per_day = 2\n[limits]\ndisk_budget = \"3GiB\"";
+    let place = Place::new(sections);
+    let large = format!("task create --name n -i {HOST_IF} --max-file-bytes 4GiB");
+    place
+        .cli(&large)
+        .code(4)
+        .says(&["--max-file-bytes:", "disk budget"]);
+    let id = place.create("--name one --duration 10m");
+    let refused = place.cli("task delete one").code(4);
+    refused.says(&["running", "--force"]);
+    place.create("--name two --duration 10m");
+    let third = place
+        .cli(&format!("task create --name n -i {HOST_IF}"))
+        .code(4);
+    third.says(&["2 of 2"]);
+    place.cli("quota").code(0).shows(&["2", "0"]);
+    place.cli("task delete --force one").code(0);
+    for command in ["show", "watch", "stop", "delete", "download"] {
+        place.cli(&format!("task {command} {id}")).code(3);
+        place
+            .cli(&format!("task {command} no-such-task"))
+            .code(3)
+            .says(&["no-such-task"]);
+    }
+    // Both IDs may begin with it, or only one; four characters are no guess.
+    place.cli("task show 01").code(3);
+    place.daemon.stop();
+}
+
+#[test]
+fn an_edition_that_does_not_capture_is_4() {
+    let place = Place::new("[quota]\nedition = \"basic\"");
+    place
+        .cli(&format!("task create --name n -i {HOST_IF}"))
+        .code(4)
+        .says(&["basic"]);
+    place.daemon.stop();
+}
+
+#[test]
+fn watching_ends_with_the_task() {
+    let place = Place::new(UNLIMITED);
+    let id = place.create("--name web -c 30 --duration 10m");
+    let mut watching = place.command("task watch web");
+    let mut watching = watching.stdout(Stdio::piped()).spawn().expect("it starts");
+    let (read, reader) = capture_tests::agent::lines_of(watching.stdout.take().expect("a pipe"));
+    let text = || read.lock().expect("nobody panics").clone();
+    assert!(
+        eventually(LIMIT, || text().contains("running")),
+        "{}",
+        text()
+    );
+    place.send(20);
+    // The figures come by themselves.
+    assert!(
+        eventually(LIMIT, || text().contains("20 packets")),
+        "{}",
+        text()
+    );
+    place.send(20);
+    assert_eq!(watching.wait().expect("it ends").code(), Some(0));
+    reader.join().expect("the reader ends");
+    let text = text();
+    for word in [
+        "completed: packets are complete",
+        "captured    30",
+        "over limit",
+        "file 0",
+    ] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    // One that has ended already is shown, too; as JSON it is the task.
+    let shown = place.cli("task watch web -o json").code(0).json();
+    assert_eq!(shown, place.daemon.task(&id));
+    place.daemon.stop();
+}
+
+#[test]
+fn watching_as_json_and_what_ends_it_early() {
+    let place = Place::new(UNLIMITED);
+    for (name, end) in [
+        ("deleted", Some(3)),
+        ("interrupted", Some(0)),
+        ("daemon", Some(5)),
+    ] {
+        place.create(&format!("--name {name} --duration 10m"));
+        let mut watching = place.command(&format!("task watch {name} -o json"));
+        let mut watching = watching
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        let (read, reader) =
+            capture_tests::agent::lines_of(watching.stdout.take().expect("a pipe"));
+        let lines = || read.lock().expect("nobody panics").clone();
+        assert!(eventually(LIMIT, || lines().lines().count() >= 2), "{name}");
+        for line in lines().lines() {
+            let task: Value = serde_json::from_str(line).expect("a task on each line");
+            assert_eq!(
+                (&task["name"], &task["state"]),
+                (&name.into(), &"running".into())
+            );
+        }
+        match name {
+            "deleted" => drop(place.cli("task delete --force deleted").code(0)),
+            "interrupted" => {
+                let pid = Pid::from_raw(watching.id() as i32);
+                kill(pid, Signal::SIGINT).expect("it runs");
+            }
+            _ => place.daemon.signal(Signal::SIGKILL),
+        }
+        assert_eq!(watching.wait().expect("it ends").code(), end, "{name}");
+        reader.join().expect("the reader ends");
+    }
+}
+
+#[test]
+fn waiting_for_the_end() {
+    let place = Place::new(UNLIMITED);
+    let create = format!("task create -i {HOST_IF} --protocol udp --duration 1s --wait");
+    let waited = place.cli(&format!("{create} --name table")).code(0);
+    assert_eq!(waited.line().len(), 26);
+    waited.says(&["running", "completed: duration is over", "complete"]);
+    let quiet = place
+        .cli(&format!("{create} --name json -o json -q"))
+        .code(0);
+    assert_eq!(quiet.stderr, "");
+    assert_eq!(quiet.json()["stop_reason"], "duration");
+    // A task that fails is a failure.
+    let gone = place
+        .cli("task create -i no-such0 --name gone --duration 1s --wait")
+        .code(1);
+    gone.says(&["failed", "no-such0"]);
+    place.daemon.stop();
+}
+
+#[test]
+fn downloads_never_replace_and_leave_nothing_half() {
+    let place = Place::new(UNLIMITED);
+    let id = place.finished("web", 25);
+    place.cli("task download web -o a.pcapng").code(0);
+    fs::write(place.work("a.pcapng"), "mine").expect("written");
+    place
+        .cli("task download web -o a.pcapng")
+        .code(4)
+        .says(&["a.pcapng", "--force"]);
+    assert_eq!(fs::read(place.work("a.pcapng")).expect("there"), b"mine");
+    place.cli("task download web --force -o a.pcapng").code(0);
+    assert_eq!(judge::packets(&place.work("a.pcapng")).len(), 25);
+    fs::create_dir(place.work("sub")).expect("a directory");
+    assert_eq!(
+        place.cli("task download web -o sub").code(0).line(),
+        "sub/web.pcapng"
+    );
+    // What another download, or a killed one, has there is not carried on.
+    fs::write(place.work("b.pcapng.part"), "left").expect("written");
+    place
+        .cli("task download web -o b.pcapng")
+        .code(4)
+        .says(&["b.pcapng.part"]);
+    place.cli("task download web -o b.pcapng -f").code(0);
+    place
+        .cli("task download web -o no/such/b.pcapng")
+        .code(1)
+        .says(&["no/such"]);
+    place
+        .cli("task download web --file 7")
+        .code(3)
+        .says(&["no file 7"]);
+    assert_eq!(names(place.work.path()), ["a.pcapng", "b.pcapng", "sub"]);
+    // A disk that changes what it keeps.
+    let file = place.daemon.captures(&id).join("capture.pcapng");
+    let mut bytes = fs::read(&file).expect("the file");
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&file, bytes).expect("written");
+    place
+        .cli("task download web -o c.pcapng")
+        .code(1)
+        .says(&["SHA-256"]);
+    place
+        .cli("task download web -o -")
+        .code(1)
+        .says(&["SHA-256"]);
+    assert_eq!(names(place.work.path()), ["a.pcapng", "b.pcapng", "sub"]);
+    place.daemon.stop();
+}
+
+#[test]
+fn downloads_stream_also_of_a_running_task() {
+    let place = Place::new(UNLIMITED);
+    let id = place.create("--name web --duration 10m");
+    place.send(30);
+    place.daemon.captured(&id, 30);
+    let path = place.work("live.pcapng");
+    let whole = || {
+        let mut command = place.command("task download web -o -");
+        let output = command.output().expect("it starts");
+        assert_eq!(output.status.code(), Some(0));
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(stderr.contains("until now"), "{stderr}");
+        fs::write(&path, output.stdout).expect("written");
+        judge::packets(&path).len()
+    };
+    assert!(eventually(LIMIT, || whole() == 30));
+    // A reader that has enough is no failure.
+    let mut command = place.command("task download web -o -");
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut some = [0; 10];
+    let mut stdout = child.stdout.take().expect("a pipe");
+    stdout.read_exact(&mut some).expect("some bytes");
+    drop(stdout);
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    place.daemon.stop();
+}
+
+#[test]
+fn several_files_of_a_rotation() {
+    let place = Place::new(UNLIMITED);
+    let id = place.create("--name ring --duration 10m -C 4KiB");
+    place.send(60);
+    place.daemon.captured(&id, 60);
+    place.daemon.stop_task(&id);
+    place
+        .cli("task download ring -o -")
+        .code(2)
+        .says(&["files", "--file"]);
+    place
+        .cli("task download ring -o one.pcapng")
+        .code(2)
+        .says(&["--file"]);
+    assert!(names(place.work.path()).is_empty());
+    let all = place.cli("task download ring").code(0);
+    assert_eq!(
+        all.stdout.lines().collect::<Vec<_>>(),
+        names(place.work.path())
+    );
+    let packets = all
+        .stdout
+        .lines()
+        .map(|name| judge::packets(&place.work(name)).len());
+    assert!(all.stdout.lines().count() > 2, "{all:?}");
+    assert_eq!(packets.sum::<usize>(), 60);
+    place
+        .cli("task download ring --file 1 -o one.pcapng")
+        .code(0);
+    place.daemon.stop();
+}
+
+#[test]
+fn tokens_and_the_audit_log() {
+    let place = Place::new(UNLIMITED);
+    assert_eq!(place.database("token list -o json").code(0).stdout, "[]\n");
+    let made = place
+        .database("token create ci --role operator --expires 90d")
+        .code(0);
+    assert!(
+        made.line().starts_with("cap_") && made.line().len() == 68,
+        "{made:?}"
+    );
+    made.says(&["ci", "operator", "not shown again"]);
+    let other = place
+        .database("token create view --role viewer --account ops -o json")
+        .code(0);
+    let other = other.json();
+    assert_eq!(
+        (&other["role"], &other["account"]),
+        (&"viewer".into(), &"ops".into())
+    );
+    let secret = other["secret"].as_str().expect("a secret");
+    place
+        .database("token create ci --role admin")
+        .code(4)
+        .says(&["ci"]);
+    place
+        .database("token create old --role admin --expires 2001-01-01T00:00:00Z")
+        .code(2);
+    let list = place.database("token list").code(0);
+    list.shows(&["ci", "operator", "until", "view", "ops", "in use"]);
+    place
+        .database("token revoke view")
+        .code(0)
+        .shows(&["revoked"]);
+    place.database("token revoke view").code(3).says(&["view"]);
+    place.database("token list").code(0).shows(&["revoked 2"]);
+    let audit = place.database("audit list --limit 1000 -o json").code(0);
+    for word in ["token.create", "token.revoke", "uid 0", "command"] {
+        assert!(audit.stdout.contains(word), "{word}: {audit:?}");
+    }
+    assert!(!audit.stdout.contains(secret) && !audit.stdout.contains(made.line()));
+    place
+        .database("audit list --limit 1")
+        .code(0)
+        .shows(&["NUMBER", "audit.list"]);
+    place
+        .database("audit verify")
+        .code(0)
+        .shows(&["each as it was written"]);
+    assert!(place.database("audit verify -o json").code(0).json()["verified"]["lines"].is_number());
+    place.daemon.stop();
+}
+
+#[test]
+fn a_changed_audit_log_is_1() {
+    let place = Place::new(UNLIMITED);
+    place.database("token create ci --role viewer").code(0);
+    let home = place.daemon.home().clone();
+    let database = home.path().join("state.db");
+    let Place {
+        lab: _lab,
+        daemon,
+        work,
+    } = place;
+    daemon.stop();
+    let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); \
+                  [c.execute('DROP TRIGGER ' + n) for (n,) in c.execute(\"SELECT name FROM sqlite_master \
+                  WHERE type = 'trigger' AND tbl_name = 'audit'\").fetchall()]; \
+                  c.execute(\"UPDATE audit SET who = 'nobody' WHERE seq = 1\")";
+    let mut python = Command::new("python3");
+    python.args(["-c", script]).arg(&database);
+    capture_tests::output(&mut python);
+    let verify = || {
+        let mut command = command(Path::new("/"), work.path(), "audit verify --config");
+        command.arg(home.path().join("config.toml"));
+        command
+    };
+    run(verify()).code(1).shows(&["BROKEN at line 1"]);
+    let mut json = verify();
+    json.args(["-o", "json"]);
+    assert_eq!(run(json).code(1).json()["broken_at"]["seq"], 1);
+}
+
+#[test]
+fn a_daemon_that_is_not_there_is_5() {
+    let work = tempfile::tempdir().expect("a directory");
+    let missing = work.path().join("api.sock");
+    for arguments in [
+        "task create --name n -i lo",
+        "task list",
+        "task show x",
+        "task watch x",
+        "task stop x",
+        "task delete x",
+        "task download x",
+        "quota",
+        "quota -o json",
+    ] {
+        let done = run(command(&missing, work.path(), arguments)).code(5);
+        done.says(&["api.sock", "systemctl start capture-agent", "--socket"]);
+        assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
+        assert_eq!(done.stdout, "");
+    }
+    // Nobody listens any more.
+    let left = work.path().join("left.sock");
+    drop(UnixListener::bind(&left).expect("a socket"));
+    let done = run(command(
+        &missing,
+        work.path(),
+        &format!("quota --socket {}", left.display()),
+    ));
+    done.code(5).says(&["no daemon listens", "left.sock"]);
+    // A database that is not there.
+    let config = work.path().join("config.toml");
+    let text = format!(
+        "[paths]\ndatabase = \"{}/none.db\"\n",
+        work.path().display()
+    );
+    fs::write(&config, text).expect("written");
+    for arguments in [
+        "token list",
+        "token create x --role viewer",
+        "audit list",
+        "audit verify",
+    ] {
+        let mut command = command(&missing, work.path(), arguments);
+        command.arg("--config").arg(&config);
+        run(command).code(3).says(&["none.db", "first start"]);
+    }
+    assert_eq!(names(work.path()), ["config.toml", "left.sock"]);
+}
+
+/// As `nobody`, and a group besides where one is named.
+fn as_nobody(place: &Place, group: Option<u32>, arguments: &str) -> Done {
+    let agent = place.work("capture-agent");
+    if !agent.exists() {
+        fs::copy(binary(), &agent).expect("a copy that everybody may execute");
+        for path in [place.work.path(), place.daemon.home().path(), &agent] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("root may");
+        }
+    }
+    let mut command = Command::new("setpriv");
+    let id = NOBODY.to_string();
+    command.args(["--reuid", &id, "--regid", &id]);
+    match group {
+        Some(group) => command.args(["--groups", &group.to_string()]),
+        None => command.arg("--clear-groups"),
+    };
+    command
+        .arg(agent)
+        .args(arguments.split_whitespace())
+        .env("CAPTURE_AGENT_SOCKET", place.daemon.socket())
+        .current_dir("/");
+    run(command)
+}
+
+#[test]
+fn another_user_is_refused_and_a_member_is_an_operator() {
+    // `games` is a group of every Debian.
+    let games = nix::unistd::Group::from_name("games")
+        .expect("groups")
+        .expect("a group");
+    let games = games.gid.as_raw();
+    let place = Place::new(&format!("{UNLIMITED}\n[access]\nsocket_group = \"games\""));
+    let refused = as_nobody(&place, None, "task list").code(5);
+    refused.says(&["user 65534", "group games", "api.sock"]);
+    assert_eq!(refused.stderr.lines().count(), 1, "{refused:?}");
+    as_nobody(&place, Some(games), "task list").code(0);
+    let create = format!("task create --name theirs -i {HOST_IF}");
+    let id = as_nobody(&place, Some(games), &create).code(0);
+    place.daemon.reach(id.line(), "running");
+    as_nobody(&place, Some(games), "task delete --force theirs").code(0);
+    // The database is the owner's alone.
+    let config = place.daemon.home().path().join("config.toml");
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).expect("root may");
+    for arguments in ["token list", "audit verify"] {
+        let arguments = format!("{arguments} --config {}", config.display());
+        as_nobody(&place, Some(games), &arguments)
+            .code(6)
+            .says(&["state.db", "root"]);
+    }
+    place.daemon.stop();
+}
+
+#[test]
+fn without_the_group_only_root_may() {
+    let place = Place::new(&format!(
+        "{UNLIMITED}\n[access]\nsocket_group = \"no-such-group\""
+    ));
+    let refused = as_nobody(&place, None, "quota").code(5);
+    refused.says(&["no group may", "access.socket_group"]);
+    place.cli("quota").code(0);
+    place.daemon.stop();
+}
+
+#[test]
+fn a_daemon_that_speaks_something_else_is_no_panic() {
+    let work = tempfile::tempdir().expect("a directory");
+    let path = work.path().join("api.sock");
+    let listener = UnixListener::bind(&path).expect("a socket");
+    let answers = [
+        "",
+        "hello\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+        "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n",
+    ];
+    let server = std::thread::spawn(move || {
+        use std::io::Write as _;
+        for answer in answers {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).expect("a request");
+            stream.write_all(answer.as_bytes()).expect("written");
+        }
+    });
+    for (code, _) in [5, 5, 1, 1].into_iter().zip(answers) {
+        let done = run(command(&path, work.path(), "task list")).code(code);
+        assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
+    }
+    server.join().expect("the server ends");
+}
