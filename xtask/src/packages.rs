@@ -78,6 +78,10 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
         program: "openssl",
         packages: &["openssl"],
     },
+    Tool {
+        program: "systemd-analyze",
+        packages: &["systemd"],
+    },
 ];
 
 /// What the benchmark of whole captures cannot do without.

@@ -1,0 +1,59 @@
+//! The systemd unit of the daemon: as closed as it is said to be, and without faults.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use capture_tests::agent::binary;
+
+/// 2.0, as `systemd-analyze --threshold` counts.
+const MOST_EXPOSED: &str = "20";
+
+fn unit() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/systemd/capture-agent.service")
+}
+
+fn analyze(arguments: &[&str], unit: &Path) {
+    let mut command = Command::new("systemd-analyze");
+    let output = command.args(arguments).arg(unit).output();
+    let output = output.expect("systemd-analyze starts");
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn little_is_open() {
+    let threshold = format!("--threshold={MOST_EXPOSED}");
+    analyze(
+        &["security", "--offline=true", "--no-pager", &threshold],
+        &unit(),
+    );
+}
+
+#[test]
+fn nothing_in_it_is_unknown() {
+    let text = fs::read_to_string(unit()).expect("the unit");
+    let installed = "/usr/local/bin/capture-agent";
+    assert!(text.contains(installed), "{text}");
+    let directory = tempfile::tempdir().expect("a directory");
+    let copy = directory.path().join("capture-agent.service");
+    let built = binary().to_string_lossy().into_owned();
+    fs::write(&copy, text.replace(installed, &built)).expect("a copy");
+    let mut command = Command::new("systemd-analyze");
+    let output = command.args(["verify", "--man=no"]).arg(&copy).output();
+    let output = output.expect("systemd-analyze starts");
+    // What it says of units that the machine has itself is not of ours.
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    let ours: Vec<_> = complaints
+        .lines()
+        .filter(|line| line.contains("capture-agent.service"))
+        .collect();
+    assert!(ours.is_empty(), "{complaints}");
+}
