@@ -117,7 +117,7 @@ fn tasks_that_come_and_go_leave_nothing() {
     let round = |number: usize| {
         let id = daemon.run(task(number));
         // Some end with a file, some are taken down while they run.
-        let forced = number % 3 == 0;
+        let forced = number.is_multiple_of(3);
         if !forced {
             send(&lab, 20);
             daemon.captured(&id, 20);
