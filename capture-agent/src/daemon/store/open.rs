@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::unistd::geteuid;
+use nix::unistd::{AccessFlags, eaccess, geteuid};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{Inner, Store, schema};
@@ -89,7 +89,11 @@ fn prepare(path: &Path, missing: Missing) -> io::Result<PathBuf> {
     let directory = fs::canonicalize(directory)?;
     let path = directory.join(name);
     match fs::symlink_metadata(&path) {
-        Ok(metadata) if metadata.is_file() => Ok(path),
+        Ok(metadata) if metadata.is_file() => {
+            // SQLite would only say that it cannot open the file.
+            eaccess(&path, AccessFlags::R_OK | AccessFlags::W_OK)?;
+            Ok(path)
+        }
         Ok(_) => Err(io::Error::other("it is not a regular file")),
         Err(error) if error.kind() == io::ErrorKind::NotFound && missing == Missing::Create => {
             create(&directory, &path)?;

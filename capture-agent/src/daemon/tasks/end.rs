@@ -1,7 +1,7 @@
 //! The end of a task: it stops matching, its files are finished and hashed, a sidecar is put beside each,
 //! and the store gets the final record.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use super::{Inner, files};
 use crate::{
@@ -100,17 +100,25 @@ impl Inner {
         };
         let mut last = Final::of(ended);
         self.live().note(id, (last.counters, last.files.clone()));
-        for file in &mut last.files {
-            match self.storage.digest(id, file) {
-                Ok(digest) => file.sha256 = Some(digest),
-                Err(error) => {
-                    log::warn!("task {id}: {}: {error}; its digest is left out", file.name)
-                }
-            }
-        }
+        last.files.retain_mut(|file| self.digest(id, file));
         if let Err(error) = self.finish(id, last) {
             log::error!("task {id} has ended, and that cannot be noted: {error}");
         }
+    }
+
+    /// Adds a file's digest; `false` where there is no file, as one that got no packet is not kept when its
+    /// task fails.
+    fn digest(&self, id: &TaskUlid, file: &mut FileRecord) -> bool {
+        match self.storage.digest(id, file) {
+            Ok(digest) => file.sha256 = Some(digest),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && file.packets == 0 => {
+                return false;
+            }
+            Err(error) => {
+                log::warn!("task {id}: {}: {error}; its digest is left out", file.name);
+            }
+        }
+        true
     }
 
     /// Stores the end of a task, whatever it was before, and tells everybody.
