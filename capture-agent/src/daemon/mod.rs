@@ -143,13 +143,18 @@ impl Daemon {
         }
         notify::stopping();
         let began = Instant::now();
+        let tasks = self.tasks.clone();
         let end = self.stop();
         tokio::select! {
             hanging = end => {
                 log::info!("ended in {:.1} s", began.elapsed().as_secs_f64());
                 hanging
             }
-            name = signals.stop.received() => vec![format!("{name} came before the end")],
+            name = signals.stop.received() => {
+                let mut hanging = vec![format!("{name} came before the end")];
+                hanging.extend(tasks.hanging());
+                hanging
+            }
         }
     }
 

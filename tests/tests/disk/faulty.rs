@@ -1,10 +1,10 @@
-//! A file system for the tests that fails as it is told: a flat directory in memory, mounted through
+//! A file system for the tests that fails as it is told: directories in memory, mounted through
 //! `/dev/fuse`, whose writes, syncs and renames give an error, take fewer bytes than they were given, or
 //! do not come back until the test says so. The kernel's side is real: what the agent gets are
 //! the results of its own system calls, and what it has written is read through the same mount.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -15,8 +15,8 @@ use std::{
 use fuser::{
     BackgroundSession, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags,
     Generation, INodeNo, LockOwner, MountOption, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate,
-    ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyWrite, Request, TimeOrNow,
-    WriteFlags,
+    ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, Request,
+    TimeOrNow, WriteFlags,
 };
 use tempfile::TempDir;
 
@@ -78,8 +78,11 @@ struct Shared {
 struct State {
     rules: Vec<Rule>,
     asked: BTreeMap<Call, usize>,
-    names: BTreeMap<OsString, u64>,
+    /// By directory and name.
+    names: BTreeMap<(u64, OsString), u64>,
     files: BTreeMap<u64, Vec<u8>>,
+    /// Besides the root.
+    directories: BTreeSet<u64>,
     /// Requests that do not come back.
     stalled: usize,
 }
@@ -197,9 +200,9 @@ impl FaultyDisk {
     /// The names of its files, sorted.
     pub(crate) fn names(&self) -> Vec<String> {
         let state = self.shared.lock();
-        let names = state.names.keys();
+        let names = state.entries(INodeNo::ROOT.0);
         names
-            .map(|name| name.to_string_lossy().into_owned())
+            .map(|(name, _)| name.to_string_lossy().into_owned())
             .collect()
     }
 }
@@ -220,8 +223,8 @@ struct Requests(Arc<Shared>);
 
 impl State {
     fn attributes(&self, inode: u64) -> Option<FileAttr> {
-        let is_root = inode == INodeNo::ROOT.0;
-        let size = match is_root {
+        let is_directory = inode == INodeNo::ROOT.0 || self.directories.contains(&inode);
+        let size = match is_directory {
             true => 0,
             false => self.files.get(&inode)?.len() as u64,
         };
@@ -234,12 +237,12 @@ impl State {
             mtime: then,
             ctime: then,
             crtime: then,
-            kind: if is_root {
+            kind: if is_directory {
                 FileType::Directory
             } else {
                 FileType::RegularFile
             },
-            perm: if is_root { 0o700 } else { 0o600 },
+            perm: if is_directory { 0o700 } else { 0o600 },
             nlink: 1,
             uid: 0,
             gid: 0,
@@ -249,8 +252,23 @@ impl State {
         })
     }
 
-    fn named(&self, name: &OsStr) -> Option<FileAttr> {
-        self.attributes(*self.names.get(name)?)
+    fn named(&self, parent: INodeNo, name: &OsStr) -> Option<FileAttr> {
+        self.attributes(*self.names.get(&(parent.0, name.to_owned()))?)
+    }
+
+    /// What is in a directory, sorted.
+    fn entries(&self, directory: u64) -> impl Iterator<Item = (&OsString, u64)> {
+        let all = self.names.iter();
+        all.filter(move |((parent, _), _)| *parent == directory)
+            .map(|((_, name), inode)| (name, *inode))
+    }
+
+    /// A name for an inode that is new.
+    fn link(&mut self, parent: INodeNo, name: &OsStr) -> u64 {
+        let [files, directories] = [self.files.keys().max(), self.directories.iter().max()];
+        let inode = files.max(directories).map_or(INodeNo::ROOT.0, |last| *last) + 1;
+        self.names.insert((parent.0, name.to_owned()), inode);
+        inode
     }
 
     fn write(&mut self, inode: u64, offset: u64, data: &[u8]) -> bool {
@@ -267,8 +285,8 @@ impl State {
 }
 
 impl Filesystem for Requests {
-    fn lookup(&self, _: &Request, _: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        match self.0.lock().named(name) {
+    fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        match self.0.lock().named(parent, name) {
             Some(attributes) => reply.entry(&TTL, &attributes, Generation(0)),
             None => reply.error(Errno::ENOENT),
         }
@@ -313,10 +331,20 @@ impl Filesystem for Requests {
         }
     }
 
+    fn mkdir(&self, _: &Request, parent: INodeNo, name: &OsStr, _: u32, _: u32, reply: ReplyEntry) {
+        let mut state = self.0.lock();
+        let inode = state.link(parent, name);
+        state.directories.insert(inode);
+        match state.attributes(inode) {
+            Some(attributes) => reply.entry(&TTL, &attributes, Generation(0)),
+            None => reply.error(Errno::EIO),
+        }
+    }
+
     fn create(
         &self,
         _: &Request,
-        _: INodeNo,
+        parent: INodeNo,
         name: &OsStr,
         _: u32,
         _: u32,
@@ -324,10 +352,8 @@ impl Filesystem for Requests {
         reply: ReplyCreate,
     ) {
         let mut state = self.0.lock();
-        let last = state.files.keys().next_back();
-        let inode = last.map_or(INodeNo::ROOT.0, |last| *last) + 1;
+        let inode = state.link(parent, name);
         state.files.insert(inode, Vec::new());
-        state.names.insert(name.to_owned(), inode);
         match state.attributes(inode) {
             Some(attributes) => reply.created(
                 &TTL,
@@ -398,6 +424,12 @@ impl Filesystem for Requests {
         }
     }
 
+    /// Room for everything: a full disk is an error of a write here.
+    fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
+        let blocks = 1 << 28;
+        reply.statfs(blocks, blocks, blocks, 1 << 20, 1 << 20, 4096, 255, 4096);
+    }
+
     fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
         self.0.answer(Call::Close, reply, |_| true);
     }
@@ -413,23 +445,23 @@ impl Filesystem for Requests {
     fn rename(
         &self,
         _: &Request,
-        _: INodeNo,
+        parent: INodeNo,
         name: &OsStr,
-        _: INodeNo,
+        new_parent: INodeNo,
         new: &OsStr,
         _: RenameFlags,
         reply: ReplyEmpty,
     ) {
         self.0.answer(Call::Rename, reply, |state| {
-            let inode = state.names.remove(name);
-            inode
-                .map(|inode| state.names.insert(new.to_owned(), inode))
-                .is_some()
+            let inode = state.names.remove(&(parent.0, name.to_owned()));
+            let new = (new_parent.0, new.to_owned());
+            inode.map(|inode| state.names.insert(new, inode)).is_some()
         });
     }
 
-    fn unlink(&self, _: &Request, _: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        match self.0.lock().names.remove(name) {
+    fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let name = (parent.0, name.to_owned());
+        match self.0.lock().names.remove(&name) {
             Some(_) => reply.ok(),
             None => reply.error(Errno::ENOENT),
         }
@@ -438,16 +470,20 @@ impl Filesystem for Requests {
     fn readdir(
         &self,
         _: &Request,
-        _: INodeNo,
+        directory: INodeNo,
         _: FileHandle,
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
         let state = self.0.lock();
-        let entries = state.names.iter().enumerate().skip(offset as usize);
-        for (index, (name, inode)) in entries {
+        let entries = state.entries(directory.0).enumerate();
+        for (index, (name, inode)) in entries.skip(offset as usize) {
             let next = index as u64 + 1;
-            if reply.add(INodeNo(*inode), next, FileType::RegularFile, name) {
+            let kind = match state.directories.contains(&inode) {
+                true => FileType::Directory,
+                false => FileType::RegularFile,
+            };
+            if reply.add(INodeNo(inode), next, kind, name) {
                 break;
             }
         }

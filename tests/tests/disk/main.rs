@@ -2,6 +2,7 @@
 //! were given, and without an answer. The captures end as they should, and what the summary, the closing
 //! table and the file's statistics say is what the file holds.
 
+mod daemon;
 mod faulty;
 
 use std::{

@@ -323,12 +323,17 @@ impl Tasks {
             Some(scheduler) => match tokio::time::timeout(deadline, scheduler).await {
                 Ok(Ok(())) => Vec::new(),
                 Ok(Err(error)) => vec![format!("the scheduler of tasks: {error}")],
-                Err(_) => self.0.live().hanging(),
+                Err(_) => self.hanging(),
             },
             None => Vec::new(),
         };
         self.0.events.close();
         hanging
+    }
+
+    /// The tasks that have begun and not ended, each with what it is at.
+    pub fn hanging(&self) -> Vec<String> {
+        self.0.live().hanging()
     }
 
     /// Runs what waits for disk or kernel on a thread that may.
@@ -421,7 +426,9 @@ impl Inner {
         if !actor.may_delete(&account) {
             return Err(TaskError::Forbidden);
         }
-        if self.live().is_active(id) && !force {
+        // One whose end is in the record already has only its place in memory to give up.
+        let runs = matches!(record.state, State::Running | State::Stopping);
+        if runs && self.live().is_active(id) && !force {
             return Err(TaskError::Unfinished(record.state));
         }
         Ok(())

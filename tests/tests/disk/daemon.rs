@@ -1,0 +1,89 @@
+//! The daemon on disks that fail: a task that cannot write ends as `io_error` and the daemon goes on; at the
+//! end of the daemon a disk that does not answer is waited for, and then the task that hangs in it is named.
+
+use std::{os::unix::fs::symlink, sync::Arc};
+
+use capture_tests::daemon::{self, Daemon, UNLIMITED};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::*;
+
+/// A home whose captures are on this disk.
+fn home(disk: &FaultyDisk) -> Arc<TempDir> {
+    let home = tempfile::tempdir().expect("a directory");
+    let (root, captures) = (home.path().display(), disk.path("captures"));
+    let text = format!(
+        "[paths]\ndatabase = \"{root}/state.db\"\ncaptures = \"{}\"\nsocket = \"{root}/api.sock\"\n{UNLIMITED}\n",
+        captures.display()
+    );
+    fs::write(home.path().join("config.toml"), text).expect("a configuration");
+    // Where the tests look for them.
+    symlink(captures, home.path().join("captures")).expect("a link");
+    Arc::new(home)
+}
+
+fn task(name: &str) -> Value {
+    json!({"name": name, "interfaces": [HOST_IF], "protocol": "udp", "duration": "10m"})
+}
+
+fn wait_for_end(daemon: &Daemon, id: &str) -> Value {
+    daemon.wait(id, "the end", |task| task["state"] == "failed")
+}
+
+#[test]
+fn a_task_of_the_daemon_that_cannot_write_fails_and_the_next_one_does_not() {
+    let lab = Lab::new();
+    let Some(disk) = FaultyDisk::new() else {
+        return;
+    };
+    let daemon = daemon::start_in(&lab.host, &home(&disk));
+    let id = daemon.run(task("to fail"));
+    disk.fail(Call::Write, disk.asked(Call::Write) + 2, Fault::Error(EIO));
+    traffic::send(&lab.peer, PEER_IF, 10_000, frames(3000));
+    let failed = wait_for_end(&daemon, &id);
+    assert_eq!(failed["stop_reason"], "io_error", "{failed}");
+    assert!(failed["error"].is_string(), "{failed}");
+    let verdict = failed["verdict"].as_str().unwrap_or_default();
+    assert!(verdict.starts_with("lost "), "{failed}");
+    disk.heal();
+    let captured = failed["counters"]["captured"].as_u64();
+    assert_eq!(Some(daemon.packets(&id).len() as u64), captured, "{failed}");
+    let id = daemon.run(task("to succeed"));
+    traffic::send(&lab.peer, PEER_IF, 10_000, frames(100));
+    daemon.captured(&id, 100);
+    assert_eq!(daemon.stop_task(&id)["verdict"], "complete");
+    daemon.stop();
+}
+
+/// A second signal does not wait, and what hangs is named.
+#[test]
+fn the_end_of_the_daemon_names_the_task_that_hangs() {
+    let lab = Lab::new();
+    let Some(disk) = FaultyDisk::new() else {
+        return;
+    };
+    let home = home(&disk);
+    let daemon = daemon::start_in(&lab.host, &home);
+    let id = daemon.run(task("in a hole"));
+    disk.fail(Call::Write, disk.asked(Call::Write) + 1, Fault::Stall);
+    traffic::send(&lab.peer, PEER_IF, 10_000, frames(3000));
+    let said = |text: &str| eventually(LIMIT, || daemon.stderr().contains(text));
+    let stalls = eventually(LIMIT, || disk.stalled() > 0);
+    daemon.signal(Signal::SIGTERM);
+    let heard = said("SIGTERM: ending");
+    daemon.signal(Signal::SIGTERM);
+    let named = said("SIGTERM came before the end");
+    // The kernel keeps the process until its write has come back.
+    disk.heal();
+    let ended = daemon.wait_end();
+    assert!(stalls && heard && named, "{}", ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    let last = ended.stderr.lines().last().unwrap_or_default();
+    assert!(
+        last.contains(&id) && last.contains("in a hole"),
+        "{}",
+        ended.stderr
+    );
+}
