@@ -187,13 +187,18 @@ impl Writer {
             let _ = returned.try_send(buffer);
         }
         if let Some(file) = self.file.take() {
-            if file.packets() == 0 {
-                self.shared.give_space_back(file.size());
-            }
-            file.abandon();
-            self.shared.counters.files.abandoned();
+            self.abandon(file);
         }
         self.shared.counters.files.now()
+    }
+
+    /// Lets go of a file that is not reported; one without packets goes with it.
+    fn abandon(&self, file: OutFile) {
+        if file.packets() == 0 {
+            self.shared.give_space_back(file.size());
+        }
+        file.abandon();
+        self.shared.counters.files.abandoned();
     }
 
     fn chunk(&mut self, chunk: &Chunk) -> Result<(), Fault> {
@@ -264,7 +269,7 @@ impl Writer {
     fn close(&mut self, complete: bool) {
         let Some(file) = self.file.take() else { return };
         if !complete && file.can_vanish() {
-            return file.abandon();
+            return self.abandon(file);
         }
         let (record, fault) = file.close(self.next_index, complete, &self.shared);
         self.next_index += 1;
