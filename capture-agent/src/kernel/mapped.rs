@@ -3,15 +3,16 @@
 //! the bits of other tasks.
 
 use std::{
-    num::NonZeroUsize,
+    marker::PhantomData,
     os::fd::AsFd,
-    ptr::NonNull,
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use anyhow::{Context as _, Result, bail};
 use aya::maps::Map;
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::sys::mman::ProtFlags;
+
+use super::mapping::Mapping;
 
 /// Sets or clears one task's bit.
 pub(super) fn put(word: &AtomicU64, bit: u64, value: bool) {
@@ -25,58 +26,34 @@ pub(super) fn put(word: &AtomicU64, bit: u64, value: bool) {
 
 /// The values of an array map (`BPF_F_MMAPABLE`, 5.5), in our memory.
 pub(super) struct Mapped<T> {
-    memory: NonNull<T>,
+    memory: Mapping,
     /// Kept open: programs that are not loaded yet name their maps by descriptor.
     _map: Map,
+    values: PhantomData<T>,
 }
-
-// SAFETY: the memory is shared with the kernel anyway, and holds atomics only; the map is a descriptor.
-unsafe impl<T: Sync> Send for Mapped<T> {}
-// SAFETY: as above.
-unsafe impl<T: Sync> Sync for Mapped<T> {}
 
 impl<T> Mapped<T> {
     /// Maps the values of an array map, which must be made of as many bytes as `T`.
     pub(super) fn of(map: Map) -> Result<Self> {
+        const { assert!(size_of::<T>() > 0) };
         let Map::Array(data) = &map else {
             bail!("a table that should be an array is something else");
         };
-        // SAFETY: a new shared mapping of a map's memory, at an address of the kernel's choice.
-        let memory = unsafe {
-            mmap(
-                None,
-                Self::len(),
-                ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
-                MapFlags::MAP_SHARED,
-                data.fd().as_fd(),
-                0,
-            )
-        }
-        .context("mapping a table of the kernel")?;
+        let len = size_of::<T>().next_multiple_of(4096);
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        let memory = Mapping::new(data.fd().as_fd(), 0, len, protection)
+            .context("mapping a table of the kernel")?;
         Ok(Self {
-            memory: memory.cast(),
+            memory,
             _map: map,
+            values: PhantomData,
         })
-    }
-
-    fn len() -> NonZeroUsize {
-        const { assert!(size_of::<T>() > 0) };
-        NonZeroUsize::new(size_of::<T>().next_multiple_of(4096)).unwrap_or(NonZeroUsize::MIN)
     }
 
     /// The values.
     pub(super) fn words(&self) -> &T {
         // SAFETY: mapped for as long as self lives, page-aligned, and T is made of atomics, so that
         // the kernel's and our own accesses at the same time are defined.
-        unsafe { self.memory.as_ref() }
-    }
-}
-
-impl<T> Drop for Mapped<T> {
-    fn drop(&mut self) {
-        // SAFETY: our own mapping, and nobody has a reference into it any more.
-        if let Err(error) = unsafe { munmap(self.memory.cast(), Self::len().get()) } {
-            log::debug!("unmapping a table: {error}");
-        }
+        unsafe { self.memory.at(0).cast::<T>().as_ref() }
     }
 }

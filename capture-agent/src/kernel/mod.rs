@@ -1,6 +1,6 @@
 //! The kernel side as the agent sees it; the only module that touches aya. [`object`] holds the
 //! compiled programs, [`load`] brings them into the kernel, [`tables`], [`addresses`] and [`masks`] put tasks
-//! into its maps ([`mapped`] into memory), [`hooks`] attach the programs to interfaces (older kernels: through [`clsact`] and
+//! into its maps ([`mapped`] into memory, by a [`mapping`]), [`hooks`] attach the programs to interfaces (older kernels: through [`clsact`] and
 //! [`netlink`]) unless [`headless`] knows that they would be shown frames without link header there,
 //! [`rings`] (each a [`ring`]) are drained by the reader, [`gauge`] says how full they are, [`counters`] say what the kernel
 //! side did, and [`traffic`] to which interface that belongs.
@@ -18,6 +18,7 @@ pub(crate) mod headless;
 mod hooks;
 mod load;
 mod mapped;
+mod mapping;
 mod masks;
 mod netlink;
 pub(crate) mod object;

@@ -3,9 +3,7 @@
 //! to fetch it anew with its next record. [`rings`](super::rings) merges several of these.
 
 use std::{
-    num::NonZeroUsize,
     os::fd::AsFd,
-    ptr::NonNull,
     slice,
     sync::atomic::{AtomicU32, AtomicUsize, Ordering},
 };
@@ -13,10 +11,9 @@ use std::{
 use anyhow::{Context as _, Result};
 use aya::maps::MapData;
 use aya_obj::generated::{BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT, BPF_RINGBUF_HDR_SZ};
-use nix::{
-    sys::mman::{MapFlags, ProtFlags, mmap, munmap},
-    unistd::{SysconfVar, sysconf},
-};
+use nix::sys::mman::ProtFlags;
+
+use super::mapping::{Mapping, page_len};
 
 /// Most bytes that were read and are not given back yet.
 const HELD_BACK: usize = 64 << 10;
@@ -44,8 +41,15 @@ impl Ring {
         let page = page_len()?;
         let bytes = bytes as usize;
         let read_write = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        let consumer = Mapping::new(&map, 0, page, read_write)?;
-        let producer = Mapping::new(&map, page, page + 2 * bytes, ProtFlags::PROT_READ)?;
+        let consumer =
+            Mapping::new(map.fd().as_fd(), 0, page, read_write).context("mapping a ring")?;
+        let producer = Mapping::new(
+            map.fd().as_fd(),
+            page,
+            page + 2 * bytes,
+            ProtFlags::PROT_READ,
+        )
+        .context("mapping a ring")?;
         let mut ring = Self {
             _map: map,
             consumer,
@@ -56,7 +60,7 @@ impl Ring {
             given_back: 0,
             filled_to: 0,
         };
-        ring.at = ring.consumer.position().load(Ordering::Acquire);
+        ring.at = position(&ring.consumer).load(Ordering::Acquire);
         ring.given_back = ring.at;
         ring.filled_to = ring.at;
         Ok(ring)
@@ -67,7 +71,7 @@ impl Ring {
     pub(super) fn head(&mut self) -> Option<&[u8]> {
         loop {
             if self.at == self.filled_to {
-                self.filled_to = self.producer.position().load(Ordering::Acquire);
+                self.filled_to = position(&self.producer).load(Ordering::Acquire);
                 if self.at == self.filled_to {
                     return None;
                 }
@@ -82,7 +86,7 @@ impl Ring {
                 // the data is mapped twice behind the page, and the kernel leaves a record alone that
                 // is not busy and not given back.
                 return Some(unsafe {
-                    slice::from_raw_parts(self.producer.at(start), header as usize)
+                    slice::from_raw_parts(self.producer.at(start).as_ptr(), header as usize)
                 });
             }
             self.at += taken(header);
@@ -104,7 +108,7 @@ impl Ring {
     pub(super) fn give_back(&mut self) {
         if self.given_back != self.at {
             // Release: read before it is written over; the kernel acquires in `__bpf_ringbuf_reserve`.
-            self.consumer.position().store(self.at, Ordering::Release);
+            position(&self.consumer).store(self.at, Ordering::Release);
             self.given_back = self.at;
         }
     }
@@ -114,7 +118,7 @@ impl Ring {
         let start = self.page + (self.at & self.mask);
         // SAFETY: as in `head`; records begin at multiples of eight, and the kernel writes the word
         // atomically. Acquire: the record is written before it is no longer busy.
-        unsafe { &*self.producer.at(start).cast::<AtomicU32>() }.load(Ordering::Acquire)
+        unsafe { self.producer.at(start).cast::<AtomicU32>().as_ref() }.load(Ordering::Acquire)
     }
 }
 
@@ -124,63 +128,8 @@ fn taken(header: u32) -> usize {
     (len + BPF_RINGBUF_HDR_SZ).next_multiple_of(8) as usize
 }
 
-fn page_len() -> Result<usize> {
-    let len = sysconf(SysconfVar::PAGE_SIZE).context("asking for the size of a page")?;
-    len.and_then(|len| usize::try_from(len).ok())
-        .context("pages have no size")
-}
-
-/// Memory of a map in our own.
-struct Mapping {
-    start: NonNull<u8>,
-    len: NonZeroUsize,
-}
-
-// SAFETY: a mapping belongs to the process, not to a thread; what others write there are atomics, or
-// records that they are done with.
-unsafe impl Send for Mapping {}
-
-impl Mapping {
-    fn new(map: &MapData, offset: usize, len: usize, protection: ProtFlags) -> Result<Self> {
-        let len = NonZeroUsize::new(len).context("a ring without bytes")?;
-        let offset = libc::off_t::try_from(offset)?;
-        let descriptor = map.fd().as_fd();
-        // SAFETY: a new shared mapping at an address of the kernel's choice.
-        let start = unsafe {
-            mmap(
-                None,
-                len,
-                protection,
-                MapFlags::MAP_SHARED,
-                descriptor,
-                offset,
-            )
-        }
-        .context("mapping a ring")?;
-        Ok(Self {
-            start: start.cast(),
-            len,
-        })
-    }
-
-    /// The position in the first word.
-    fn position(&self) -> &AtomicUsize {
-        // SAFETY: page-aligned, mapped for as long as self lives, and written by atomics on both sides.
-        unsafe { self.start.cast().as_ref() }
-    }
-
-    /// The byte at an offset, which must be less than the length.
-    fn at(&self, offset: usize) -> *const u8 {
-        debug_assert!(offset < self.len.get());
-        self.start.as_ptr().wrapping_add(offset)
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: our own mapping, and nobody has a reference into it any more.
-        if let Err(error) = unsafe { munmap(self.start.cast(), self.len.get()) } {
-            log::debug!("unmapping a ring: {error}");
-        }
-    }
+/// The position in the first word of the reader's or of the producers' page.
+fn position(mapping: &Mapping) -> &AtomicUsize {
+    // SAFETY: page-aligned, mapped for as long as the reference lives, and written by atomics on both sides.
+    unsafe { mapping.at(0).cast().as_ref() }
 }

@@ -1,0 +1,63 @@
+//! Memory of a map in our own. What lies in it is the business of [`mapped`](super::mapped) (tables),
+//! [`ring`](super::ring) and [`gauge`](super::gauge).
+
+use std::{num::NonZeroUsize, os::fd::AsFd, ptr::NonNull};
+
+use anyhow::{Context as _, Result};
+use nix::{
+    sys::mman::{MapFlags, ProtFlags, mmap, munmap},
+    unistd::{SysconfVar, sysconf},
+};
+
+/// Shared memory of a map, until it is dropped.
+pub(super) struct Mapping {
+    start: NonNull<u8>,
+    len: NonZeroUsize,
+}
+
+// SAFETY: a mapping belongs to the process and not to a thread, and nothing of it is given out but addresses.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps `len` bytes of a map, from `offset` on, which is a multiple of [`page_len`].
+    pub(super) fn new(
+        map: impl AsFd,
+        offset: usize,
+        len: usize,
+        protection: ProtFlags,
+    ) -> Result<Self> {
+        let len = NonZeroUsize::new(len).context("a map without bytes")?;
+        let offset = libc::off_t::try_from(offset)?;
+        // SAFETY: a new shared mapping at an address of the kernel's choice.
+        let start = unsafe { mmap(None, len, protection, MapFlags::MAP_SHARED, map, offset) }?;
+        Ok(Self {
+            start: start.cast(),
+            len,
+        })
+    }
+
+    /// The byte at an offset, which must be less than the length. The start is page-aligned.
+    pub(super) fn at(&self, offset: usize) -> NonNull<u8> {
+        assert!(offset < self.len.get(), "beyond the mapping");
+        // SAFETY: within the mapping, as was just asked.
+        unsafe { self.start.byte_add(offset) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: our own mapping, and nobody has a reference into it any more.
+        if let Err(error) = unsafe { munmap(self.start.cast(), self.len.get()) } {
+            log::debug!("unmapping a map: {error}");
+        }
+    }
+}
+
+/// Bytes of a page.
+pub(super) fn page_len() -> Result<usize> {
+    let len = sysconf(SysconfVar::PAGE_SIZE).context("asking for the size of a page")?;
+    len.and_then(|len| usize::try_from(len).ok())
+        .context("pages have no size")
+}
