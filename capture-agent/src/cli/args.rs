@@ -13,9 +13,9 @@ use clap::{
 use clap_complete::Shell;
 
 pub(super) use self::service::{
-    AuditCommand, AuditListArgs, CreateArgs, DatabaseArgs, DeleteArgs, DownloadArgs, FormArgs,
-    ListArgs, OneTask, OnlyRun, QuotaArgs, TaskCommand, TokenCommand, TokenCreateArgs,
-    TokenRevokeArgs, WatchArgs,
+    AuditCommand, AuditListArgs, CreateArgs, DatabaseArgs, DeleteArgs, DownloadArgs, ListArgs,
+    OneTask, OnlyRun, QuotaArgs, TaskCommand, TokenCommand, TokenCreateArgs, TokenRevokeArgs,
+    WatchArgs,
 };
 use crate::plan::{Directions, Format, Hook, Oversize, Protocol, Word};
 
@@ -95,11 +95,9 @@ pub(super) struct DaemonArgs {
     pub(super) config: Option<PathBuf>,
 }
 
+/// The form of what is printed.
 #[derive(Debug, Args)]
-pub(super) struct InterfacesArgs {
-    /// Look into another network namespace: a name of `ip netns`, or a path.
-    #[arg(long, value_name = "NAME|PATH")]
-    pub(super) netns: Option<String>,
+pub(super) struct FormArgs {
     /// Form of the output.
     #[arg(
         short,
@@ -112,16 +110,18 @@ pub(super) struct InterfacesArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct InterfacesArgs {
+    /// Look into another network namespace: a name of `ip netns`, or a path.
+    #[arg(long, value_name = "NAME|PATH")]
+    pub(super) netns: Option<String>,
+    #[command(flatten)]
+    pub(super) form: FormArgs,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
-    /// Form of the output.
-    #[arg(
-        short,
-        long,
-        value_name = "FORM",
-        default_value = "table",
-        hide_default_value = true
-    )]
-    pub(super) output: OutputForm,
+    #[command(flatten)]
+    pub(super) form: FormArgs,
 }
 
 #[derive(Debug, Args)]

@@ -57,9 +57,9 @@ fn execute(command: Command) -> Result<Exit> {
             if let Some(namespace) = &args.netns {
                 netns::enter(namespace)?;
             }
-            listing::interfaces(args.output)
+            listing::interfaces(args.form.output)
         }
-        Command::Doctor(args) => listing::doctor(args.output),
+        Command::Doctor(args) => listing::doctor(args.form.output),
         Command::Recover(args) => recover::recover(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

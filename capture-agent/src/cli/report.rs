@@ -21,27 +21,7 @@ pub(super) fn closing_table(ended: &Ended, elapsed: Duration) -> String {
         error: _,
         malformed,
     } = ended;
-    let Counters {
-        matched,
-        captured,
-        bytes,
-        oversize_discarded,
-        over_limit,
-        dropped,
-    } = *counters;
-    let mut rows = vec![
-        ("matched", count_text(matched)),
-        (
-            "captured",
-            format!("{} ({})", count_text(captured), bytes_text(bytes)),
-        ),
-    ];
-    if oversize_discarded > 0 {
-        rows.push(("too long", count_text(oversize_discarded)));
-    }
-    if over_limit > 0 {
-        rows.push(("over limit", count_text(over_limit)));
-    }
+    let mut rows = packet_rows(counters);
     if *malformed > 0 {
         let frames = count_text(*malformed);
         rows.push((
@@ -49,10 +29,10 @@ pub(super) fn closing_table(ended: &Ended, elapsed: Duration) -> String {
             format!("{frames} on the wire, too short to decide on"),
         ));
     }
-    let lost = match (dropped.total(), stop_reason.final_state()) {
+    let lost = match (counters.dropped.total(), stop_reason.final_state()) {
         (0, State::Completed) => "0, the capture is complete".to_owned(),
         (0, _) => "0, but the capture failed".to_owned(),
-        _ => loss_text(dropped, matched),
+        _ => loss_text(counters.dropped, counters.matched),
     };
     rows.push(("lost", lost));
     let elapsed = Duration::from_secs(elapsed.as_secs());
@@ -65,6 +45,26 @@ pub(super) fn closing_table(ended: &Ended, elapsed: Duration) -> String {
     rows.iter()
         .map(|(label, value)| format!("{label:<11} {value}\n"))
         .collect()
+}
+
+/// What matched and what became of it, losses apart. Lines whose figure is zero are left out.
+pub(super) fn packet_rows(counters: &Counters) -> Vec<(&'static str, String)> {
+    let Counters {
+        matched,
+        captured,
+        bytes,
+        oversize_discarded,
+        over_limit,
+        dropped: _,
+    } = *counters;
+    let captured = format!("{} ({})", count_text(captured), bytes_text(bytes));
+    let mut rows = vec![("matched", count_text(matched)), ("captured", captured)];
+    for (label, count) in [("too long", oversize_discarded), ("over limit", over_limit)] {
+        if count > 0 {
+            rows.push((label, count_text(count)));
+        }
+    }
+    rows
 }
 
 /// The closing table of several tasks, a row each.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 
-use super::{OutputForm, TaskArgs, Words};
+use super::{FormArgs, OutputForm, TaskArgs, Words};
 use crate::{daemon::access::Role, task::State};
 
 const CREATE_EXAMPLES: &str = "\
@@ -28,20 +28,6 @@ pub(in crate::cli) struct SocketArgs {
     /// Socket of the daemon [default: CAPTURE_AGENT_SOCKET, else /run/capture-agent/api.sock].
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, help_heading = "Daemon")]
     pub(in crate::cli) socket: Option<PathBuf>,
-}
-
-/// The form of what is printed.
-#[derive(Debug, Args)]
-pub(in crate::cli) struct FormArgs {
-    /// Form of the output.
-    #[arg(
-        short,
-        long,
-        value_name = "FORM",
-        default_value = "table",
-        hide_default_value = true
-    )]
-    pub(in crate::cli) output: OutputForm,
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,10 +9,10 @@ use super::has_ended;
 use crate::{
     cli::{
         listing::{finished, plain_table},
-        report::{bytes_text, count_text, duration_text, loss_text, reason_text},
+        report::{bytes_text, count_text, duration_text, loss_text, packet_rows, reason_text},
     },
     plan::{Directions, Face, InterfaceSelection, Plan, Word as _},
-    task::{Counters, FileRecord, State, TaskRecord},
+    task::{FileRecord, State, TaskRecord},
 };
 
 /// Most files of a task that are shown one by one.
@@ -114,36 +114,18 @@ fn interfaces(plan: &Plan) -> String {
 }
 
 fn figures(task: &TaskRecord) -> Rows {
-    let Counters {
-        matched,
-        captured,
-        bytes,
-        oversize_discarded,
-        over_limit,
-        dropped,
-    } = task.counters;
-    let lost = match (dropped.total(), &task.verdict) {
+    let counters = &task.counters;
+    let lost = match (counters.dropped.total(), &task.verdict) {
         (0, Some(_)) => "0, the capture is complete".to_owned(),
         (0, None) if task.state == State::Failed => "0 known, but the capture failed".to_owned(),
         (0, None) => "0 until now".to_owned(),
-        _ => loss_text(dropped, matched).replace("--ring-size", "`capture.ring_size`"),
+        _ => loss_text(counters.dropped, counters.matched)
+            .replace("--ring-size", "`capture.ring_size`"),
     };
-    let captured = format!("{} ({})", count_text(captured), bytes_text(bytes));
-    let rows = [
-        ("matched", Some(count_text(matched))),
-        ("captured", Some(captured)),
-        (
-            "too long",
-            (oversize_discarded > 0).then(|| count_text(oversize_discarded)),
-        ),
-        (
-            "over limit",
-            (over_limit > 0).then(|| count_text(over_limit)),
-        ),
-        ("lost", Some(lost)),
-    ];
+    let mut rows = packet_rows(counters);
+    rows.push(("lost", lost));
     let rows = rows.into_iter();
-    rows.filter_map(|(label, value)| Some((label.to_owned(), value?)))
+    rows.map(|(label, value)| (label.to_owned(), value))
         .collect()
 }
 
