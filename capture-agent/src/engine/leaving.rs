@@ -11,7 +11,9 @@ use super::{
     task::{self, Task},
 };
 use crate::{
+    clock::unix_ns,
     drain::Drained,
+    error::Error,
     kernel::SlotFigures,
     output::{Finishing, OutputCounters},
     task::{Counters, FileRecord, StopReason},
@@ -50,6 +52,20 @@ pub struct Ended {
     /// Frames on the task's interfaces that were too short to decide on some criterion, whether or
     /// not the task asks for it.
     pub malformed: u64,
+}
+
+impl Ended {
+    /// The end of a task that could not be ended in order, with what was last known of it.
+    pub(crate) fn broken(error: Error, counters: Counters, files: Vec<FileRecord>) -> Self {
+        Self {
+            counters,
+            files,
+            ended_ns: unix_ns(),
+            stop_reason: StopReason::Error,
+            error: Some(error.message),
+            malformed: 0,
+        }
+    }
 }
 
 impl Leaving {

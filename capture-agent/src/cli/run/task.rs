@@ -7,7 +7,6 @@ use std::{
 };
 
 use crate::{
-    clock::unix_ns,
     engine::{Ended, Engine, Leaving, TaskId},
     task::{Counters, StopReason, TaskRecord},
 };
@@ -78,14 +77,7 @@ impl Task {
             }
             Err(error) => {
                 let message = format!("{}{error}", self.label);
-                let ended = Ended {
-                    counters,
-                    files: Vec::new(),
-                    ended_ns: unix_ns(),
-                    stop_reason: StopReason::Error,
-                    error: Some(error.message),
-                    malformed: 0,
-                };
+                let ended = Ended::broken(error, counters, Vec::new());
                 self.phase = Phase::Ended(End { ended, elapsed });
                 Some(message)
             }

@@ -5,7 +5,6 @@ use std::{io, time::Duration};
 
 use super::{Inner, files};
 use crate::{
-    clock::unix_ns,
     daemon::{
         storage::Leftover,
         store::{Change, TaskUlid},
@@ -94,9 +93,12 @@ impl Inner {
                 self.announce(id);
                 engine
                     .remove(task, reason)
-                    .unwrap_or_else(|error| broken(error, last))
+                    .unwrap_or_else(|error| Ended::broken(error, last.0, last.1))
             }
-            None => broken(Error::runtime("there is no engine"), Default::default()),
+            None => {
+                let error = Error::runtime("there is no engine");
+                Ended::broken(error, Counters::default(), Vec::new())
+            }
         };
         let mut last = Final::of(ended);
         self.live().note(id, (last.counters, last.files.clone()));
@@ -174,17 +176,5 @@ impl Inner {
                 result => return result,
             }
         }
-    }
-}
-
-/// The end of a task that could not be ended in order.
-fn broken(error: Error, (counters, files): (Counters, Vec<FileRecord>)) -> Ended {
-    Ended {
-        counters,
-        files,
-        ended_ns: unix_ns(),
-        stop_reason: StopReason::Error,
-        error: Some(error.message),
-        malformed: 0,
     }
 }
