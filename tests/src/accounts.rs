@@ -3,7 +3,6 @@
 //! [`agent`](crate::agent) holds every capture to this at its end.
 
 use std::{
-    collections::BTreeMap,
     fs,
     io::Read as _,
     path::{Path, PathBuf},
@@ -15,23 +14,10 @@ use tempfile::NamedTempFile;
 
 use crate::{
     agent::Ended,
+    figures::Figures,
     pcapng::STATISTICS,
     stream::{Record, Stream},
 };
-
-/// Where a packet that matched can end up, by the names of the figures.
-const OUTCOMES: [&str; 7] = [
-    "captured",
-    "oversize_discarded",
-    "over_limit",
-    "dropped.ring",
-    "dropped.queue",
-    "dropped.write",
-    "dropped.copy",
-];
-
-/// Figures of a task by name, `dropped.ring` and so on.
-type Figures = BTreeMap<String, u64>;
 
 /// Panics unless everything that an end says of its packets agrees.
 pub(crate) fn check(ended: &Ended) {
@@ -50,8 +36,9 @@ pub(crate) fn check(ended: &Ended) {
         if files.len() == listed.len() && !is_ring && !files.is_empty() {
             let packets: u64 = files.iter().map(|file| file.packets).sum();
             let bytes: u64 = files.iter().map(|file| file.bytes).sum();
+            let said = record["counters"]["bytes"].as_u64();
             ended.check(
-                (packets, bytes) == (figures["captured"], figures["bytes"]),
+                packets == figures.captured && Some(bytes) == said,
                 format_args!("{packets} packets of {bytes} bytes in the files"),
             );
         }
@@ -65,42 +52,28 @@ pub(crate) fn check(ended: &Ended) {
 }
 
 fn of_record(ended: &Ended, record: &Value) -> Figures {
-    let counters = &record["counters"];
-    let value = |name: &str| match name.split_once('.') {
-        Some((outer, inner)) => &counters[outer][inner],
-        None => &counters[name],
-    };
-    let names = OUTCOMES.into_iter().chain(["matched", "bytes"]);
-    names
-        .map(|name| {
-            let number = value(name).as_u64();
-            ended.check(number.is_some(), format_args!("{name} is no number"));
-            (name.to_owned(), number.unwrap_or_default())
-        })
-        .collect()
+    let figures = Figures::of_record(record);
+    ended.check(
+        figures.is_some() && record["counters"]["bytes"].is_u64(),
+        "a figure is missing, or no number",
+    );
+    figures.unwrap_or_default()
 }
 
 /// `matched` is the sum of everything that can become of a packet.
 fn check_sum(ended: &Ended, figures: &Figures) {
-    let sum: u64 = OUTCOMES.iter().map(|name| figures[*name]).sum();
-    let matched = figures["matched"];
     ended.check(
-        matched == sum,
-        format_args!("{matched} matched, {sum} accounted"),
+        figures.matched == figures.accounted(),
+        format_args!("{figures:?} do not add up"),
     );
 }
 
-fn lost(figures: &Figures) -> u64 {
-    let dropped = figures.iter().filter(|(name, _)| name.contains('.'));
-    dropped.map(|(_, count)| count).sum()
-}
-
 fn check_verdict(ended: &Ended, record: &Value, figures: &Figures) {
-    let lost = lost(figures);
+    let lost = figures.lost();
     let expected = match (lost, record["stop_reason"].as_str()) {
         (0, Some("disk_full" | "io_error" | "interrupted" | "error")) => Value::Null,
         (0, _) => "complete".into(),
-        _ => format!("lost {lost} of {}", figures["matched"]).into(),
+        _ => format!("lost {lost} of {}", figures.matched).into(),
     };
     let verdict = &record["verdict"];
     ended.check(
@@ -242,40 +215,26 @@ fn check_statistics(ended: &Ended, last: &Checked, figures: &Figures) {
         "no statistics in the last file",
     );
     let delivered: u64 = last.statistics.iter().map(|(count, _)| count).sum();
-    let captured = figures["captured"];
     ended.check(
-        delivered == captured,
+        delivered == figures.captured,
         format_args!("statistics: {delivered} delivered"),
     );
     for (_, comment) in &last.statistics {
-        let said = said(comment);
         // A file that was closed at the end of its period, before the end of the task, has none.
         let is_rotated = ended.argument("-G") || ended.argument("--rotate-seconds");
-        let agree = said.iter().all(|(name, count)| figures[name] == *count);
-        ended.check(
-            agree && (said.len() == 8 || is_rotated && said.is_empty()),
-            format_args!("statistics say `{comment}`"),
-        );
+        let agree = match comment.matches('=').count() {
+            0 => is_rotated,
+            8 => Figures::of_comment(comment) == Some(*figures),
+            _ => false,
+        };
+        ended.check(agree, format_args!("statistics say `{comment}`"));
     }
-}
-
-/// `task: matched=5 captured=5 …`
-fn said(comment: &str) -> Figures {
-    let pairs = comment.split_whitespace().filter_map(|word| {
-        let (name, count) = word.split_once('=')?;
-        Some((name.to_owned(), count.parse().ok()?))
-    });
-    pairs.collect()
 }
 
 /// The closing table of one task.
 #[derive(Debug)]
 struct Table {
-    matched: u64,
-    captured: u64,
-    too_long: u64,
-    over_limit: u64,
-    lost: u64,
+    figures: Figures,
     is_complete: bool,
     files: Vec<String>,
 }
@@ -287,19 +246,10 @@ impl Table {
             .filter_map(|line| line.split_at_checked(12))
             .map(|(label, value)| (label.trim_end(), value))
             .collect();
-        let row = |label: &str| rows.iter().find(|row| row.0 == label).map(|row| row.1);
-        let number = |label: &str| {
-            let digits = row(label)?.split([' ', ',']);
-            let digits = digits.take_while(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
-            digits.collect::<String>().parse().ok()
-        };
+        let lost = rows.iter().find(|row| row.0 == "lost")?.1;
         Some(Self {
-            matched: number("matched")?,
-            captured: number("captured")?,
-            too_long: number("too long").unwrap_or_default(),
-            over_limit: number("over limit").unwrap_or_default(),
-            lost: number("lost")?,
-            is_complete: row("lost")?.ends_with("the capture is complete"),
+            figures: Figures::of_table(stderr)?,
+            is_complete: lost.ends_with("the capture is complete"),
             files: rows
                 .iter()
                 .filter(|row| row.0 == "file")
@@ -311,14 +261,10 @@ impl Table {
 
 /// The table adds up, and says what the last file's statistics and the packets in all files say.
 fn check_table(ended: &Ended, table: &Table) {
-    let sum = table.captured + table.too_long + table.over_limit + table.lost;
-    ended.check(
-        table.matched == sum,
-        format_args!("{table:?} does not add up"),
-    );
+    check_sum(ended, &table.figures);
     let code = ended.status.code();
     ended.check(
-        table.is_complete == (table.lost == 0 && code == Some(0)),
+        table.is_complete == (table.figures.lost() == 0 && code == Some(0)),
         format_args!("{table:?} with exit code {code:?}"),
     );
     let files = table
@@ -343,21 +289,12 @@ fn check_table(ended: &Ended, table: &Table) {
         }
     }
     ended.check(
-        packets == table.captured,
+        packets == table.figures.captured,
         format_args!("{packets} packets in the files of {table:?}"),
     );
     for comment in comments {
-        let said = said(&comment);
-        let of = |name: &str| said.get(name).copied().unwrap_or(u64::MAX);
-        let same = [
-            (of("matched"), table.matched),
-            (of("captured"), table.captured),
-            (of("oversize_discarded"), table.too_long),
-            (of("over_limit"), table.over_limit),
-            (lost(&said), table.lost),
-        ];
         ended.check(
-            same.iter().all(|(one, other)| one == other),
+            Figures::of_comment(&comment) == Some(table.figures),
             format_args!("statistics say `{comment}`, the table {table:?}"),
         );
     }

@@ -76,8 +76,13 @@ impl Figures {
     pub fn of_file(path: &Path) -> Option<Self> {
         let blocks = pcapng::blocks(path);
         let last = blocks.last().filter(|block| block.kind == STATISTICS)?;
-        // opt_comment: `matched=… captured=…`.
-        let comment = last.text(1)?;
+        // opt_comment.
+        Self::of_comment(&last.text(1)?)
+    }
+
+    /// Those of the comment of a file's last statistics, `task: matched=… captured=…`; `None` where one of them
+    /// is missing.
+    pub fn of_comment(comment: &str) -> Option<Self> {
         let figure = |name: &str| {
             let mut words = comment.split_whitespace();
             words.find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse().ok())

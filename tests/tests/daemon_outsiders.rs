@@ -470,14 +470,15 @@ fn idle_connections_lock_nobody_out() {
     println!("{count} idle connections: {held} descriptors, {grown} KiB");
     assert!(grown < 64 << 10, "{grown} KiB");
     drop(idle);
-    let gone = eventually(LIMIT, || daemon.descriptors() <= before.1);
-    assert!(
-        gone,
-        "{} descriptors, {} before",
-        daemon.descriptors(),
-        before.1
-    );
+    assert_lets_go(&daemon, before.1);
     daemon.stop();
+}
+
+/// The daemon has no more descriptors than it had before, soon.
+fn assert_lets_go(daemon: &Daemon, before: usize) {
+    let gone = eventually(LIMIT, || daemon.descriptors() <= before);
+    let now = daemon.descriptors();
+    assert!(gone, "{now} descriptors, {before} before");
 }
 
 /// A connection from the daemon's namespace.
@@ -528,13 +529,7 @@ fn whoever_takes_for_ever_is_cut_off() {
     if count_from_env("CAPTURE_TEST_PATIENCE", 0) == 0 {
         drop(readers);
     }
-    let gone = eventually(LIMIT, || daemon.descriptors() <= before.1);
-    assert!(
-        gone,
-        "{} descriptors, {} before",
-        daemon.descriptors(),
-        before.1
-    );
+    assert_lets_go(&daemon, before.1);
     println!("slow readers are gone after {:?}", began.elapsed());
     daemon.stop();
 }
