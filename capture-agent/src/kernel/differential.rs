@@ -119,6 +119,8 @@ mod privileged {
         out: Vec<u8>,
         /// Slots that are taken by others.
         taken: usize,
+        /// Bytes of a frame that its record must keep, where the frame has so many.
+        keeps: usize,
     }
 
     impl Bench {
@@ -139,6 +141,7 @@ mod privileged {
                 tally: Tally::default(),
                 out: vec![0; 1 << 16],
                 taken: 0,
+                keeps: usize::MAX,
             }
         }
 
@@ -282,8 +285,10 @@ mod privileged {
             let out = &self.out[..result.data_size_out as usize];
             assert_eq!(out, frame, "{subject:?} changed a frame");
             let mut records = Vec::new();
+            let expected = &frame[..frame.len().min(self.keeps)];
             self.rings.drain(u64::MAX - 1, usize::MAX, |header, kept| {
-                check_record(subject, header, kept, frame);
+                assert_eq!(kept, expected, "{subject:?} kept something else");
+                check_header(subject, header, frame);
                 records.push(header.slots);
             });
             assert!(records.len() <= 1, "{} records of a frame", records.len());
@@ -341,8 +346,7 @@ mod privileged {
         program.unwrap_or_else(|| panic!("the object has no {}", subject.name))
     }
 
-    fn check_record(subject: Subject, header: &RecordHeader, kept: &[u8], frame: &[u8]) {
-        assert_eq!(kept, frame, "{subject:?} kept something else");
+    fn check_header(subject: Subject, header: &RecordHeader, frame: &[u8]) {
         assert_eq!(header.original_len as usize, frame.len(), "{subject:?}");
         assert_eq!(header.ifindex, LOOPBACK, "{subject:?}");
         let direction = match subject.point {
@@ -473,6 +477,54 @@ mod privileged {
             bench.round(LinkLayer::Ethernet);
         }
         assert!(bench.tally.matches > 1000, "{:?}", bench.tally);
+    }
+
+    #[test]
+    fn a_record_keeps_what_any_of_its_tasks_keeps() {
+        let mut bench = Bench::new(25);
+        let frame = Ipv4::new("10.1.0.2", "10.1.0.1", UDP).frame(&traffic::udp(1, 2, &[0; 200]));
+        let filter = plan::Filter::default();
+        let mut slots = Vec::new();
+        // What is added (a `max_bytes`, or none) or removed (by its number), and what is then kept.
+        for (add, remove, keeps) in [
+            (Some(Some(64)), None, 64),
+            (Some(Some(64)), None, 64),
+            (Some(Some(128)), None, 128),
+            (None, Some(0), 128),
+            (Some(None), None, frame.len()),
+            (None, Some(2), frame.len()),
+            (None, Some(3), 64),
+            (Some(Some(100)), None, 100),
+            (None, Some(4), 64),
+        ] {
+            let tables = &mut bench.kernel.tables;
+            if let Some(max_bytes) = add {
+                let task = TaskEntry {
+                    filter: &filter,
+                    max_bytes,
+                    oversize: plan::Oversize::Truncate,
+                };
+                let slot = tables.add(task, monotonic_ns()).expect("room");
+                let slot = slot.expect("a free slot");
+                tables.activate(slot);
+                slots.push(slot);
+            }
+            if let Some(number) = remove {
+                tables.remove(slots[number]).expect("removal");
+            }
+            let interface = Interface {
+                slots: [u64::MAX; HOOK_POINTS],
+                ifindex: LOOPBACK,
+                row: ROW,
+                link: LinkLayer::Ethernet as u32,
+                displaced: 0,
+            };
+            tables.set_interface(interface).expect("room");
+            bench.keeps = keeps;
+            for subject in SUBJECTS {
+                assert!(bench.run(subject, &frame).is_some_and(|taken| taken != 0));
+            }
+        }
     }
 
     #[test]
