@@ -113,8 +113,7 @@ pub struct StoredTask {
     pub expires_at: Option<Timestamp>,
     /// When its files were removed, once they were; the record stays.
     pub files_removed_at: Option<Timestamp>,
-    /// Bytes that it takes from the disk budget: the most that it may write, and once it has ended what
-    /// it wrote.
+    /// The most bytes that it may write, and once it has ended those that it wrote and that are still there.
     pub held_bytes: u64,
 }
 
