@@ -171,11 +171,13 @@ impl Daemon {
     async fn reload(&self) {
         notify::reloading();
         let config = Arc::clone(&self.config);
-        let read = tokio::task::spawn_blocking(move || config.reload()).await;
+        let read = tokio::task::spawn_blocking(move || config.read_again()).await;
         let read = read.unwrap_or_else(|error| Err(Error::runtime(error.to_string())));
-        let reloaded = read.and_then(|kept| {
+        let reloaded = read.and_then(|(config, kept)| {
+            // First, as it may refuse.
+            self.server.reload(&config)?;
+            self.config.set(config);
             self.tasks.reconfigured();
-            self.server.reload(&self.config.get())?;
             Ok(kept)
         });
         match &reloaded {
@@ -185,7 +187,12 @@ impl Daemon {
                 }
                 log::info!("the configuration is read again");
             }
-            Err(error) => log::error!("the configuration stays as it was: {error}"),
+            Err(error) => {
+                // A fault a line, as each line of a log stands alone.
+                for fault in error.message.lines() {
+                    log::error!("the configuration stays as it was: {fault}");
+                }
+            }
         }
         let outcome = reloaded.map(|_| ()).map_err(|error| error.message);
         self.tasks
