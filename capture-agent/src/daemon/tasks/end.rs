@@ -3,6 +3,8 @@
 
 use std::{io, time::Duration};
 
+use jiff::Timestamp;
+
 use super::{Inner, files};
 use crate::{
     daemon::{
@@ -11,7 +13,7 @@ use crate::{
     },
     engine::{Ended, TaskId},
     error::{Error, Result},
-    task::{Counters, FileRecord, StopReason, TaskRecord, rfc3339},
+    task::{Counters, FileRecord, StopReason, TaskRecord, rfc3339, time_of},
 };
 
 /// How often, and how long apart, the final record is tried to be stored: it must not be lost to a
@@ -27,6 +29,8 @@ pub(in crate::daemon) struct Final {
     counters: Counters,
     verdict: Option<String>,
     files: Vec<FileRecord>,
+    /// When, by the clock of its packets, where it had any.
+    ended_at: Option<Timestamp>,
 }
 
 impl Final {
@@ -40,6 +44,7 @@ impl Final {
             // Nobody can say that it is complete.
             verdict: None,
             files: Vec::new(),
+            ended_at: None,
         }
     }
 
@@ -57,6 +62,7 @@ impl Final {
             counters,
             verdict: counters.verdict_at(StopReason::Interrupted),
             files,
+            ended_at: None,
         }
     }
 
@@ -64,7 +70,7 @@ impl Final {
         let Ended {
             counters,
             files,
-            ended_ns: _,
+            ended_ns,
             stop_reason,
             error,
             malformed: _,
@@ -75,6 +81,7 @@ impl Final {
             counters,
             verdict: counters.verdict_at(stop_reason),
             files: files::named(files),
+            ended_at: time_of(ended_ns),
         }
     }
 }
@@ -125,11 +132,17 @@ impl Inner {
 
     /// Stores the end of a task, whatever it was before, and tells everybody.
     pub(super) fn finish(&self, id: &TaskUlid, last: Final) -> Result<()> {
-        let at = self.clock.now();
+        // By the wall clock, as whoever removes them.
+        let now = self.clock.now();
         let kept = self.config().limits.retention;
-        let expires_at = at.saturating_add(kept).unwrap_or(at);
+        let expires_at = now.saturating_add(kept).unwrap_or(now);
         let finished = self.store.task(id).and_then(|stored| {
             let stored = stored.ok_or_else(|| Error::not_found("the task is gone"))?;
+            // The wall clock may have been set back since the start.
+            let started_at = stored.record.started_at.as_deref();
+            let started_at = started_at.and_then(|time| time.parse::<Timestamp>().ok());
+            let at = last.ended_at.unwrap_or(now);
+            let at = started_at.map_or(at, |started_at| at.max(started_at));
             // Before the state is final: who sees that finds the sidecar.
             let record = TaskRecord {
                 state: last.reason.final_state(),
