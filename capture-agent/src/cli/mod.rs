@@ -28,7 +28,7 @@ use clap::{CommandFactory, Parser};
 
 use self::args::{Arguments, Command};
 use crate::{
-    daemon,
+    daemon::{self, Deadlines},
     error::{Error, Exit, Result},
     netns,
 };
@@ -48,7 +48,7 @@ pub fn main() -> ExitCode {
 fn execute(command: Command) -> Result<Exit> {
     match command {
         Command::Run(args) => run::run(*args),
-        Command::Daemon(args) => daemon::run(args.config.as_deref()),
+        Command::Daemon(args) => daemon::run(args.config.as_deref(), Deadlines::default()),
         Command::Task(command) => task::execute(command),
         Command::Quota(args) => quota::show(args),
         Command::Token(command) => token::execute(command),

@@ -1,7 +1,10 @@
 //! The end of a task: it stops matching, its files are finished and hashed, a sidecar is put beside each,
 //! and the store gets the final record.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 
@@ -11,7 +14,7 @@ use crate::{
         storage::Leftover,
         store::{Change, TaskUlid},
     },
-    engine::{Ended, TaskId},
+    engine::{Ended, Leaving, TaskId},
     error::{Error, Result},
     task::{Counters, FileRecord, StopReason, TaskRecord, rfc3339, time_of},
 };
@@ -20,6 +23,11 @@ use crate::{
 /// database that is busy or out of room for a moment.
 const ATTEMPTS: usize = 5;
 const BETWEEN: Duration = Duration::from_millis(500);
+
+/// How long the files of a task may take to close before that is said, and again when that time has doubled; and
+/// how often it is looked at what they wait for.
+const PATIENCE: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What is known at the end.
 #[derive(Clone, Debug)]
@@ -98,9 +106,10 @@ impl Inner {
                     log::error!("task {id} is stopping, and that cannot be noted: {error}");
                 }
                 self.announce(id);
-                engine
-                    .remove(task, reason)
-                    .unwrap_or_else(|error| Ended::broken(error, last.0, last.1))
+                match engine.leave(task, reason) {
+                    Ok(leaving) => self.closed(id, leaving),
+                    Err(error) => Ended::broken(error, last.0, last.1),
+                }
             }
             None => {
                 let error = Error::runtime("there is no engine");
@@ -113,6 +122,26 @@ impl Inner {
         if let Err(error) = self.finish(id, last) {
             log::error!("task {id} has ended, and that cannot be noted: {error}");
         }
+    }
+
+    /// Waits until the files are closed, and says what that waits for where it takes long.
+    fn closed(&self, id: &TaskUlid, mut leaving: Leaving) -> Ended {
+        let since = Instant::now();
+        let mut patience = PATIENCE;
+        while !leaving.closed_within(LOOK) {
+            let what = leaving.waits_for();
+            let what = what.unwrap_or_else(|| "writing".to_owned());
+            let waited = since.elapsed();
+            if waited >= patience {
+                patience *= 2;
+                log::warn!(
+                    "task {id}: its output is not closed after {}s ({what})",
+                    waited.as_secs()
+                );
+            }
+            self.live().waits_for(id, what);
+        }
+        leaving.ended()
     }
 
     /// Adds a file's digest; `false` where there is no file, as one that got no packet is not kept when its
