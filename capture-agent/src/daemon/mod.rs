@@ -40,6 +40,7 @@ use self::{
 use crate::{
     doctor,
     error::{Error, Exit, Result},
+    kernel,
 };
 
 /// Threads for what does not wait for the disk.
@@ -120,6 +121,8 @@ impl Daemon {
         let _context = runtime.enter();
         // First, as it tells whether another daemon is there.
         let storage = Storage::open(&now.paths.captures, now.limits.disk_budget)?;
+        // A daemon that was killed may have left filters, and perhaps no task comes that would meet them.
+        kernel::clean_all()?;
         let store = Store::open(&now.paths.database, clock.clone())?;
         let tasks = Tasks::start(Arc::clone(&config), store, storage, clock)?;
         match runtime.block_on(Server::start(&now, tasks.clone())) {
