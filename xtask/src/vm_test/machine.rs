@@ -32,6 +32,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("guest/captures.sh", include_str!("guest/captures.sh")),
     ("guest/others.sh", include_str!("guest/others.sh")),
     ("guest/clock.sh", include_str!("guest/clock.sh")),
+    ("guest/daemon.sh", include_str!("guest/daemon.sh")),
 ];
 
 /// The host's programs that the guest uses besides those of busybox.
