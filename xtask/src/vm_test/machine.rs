@@ -39,7 +39,7 @@ const SCRIPTS: &[(&str, &str)] = &[
 const PROGRAMS: &[&str] = &["ip", "tc", BPFTOOL];
 
 /// How long a guest may take. Without hardware help a second becomes ten.
-const TIMEOUT: Duration = Duration::from_secs(420);
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// All that the emulation can do but `cmpxchg16b`: qemu 7.2 now and then leaves wrong flags behind it,
 /// on which Linux 6.12 dies in its allocator. And no five levels of page tables, which cost time.
