@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 /// The exit codes of the contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Exit {
     /// Fine.

@@ -284,9 +284,9 @@ pub struct TaskRecord {
     /// When it shall start, where it was asked to wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_at: Option<String>,
-    /// When every hook was attached.
+    /// When every hook was attached, by the clock of its packets.
     pub started_at: Option<String>,
-    /// When the last file was closed.
+    /// When it stopped matching, by the clock of its packets: a step of the wall clock is not in it.
     pub ended_at: Option<String>,
     /// When the files will be removed; null in `run`, which removes nothing.
     pub expires_at: Option<String>,
@@ -296,6 +296,11 @@ pub struct TaskRecord {
     pub verdict: Option<String>,
     /// The files, in order.
     pub files: Vec<FileRecord>,
+}
+
+/// The time so many nanoseconds since the Unix epoch, where it is one that can be told.
+pub(crate) fn time_of(unix_ns: u64) -> Option<Timestamp> {
+    Timestamp::from_nanosecond(i128::from(unix_ns)).ok()
 }
 
 /// A time as records have it: RFC 3339, UTC, milliseconds.

@@ -372,6 +372,36 @@ fn an_edition_that_does_not_capture_is_4() {
 }
 
 #[test]
+fn several_tasks_are_stopped_and_deleted_at_once() {
+    let place = Place::new(UNLIMITED);
+    let ids = ["a", "b", "c"].map(|name| place.create(&format!("--name {name} --duration 10m")));
+    let done = place.cli("task stop a b a").code(0);
+    let stopped: Vec<_> = done.stdout.lines().collect();
+    assert_eq!(stopped.len(), 2, "{done:?}");
+    for (line, id) in stopped.iter().zip(&ids) {
+        assert!(line.starts_with(&format!("{id} is ")), "{done:?}");
+        place.daemon.ended(id);
+    }
+    // What fails for one is said with its name, and keeps none of the others.
+    let done = place.cli("task delete nosuch a c b -o json").code(4);
+    done.says(&["capture-agent: nosuch: no task", "capture-agent: c: "]);
+    let deleted = done.stdout.lines().map(|line| {
+        let line: Value = serde_json::from_str(line).expect("JSON on each line");
+        assert_eq!(line["deleted"], true);
+        line["id"].as_str().expect("an ID").to_owned()
+    });
+    assert_eq!(deleted.collect::<Vec<_>>(), ids[..2]);
+    let done = place.cli("task delete nosuch c --force").code(3);
+    done.shows(&[&format!("{} is deleted", ids[2])]);
+    assert_eq!(
+        place.cli("task list -o json").code(0).json(),
+        Value::Array(Vec::new())
+    );
+    place.cli("task delete").code(2).says(&["<TASK>..."]);
+    place.daemon.stop();
+}
+
+#[test]
 fn watching_ends_with_the_task() {
     let place = Place::new(UNLIMITED);
     let id = place.create("--name web -c 30 --duration 10m");

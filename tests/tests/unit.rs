@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -26,6 +27,34 @@ fn analyze(arguments: &[&str], unit: &Path) {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+/// As the journal reads it: each line with its priority (sd-daemon(3)).
+#[test]
+fn lines_for_the_journal_have_their_priority() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = directory.path().join("config.toml");
+    fs::write(&config, "x = 1\ny = 1\n").expect("a configuration");
+    let said = |stream: Option<&str>| {
+        let path = directory.path().join("stderr");
+        let stderr = fs::File::create(&path).expect("a file");
+        let metadata = stderr.metadata().expect("it is open");
+        let this = format!("{}:{}", metadata.dev(), metadata.ino());
+        let mut command = Command::new(binary());
+        command.arg("daemon").arg("--config").arg(&config);
+        command.env("JOURNAL_STREAM", stream.unwrap_or(&this));
+        let status = command.stderr(stderr).status().expect("it starts");
+        // By which the unit tells that another try is useless.
+        assert_eq!(status.code(), Some(2));
+        fs::read_to_string(&path).expect("what it said")
+    };
+    let begin = |text: &str, start: &str| text.lines().all(|line| line.starts_with(start));
+    let journal = said(None);
+    assert_eq!(journal.lines().count(), 2, "{journal}");
+    assert!(begin(&journal, "<3>capture-agent: "), "{journal}");
+    // The journal of somebody else's.
+    let plain = said(Some("1:1"));
+    assert!(begin(&plain, "capture-agent: "), "{plain}");
 }
 
 #[test]

@@ -14,8 +14,8 @@ use clap_complete::Shell;
 
 pub(super) use self::service::{
     AuditCommand, AuditListArgs, CreateArgs, DatabaseArgs, DeleteArgs, DownloadArgs, ListArgs,
-    OneTask, OnlyRun, QuotaArgs, TaskCommand, TokenCommand, TokenCreateArgs, TokenRevokeArgs,
-    WatchArgs,
+    OneTask, OnlyRun, QuotaArgs, SeveralTasks, TaskCommand, TokenCommand, TokenCreateArgs,
+    TokenRevokeArgs, WatchArgs,
 };
 use crate::plan::{Directions, Format, Hook, Oversize, Protocol, Word};
 

@@ -6,6 +6,7 @@
 mod args;
 mod audit;
 mod client;
+mod journal;
 mod listing;
 mod progress;
 mod quota;
@@ -25,10 +26,11 @@ use std::{
 };
 
 use clap::{CommandFactory, Parser};
+use log::Level;
 
 use self::args::{Arguments, Command};
 use crate::{
-    daemon,
+    daemon::{self, Deadlines},
     error::{Error, Exit, Result},
     netns,
 };
@@ -48,7 +50,7 @@ pub fn main() -> ExitCode {
 fn execute(command: Command) -> Result<Exit> {
     match command {
         Command::Run(args) => run::run(*args),
-        Command::Daemon(args) => daemon::run(args.config.as_deref()),
+        Command::Daemon(args) => daemon::run(args.config.as_deref(), Deadlines::default()),
         Command::Task(command) => task::execute(command),
         Command::Quota(args) => quota::show(args),
         Command::Token(command) => token::execute(command),
@@ -87,8 +89,12 @@ fn say(line: &str) {
 }
 
 fn report_error(error: Error) -> Exit {
+    let priority = match journal::is_behind(io::stderr()) {
+        true => journal::priority(Level::Error),
+        false => "",
+    };
     for line in error.message.lines() {
-        say(&format!("capture-agent: {line}"));
+        say(&format!("{priority}capture-agent: {line}"));
     }
     error.exit
 }
@@ -117,12 +123,17 @@ fn start_log(verbose: u8, default: &str) {
     } else {
         ""
     };
+    let is_journal = journal::is_behind(io::stderr());
     env_logger::Builder::new()
         .parse_filters(filter.as_deref().unwrap_or(default))
         .format(move |buffer, record| {
             let level = record.level().as_str().to_lowercase();
             let level = level.replace("warn", "warning");
-            writeln!(buffer, "{clear}capture-agent: {level}: {}", record.args())
+            let start = match is_journal {
+                true => journal::priority(record.level()),
+                false => clear,
+            };
+            writeln!(buffer, "{start}capture-agent: {level}: {}", record.args())
         })
         .init();
 }

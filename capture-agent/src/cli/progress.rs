@@ -55,8 +55,12 @@ impl Progress {
                 usize::from(columns)
             });
         let line = self.line(Instant::now(), counters, running, columns);
+        // In one piece, as a terminal may show what it has at any time.
+        let line = format!("{CLEAR_LINE}{line}");
         let mut stderr = io::stderr().lock();
-        let _ = write!(stderr, "{CLEAR_LINE}{line}").and_then(|()| stderr.flush());
+        let _ = stderr
+            .write_all(line.as_bytes())
+            .and_then(|()| stderr.flush());
     }
 
     /// Whether there is a terminal to draw on.

@@ -11,6 +11,7 @@ use std::{
 };
 
 use nix::{
+    errno::Errno,
     sys::socket::{getsockopt, sockopt::PeerCredentials},
     unistd::{Group, geteuid},
 };
@@ -295,6 +296,15 @@ fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
     }
 }
 
+/// What was looked up, if it is there: a machine may also say so by one of these errors (getgrnam_r(3)), as one without
+/// `/etc/group` does.
+fn found<T>(looked_up: nix::Result<Option<T>>) -> nix::Result<Option<T>> {
+    match looked_up {
+        Err(Errno::ENOENT | Errno::ESRCH) => Ok(None),
+        other => other,
+    }
+}
+
 /// Who may use the Unix socket: root and the daemon's own user as administrators, members of one group as
 /// operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -309,7 +319,7 @@ impl SocketAccess {
     /// # Errors
     /// The list of groups cannot be read.
     pub fn of_group(name: &str) -> Result<Self> {
-        let group = Group::from_name(name).map_err(|errno| {
+        let group = found(Group::from_name(name)).map_err(|errno| {
             Error::runtime(format!("cannot look up the group {}: {errno}", quote(name)))
         })?;
         Ok(Self {

@@ -226,16 +226,19 @@ impl LiveConfig {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads it again and puts it in force. The keys that were changed, but that only the next start of the
-    /// daemon heeds, come back.
+    /// Reads it again, for whoever then puts it in force by [`Self::set`], or does not. The keys that were
+    /// changed, but that only the next start of the daemon heeds, come with it.
     ///
     /// # Errors
-    /// As [`Config::load`]; what was in force stays.
-    pub fn reload(&self) -> Result<Vec<&'static str>> {
+    /// As [`Config::load`].
+    pub fn read_again(&self) -> Result<(Arc<Config>, Vec<&'static str>)> {
         let mut config = Config::load(self.path.as_deref())?;
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        let kept = config.follow(&current);
-        *current = Arc::new(config);
-        Ok(kept)
+        let kept = config.follow(&self.get());
+        Ok((Arc::new(config), kept))
+    }
+
+    /// Puts what was read again in force.
+    pub fn set(&self, config: Arc<Config>) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = config;
     }
 }

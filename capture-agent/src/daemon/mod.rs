@@ -40,21 +40,36 @@ use self::{
 use crate::{
     doctor,
     error::{Error, Exit, Result},
+    kernel,
 };
 
 /// Threads for what does not wait for the disk.
 const WORKERS: usize = 2;
 
-/// How long the requests that are under way may take at the end, and how long the tasks. Together they
-/// are less than a service manager waits (90 s with systemd) before it kills.
-const LAST_REQUESTS: Duration = Duration::from_secs(5);
-const LAST_TASKS: Duration = Duration::from_secs(60);
+/// How long the end may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadlines {
+    /// The requests that are under way.
+    pub requests: Duration,
+    /// Then the tasks, until their files are closed.
+    pub tasks: Duration,
+}
+
+impl Default for Deadlines {
+    /// Together less than a service manager waits (90 s with systemd) before it kills.
+    fn default() -> Self {
+        Self {
+            requests: Duration::from_secs(5),
+            tasks: Duration::from_secs(60),
+        }
+    }
+}
 
 /// Runs the daemon until a signal ends it.
 ///
 /// # Errors
 /// What keeps it from starting; at the end, what hung.
-pub fn run(path: Option<&Path>) -> Result<Exit> {
+pub fn run(path: Option<&Path>, deadlines: Deadlines) -> Result<Exit> {
     let config = Arc::new(LiveConfig::load(path)?);
     doctor::preflight()?;
     privileges::give_up(socket_group(&config)?)?;
@@ -70,7 +85,7 @@ pub fn run(path: Option<&Path>) -> Result<Exit> {
         let _context = runtime.enter();
         Signals::install()?
     };
-    let daemon = Daemon::start(&runtime, config)?;
+    let daemon = Daemon::start(&runtime, config, deadlines)?;
     // Scripts and tests wait for this line.
     eprintln!("ready");
     notify::ready();
@@ -95,16 +110,19 @@ struct Daemon {
     config: Arc<LiveConfig>,
     tasks: Tasks,
     server: Server,
+    deadlines: Deadlines,
 }
 
 impl Daemon {
     /// Starts everything, in the order in which one needs the other.
-    fn start(runtime: &Runtime, config: Arc<LiveConfig>) -> Result<Self> {
+    fn start(runtime: &Runtime, config: Arc<LiveConfig>, deadlines: Deadlines) -> Result<Self> {
         let now = config.get();
         let clock = Arc::new(SystemClock);
         let _context = runtime.enter();
         // First, as it tells whether another daemon is there.
         let storage = Storage::open(&now.paths.captures, now.limits.disk_budget)?;
+        // A daemon that was killed may have left filters, and perhaps no task comes that would meet them.
+        kernel::clean_all()?;
         let store = Store::open(&now.paths.database, clock.clone())?;
         let tasks = Tasks::start(Arc::clone(&config), store, storage, clock)?;
         match runtime.block_on(Server::start(&now, tasks.clone())) {
@@ -116,11 +134,12 @@ impl Daemon {
                     config,
                     tasks,
                     server,
+                    deadlines,
                 })
             }
             Err(error) => {
                 // Tasks that waited may have begun.
-                for hanging in runtime.block_on(tasks.shutdown(LAST_TASKS)) {
+                for hanging in runtime.block_on(tasks.shutdown(deadlines.tasks)) {
                     log::error!("{hanging}");
                 }
                 Err(error)
@@ -160,10 +179,15 @@ impl Daemon {
 
     /// The API first, so that nobody asks for what is about to end; then the tasks.
     async fn stop(self) -> Vec<String> {
-        let Self { tasks, server, .. } = self;
+        let Self {
+            config: _,
+            tasks,
+            server,
+            deadlines,
+        } = self;
         tasks.close();
-        let mut hanging = server.stop(LAST_REQUESTS).await;
-        hanging.extend(tasks.shutdown(LAST_TASKS).await);
+        let mut hanging = server.stop(deadlines.requests).await;
+        hanging.extend(tasks.shutdown(deadlines.tasks).await);
         hanging
     }
 
@@ -171,11 +195,13 @@ impl Daemon {
     async fn reload(&self) {
         notify::reloading();
         let config = Arc::clone(&self.config);
-        let read = tokio::task::spawn_blocking(move || config.reload()).await;
+        let read = tokio::task::spawn_blocking(move || config.read_again()).await;
         let read = read.unwrap_or_else(|error| Err(Error::runtime(error.to_string())));
-        let reloaded = read.and_then(|kept| {
+        let reloaded = read.and_then(|(config, kept)| {
+            // First, as it may refuse.
+            self.server.reload(&config)?;
+            self.config.set(config);
             self.tasks.reconfigured();
-            self.server.reload(&self.config.get())?;
             Ok(kept)
         });
         match &reloaded {
@@ -185,7 +211,12 @@ impl Daemon {
                 }
                 log::info!("the configuration is read again");
             }
-            Err(error) => log::error!("the configuration stays as it was: {error}"),
+            Err(error) => {
+                // A fault a line, as each line of a log stands alone.
+                for fault in error.message.lines() {
+                    log::error!("the configuration stays as it was: {fault}");
+                }
+            }
         }
         let outcome = reloaded.map(|_| ()).map_err(|error| error.message);
         self.tasks

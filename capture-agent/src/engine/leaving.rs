@@ -3,7 +3,9 @@
 
 use std::{
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -68,6 +70,15 @@ impl Ended {
     }
 }
 
+/// Wakes a thread that waits without a runtime.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
 impl Leaving {
     pub(super) fn new(
         mut task: Task,
@@ -92,6 +103,23 @@ impl Leaving {
     /// Ready once [`Leaving::ended`] does not wait.
     pub fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.output.poll_done(context)
+    }
+
+    /// Waits so long for the files to be closed, and says whether they are.
+    pub fn closed_within(&mut self, limit: Duration) -> bool {
+        let end = Instant::now() + limit;
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut context = Context::from_waker(&waker);
+        loop {
+            if self.poll_closed(&mut context).is_ready() {
+                return true;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            thread::park_timeout(left);
+        }
     }
 
     /// What the output is waiting for, where it is: `sync /mnt/a.pcapng.part, for 7s`.

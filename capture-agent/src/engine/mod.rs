@@ -86,6 +86,7 @@ pub struct Attachment {
 #[derive(Clone, Debug)]
 pub struct Outlook {
     ending: Arc<Ending>,
+    started_ns: u64,
     deadline_ns: Option<u64>,
 }
 
@@ -98,6 +99,11 @@ impl Outlook {
         self.ending
             .reason()
             .or(over.then_some(StopReason::Duration))
+    }
+
+    /// When it began by the clock of its packets, nanoseconds since the Unix epoch, as [`Ended::ended_ns`].
+    pub fn started_ns(&self) -> u64 {
+        self.started_ns
     }
 
     /// When its time is over.
@@ -286,6 +292,7 @@ impl Engine {
         let task = state.tasks.get(&task)?;
         Some(Outlook {
             ending: Arc::clone(&task.ending),
+            started_ns: task.started_ns,
             deadline_ns: task.deadline_ns,
         })
     }

@@ -30,7 +30,7 @@ pub(super) struct Task {
     /// What went wrong in the kernel's view of the task's packets, in a sentence.
     pub(super) fault: Option<String>,
     pub(super) output: Option<Arc<OutputCounters>>,
-    started_ns: u64,
+    pub(super) started_ns: u64,
     /// Monotonic nanoseconds.
     pub(super) deadline_ns: Option<u64>,
 }

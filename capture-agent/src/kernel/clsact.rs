@@ -22,8 +22,14 @@ use nix::{
 };
 use ulid::Ulid;
 
-use super::netlink::{Filter, Netlink, Side};
-use crate::error::{Error, Result};
+use super::{
+    features::KernelVersion,
+    netlink::{Filter, Netlink, Side},
+};
+use crate::{
+    error::{Error, Result},
+    interfaces,
+};
 
 /// Every filter of an agent is named `capture-agent/PID/ULID`, with [`ADDED_QDISC`] at the end or not.
 const PREFIX: &str = "capture-agent/";
@@ -118,6 +124,20 @@ pub(super) fn clean(ifindex: u32) {
     let _turn = Turn::take(ifindex);
     let swept = Netlink::open().and_then(|netlink| sweep(&netlink, ifindex));
     log_fault(ifindex, swept.map(drop));
+}
+
+/// Takes away what agents that are gone left on all interfaces of this network namespace, where the kernel is one on
+/// which something is left.
+///
+/// # Errors
+/// The kernel's version or the interfaces cannot be read.
+pub(crate) fn clean_all() -> Result<()> {
+    if KernelVersion::running()? < KernelVersion::TCX {
+        for entry in interfaces::list()? {
+            clean(entry.ifindex);
+        }
+    }
+    Ok(())
 }
 
 impl Drop for AttachedFilter {

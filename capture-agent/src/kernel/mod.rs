@@ -28,6 +28,7 @@ mod tables;
 mod traffic;
 
 pub(crate) use self::{
+    clsact::clean_all,
     counters::{InterfaceFigures, SlotFigures},
     features::KernelVersion,
     hooks::{Attached, HookKind},

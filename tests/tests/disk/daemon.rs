@@ -1,7 +1,9 @@
 //! The daemon on disks that fail: a task that cannot write ends as `io_error` and the daemon goes on; at the
 //! end of the daemon a disk that does not answer is waited for, and then the task that hangs in it is named.
 
-use std::{os::unix::fs::symlink, sync::Arc};
+use std::{env, os::unix::fs::symlink, sync::Arc};
+
+use capture_agent::daemon::Deadlines;
 
 use capture_tests::daemon::{self, Daemon, UNLIMITED};
 use nix::sys::signal::Signal;
@@ -86,4 +88,105 @@ fn the_end_of_the_daemon_names_the_task_that_hangs() {
         "{}",
         ended.stderr
     );
+}
+
+/// Names the configuration of a daemon in a process of this test binary.
+const CONFIG: &str = "CAPTURE_AGENT_TEST_CONFIG";
+
+/// The daemon, but for its deadline at the end, which is too long for a test to wait for.
+#[test]
+#[ignore = "run by the_end_of_the_daemon_has_a_deadline"]
+fn child_with_a_short_deadline() {
+    let config = env::var_os(CONFIG).expect("a configuration");
+    let deadlines = Deadlines {
+        requests: Duration::from_secs(1),
+        tasks: DEADLINE,
+    };
+    let code = match capture_agent::daemon::run(Some(Path::new(&config)), deadlines) {
+        Ok(_) => 0,
+        Err(error) => {
+            eprintln!("capture-agent: {error}");
+            1
+        }
+    };
+    std::process::exit(code);
+}
+
+const DEADLINE: Duration = Duration::from_secs(3);
+
+/// Starts [`child_with_a_short_deadline`].
+fn start_with_a_short_deadline(lab: &Lab, home: &Arc<TempDir>) -> Daemon {
+    let mut command = lab.host.command("sh");
+    // Behind the program come `daemon --config FILE`.
+    let script = format!(
+        "{CONFIG}=$3 exec \"$0\" --ignored --exact --nocapture --test-threads=1 \
+         daemon::child_with_a_short_deadline"
+    );
+    let program = env::current_exe().expect("this program");
+    command.arg("-c").arg(script).arg(program);
+    daemon::spawn(command, home).ready()
+}
+
+#[test]
+fn the_end_of_the_daemon_has_a_deadline() {
+    const COUNT: u32 = 3000;
+    let lab = Lab::new();
+    let Some(disk) = FaultyDisk::new() else {
+        return;
+    };
+    let home = home(&disk);
+    let daemon = start_with_a_short_deadline(&lab, &home);
+    let hole = daemon.run(task("in a hole"));
+    let good = daemon.run(task("on solid ground"));
+    disk.stall_writes_to(&daemon.captures(&hole).join("capture.pcapng.part"));
+    traffic::send(&lab.peer, PEER_IF, 10_000, frames(COUNT));
+    daemon.captured(&good, COUNT.into());
+    let stalls = eventually(LIMIT, || disk.stalled() > 0);
+    assert!(stalls, "{}", daemon.stderr());
+    let asked = Instant::now();
+    daemon.signal(Signal::SIGTERM);
+    // Long before the deadline, which is not the good one's.
+    let file = daemon.captures(&good).join("capture.pcapng");
+    assert!(eventually(DEADLINE, || file.exists()), "closed");
+    let said = || daemon.stderr().contains("not everything has ended in time");
+    let said = eventually(LIMIT, said);
+    let took = asked.elapsed();
+    disk.heal();
+    let ended = daemon.wait_end();
+    assert!(said, "{}", ended.stderr);
+    assert!(took >= DEADLINE && took < 3 * DEADLINE, "{took:?}");
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    let last = ended.stderr.lines().last().unwrap_or_default();
+    let named =
+        format!("task {hole} \"in a hole\": writing what it has captured to its files (write to ");
+    assert!(
+        last.contains(&named) && last.contains("capture.pcapng, for "),
+        "{last}"
+    );
+    assert!(!last.contains(&good), "{last}");
+
+    let daemon = daemon::start_in(&lab.host, &home);
+    let task = daemon.ended(&good);
+    assert_eq!(
+        (&task["stop_reason"], &task["verdict"]),
+        (&json!("shutdown"), &json!("complete"))
+    );
+    let numbers = |id: &str| {
+        let packets = daemon.packets(id);
+        let numbers = packets.iter().map(|packet| number_in(&packet.bytes));
+        numbers
+            .collect::<Option<Vec<_>>>()
+            .expect("numbered frames")
+    };
+    assert!(numbers(&good).into_iter().eq(0..COUNT));
+    let task = daemon.ended(&hole);
+    assert_eq!(
+        (&task["state"], &task["stop_reason"]),
+        (&json!("failed"), &json!("interrupted"))
+    );
+    assert_eq!(task["verdict"], Value::Null);
+    let recovered = numbers(&hole);
+    assert_eq!(task["counters"]["captured"], recovered.len());
+    assert!(recovered.iter().copied().eq(0..recovered.len() as u32));
+    daemon.stop();
 }

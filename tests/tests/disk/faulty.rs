@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::{OsStr, OsString},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
@@ -83,6 +84,8 @@ struct State {
     files: BTreeMap<u64, Vec<u8>>,
     /// Besides the root.
     directories: BTreeSet<u64>,
+    /// Inodes of files whose writes do not come back.
+    holes: BTreeSet<u64>,
     /// Requests that do not come back.
     stalled: usize,
 }
@@ -108,7 +111,10 @@ impl Shared {
     fn stall(&self) {
         let mut state = self.lock();
         state.stalled += 1;
-        let stalls = |state: &mut State| state.rules.iter().any(|rule| rule.fault == Fault::Stall);
+        let stalls = |state: &mut State| {
+            let mut rules = state.rules.iter();
+            !state.holes.is_empty() || rules.any(|rule| rule.fault == Fault::Stall)
+        };
         state = self
             .healed
             .wait_while(state, stalls)
@@ -176,9 +182,18 @@ impl FaultyDisk {
         self.shared.lock().rules.push(Rule { call, from, fault });
     }
 
+    /// Writes to this file do not come back from now on, those to others do.
+    pub(crate) fn stall_writes_to(&self, path: &Path) {
+        let metadata = path.metadata().expect("the file is there");
+        self.shared.lock().holes.insert(metadata.ino());
+    }
+
     /// Takes all faults back; what was stalled goes on.
     pub(crate) fn heal(&self) {
-        self.shared.lock().rules.clear();
+        let mut state = self.shared.lock();
+        state.rules.clear();
+        state.holes.clear();
+        drop(state);
         self.shared.healed.notify_all();
     }
 
@@ -404,7 +419,8 @@ impl Filesystem for Requests {
         reply: ReplyWrite,
     ) {
         let mut data = data;
-        match self.0.ask(Call::Write) {
+        let is_hole = self.0.lock().holes.contains(&inode.0);
+        match self.0.ask(Call::Write).or(is_hole.then_some(Fault::Stall)) {
             Some(Fault::Error(code)) => return reply.error(Errno::from_i32(code)),
             Some(Fault::Short(most)) => data = &data[..data.len().min(most)],
             Some(Fault::Stall) => {

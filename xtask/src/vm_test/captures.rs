@@ -50,6 +50,17 @@ impl Captures {
 
     /// One capture, whose figures are in the summary of this name.
     pub(super) fn check(&self, name: &str, summary: &str, content: &Content) -> Result<()> {
+        let packets = self.check_content(name, content)?;
+        let records = self.records(summary)?;
+        let record = records
+            .iter()
+            .find(|record| record["files"][0]["name"] == format!("{name}.pcapng"))
+            .context("the summary does not name the file")?;
+        check_record(record, packets)
+    }
+
+    /// The file of a capture alone; gives the number of its packets.
+    pub(super) fn check_content(&self, name: &str, content: &Content) -> Result<usize> {
         let file = self.directory.join(format!("{name}.pcapng"));
         let packets = self.packets(&file)?;
         match content {
@@ -69,12 +80,7 @@ impl Captures {
                 );
             }
         }
-        let records = self.records(summary)?;
-        let record = records
-            .iter()
-            .find(|record| record["files"][0]["name"] == format!("{name}.pcapng"))
-            .context("the summary does not name the file")?;
-        check_record(record, packets)
+        Ok(packets)
     }
 
     /// The captures of the many tasks on a hook, frame for frame.

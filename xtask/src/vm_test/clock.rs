@@ -82,7 +82,7 @@ fn after(captures: &Captures) -> Result<()> {
 }
 
 /// Seconds of the month in RFC 3339 with UTC, of which only differences are asked for.
-fn seconds_of(time: &str) -> Option<f64> {
+pub(super) fn seconds_of(time: &str) -> Option<f64> {
     let (date, clock) = time.strip_suffix('Z')?.split_once('T')?;
     let day: f64 = date.rsplit('-').next()?.parse().ok()?;
     let parts: Vec<f64> = clock

@@ -32,13 +32,14 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("guest/captures.sh", include_str!("guest/captures.sh")),
     ("guest/others.sh", include_str!("guest/others.sh")),
     ("guest/clock.sh", include_str!("guest/clock.sh")),
+    ("guest/daemon.sh", include_str!("guest/daemon.sh")),
 ];
 
 /// The host's programs that the guest uses besides those of busybox.
 const PROGRAMS: &[&str] = &["ip", "tc", BPFTOOL];
 
 /// How long a guest may take. Without hardware help a second becomes ten.
-const TIMEOUT: Duration = Duration::from_secs(420);
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// All that the emulation can do but `cmpxchg16b`: qemu 7.2 now and then leaves wrong flags behind it,
 /// on which Linux 6.12 dies in its allocator. And no five levels of page tables, which cost time.

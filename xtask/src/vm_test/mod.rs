@@ -1,11 +1,12 @@
 //! Boots the kernels that the agent supports, each in a virtual machine without hardware help, and
 //! captures there. [`kernel`] fetches a kernel ([`modules`], [`apt`]), [`machine`] packs it with the agent, [`tasks`]
 //! and the guest's scripts into an initramfs and runs it by the emulator of [`tools`], [`verdict`] judges what came
-//! out of it on the host ([`captures`], [`clock`], [`pcap`]).
+//! out of it on the host ([`captures`], [`clock`], [`daemon`], [`pcap`]).
 
 mod apt;
 mod captures;
 mod clock;
+mod daemon;
 mod kernel;
 mod machine;
 mod modules;

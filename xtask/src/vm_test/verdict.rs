@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     captures::{Captures, Content},
-    clock,
+    clock, daemon,
     machine::{Ended, Machine},
     tasks::{self, HOOKS},
 };
@@ -177,7 +177,8 @@ fn judge_captures(
         "tc behind generic XDP sees whole frames".to_owned(),
         headers.and_then(check_link_headers),
     );
-    clock::judge(captures, check);
+    clock::judge(captures, &mut check);
+    daemon::judge(captures, &PINGS, check);
 }
 
 /// How a run ended too soon.

@@ -50,9 +50,11 @@ pub(in crate::cli) enum TaskCommand {
     /// Prints a line at every change of state and, every second, the figures; with "-o json" each time
     /// the whole task on one line. The exit code is 1 where the task fails. Ctrl-C ends only the watching.
     Watch(WatchArgs),
-    /// Ask for the end of a task, which keeps what it has.
-    Stop(OneTask),
-    /// Remove a task and its files.
+    /// Ask for the end of tasks, which keep what they have.
+    Stop(SeveralTasks),
+    /// Remove tasks and their files.
+    ///
+    /// What fails for one task keeps none of the others from being removed; the exit code is the highest of all.
     Delete(DeleteArgs),
     /// Fetch the files of a task, and print their names.
     ///
@@ -137,6 +139,17 @@ pub(in crate::cli) struct OneTask {
 }
 
 #[derive(Debug, Args)]
+pub(in crate::cli) struct SeveralTasks {
+    /// IDs of tasks, beginnings of them, or names of tasks.
+    #[arg(value_name = "TASK", required = true)]
+    pub(in crate::cli) tasks: Vec<String>,
+    #[command(flatten)]
+    pub(in crate::cli) form: FormArgs,
+    #[command(flatten)]
+    pub(in crate::cli) socket: SocketArgs,
+}
+
+#[derive(Debug, Args)]
 pub(in crate::cli) struct WatchArgs {
     #[command(flatten)]
     pub(in crate::cli) one: OneTask,
@@ -148,8 +161,8 @@ pub(in crate::cli) struct WatchArgs {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct DeleteArgs {
     #[command(flatten)]
-    pub(in crate::cli) one: OneTask,
-    /// Also where it has not ended: it is ended first.
+    pub(in crate::cli) tasks: SeveralTasks,
+    /// Also those that have not ended: they are ended first.
     #[arg(short, long)]
     pub(in crate::cli) force: bool,
 }

@@ -2,12 +2,10 @@
 
 use std::path::Path;
 
-use jiff::Timestamp;
-
 use crate::{
     engine::Ended,
     output::sha256,
-    task::{FileRecord, TaskRecord, rfc3339},
+    task::{FileRecord, TaskRecord, rfc3339, time_of},
 };
 
 /// The record with everything that the end has brought.
@@ -27,9 +25,7 @@ pub(super) fn final_record(record: TaskRecord, ended: Ended) -> TaskRecord {
         state: stop_reason.final_state(),
         stop_reason: Some(stop_reason),
         error,
-        ended_at: Timestamp::from_nanosecond(i128::from(ended_ns))
-            .ok()
-            .map(rfc3339),
+        ended_at: time_of(ended_ns).map(rfc3339),
         counters,
         verdict: counters.verdict_at(stop_reason),
         files,

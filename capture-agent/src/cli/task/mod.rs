@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 
 use super::{
     args::{
-        CreateArgs, DeleteArgs, FormArgs, ListArgs, OneTask, OnlyRun, OutputForm, TaskCommand,
-        WatchArgs,
+        CreateArgs, DeleteArgs, FormArgs, ListArgs, OneTask, OnlyRun, OutputForm, SeveralTasks,
+        TaskCommand, WatchArgs,
     },
     client::{Client, Header, block_on},
     listing::json_line,
-    print,
+    print, report_error,
     request::spec_of,
 };
 use crate::{
@@ -176,35 +176,79 @@ fn follow(args: WatchArgs) -> Result<Exit> {
     })
 }
 
-fn stop(args: OneTask) -> Result<Exit> {
-    let OneTask { task, form, socket } = args;
-    let client = Client::new(socket.socket);
-    let record: TaskRecord = block_on(async {
-        let path = format!("/tasks/{}/stop", client.find(&task).await?);
+fn stop(args: SeveralTasks) -> Result<Exit> {
+    let form = args.form.output;
+    each(args, async |client, id| {
+        let path = format!("/tasks/{id}/stop");
         let answer = client.ask(Method::POST, &path, Vec::new(), None).await?;
-        client.value(answer).await
-    })?;
-    let text = format!("{} is {}", record.id, tables::state(&record));
-    say_form(form.output, &text, &record)?;
-    Ok(Exit::Ok)
+        let record: TaskRecord = client.value(answer).await?;
+        let text = format!("{} is {}", record.id, tables::state(&record));
+        say_form(form, &text, &record)
+    })
 }
 
 fn delete(args: DeleteArgs) -> Result<Exit> {
-    let DeleteArgs {
-        one: OneTask { task, form, socket },
-        force,
-    } = args;
-    let client = Client::new(socket.socket);
-    let id = block_on(async {
-        let id = client.find(&task).await?;
-        let force = if force { "?force=true" } else { "" };
+    let DeleteArgs { tasks, force } = args;
+    let form = tasks.form.output;
+    let force = if force { "?force=true" } else { "" };
+    each(tasks, async |client, id| {
         let path = format!("/tasks/{id}{force}");
         client.ask(Method::DELETE, &path, Vec::new(), None).await?;
-        Ok(id)
-    })?;
-    let text = format!("{id} is deleted");
-    say_form(form.output, &text, &json!({"id": id, "deleted": true}))?;
-    Ok(Exit::Ok)
+        let text = format!("{id} is deleted");
+        say_form(form, &text, &json!({"id": id, "deleted": true}))
+    })
+}
+
+/// Does something to each of several tasks. What fails for one is said and keeps none of the others from it; the
+/// exit code is the highest of all.
+fn each(args: SeveralTasks, act: impl AsyncFn(&Client, &str) -> Result<()>) -> Result<Exit> {
+    let SeveralTasks {
+        tasks,
+        form: _,
+        socket,
+    } = args;
+    let client = Client::new(socket.socket);
+    let mut faults = Faults {
+        of_several: tasks.len() > 1,
+        worst: Exit::Ok,
+    };
+    block_on(async {
+        // All of them first: with the first one gone, what is meant by the second could be another.
+        let mut found: Vec<(String, String)> = Vec::new();
+        for meant in tasks {
+            match client.find(&meant).await {
+                Ok(id) if found.iter().any(|(_, known)| *known == id) => {}
+                Ok(id) => found.push((meant, id)),
+                Err(error) => faults.note(&meant, error)?,
+            }
+        }
+        for (meant, id) in found {
+            if let Err(error) = act(&client, &id).await {
+                faults.note(&meant, error)?;
+            }
+        }
+        Ok(faults.worst)
+    })
+}
+
+/// What went wrong with some of several tasks.
+struct Faults {
+    of_several: bool,
+    worst: Exit,
+}
+
+impl Faults {
+    /// Says what went wrong with one; a daemon that is not there is an error about all.
+    fn note(&mut self, meant: &str, mut error: Error) -> Result<()> {
+        if error.exit == Exit::Unreachable {
+            return Err(error);
+        }
+        if self.of_several {
+            error.message = format!("{}: {}", tables::shown(meant), error.message);
+        }
+        self.worst = self.worst.max(report_error(error));
+        Ok(())
+    }
 }
 
 async fn record(client: &Client, id: &str) -> Result<TaskRecord> {

@@ -3,7 +3,6 @@
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
-    pin::pin,
     time::{Duration, Instant},
 };
 
@@ -48,11 +47,10 @@ pub(super) async fn watch(
     form: OutputForm,
 ) -> Result<Exit> {
     let mut view = View::new(form, quiet, true);
-    match until_interrupted(follow(client, id, &mut view)).await? {
+    match view.until_interrupted(client, id).await? {
         Some(Some(record)) => Ok(exit_of(&record)),
         Some(None) => Ok(Exit::Ok),
         None => {
-            view.clear();
             say(&format!(
                 "the task goes on; `capture-agent task stop {id}` ends it"
             ));
@@ -64,8 +62,7 @@ pub(super) async fn watch(
 /// `task create --wait`, whose output is the ID, or the task at its end.
 pub(super) async fn wait(client: &Client, id: &str, quiet: bool, form: OutputForm) -> Result<Exit> {
     let mut view = View::new(OutputForm::Table, quiet, false);
-    let Some(record) = until_interrupted(follow(client, id, &mut view)).await? else {
-        view.clear();
+    let Some(record) = view.until_interrupted(client, id).await? else {
         return Err(Error::runtime(format!(
             "not waiting any longer; task {id} goes on, and `capture-agent task stop {id}` ends it"
         )));
@@ -83,17 +80,6 @@ fn exit_of(record: &TaskRecord) -> Exit {
     match record.state {
         State::Failed => Exit::Runtime,
         _ => Exit::Ok,
-    }
-}
-
-/// `None` where Ctrl-C comes first.
-async fn until_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<Option<T>> {
-    tokio::select! {
-        answer = pin!(work) => answer.map(Some),
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted.map_err(|error| Error::runtime(format!("taking over signals: {error}")))?;
-            Ok(None)
-        }
     }
 }
 
@@ -194,6 +180,23 @@ impl View {
             state: None,
             progress: None,
         }
+    }
+
+    /// [`follow`]; `None` where Ctrl-C comes first. Whatever is said next has a line of its own.
+    async fn until_interrupted(
+        &mut self,
+        client: &Client,
+        id: &str,
+    ) -> Result<Option<Option<TaskRecord>>> {
+        let outcome = tokio::select! {
+            followed = follow(client, id, self) => followed.map(Some),
+            interrupted = tokio::signal::ctrl_c() => match interrupted {
+                Ok(()) => Ok(None),
+                Err(error) => Err(Error::runtime(format!("taking over signals: {error}"))),
+            },
+        };
+        self.clear();
+        outcome
     }
 
     /// Shows the task as it is now; `false` where nobody reads any more.

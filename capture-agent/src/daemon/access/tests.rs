@@ -13,6 +13,14 @@ fn peer(uid: u32, gid: u32, groups: &[u32]) -> Peer {
     }
 }
 
+/// As in a container of nothing but the agent.
+#[test]
+fn a_machine_without_groups_has_none_of_this_name() {
+    assert_eq!(found::<u8>(Err(Errno::ENOENT)), Ok(None));
+    assert_eq!(found(Ok(Some(1))), Ok(Some(1)));
+    assert_eq!(found::<u8>(Err(Errno::EIO)), Err(Errno::EIO));
+}
+
 #[test]
 fn roles() {
     use Right::{Audit, Create, DeleteOthers, DeleteOwn, Download, Stop, View};

@@ -15,9 +15,9 @@ use std::{
 use tokio::net::{TcpListener, UnixListener};
 use tokio_rustls::TlsAcceptor;
 
-use super::tls::Certificate;
+use super::tls::{self, Certificate};
 use crate::{
-    daemon::config::Config,
+    daemon::config::{Config, Tls},
     error::{Error, Result},
 };
 
@@ -89,11 +89,18 @@ impl Sockets {
     /// # Errors
     /// One of them cannot be used; nothing has changed then.
     pub(super) fn reload(&self, config: &Config, gid: Option<u32>) -> Result<()> {
-        if let (Some(certificate), Some(tls)) = (&self.certificate, &config.http.tls) {
-            certificate.reload(&tls.cert, &tls.key)?;
-        }
+        let with_files = self.certificate.as_ref().zip(config.http.tls.as_ref());
+        let fresh = with_files.map(|(certificate, Tls { cert, key })| {
+            tls::pair(cert, key).map(|fresh| (certificate, fresh))
+        });
+        let fresh = fresh.transpose()?;
         give_to(&self.path, gid)
-            .map_err(|error| Error::runtime(format!("{}: {error}", self.path.display())))
+            .map_err(|error| Error::runtime(format!("{}: {error}", self.path.display())))?;
+        // Last, as nothing can go wrong with it any more.
+        if let Some((certificate, fresh)) = fresh {
+            certificate.set(fresh);
+        }
+        Ok(())
     }
 
     /// Where it listens for TCP.

@@ -27,18 +27,12 @@ impl Certificate {
     /// # Errors
     /// A file cannot be read, is not what it should be, or the two do not belong together.
     pub(super) fn load(chain: &Path, key: &Path) -> Result<Arc<Self>> {
-        let certified = read(chain, key, &ring::default_provider())?;
-        Ok(Arc::new(Self(RwLock::new(Arc::new(certified)))))
+        Ok(Arc::new(Self(RwLock::new(pair(chain, key)?))))
     }
 
-    /// Reads them again; handshakes from now on show the new one.
-    ///
-    /// # Errors
-    /// As [`Self::load`]; the old one then stays.
-    pub(super) fn reload(&self, chain: &Path, key: &Path) -> Result<()> {
-        let certified = Arc::new(read(chain, key, &ring::default_provider())?);
+    /// Handshakes from now on show this one.
+    pub(super) fn set(&self, certified: Arc<CertifiedKey>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = certified;
-        Ok(())
     }
 
     /// What makes TLS of accepted connections.
@@ -58,6 +52,11 @@ impl ResolvesServerCert for Certificate {
         let current = self.0.read().unwrap_or_else(PoisonError::into_inner);
         Some(Arc::clone(&current))
     }
+}
+
+/// A chain and its key, as [`Certificate::load`] reads them.
+pub(super) fn pair(chain: &Path, key: &Path) -> Result<Arc<CertifiedKey>> {
+    read(chain, key, &ring::default_provider()).map(Arc::new)
 }
 
 fn read(chain: &Path, key: &Path, provider: &CryptoProvider) -> Result<CertifiedKey> {

@@ -188,7 +188,7 @@ pub enum Change {
     },
     /// `pending`, `running` or `stopping` → `completed` or `failed`, as the reason says.
     Ended {
-        /// When the last file was closed.
+        /// When it stopped matching.
         at: Timestamp,
         /// Why.
         reason: StopReason,

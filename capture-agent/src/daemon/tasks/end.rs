@@ -1,7 +1,12 @@
 //! The end of a task: it stops matching, its files are finished and hashed, a sidecar is put beside each,
 //! and the store gets the final record.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
 
 use super::{Inner, files};
 use crate::{
@@ -9,15 +14,20 @@ use crate::{
         storage::Leftover,
         store::{Change, TaskUlid},
     },
-    engine::{Ended, TaskId},
+    engine::{Ended, Leaving, TaskId},
     error::{Error, Result},
-    task::{Counters, FileRecord, StopReason, TaskRecord, rfc3339},
+    task::{Counters, FileRecord, StopReason, TaskRecord, rfc3339, time_of},
 };
 
 /// How often, and how long apart, the final record is tried to be stored: it must not be lost to a
 /// database that is busy or out of room for a moment.
 const ATTEMPTS: usize = 5;
 const BETWEEN: Duration = Duration::from_millis(500);
+
+/// How long the files of a task may take to close before that is said, and again when that time has doubled; and
+/// how often it is looked at what they wait for.
+const PATIENCE: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What is known at the end.
 #[derive(Clone, Debug)]
@@ -27,6 +37,8 @@ pub(in crate::daemon) struct Final {
     counters: Counters,
     verdict: Option<String>,
     files: Vec<FileRecord>,
+    /// When, by the clock of its packets, where it had any.
+    ended_at: Option<Timestamp>,
 }
 
 impl Final {
@@ -40,6 +52,7 @@ impl Final {
             // Nobody can say that it is complete.
             verdict: None,
             files: Vec::new(),
+            ended_at: None,
         }
     }
 
@@ -57,6 +70,7 @@ impl Final {
             counters,
             verdict: counters.verdict_at(StopReason::Interrupted),
             files,
+            ended_at: None,
         }
     }
 
@@ -64,7 +78,7 @@ impl Final {
         let Ended {
             counters,
             files,
-            ended_ns: _,
+            ended_ns,
             stop_reason,
             error,
             malformed: _,
@@ -75,6 +89,7 @@ impl Final {
             counters,
             verdict: counters.verdict_at(stop_reason),
             files: files::named(files),
+            ended_at: time_of(ended_ns),
         }
     }
 }
@@ -91,9 +106,10 @@ impl Inner {
                     log::error!("task {id} is stopping, and that cannot be noted: {error}");
                 }
                 self.announce(id);
-                engine
-                    .remove(task, reason)
-                    .unwrap_or_else(|error| Ended::broken(error, last.0, last.1))
+                match engine.leave(task, reason) {
+                    Ok(leaving) => self.closed(id, leaving),
+                    Err(error) => Ended::broken(error, last.0, last.1),
+                }
             }
             None => {
                 let error = Error::runtime("there is no engine");
@@ -106,6 +122,26 @@ impl Inner {
         if let Err(error) = self.finish(id, last) {
             log::error!("task {id} has ended, and that cannot be noted: {error}");
         }
+    }
+
+    /// Waits until the files are closed, and says what that waits for where it takes long.
+    fn closed(&self, id: &TaskUlid, mut leaving: Leaving) -> Ended {
+        let since = Instant::now();
+        let mut patience = PATIENCE;
+        while !leaving.closed_within(LOOK) {
+            let what = leaving.waits_for();
+            let what = what.unwrap_or_else(|| "writing".to_owned());
+            let waited = since.elapsed();
+            if waited >= patience {
+                patience *= 2;
+                log::warn!(
+                    "task {id}: its output is not closed after {}s ({what})",
+                    waited.as_secs()
+                );
+            }
+            self.live().waits_for(id, what);
+        }
+        leaving.ended()
     }
 
     /// Adds a file's digest; `false` where there is no file, as one that got no packet is not kept when its
@@ -125,11 +161,17 @@ impl Inner {
 
     /// Stores the end of a task, whatever it was before, and tells everybody.
     pub(super) fn finish(&self, id: &TaskUlid, last: Final) -> Result<()> {
-        let at = self.clock.now();
+        // By the wall clock, as whoever removes them.
+        let now = self.clock.now();
         let kept = self.config().limits.retention;
-        let expires_at = at.saturating_add(kept).unwrap_or(at);
+        let expires_at = now.saturating_add(kept).unwrap_or(now);
         let finished = self.store.task(id).and_then(|stored| {
             let stored = stored.ok_or_else(|| Error::not_found("the task is gone"))?;
+            // The wall clock may have been set back since the start.
+            let started_at = stored.record.started_at.as_deref();
+            let started_at = started_at.and_then(|time| time.parse::<Timestamp>().ok());
+            let at = last.ended_at.unwrap_or(now);
+            let at = started_at.map_or(at, |started_at| at.max(started_at));
             // Before the state is final: who sees that finds the sidecar.
             let record = TaskRecord {
                 state: last.reason.final_state(),

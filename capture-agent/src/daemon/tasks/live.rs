@@ -45,6 +45,8 @@ struct Active {
     stop: Option<StopReason>,
     /// The last figures before it left the engine.
     last: Option<Figures>,
+    /// What its output takes long for.
+    waits_for: Option<String>,
     /// Dropped when it has ended.
     done: watch::Sender<()>,
 }
@@ -201,6 +203,13 @@ impl Live {
         }
     }
 
+    /// What the output of a task that is stopping takes long for.
+    pub(super) fn waits_for(&mut self, id: &TaskUlid, what: String) {
+        if let Some(active) = self.active.get_mut(id) {
+            active.waits_for = Some(what);
+        }
+    }
+
     /// A task has ended.
     pub(super) fn ended(&mut self, id: &TaskUlid) {
         self.active.remove(id);
@@ -232,7 +241,10 @@ impl Live {
                     Stage::Running(..) => "waiting for its turn to end",
                     Stage::Stopping(_) => "writing what it has captured to its files",
                 };
-                format!("task {id} {:?}: {what}", active.name)
+                let detail = active.waits_for.as_ref();
+                let detail = detail.map(|detail| format!(" ({detail})"));
+                let detail = detail.unwrap_or_default();
+                format!("task {id} {:?}: {what}{detail}", active.name)
             })
             .collect();
         tasks.sort();
@@ -248,6 +260,7 @@ impl Active {
             waiting,
             stop: None,
             last: None,
+            waits_for: None,
             done: watch::Sender::new(()),
         }
     }

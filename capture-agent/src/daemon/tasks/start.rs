@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
     output::{OutputConfig, Target},
     plan::{Face, Plan},
-    task::{StopReason, TaskSpec},
+    task::{StopReason, TaskSpec, time_of},
 };
 
 impl Inner {
@@ -50,15 +50,16 @@ impl Inner {
             space: Some(Arc::clone(self.storage.space())),
         };
         let task = engine.add(&plan, output)?;
-        let at = self.clock.now();
+        let outlook = engine.outlook(task);
+        let outlook = outlook.ok_or_else(|| Error::runtime("the engine has lost the task"))?;
+        // By the clock of its packets, as its end.
+        let at = time_of(outlook.started_ns()).unwrap_or_else(|| self.clock.now());
         if let Err(error) = self.store.update(id, &Change::Started { at }) {
             // A capture that nobody knows of would be one that nobody can end.
             take_back(engine, task);
             self.storage.remove(id)?;
             return Err(error);
         }
-        let outlook = engine.outlook(task);
-        let outlook = outlook.ok_or_else(|| Error::runtime("the engine has lost the task"))?;
         self.live().running(id, task, outlook);
         Ok(())
     }

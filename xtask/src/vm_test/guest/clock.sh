@@ -1,5 +1,5 @@
 # The wall clock is set while captures run: an hour on, and two back. What their files and summaries must say is
-# known to `clock.rs`. Sourced by `init.sh`, last: the clock stays an hour ahead.
+# known to `clock.rs`. Sourced by `init.sh`, late: the clock stays an hour ahead.
 
 # A request and its answer, from the other side.
 one_ping() { right ping -q -c 1 -W 5 10.77.0.1 >/dev/null; }

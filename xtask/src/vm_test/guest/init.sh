@@ -17,6 +17,7 @@ right() { ip netns exec right "$@"; }
 . /guest/captures.sh
 . /guest/others.sh
 . /guest/clock.sh
+. /guest/daemon.sh
 
 # since MAJOR.MINOR: whether the kernel is that one or newer.
 since() {
@@ -108,6 +109,7 @@ everything() {
     killed
     nothing_loaded "others"
     clock
+    daemon
 }
 
 boot

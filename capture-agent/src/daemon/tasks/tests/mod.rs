@@ -50,7 +50,8 @@ impl Place {
         let text = fs::read_to_string(&path).expect("the configuration");
         let (before, _) = text.split_once("[limits]").expect("limits");
         fs::write(&path, format!("{before}[limits]\n{limits}\n")).expect("a configuration");
-        self.config.reload().expect("it is valid");
+        let (config, _) = self.config.read_again().expect("it is valid");
+        self.config.set(config);
         tasks.reconfigured();
     }
 
@@ -314,6 +315,7 @@ fn what_the_last_daemon_left_is_recovered() {
         let running = create_at(&tasks, json!({}), tomorrow(&place)).await;
         let pending = create_at(&tasks, json!({}), tomorrow(&place)).await;
         end(tasks).await;
+        // The wall clock was set back afterwards.
         let at = "2026-03-01T12:00:01Z".parse().expect("a time");
         let started = place.store().update(&running, &Change::Started { at });
         started.expect("it may start");
@@ -341,6 +343,8 @@ fn what_the_last_daemon_left_is_recovered() {
         assert_eq!(record.state, State::Failed);
         assert_eq!(record.stop_reason, Some(StopReason::Interrupted));
         assert_eq!(record.verdict, None);
+        assert!(record.started_at.is_some());
+        assert_eq!(record.ended_at, record.started_at);
         assert_eq!(
             record.expires_at.as_deref(),
             Some("2026-03-01T13:00:00.000Z")

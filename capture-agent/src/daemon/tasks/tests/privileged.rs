@@ -1,6 +1,7 @@
 //! Tasks on the engine, under traffic between two namespaces.
 
 use capture_tests::{
+    judge,
     netns::{HOST_IF, Lab, PEER_IF},
     traffic,
 };
@@ -109,6 +110,39 @@ fn a_task_ends_by_its_limit_with_files_and_sidecars() {
             .await
             .expect("it is deleted");
         assert_eq!(tasks.stored_bytes(), 0);
+        end(tasks).await;
+    });
+}
+
+/// Here the wall clock of the daemon is far from that of the packets, as after a step.
+#[test]
+fn a_task_begins_and_ends_by_the_clock_of_its_packets() {
+    let place = Place::new("retention = \"1h\"");
+    test(async |lab| {
+        let tasks = place.tasks();
+        let id = create(&tasks, on_host(json!({}))).await;
+        reach(&tasks, id, State::Running).await;
+        send(lab, 10);
+        captured(&tasks, id, 10).await;
+        place.clock.advance(SignedDuration::from_hours(-2));
+        tasks.stop(id, &Actor::daemon()).await.expect("it stops");
+        let record = reach(&tasks, id, State::Completed).await;
+        let nanoseconds = |time: Option<&String>| {
+            let time: Timestamp = time.expect("a time").parse().expect("of RFC 3339");
+            u64::try_from(time.as_nanosecond()).expect("after 1970")
+        };
+        let packets = judge::packets(&place.captures(&id).join("capture.pcapng"));
+        let (first, last) = (packets[0].time_ns, packets[9].time_ns);
+        // Records have milliseconds.
+        let (began, ended) = (
+            nanoseconds(record.started_at.as_ref()),
+            nanoseconds(record.ended_at.as_ref()) + 1_000_000,
+        );
+        assert!(began <= first && last <= ended, "{record:?}");
+        assert!(ended - began < SOON.as_nanos() as u64, "{record:?}");
+        // What is removed when its time is over goes by the wall clock.
+        let expires_at = record.expires_at.as_deref();
+        assert_eq!(expires_at, Some("2026-03-01T11:00:00.000Z"));
         end(tasks).await;
     });
 }
