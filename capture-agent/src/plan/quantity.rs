@@ -11,7 +11,7 @@ use super::fault::{Problem, quote};
 use crate::task::Quantity;
 
 /// Longest duration, 36,500 days: far from where nanoseconds in 64 bits end.
-const MAX_SECONDS: u64 = 36_500 * 86_400;
+pub(super) const MAX_SECONDS: u64 = 36_500 * 86_400;
 
 const SIZE_UNITS: &[(&str, u64)] = &[
     ("", 1),

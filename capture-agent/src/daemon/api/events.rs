@@ -10,6 +10,7 @@ use axum::{
 use futures_util::stream;
 use http::{HeaderMap, HeaderValue, header};
 use tokio::time::{Instant, sleep, sleep_until};
+use utoipa::ToSchema;
 
 use super::{
     Api, blocking,
@@ -37,6 +38,23 @@ const RETRY: u32 = 1000;
 /// The header by which a client resumes.
 const LAST_EVENT_ID: &str = "last-event-id";
 
+/// One event, by the names of its fields in the stream.
+#[derive(ToSchema)]
+#[schema(as = Event)]
+#[expect(
+    dead_code,
+    reason = "this is what the document says of what `text` writes"
+)]
+struct EventText {
+    /// `task`, `deleted`, `stats`, `missed` or `lagged`.
+    event: String,
+    /// What to resume from.
+    #[schema(nullable = false)]
+    id: Option<String>,
+    /// JSON: the task; `{"id": …}`; `{"tasks": […]}`, the figures of those that run; `{"detail": …}`.
+    data: String,
+}
+
 /// What happens to tasks, as server-sent events.
 ///
 /// `task` is a task that is new or in another state, `deleted` one that is gone, both with an ID to
@@ -47,8 +65,13 @@ const LAST_EVENT_ID: &str = "last-event-id";
     path = "/events",
     operation_id = "listen_to_events",
     tag = "events",
-    params(("Last-Event-ID" = Option<String>, Header, description = "Resume behind this event")),
-    responses((status = 200, description = "Events, until one side closes", body = String, content_type = "text/event-stream")),
+    params(("Last-Event-ID" = Option<String>, Header, nullable = false, description = "Resume behind this event")),
+    responses(
+        (
+            status = 200, description = "Events, until one side closes or the token is over; the schema is that of one",
+            body = EventText, content_type = "text/event-stream",
+        ),
+    ),
 )]
 pub(super) async fn listen(
     State(api): State<Api>,
