@@ -1,10 +1,13 @@
 //! The API as its clients see it: the real router on real sockets, with a store on disk. Only
 //! [`captures`] starts tasks, and needs privileges.
 
+mod anything;
 mod calls;
 mod captures;
 mod limits;
 mod outsiders;
+mod requests;
+mod values;
 
 use std::{
     fs,
