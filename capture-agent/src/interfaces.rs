@@ -137,6 +137,7 @@ pub struct InterfaceJson {
     /// Whether frames can pass.
     state: LinkState,
     /// LINKTYPE_ value of the frames; null where capturing is not supported.
+    #[schema(required = true)]
     link_type: Option<u16>,
     /// The frames' kind for people, or why they cannot be captured.
     link: String,

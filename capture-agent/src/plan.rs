@@ -9,6 +9,7 @@ mod ports;
 mod quantity;
 mod reading;
 mod resolve;
+pub(crate) mod schema;
 mod word;
 
 use std::{ops::RangeInclusive, time::Duration};

@@ -9,59 +9,80 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::plan::{
+    Directions, Format, Hook, Oversize, Protocol,
+    schema::{Address, AddressType, Count, FrameBytes, InterfaceName, Ports, Seconds, Size},
+};
+
 /// A task as requested, nothing checked yet. Field names are those of the API and of the messages.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TaskSpec {
     /// Purpose of the task, 1–128 printable characters.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = true, min_length = 1, max_length = 128, pattern = r"^[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]+$")]
     pub name: Option<String>,
-    /// Interface names, or `any` alone.
+    /// Interface names, none twice, or `any` alone.
+    #[schema(value_type = Vec<InterfaceName>, required = true, min_items = 1)]
     pub interfaces: Vec<String>,
     /// `both`, `ingress`, `egress`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Directions>)]
     pub direction: Option<String>,
     /// `auto`, `tc`, `xdp`, `xdp-generic`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Hook>)]
     pub hook: Option<String>,
     /// `all`, `tcp`, `udp`, `icmp`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Protocol>)]
     pub protocol: Option<String>,
     /// `any`, `ip`, `ip_pair`; derived where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<AddressType>)]
     pub address_type: Option<String>,
     /// One address or CIDR prefix.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Address>)]
     pub ip: Option<String>,
     /// Ports and ranges of the `ip` endpoint.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Ports>)]
     pub ports: Vec<Quantity>,
     /// One address or CIDR prefix of the other endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Address>)]
     pub peer_ip: Option<String>,
     /// Ports and ranges of the peer endpoint.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Ports>)]
     pub peer_ports: Vec<Quantity>,
     /// Also take ICMP and ICMPv6 errors whose quoted packet belongs to the task.
     #[serde(skip_serializing_if = "is_false")]
     pub icmp_errors: bool,
     /// Most bytes kept of a frame, 0–65535; 0 is the whole frame.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<FrameBytes>)]
     pub max_bytes: Option<Quantity>,
     /// `truncate` or `discard`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Oversize>)]
     pub oversize: Option<String>,
     /// Seconds, or `90s`, `10m`, `1h30m`, `1d`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Seconds>)]
     pub duration: Option<Quantity>,
     /// Stop after exactly so many written packets.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Count>)]
     pub max_packets: Option<Quantity>,
     /// Stop before the output exceeds this size.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Size>)]
     pub max_file_bytes: Option<Quantity>,
     /// `pcapng` or `pcap`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Format>)]
     pub format: Option<String>,
     /// Several files instead of one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,17 +102,21 @@ pub struct RotateSpec {
     /// Next file before this size is exceeded; a bare number is in units of 1,000,000 bytes on the
     /// command line (tcpdump's `-C`) and in bytes in JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Size>)]
     pub bytes: Option<Quantity>,
     /// Next file every so many seconds, aligned to the clock.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Seconds>)]
     pub seconds: Option<Quantity>,
     /// Ring size with `bytes`, limit with `seconds`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Count>)]
     pub files: Option<Quantity>,
 }
 
-/// A value that people write as a number or as text with a unit: `443`, `"8000-8100"`, `"10m"`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// A value that people write as a number or as text with a unit: `443`, `"8000-8100"`, `"10m"`. What a field
+/// takes of these is in `plan/schema.rs`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Quantity {
     /// A bare number.
@@ -261,6 +286,7 @@ pub struct FileRecord {
     /// Whether the file was finished: every record whole, statistics written, synced.
     pub complete: bool,
     /// SHA-256 of the finished file in lower-case hexadecimal; null for standard output.
+    #[schema(required = true, pattern = "^[0-9a-f]{64}$")]
     pub sha256: Option<String>,
 }
 
@@ -268,6 +294,7 @@ pub struct FileRecord {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TaskRecord {
     /// ULID.
+    #[schema(pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
     pub id: String,
     /// Name, given or derived.
     pub name: String,
@@ -276,23 +303,31 @@ pub struct TaskRecord {
     /// Where it is.
     pub state: State,
     /// Why it ended, once it has.
+    #[schema(required = true)]
     pub stop_reason: Option<StopReason>,
     /// One sentence on what went wrong, where something did.
+    #[schema(required = true)]
     pub error: Option<String>,
     /// RFC 3339, UTC, milliseconds, as all times.
+    #[schema(format = DateTime)]
     pub created_at: String,
     /// When it shall start, where it was asked to wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     pub start_at: Option<String>,
     /// When every hook was attached, by the clock of its packets.
+    #[schema(required = true, format = DateTime)]
     pub started_at: Option<String>,
     /// When it stopped matching, by the clock of its packets: a step of the wall clock is not in it.
+    #[schema(required = true, format = DateTime)]
     pub ended_at: Option<String>,
     /// When the files will be removed; null in `run`, which removes nothing.
+    #[schema(required = true, format = DateTime)]
     pub expires_at: Option<String>,
     /// The figures.
     pub counters: Counters,
     /// `complete` or `lost N of M`, once it has ended.
+    #[schema(required = true, pattern = "^(complete|lost [0-9]+ of [0-9]+)$")]
     pub verdict: Option<String>,
     /// The files, in order.
     pub files: Vec<FileRecord>,

@@ -35,6 +35,7 @@
 //! | `CAPTURE_TEST_LATENCY` | lone packets that are timed | 200 | 2,000 |
 //! | `CAPTURE_TEST_IDLE` | idle connections to the daemon | 10,000 | 20,000 |
 //! | `CAPTURE_TEST_PATIENCE` | whether readers that do not read are waited for | 0 | 1 |
+//! | `CAPTURE_TEST_REQUESTS` | random requests to the API | 2,000 | 100,000 |
 //! | `CAPTURE_TEST_DAEMON_ROUNDS` | tasks of the daemon that come and go | 40 | 1,000 |
 //! | `CAPTURE_TEST_DAEMON_KILLS` | kills of the daemon | 8 | 100 |
 //! | `CAPTURE_TEST_DAEMON_LOAD` | seconds of traffic on 64 tasks with 100 clients | 4 | 60 |

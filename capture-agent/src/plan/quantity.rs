@@ -5,11 +5,13 @@
 //! `k`, `M`, `G`, `T` are powers of 1,024. A duration is whole seconds, or numbers with `d`, `h`,
 //! `m` and `s`, largest unit first.
 
+use std::num::IntErrorKind;
+
 use super::fault::{Problem, quote};
 use crate::task::Quantity;
 
 /// Longest duration, 36,500 days: far from where nanoseconds in 64 bits end.
-const MAX_SECONDS: u64 = 36_500 * 86_400;
+pub(super) const MAX_SECONDS: u64 = 36_500 * 86_400;
 
 const SIZE_UNITS: &[(&str, u64)] = &[
     ("", 1),
@@ -150,6 +152,8 @@ pub(super) fn count(value: &Quantity, of: &str) -> Result<u64, Problem> {
         Quantity::Text(text) => match text.trim().parse::<u64>() {
             Ok(number) if i64::try_from(number).is_ok() => number,
             _ if text.trim_start().starts_with('-') => return Err(negative(text)),
+            Ok(_) => return Err(too_many(text)),
+            Err(error) if *error.kind() == IntErrorKind::PosOverflow => return Err(too_many(text)),
             _ => {
                 return Err(Problem::invalid(format!(
                     "{} is not a number of {of}; write a whole number such as 1000",
@@ -172,6 +176,14 @@ fn split_number(text: &str) -> (&str, &str) {
         text.find(|c: char| !c.is_ascii_digit())
             .unwrap_or(text.len()),
     )
+}
+
+fn too_many(text: &str) -> Problem {
+    Problem::out_of_range(format!(
+        "{} is too many; the most is {}",
+        quote(text),
+        i64::MAX
+    ))
 }
 
 fn negative(text: &str) -> Problem {
@@ -212,6 +224,29 @@ mod tests {
             ("99999999TiB", "out_of_range"),
         ] {
             assert_eq!(size_from_text(text).expect_err(text).code, code, "{text}");
+        }
+    }
+
+    #[test]
+    fn counts() {
+        let parse = |text: &str| count(&Quantity::Text(text.to_owned()), "packets");
+        for (text, number) in [
+            ("1", 1),
+            (" +5 ", 5),
+            ("9223372036854775807", i64::MAX.cast_unsigned()),
+        ] {
+            assert_eq!(parse(text), Ok(number), "{text}");
+        }
+        for (text, code) in [
+            ("", "invalid"),
+            ("1k", "invalid"),
+            ("1.5", "invalid"),
+            ("0", "out_of_range"),
+            ("-1", "out_of_range"),
+            ("9223372036854775808", "out_of_range"),
+            ("99999999999999999999", "out_of_range"),
+        ] {
+            assert_eq!(parse(text).expect_err(text).code, code, "{text}");
         }
     }
 

@@ -24,7 +24,7 @@ const DAEMON_MAX_FILE_BYTES: u64 = 1 << 30;
 const MAX_NAME_CHARS: usize = 128;
 
 /// Most bytes of an interface name (`IFNAMSIZ` without the final NUL).
-const MAX_INTERFACE_NAME: usize = 15;
+pub(super) const MAX_INTERFACE_NAME: usize = 15;
 
 impl Plan {
     /// The plan for a request, or everything that is wrong with it.

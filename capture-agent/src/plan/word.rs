@@ -77,7 +77,7 @@ impl Word for Format {
 
 /// The `address_type` of a request; a plan does not need it, as its endpoints say the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AddressType {
+pub(crate) enum AddressType {
     Any,
     Ip,
     IpPair,

@@ -1,6 +1,6 @@
 //! Server-sent events (WHATWG HTML, section 9.2): what happens to tasks, as it does.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, pin::pin, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
@@ -9,15 +9,17 @@ use axum::{
 };
 use futures_util::stream;
 use http::{HeaderMap, HeaderValue, header};
+use tokio::time::{Instant, sleep, sleep_until};
+use utoipa::ToSchema;
 
 use super::{
-    Api,
+    Api, blocking,
     extract::Query,
     guard::Asker,
     problem::{Problem, Result},
 };
 use crate::daemon::{
-    access::Right,
+    access::{Right, Who},
     events::{Event, EventStream},
     store::Action,
 };
@@ -26,11 +28,32 @@ use crate::daemon::{
 /// connection is alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// How often it is asked whether the token of a listener is in use still. Whoever revokes one may be
+/// another process, so that nobody tells.
+const RECHECK: Duration = Duration::from_secs(1);
+
 /// After how many milliseconds a client shall come back.
 const RETRY: u32 = 1000;
 
 /// The header by which a client resumes.
 const LAST_EVENT_ID: &str = "last-event-id";
+
+/// One event, by the names of its fields in the stream.
+#[derive(ToSchema)]
+#[schema(as = Event)]
+#[expect(
+    dead_code,
+    reason = "this is what the document says of what `text` writes"
+)]
+struct EventText {
+    /// `task`, `deleted`, `stats`, `missed` or `lagged`.
+    event: String,
+    /// What to resume from.
+    #[schema(nullable = false)]
+    id: Option<String>,
+    /// JSON: the task; `{"id": …}`; `{"tasks": […]}`, the figures of those that run; `{"detail": …}`.
+    data: String,
+}
 
 /// What happens to tasks, as server-sent events.
 ///
@@ -42,8 +65,13 @@ const LAST_EVENT_ID: &str = "last-event-id";
     path = "/events",
     operation_id = "listen_to_events",
     tag = "events",
-    params(("Last-Event-ID" = Option<String>, Header, description = "Resume behind this event")),
-    responses((status = 200, description = "Events, until one side closes", body = String, content_type = "text/event-stream")),
+    params(("Last-Event-ID" = Option<String>, Header, nullable = false, description = "Resume behind this event")),
+    responses(
+        (
+            status = 200, description = "Events, until one side closes or the token is over; the schema is that of one",
+            body = EventText, content_type = "text/event-stream",
+        ),
+    ),
 )]
 pub(super) async fn listen(
     State(api): State<Api>,
@@ -60,19 +88,19 @@ pub(super) async fn listen(
         .map(HeaderValue::to_str)
         .transpose()
         .map_err(|_| Problem::syntax("last_event_id", "`Last-Event-ID` is no text"))?;
-    let events = api.tasks.events(last);
-    let closing = api.closing.clone();
+    let listener = Listener {
+        events: api.tasks.events(last),
+        next_check: Instant::now() + RECHECK,
+        who: asker.actor.caller.who,
+        api,
+    };
     let begin = Bytes::from(format!("retry: {RETRY}\n\n"));
-    let body = stream::unfold((events, closing, Some(begin)), async |mut state| {
-        let (events, closing, begin) = &mut state;
-        let bytes = match begin.take() {
+    let body = stream::unfold((listener, Some(begin)), async |(mut listener, begin)| {
+        let bytes = match begin {
             Some(begin) => begin,
-            None => tokio::select! {
-                _ = closing.wait_for(|closing| *closing) => return None,
-                bytes = next(events) => bytes?,
-            },
+            None => listener.next().await?,
         };
-        Some((Ok::<_, Infallible>(bytes), state))
+        Some((Ok::<_, Infallible>(bytes), (listener, None)))
     });
     let mut response = Response::new(Body::from_stream(body));
     let headers = response.headers_mut();
@@ -85,12 +113,49 @@ pub(super) async fn listen(
     Ok(response)
 }
 
-/// The next event, or a sign of life; `None` at the end.
-async fn next(events: &mut EventStream) -> Option<Bytes> {
-    match tokio::time::timeout(KEEP_ALIVE, events.next()).await {
-        Ok(event) => Some(text(&event?)),
-        Err(_) => Some(Bytes::from_static(b":\n\n")),
+/// One reader of events.
+struct Listener {
+    api: Api,
+    events: EventStream,
+    who: Who,
+    next_check: Instant,
+}
+
+impl Listener {
+    /// The next event, or a sign of life. `None` at the end: the server's, that of the events, or that
+    /// of the token with which the listener came in.
+    async fn next(&mut self) -> Option<Bytes> {
+        let mut closing = self.api.closing.clone();
+        let mut closed = pin!(async {
+            let _ = closing.wait_for(|closing| *closing).await;
+        });
+        let mut silence = pin!(sleep(KEEP_ALIVE));
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut closed => return None,
+                () = sleep_until(self.next_check) => {
+                    if !may_go_on(&self.api, &self.who).await {
+                        return None;
+                    }
+                    self.next_check = Instant::now() + RECHECK;
+                }
+                event = self.events.next() => return event.map(|event| text(&event)),
+                () = &mut silence => return Some(Bytes::from_static(b":\n\n")),
+            }
+        }
     }
+}
+
+/// Whether somebody who was let in would be let in again. Where that cannot be said, it is no.
+async fn may_go_on(api: &Api, who: &Who) -> bool {
+    let Who::Token { id, .. } = *who else {
+        return true;
+    };
+    let store = api.store.clone();
+    blocking(move || store.token_is_in_use(id))
+        .await
+        .unwrap_or_default()
 }
 
 /// An event as text. Its data is one line of JSON.

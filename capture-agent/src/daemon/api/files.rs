@@ -35,15 +35,21 @@ const CHUNK: u64 = 256 * 1024;
     operation_id = "download_file",
     tag = "files",
     params(
-        ("id" = String, Path, description = "ID of the task, a ULID"),
+        ("id" = String, Path, pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$", description = "ID of the task, a ULID"),
         ("n" = u64, Path, description = "`index` of the file"),
-        ("Range" = Option<String>, Header, description = "One range of bytes"),
-        ("If-Range" = Option<String>, Header, description = "`ETag` of the part that is there"),
-        ("If-None-Match" = Option<String>, Header, description = "`ETag`s that are known"),
+        ("Range" = Option<String>, Header, nullable = false, description = "One range of bytes"),
+        ("If-Range" = Option<String>, Header, nullable = false, description = "`ETag` of the part that is there"),
+        ("If-None-Match" = Option<String>, Header, nullable = false, description = "`ETag`s that are known"),
     ),
     responses(
-        (status = 200, description = "The file", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 206, description = "The part asked for", body = Vec<u8>, content_type = "application/octet-stream"),
+        (
+            status = 200, description = "The file",
+            content((Vec<u8> = "application/x-pcapng"), (Vec<u8> = "application/vnd.tcpdump.pcap")),
+        ),
+        (
+            status = 206, description = "The part asked for",
+            content((Vec<u8> = "application/x-pcapng"), (Vec<u8> = "application/vnd.tcpdump.pcap")),
+        ),
         (status = 304, description = "It is as it was"),
         (status = 410, description = "The time of the files is over, and they are removed"),
         (status = 416, description = "The range begins behind the end"),

@@ -10,6 +10,7 @@ mod guard;
 mod health;
 mod interfaces;
 mod listen;
+mod new_task;
 mod openapi;
 mod origin;
 mod patience;
@@ -151,9 +152,8 @@ impl Server {
 
 /// All calls, behind the gate.
 fn router(api: Api) -> Router {
-    let (router, document) = openapi::router().split_for_parts();
+    let (router, _) = openapi::router().split_for_parts();
     router
-        .merge(openapi::serve(&document))
         .fallback(async || Problem::not_found("there is nothing at this path"))
         .layer(from_fn_with_state(api.clone(), guard::admit))
         .layer(map_response(problem::or_problem))

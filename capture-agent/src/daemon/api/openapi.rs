@@ -1,12 +1,17 @@
 //! The OpenAPI document: made from the handlers themselves, so that it cannot say anything else than
 //! they do. What every call can answer is added here once.
 
-use axum::{Router, body::Bytes, routing::get};
+use std::sync::LazyLock;
+
+use axum::{
+    body::Bytes,
+    response::{IntoResponse as _, Response},
+};
 use http::{HeaderValue, header};
 use utoipa::{
     OpenApi,
     openapi::{
-        ContentBuilder, Ref, RefOr, Response, ResponseBuilder,
+        ContentBuilder, Object, Ref, RefOr, ResponseBuilder, Schema,
         path::Operation,
         security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
@@ -37,6 +42,9 @@ use super::{
 )]
 struct Document;
 
+/// The status of a request that does not get as far as to us: hyper answers it, without a body.
+const HEAD_TOO_LONG: &str = "431";
+
 /// Name of the security scheme.
 const TOKEN: &str = "token";
 
@@ -49,7 +57,8 @@ pub(super) fn router() -> OpenApiRouter<Api> {
         .routes(routes!(files::download))
         .routes(routes!(events::listen))
         .routes(routes!(interfaces::list))
-        .routes(routes!(quota::show));
+        .routes(routes!(quota::show))
+        .routes(routes!(show));
     let mut router = OpenApiRouter::with_openapi(Document::openapi())
         .nest(PREFIX, calls)
         .routes(routes!(health::live))
@@ -59,14 +68,19 @@ pub(super) fn router() -> OpenApiRouter<Api> {
     router
 }
 
-/// The call that gives the document itself.
-pub(super) fn serve(document: &utoipa::openapi::OpenApi) -> Router<Api> {
-    let json = Bytes::from(document.to_json().unwrap_or_default());
+/// This document.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    operation_id = "show_document",
+    tag = "health",
+    responses((status = 200, description = "The document, OpenAPI 3.1", body = Object)),
+)]
+async fn show() -> Response {
+    static DOCUMENT: LazyLock<Bytes> =
+        LazyLock::new(|| router().into_openapi().to_json().unwrap_or_default().into());
     let kind = HeaderValue::from_static("application/json");
-    Router::new().route(
-        &format!("{PREFIX}/openapi.json"),
-        get(async move || ([(header::CONTENT_TYPE, kind)], json)),
-    )
+    ([(header::CONTENT_TYPE, kind)], DOCUMENT.clone()).into_response()
 }
 
 /// Adds what all calls have in common: errors as problems, and the token.
@@ -76,6 +90,11 @@ fn complete(document: &mut utoipa::openapi::OpenApi) {
         .description(Some("A token of `capture-agent token create`"));
     let components = document.components.get_or_insert_default();
     components.add_security_scheme(TOKEN, SecurityScheme::Http(scheme.build()));
+    for schema in components.schemas.values_mut() {
+        if let RefOr::T(Schema::Object(object)) = schema {
+            forget_defaults(object);
+        }
+    }
     for (path, item) in &mut document.paths.paths {
         let is_probe = matches!(path.as_str(), "/healthz" | "/readyz");
         let operations = [
@@ -91,6 +110,17 @@ fn complete(document: &mut utoipa::openapi::OpenApi) {
     }
 }
 
+/// What must be there has no default, though the type that reads it has one.
+fn forget_defaults(object: &mut Object) {
+    for name in &object.required {
+        match object.properties.get_mut(name) {
+            Some(RefOr::T(Schema::Object(property))) => property.default = None,
+            Some(RefOr::T(Schema::Array(property))) => property.default = None,
+            _ => {}
+        }
+    }
+}
+
 fn complete_operation(operation: &mut Operation, has_id: bool, is_probe: bool) {
     let mut common = vec![
         (
@@ -100,6 +130,10 @@ fn complete_operation(operation: &mut Operation, has_id: bool, is_probe: bool) {
         ("403", "Not allowed, or a foreign `Host` or `Origin`"),
         ("500", "The daemon failed; its log says why"),
         ("503", "Not now"),
+        (
+            HEAD_TOO_LONG,
+            "The head of the request is longer than 16 KiB, or has more than 64 headers; the one answer without a body",
+        ),
     ];
     if has_id {
         common.push(("404", "There is no such thing"));
@@ -119,13 +153,14 @@ fn complete_operation(operation: &mut Operation, has_id: bool, is_probe: bool) {
     for (status, response) in &mut operation.responses.responses {
         if let RefOr::T(response) = response
             && status.starts_with(['4', '5'])
+            && status != HEAD_TOO_LONG
         {
             describe_problem(response);
         }
     }
 }
 
-fn describe_problem(response: &mut Response) {
+fn describe_problem(response: &mut utoipa::openapi::Response) {
     let schema = Ref::from_schema_name("Problem");
     let content = ContentBuilder::new().schema(Some(schema)).build();
     response
@@ -180,7 +215,8 @@ mod tests {
                         panic!("{path} {status} is a reference");
                     };
                     let is_problem = response.content.contains_key(problem::MEDIA_TYPE);
-                    assert_eq!(is_problem, status.as_str() >= "400", "{path} {status}");
+                    let is_error = status.as_str() >= "400" && status != HEAD_TOO_LONG;
+                    assert_eq!(is_problem, is_error, "{path} {status}");
                 }
             }
         }

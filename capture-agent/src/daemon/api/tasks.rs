@@ -16,6 +16,7 @@ use super::{
     Api, PREFIX,
     extract::{Fields, Query, TaskId},
     guard::Asker,
+    new_task::NewTask,
     problem::{Problem, Result},
 };
 use crate::{
@@ -37,21 +38,6 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Most tasks of a page.
 const MOST: u32 = 1000;
 
-/// A new task.
-#[derive(ToSchema)]
-#[expect(
-    dead_code,
-    reason = "this is what the document says of the body, which is read field by field"
-)]
-pub(super) struct NewTask {
-    #[schema(inline)]
-    #[serde(flatten)]
-    spec: TaskSpec,
-    /// When it shall start, RFC 3339; at once where absent or past.
-    #[schema(format = DateTime)]
-    start_at: Option<String>,
-}
-
 /// What `dry_run` says of a valid task.
 #[derive(Serialize, ToSchema)]
 pub(super) struct DryRun {
@@ -70,18 +56,27 @@ pub(super) struct DryRun {
     tag = "tasks",
     params(
         ("dry_run" = Option<bool>, Query, description = "Only say whether the task is valid"),
-        ("Idempotency-Key" = Option<String>, Header, description = "1–255 visible characters that name the request"),
+        ("Idempotency-Key" = Option<String>, Header, nullable = false, min_length = 1, max_length = 255, pattern = "^[!-~]+$", description = "1–255 visible ASCII characters that name the request"),
     ),
     request_body = NewTask,
     responses(
-        (status = 201, description = "The task, pending; `Location` is where it is", body = TaskRecord),
+        (
+            status = 201, description = "The task, pending", body = TaskRecord,
+            headers(
+                ("Location" = String, description = "Path of the task"),
+                ("Idempotency-Replayed" = String, description = "`true` where this is the answer to an earlier request"),
+            ),
+        ),
         (status = 200, description = "`dry_run`: the task is valid", body = DryRun),
         (status = 408, description = "The body did not come in time"),
         (status = 409, description = "The key was used for another request"),
         (status = 413, description = "The body is longer than 1 MiB"),
         (status = 415, description = "The body is not `application/json`"),
         (status = 422, description = "The task is not valid: all that is wrong with it"),
-        (status = 429, description = "The tasks of the day are used up; `Retry-After` says for how long"),
+        (
+            status = 429, description = "The tasks of the day are used up",
+            headers(("Retry-After" = u64, description = "Seconds until the next day")),
+        ),
         (status = 507, description = "There is no room for the files"),
     ),
 )]
@@ -131,7 +126,7 @@ pub(super) async fn create(
     params(
         ("state" = Option<task::State>, Query, description = "Only tasks in this state"),
         ("limit" = Option<u32>, Query, description = "Most tasks of a page, 1–1000; 100 by default", minimum = 1, maximum = 1000),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("cursor" = Option<String>, Query, pattern = "^t[0-7][0-9a-f]{15}$", description = "`next_cursor` of the page before"),
     ),
     responses((status = 200, description = "A page of tasks", body = TaskPage)),
 )]
@@ -168,7 +163,7 @@ pub(super) async fn list(
     path = "/tasks/{id}",
     operation_id = "show_task",
     tag = "tasks",
-    params(("id" = String, Path, description = "ID of the task, a ULID")),
+    params(("id" = String, Path, pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$", description = "ID of the task, a ULID")),
     responses((status = 200, description = "The task", body = TaskRecord)),
 )]
 pub(super) async fn show(
@@ -192,7 +187,7 @@ pub(super) async fn show(
     path = "/tasks/{id}/stop",
     operation_id = "stop_task",
     tag = "tasks",
-    params(("id" = String, Path, description = "ID of the task, a ULID")),
+    params(("id" = String, Path, pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$", description = "ID of the task, a ULID")),
     responses((status = 202, description = "The task as it is now", body = TaskRecord)),
 )]
 pub(super) async fn stop(
@@ -213,7 +208,7 @@ pub(super) async fn stop(
     operation_id = "delete_task",
     tag = "tasks",
     params(
-        ("id" = String, Path, description = "ID of the task, a ULID"),
+        ("id" = String, Path, pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$", description = "ID of the task, a ULID"),
         ("force" = Option<bool>, Query, description = "Also if it is running: it is ended first"),
     ),
     responses(

@@ -102,10 +102,12 @@ pub struct Quota {
     /// What was bought.
     pub edition: Edition,
     /// Tasks a day; null is no limit.
+    #[schema(required = true)]
     pub limit: Option<u32>,
     /// Tasks created today; those deleted since count, those refused do not.
     pub used: u32,
     /// Tasks that may still be created today; null is no limit.
+    #[schema(required = true)]
     pub remaining: Option<u32>,
     /// When the next day begins.
     #[schema(value_type = String, format = DateTime)]

@@ -147,9 +147,10 @@ impl From<Error> for Refusal {
 impl Cursor {
     /// The cursor, where the text is one.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix('t').filter(|digits| digits.len() == 16)?;
-        let number = u64::from_str_radix(digits, 16).ok()?;
-        Some(Self(i64::try_from(number).ok()?))
+        let number = i64::from_str_radix(text.strip_prefix('t')?, 16).ok()?;
+        let cursor = Self(number);
+        // Only the form that we write: no sign, no capitals, every digit.
+        (number >= 0 && cursor.to_string() == text).then_some(cursor)
     }
 }
 

@@ -60,6 +60,12 @@ pub struct TokenInfo {
     pub revoked_at: Option<Timestamp>,
 }
 
+impl TokenInfo {
+    fn is_in_use(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| end > now)
+    }
+}
+
 /// The secret of a token: `cap_` and 64 hexadecimal digits. It does not show in debug output.
 #[derive(Clone)]
 pub struct Secret(String);
@@ -208,8 +214,7 @@ impl Store {
             while let Some(row) = rows.next()? {
                 let token = read_info(row)?;
                 let stored: [u8; 32] = row.get("hash")?;
-                let is_over = token.expires_at.is_some_and(|end| end <= now);
-                if bool::from(stored.ct_eq(&hash)) && !is_over {
+                if bool::from(stored.ct_eq(&hash)) && token.is_in_use(now) {
                     found = Some(token);
                 }
             }
@@ -226,6 +231,17 @@ impl Store {
             account: token.account,
             role: token.role,
         }))
+    }
+
+    /// Whether the token of this ID is in use still: neither revoked nor over.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn token_is_in_use(&self, id: Ulid) -> Result<bool> {
+        self.read(|transaction, now| {
+            let token = find(transaction, &id.to_string())?;
+            Ok(token.is_some_and(|token| token.id == id && token.is_in_use(now)))
+        })
     }
 }
 

@@ -85,6 +85,7 @@ pub struct TaskPage {
     /// The tasks.
     pub tasks: Vec<TaskRecord>,
     /// Where the next page begins, if there is one.
+    #[schema(required = true, pattern = "^t[0-7][0-9a-f]{15}$")]
     pub next_cursor: Option<String>,
 }
 

@@ -299,29 +299,3 @@ async fn events_come_and_can_be_resumed() {
     lab.end().await;
     assert!(began.elapsed() < Duration::from_secs(5));
 }
-
-/// The next event of this name; figures come in between.
-async fn event(stream: &mut UnixStream, name: &str) -> String {
-    let begin = format!("event: {name}\n");
-    loop {
-        let text = until(stream, "\n\n").await;
-        if text.contains(&begin) {
-            return text;
-        }
-    }
-}
-
-/// Reads until `end` has come, and not a byte more.
-async fn until(stream: &mut UnixStream, end: &str) -> String {
-    let mut text = String::new();
-    while !text.contains(end) {
-        let mut some = [0; 1];
-        let count = timeout(LONG, stream.read(&mut some))
-            .await
-            .expect("in time")
-            .expect("read");
-        assert_ne!(count, 0, "the stream has ended after {text:?}");
-        text.push_str(&String::from_utf8_lossy(&some[..count]));
-    }
-    text
-}

@@ -1,10 +1,13 @@
 //! The API as its clients see it: the real router on real sockets, with a store on disk. Only
 //! [`captures`] starts tasks, and needs privileges.
 
+mod anything;
 mod calls;
 mod captures;
 mod limits;
 mod outsiders;
+mod requests;
+mod values;
 
 use std::{
     fs,
@@ -26,7 +29,7 @@ use tokio::{
 use super::{Server, server::Limits};
 use crate::daemon::{
     access::{Actor, Role},
-    clock::SystemClock,
+    clock::{Clock, SystemClock},
     config::LiveConfig,
     storage::Storage,
     store::{AuditFilter, AuditLine, NewToken, Store},
@@ -51,6 +54,11 @@ impl Lab {
 
     /// With lines of the section `[http]`.
     fn with(http: &str, limits: Limits) -> Self {
+        Self::at(http, limits, Arc::new(SystemClock))
+    }
+
+    /// With a clock of the test.
+    fn at(http: &str, limits: Limits, clock: Arc<dyn Clock>) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let root = directory.path().display();
         let group = nix::unistd::Group::from_gid(nix::unistd::getegid());
@@ -65,7 +73,6 @@ impl Lab {
         fs::write(&file, text).expect("written");
         let config = Arc::new(LiveConfig::load(Some(&file)).expect("a configuration"));
         let now = config.get();
-        let clock = Arc::new(SystemClock);
         let storage = Storage::open(&now.paths.captures, now.limits.disk_budget);
         let store = Store::open(&now.paths.database, clock.clone()).expect("a store");
         let storage = storage.expect("a directory of captures");
@@ -249,6 +256,32 @@ async fn exchange(
         .expect("an answer in time")
         .expect("an answer");
     Reply::of(&bytes)
+}
+
+/// The next event of this name; figures come in between.
+async fn event(stream: &mut (impl AsyncRead + Unpin), name: &str) -> String {
+    let begin = format!("event: {name}\n");
+    loop {
+        let text = until(stream, "\n\n").await;
+        if text.contains(&begin) {
+            return text;
+        }
+    }
+}
+
+/// Reads until `end` has come, and not a byte more.
+async fn until(stream: &mut (impl AsyncRead + Unpin), end: &str) -> String {
+    let mut text = String::new();
+    while !text.contains(end) {
+        let mut some = [0; 1];
+        let count = timeout(LONG, stream.read(&mut some))
+            .await
+            .expect("in time")
+            .expect("read");
+        assert_ne!(count, 0, "the stream has ended after {text:?}");
+        text.push_str(&String::from_utf8_lossy(&some[..count]));
+    }
+    text
 }
 
 /// A certificate for localhost, and its key.

@@ -1,6 +1,9 @@
 //! Those who may not: refused, and in the audit log.
 
+use serde_json::json;
+
 use super::*;
+use crate::daemon::clock::FakeClock;
 
 /// A request over TCP with a token.
 fn with(token: &str, call: &str) -> String {
@@ -109,6 +112,52 @@ async fn a_viewer_only_looks() {
     );
     let who = &lab.audit().pop().expect("a line").who;
     assert!(!who.is_empty());
+    lab.end().await;
+}
+
+#[tokio::test]
+async fn an_event_stream_ends_with_its_token() {
+    let clock = FakeClock::at("2026-03-01T08:00:00Z");
+    let lab = Lab::at("listen = \"127.0.0.1:0\"", Limits::default(), clock.clone());
+    let end = "2026-03-01T09:00:00Z".parse().ok();
+    let listen = async |name: &str, expires_at| {
+        let new = NewToken {
+            name: name.to_owned(),
+            role: Role::Viewer,
+            account: None,
+            expires_at,
+        };
+        let made = lab.tasks.store().token_create(&new, &Actor::command());
+        let secret = made.expect("a token").1;
+        let mut stream = TcpStream::connect(lab.address()).await.expect("connected");
+        let request = with(secret.reveal(), "GET /api/v1/events").replacen(
+            "\r\n",
+            "\r\nhost: localhost\r\n",
+            1,
+        );
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        until(&mut stream, "retry: 1000\n\n").await;
+        stream
+    };
+    let mut stays = listen("stays", None).await;
+    let mut revoked = listen("revoked", None).await;
+    let mut over = listen("over", end).await;
+    let store = lab.tasks.store();
+    store
+        .token_revoke("revoked", &Actor::command())
+        .expect("it is in use");
+    clock.set("2026-03-01T09:00:00Z");
+    for stream in [&mut revoked, &mut over] {
+        let mut rest = String::new();
+        let read = timeout(LONG, stream.read_to_string(&mut rest)).await;
+        read.expect("it ends in time").expect("it ends in order");
+        // The last chunk: for the client the stream has an end, and is not broken.
+        assert!(rest.ends_with("0\r\n\r\n"), "{rest:?}");
+    }
+    let task = json!({"name": "n", "interfaces": ["lo"], "start_at": "2026-03-01T10:00:00Z"});
+    let made = lab.post("/api/v1/tasks", "", &task.to_string()).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    event(&mut stays, "task").await;
     lab.end().await;
 }
 

@@ -121,11 +121,12 @@ fn over_is_over() {
         expires_at: "2026-11-25T13:00:00Z".parse().ok(),
         ..new("short")
     };
-    let (_, secret) = lab.store.token_create(&short, &admin).expect("a token");
+    let is_in_use = |id| lab.store.token_is_in_use(id).expect("the database is read");
+    let (info, secret) = lab.store.token_create(&short, &admin).expect("a token");
     lab.clock.set("2026-11-25T12:59:59.999Z");
-    assert!(bearer(&lab, secret.reveal()).is_some());
+    assert!(bearer(&lab, secret.reveal()).is_some() && is_in_use(info.id));
     lab.clock.set("2026-11-25T13:00:00Z");
-    assert!(bearer(&lab, secret.reveal()).is_none());
+    assert!(bearer(&lab, secret.reveal()).is_none() && !is_in_use(info.id));
 
     let late = lab
         .store
@@ -134,12 +135,13 @@ fn over_is_over() {
     assert_eq!(late.exit, Exit::Usage);
 
     let (info, secret) = lab.store.token_create(&new("ci"), &admin).expect("a token");
-    assert!(bearer(&lab, secret.reveal()).is_some());
+    assert!(bearer(&lab, secret.reveal()).is_some() && is_in_use(info.id));
     // Another process revokes it.
     let other = open(&lab.path(), &lab.clock);
     let revoked = other.token_revoke("ci", &admin).expect("it is revoked");
     assert_eq!(revoked.revoked_at, Some(lab.clock.now()));
-    assert!(bearer(&lab, secret.reveal()).is_none());
+    assert!(bearer(&lab, secret.reveal()).is_none() && !is_in_use(info.id));
+    assert!(!is_in_use(Ulid::new()));
 
     // Its name is free again, and the list has both.
     let (second, _) = lab.store.token_create(&new("ci"), &admin).expect("a token");
