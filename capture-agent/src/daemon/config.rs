@@ -226,16 +226,19 @@ impl LiveConfig {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads it again and puts it in force. The keys that were changed, but that only the next start of the
-    /// daemon heeds, come back.
+    /// Reads it again, and puts nothing in force yet: what would be, and the keys that were changed, but that
+    /// only the next start of the daemon heeds.
     ///
     /// # Errors
-    /// As [`Config::load`]; what was in force stays.
-    pub fn reload(&self) -> Result<Vec<&'static str>> {
+    /// As [`Config::load`].
+    pub fn read_again(&self) -> Result<(Config, Vec<&'static str>)> {
         let mut config = Config::load(self.path.as_deref())?;
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        let kept = config.follow(&current);
-        *current = Arc::new(config);
-        Ok(kept)
+        let kept = config.follow(&self.get());
+        Ok((config, kept))
+    }
+
+    /// Puts in force what was read.
+    pub fn put(&self, config: Config) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
     }
 }

@@ -167,15 +167,18 @@ impl Daemon {
         hanging
     }
 
-    /// Reads the configuration again. What is wrong with it is said, and changes nothing.
+    /// Reads the configuration again. What is wrong with it, or with what it names, is said and changes
+    /// nothing.
     async fn reload(&self) {
         notify::reloading();
         let config = Arc::clone(&self.config);
-        let read = tokio::task::spawn_blocking(move || config.reload()).await;
+        let read = tokio::task::spawn_blocking(move || config.read_again()).await;
         let read = read.unwrap_or_else(|error| Err(Error::runtime(error.to_string())));
-        let reloaded = read.and_then(|kept| {
+        let reloaded = read.and_then(|(config, kept)| {
+            // What can fail comes first.
+            self.server.reload(&config)?;
+            self.config.put(config);
             self.tasks.reconfigured();
-            self.server.reload(&self.config.get())?;
             Ok(kept)
         });
         match &reloaded {

@@ -89,11 +89,18 @@ impl Sockets {
     /// # Errors
     /// One of them cannot be used; nothing has changed then.
     pub(super) fn reload(&self, config: &Config, gid: Option<u32>) -> Result<()> {
-        if let (Some(certificate), Some(tls)) = (&self.certificate, &config.http.tls) {
-            certificate.reload(&tls.cert, &tls.key)?;
-        }
+        let renewed = match (&self.certificate, &config.http.tls) {
+            (Some(certificate), Some(tls)) => {
+                Some((certificate, Certificate::read(&tls.cert, &tls.key)?))
+            }
+            _ => None,
+        };
         give_to(&self.path, gid)
-            .map_err(|error| Error::runtime(format!("{}: {error}", self.path.display())))
+            .map_err(|error| Error::runtime(format!("{}: {error}", self.path.display())))?;
+        if let Some((certificate, renewed)) = renewed {
+            certificate.put(renewed);
+        }
+        Ok(())
     }
 
     /// Where it listens for TCP.

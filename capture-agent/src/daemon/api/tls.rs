@@ -27,18 +27,21 @@ impl Certificate {
     /// # Errors
     /// A file cannot be read, is not what it should be, or the two do not belong together.
     pub(super) fn load(chain: &Path, key: &Path) -> Result<Arc<Self>> {
-        let certified = read(chain, key, &ring::default_provider())?;
+        let certified = Self::read(chain, key)?;
         Ok(Arc::new(Self(RwLock::new(Arc::new(certified)))))
     }
 
-    /// Reads them again; handshakes from now on show the new one.
+    /// The files as they are now, for [`Self::put`].
     ///
     /// # Errors
-    /// As [`Self::load`]; the old one then stays.
-    pub(super) fn reload(&self, chain: &Path, key: &Path) -> Result<()> {
-        let certified = Arc::new(read(chain, key, &ring::default_provider())?);
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = certified;
-        Ok(())
+    /// As [`Self::load`].
+    pub(super) fn read(chain: &Path, key: &Path) -> Result<CertifiedKey> {
+        read(chain, key, &ring::default_provider())
+    }
+
+    /// Handshakes from now on show this one.
+    pub(super) fn put(&self, certified: CertifiedKey) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(certified);
     }
 
     /// What makes TLS of accepted connections.

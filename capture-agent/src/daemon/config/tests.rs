@@ -200,14 +200,17 @@ fn read_again() {
 
     // What is wrong changes nothing.
     write("[quota]\nedition = \"none\"\n");
-    let error = live.reload().expect_err("it is wrong");
+    let error = live.read_again().expect_err("it is wrong");
     assert_eq!(error.exit, Exit::Usage);
     assert!(error.message.contains("config.toml, line 2: "), "{error}");
     assert_eq!(live.get().quota.limit(), Some(20));
 
     write("[quota]\nedition = \"basic\"\n[paths]\nsocket = \"/elsewhere\"\n");
-    let kept = live.reload().expect("it is right");
+    let (config, kept) = live.read_again().expect("it is right");
     assert_eq!(kept, ["paths.socket", "capture.ring_size"]);
+    // Who reads it may still find that it cannot be used.
+    assert_eq!(live.get().quota.limit(), Some(20));
+    live.put(config);
     let config = live.get();
     assert_eq!(config.quota.limit(), Some(0));
     assert_eq!(config.paths, Paths::default());

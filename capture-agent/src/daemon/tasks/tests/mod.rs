@@ -50,7 +50,8 @@ impl Place {
         let text = fs::read_to_string(&path).expect("the configuration");
         let (before, _) = text.split_once("[limits]").expect("limits");
         fs::write(&path, format!("{before}[limits]\n{limits}\n")).expect("a configuration");
-        self.config.reload().expect("it is valid");
+        let (config, _) = self.config.read_again().expect("it is valid");
+        self.config.put(config);
         tasks.reconfigured();
     }
 
