@@ -12,7 +12,7 @@ use super::*;
 use crate::{
     daemon::{access::Role, clock::FakeClock, store::Change},
     output::{recover, scan},
-    plan::{Face, Plan},
+    plan::{Face, Fault, Plan},
     task::TaskSpec,
 };
 
@@ -181,6 +181,26 @@ fn all_that_is_wrong_is_said_at_once_and_a_dry_run_creates_nothing() {
             let found: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
             assert_eq!(found, pointers);
         }
+        // Beside what is wrong with the request by itself, and with what of it could be read.
+        let bad = json!({"interfaces": ["lo", "nosuch0", "lo", "/"], "duration": "2h", "ip": "x", "ports": ["y"]});
+        let unread = Fault {
+            pointer: "/ports".to_owned(),
+            code: "invalid",
+            detail: String::new(),
+        };
+        let faults = tasks.faults(spec(bad), None, vec![unread]).await;
+        let faults = faults.expect("the daemon runs");
+        let found: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
+        let pointers = [
+            "/ports",
+            "/interfaces/2",
+            "/interfaces/3",
+            "/ip",
+            "/ports/0",
+            "/duration",
+            "/interfaces/1",
+        ];
+        assert_eq!(found, pointers);
         let daemon = Actor::daemon();
         let valid = tasks.create(spec(json!({})), &daemon, None, None, true);
         assert!(matches!(valid.await, Ok(Created::Valid)));
