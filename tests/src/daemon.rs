@@ -6,7 +6,7 @@ use std::{
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -24,6 +24,8 @@ use crate::{
     http::{self, Answer},
     judge,
     netns::Netns,
+    openapi::{self, Document},
+    output, record,
 };
 
 /// How long a start, a change of state, or an end may take on a busy machine.
@@ -36,6 +38,7 @@ pub struct Daemon {
     home: Arc<TempDir>,
     stderr: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
+    document: OnceLock<Document>,
 }
 
 /// A daemon that has ended.
@@ -97,6 +100,7 @@ pub fn spawn(mut command: Command, home: &Arc<TempDir>) -> Daemon {
         home: Arc::clone(home),
         stderr,
         reader: Some(reader),
+        document: OnceLock::new(),
     }
 }
 
@@ -152,15 +156,56 @@ impl Daemon {
         self.home.path().join("captures").join(id)
     }
 
-    /// Asks, with a body of JSON where there is one.
+    /// Asks, with a body of JSON where there is one. The answer is one that the daemon's document tells of.
     #[track_caller]
     pub fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
         let body = body.map_or_else(Vec::new, |body| body.to_string().into_bytes());
         let json = [("Content-Type", "application/json")];
         let headers = if body.is_empty() { &[][..] } else { &json[..] };
-        let target = format!("/api/v1{path}");
-        http::ask(&self.socket(), method, &target, headers, &body)
+        self.ask_with(method, &format!("/api/v1{path}"), headers, &body)
+    }
+
+    /// The same with these headers and any body, of a path with its prefix.
+    #[track_caller]
+    pub fn ask_with(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
+        let answer = self.ask_unjudged(method, target, headers, body);
+        self.document().check(method, target, &answer);
+        answer
+    }
+
+    #[track_caller]
+    fn ask_unjudged(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
+        http::ask(&self.socket(), method, target, headers, body)
             .unwrap_or_else(|error| panic!("{method} {target}: {error}; {}", self.stderr()))
+    }
+
+    /// Its OpenAPI document.
+    #[track_caller]
+    pub fn document(&self) -> &Document {
+        let ask = || Document::of(self.ask_unjudged("GET", openapi::PATH, &[], b""));
+        self.document.get_or_init(ask)
+    }
+
+    /// A new token, made by the command.
+    #[track_caller]
+    pub fn token(&self, name: &str, role: &str, account: &str) -> String {
+        let mut command = Command::new(binary());
+        command.args(["token", "create", name, "--role", role]);
+        command.args(["--account", account, "--config"]);
+        command.arg(self.home.path().join("config.toml"));
+        output(&mut command).trim().to_owned()
     }
 
     /// Creates a task and gives its ID.
@@ -177,7 +222,9 @@ impl Daemon {
     #[track_caller]
     pub fn task(&self, id: &str) -> Value {
         let answer = self.ask("GET", &format!("/tasks/{id}"), None);
-        answer.expect(200).json()
+        let task = answer.expect(200).json();
+        record::assert_whole(&task);
+        task
     }
 
     /// Waits until a task is as it should be.
@@ -274,9 +321,10 @@ impl Daemon {
             let sidecar = fs::read(self.captures(id).join(format!("{name}.json")));
             let sidecar: Value = serde_json::from_slice(&sidecar.unwrap_or_default())
                 .unwrap_or_else(|error| panic!("the sidecar of {name}: {error}"));
-            for field in ["id", "state", "stop_reason", "counters", "verdict"] {
-                assert_eq!(sidecar[field], task[field], "{sidecar}\n{task}");
-            }
+            // The record, with this file alone.
+            let mut expected = task.clone();
+            expected["files"] = json!([file]);
+            assert_eq!(sidecar, expected);
         }
     }
 

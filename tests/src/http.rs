@@ -142,7 +142,7 @@ fn ask_on(
     request.push_str("\r\n");
     stream.write_all(request.as_bytes())?;
     stream.write_all(body)?;
-    read(stream)
+    read_answer(stream, method == "HEAD")
 }
 
 /// Reads an answer that ends with its connection.
@@ -150,16 +150,21 @@ fn ask_on(
 /// # Errors
 /// As [`ask`].
 pub fn read(stream: &mut impl Read) -> io::Result<Answer> {
+    read_answer(stream, false)
+}
+
+/// The same; the answer to HEAD tells the length of a body that does not come.
+fn read_answer(stream: &mut impl Read, is_head: bool) -> io::Result<Answer> {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    parse(&answer).ok_or_else(|| {
+    parse(&answer, is_head).ok_or_else(|| {
         let begin = &answer[..answer.len().min(200)];
         let message = format!("no whole answer: {}", String::from_utf8_lossy(begin));
         io::Error::new(io::ErrorKind::UnexpectedEof, message)
     })
 }
 
-fn parse(answer: &[u8]) -> Option<Answer> {
+fn parse(answer: &[u8], is_head: bool) -> Option<Answer> {
     let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
     let (head, body) = (
         std::str::from_utf8(&answer[..end]).ok()?,
@@ -176,6 +181,9 @@ fn parse(answer: &[u8]) -> Option<Answer> {
         headers: headers.collect::<Option<_>>()?,
         body: Vec::new(),
     };
+    if is_head {
+        return body.is_empty().then_some(answer);
+    }
     let length = answer.header("content-length");
     answer.body = match length.map(str::parse::<usize>) {
         Some(length) => (length.ok()? == body.len()).then(|| body.to_vec())?,
@@ -207,14 +215,18 @@ mod tests {
 
     #[test]
     fn answers_are_read_with_either_framing() {
-        let plain = parse(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").expect("whole");
+        let plain = parse(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false);
+        let plain = plain.expect("whole");
         assert_eq!(
             (plain.status, plain.body.as_slice()),
             (200, b"ok".as_slice())
         );
         let chunked = b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n\
             2\r\nab\r\n3;x\r\ncde\r\n0\r\n\r\n";
-        assert_eq!(parse(chunked).expect("whole").body, b"abcde");
-        assert!(parse(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok").is_none());
+        assert_eq!(parse(chunked, false).expect("whole").body, b"abcde");
+        assert!(parse(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok", false).is_none());
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n";
+        assert!(parse(head, true).is_some_and(|answer| answer.body.is_empty()));
+        assert!(parse(head, false).is_none());
     }
 }

@@ -13,7 +13,7 @@ use std::{
 use capture_tests::{
     agent::binary,
     daemon::{self, Daemon, UNLIMITED, names},
-    eventually, judge,
+    eventually, http, judge,
     netns::{HOST_IF, Lab, PEER_IF},
     output, traffic,
 };
@@ -854,6 +854,44 @@ fn another_user_is_refused_and_a_member_is_an_operator() {
             .code(6)
             .says(&["state.db", "root"]);
     }
+    place.daemon.stop();
+}
+
+/// The role of a member is not enough for what is another account's.
+#[test]
+fn a_member_that_deletes_the_task_of_another_account_is_6() {
+    let address = "127.0.0.1:8080".parse().expect("an address");
+    let place = Place::new(&format!(
+        "{UNLIMITED}\n[access]\nsocket_group = \"games\"\n[http]\nlisten = \"{address}\""
+    ));
+    let group = nix::unistd::Group::from_name("games").expect("groups");
+    let games = group.map(|group| group.gid.as_raw());
+    let token = place.daemon.token("alice", "operator", "alice");
+    let bearer = format!("Bearer {token}");
+    let headers = [
+        ("Authorization", &*bearer),
+        ("Content-Type", "application/json"),
+    ];
+    let task = format!(r#"{{"name": "hers", "interfaces": ["{HOST_IF}"], "duration": "10m"}}"#);
+    let create = || http::ask_tcp(address, "POST", "/api/v1/tasks", &headers, task.as_bytes());
+    let made = place.lab.host.within(create).expect("an answer");
+    let id = made.expect(201).json()["id"].clone();
+    let id = id.as_str().expect("an ID");
+    place.daemon.reach(id, "running");
+    for arguments in ["task delete hers", "task delete --force hers"] {
+        let refused = as_nobody(&place, games, arguments).code(6);
+        refused.says(&["role", "root"]);
+        assert_eq!(refused.stderr.lines().count(), 1, "{refused:?}");
+    }
+    assert_eq!(place.daemon.task(id)["state"], "running");
+    // What the role does allow.
+    as_nobody(&place, games, "task stop hers").code(0);
+    place.daemon.ended(id);
+    as_nobody(&place, games, "task delete hers").code(6);
+    let log = place.database("audit list --limit 1000 -o json").code(0);
+    let refusals = log.stdout.matches("refused: not allowed").count();
+    assert_eq!(refusals, 3, "{log:?}");
+    place.cli("task delete hers").code(0);
     place.daemon.stop();
 }
 

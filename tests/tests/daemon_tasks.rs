@@ -1,5 +1,5 @@
-//! The life of tasks in the real daemon, over its API: every state, every stop reason, files while they
-//! grow and when they are whole, and an end in order.
+//! The life of tasks in the real daemon, over its API: files while they grow and when they are whole, those
+//! that wait, and an end in order. The calls and the ends are in `daemon_api`.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, process::Command, thread, time::Duration};
 
@@ -73,73 +73,6 @@ fn a_task_is_captured_watched_downloaded_and_deleted() {
     daemon.ask("GET", &format!("/tasks/{id}"), None).expect(404);
     daemon.stop();
     assert_eq!(lab.host.attachments(), before);
-}
-
-#[test]
-fn every_limit_ends_a_task_with_its_reason() {
-    let lab = Lab::new();
-    lab.pair("cap1", "peer1");
-    let daemon = daemon::start(&lab.host);
-    let started = std::time::Instant::now();
-    let cases = [
-        (on_host(json!({"duration": 2})), "duration"),
-        (on_host(json!({"max_packets": 40})), "max_packets"),
-        (on_host(json!({"max_file_bytes": 20_000})), "max_file_bytes"),
-        (json!({"interfaces": ["cap1"]}), "interface_gone"),
-    ];
-    let ids: Vec<_> = cases
-        .iter()
-        .map(|(task, reason)| (daemon.run(task.clone()), *reason))
-        .collect();
-    send(&lab, 0..100);
-    lab.host.ip("link del cap1");
-    for (id, reason) in &ids {
-        let task = daemon.ended(id);
-        assert_eq!(task["stop_reason"], *reason, "{task}");
-        assert_eq!(task["state"], "completed", "{task}");
-        assert_eq!(task["verdict"], "complete", "{task}");
-        assert_eq!(task["error"], Value::Null, "{task}");
-    }
-    assert!(started.elapsed() >= Duration::from_secs(2));
-    let task = daemon.task(&ids[1].0);
-    assert_eq!(task["counters"]["captured"], 40);
-    let task = daemon.task(&ids[2].0);
-    let size = task["files"][0]["size"].as_u64().expect("a size");
-    assert!((10_000..=20_000).contains(&size), "{task}");
-    daemon.stop();
-}
-
-#[test]
-fn a_full_disk_ends_a_task_and_not_the_daemon() {
-    let lab = Lab::new();
-    let home = daemon::home(UNLIMITED);
-    let captures = home.path().join("captures");
-    fs::create_dir(&captures).expect("a directory");
-    output(
-        Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs"])
-            .arg(&captures),
-    );
-    let daemon = daemon::start_in(&lab.host, &home);
-    let id = daemon.run(on_host(json!({})));
-    send(&lab, 0..4000);
-    let task = daemon.ended(&id);
-    assert_eq!(task["stop_reason"], "disk_full", "{task}");
-    assert_eq!(task["state"], "failed", "{task}");
-    let lost = task["counters"]["dropped"]["write"].as_u64();
-    assert!(lost > Some(0), "{task}");
-    let verdict = task["verdict"].as_str().unwrap_or_default();
-    assert!(verdict.starts_with("lost "), "{task}");
-    let captured = task["counters"]["captured"].as_u64().unwrap_or_default();
-    assert_eq!(daemon.packets(&id).len() as u64, captured);
-    let answer = daemon.ask("DELETE", &format!("/tasks/{id}"), None);
-    answer.expect(204);
-    let id = daemon.run(on_host(json!({})));
-    send(&lab, 0..10);
-    daemon.captured(&id, 10);
-    assert_eq!(daemon.stop_task(&id)["verdict"], "complete");
-    daemon.stop();
-    output(Command::new("umount").arg(&captures));
 }
 
 #[test]

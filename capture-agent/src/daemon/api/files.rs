@@ -10,6 +10,7 @@ use axum::{
 };
 use futures_util::{Stream, stream};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use utoipa::ToSchema;
 
 use super::{
     Api,
@@ -24,6 +25,12 @@ use crate::daemon::tasks::OpenFile;
 
 /// Bytes that are read at once.
 const CHUNK: u64 = 256 * 1024;
+
+/// The bytes of a capture file.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "this is what the document says of the body")]
+struct Capture(Vec<u8>);
 
 /// One file of a task.
 ///
@@ -42,14 +49,14 @@ const CHUNK: u64 = 256 * 1024;
         ("If-None-Match" = Option<String>, Header, nullable = false, description = "`ETag`s that are known"),
     ),
     responses(
-        (
-            status = 200, description = "The file",
-            content((Vec<u8> = "application/x-pcapng"), (Vec<u8> = "application/vnd.tcpdump.pcap")),
-        ),
-        (
-            status = 206, description = "The part asked for",
-            content((Vec<u8> = "application/x-pcapng"), (Vec<u8> = "application/vnd.tcpdump.pcap")),
-        ),
+        (status = 200, description = "The file", content(
+            (inline(Capture) = "application/x-pcapng"),
+            (inline(Capture) = "application/vnd.tcpdump.pcap"),
+        )),
+        (status = 206, description = "The part asked for", content(
+            (inline(Capture) = "application/x-pcapng"),
+            (inline(Capture) = "application/vnd.tcpdump.pcap"),
+        )),
         (status = 304, description = "It is as it was"),
         (status = 410, description = "The time of the files is over, and they are removed"),
         (status = 416, description = "The range begins behind the end"),

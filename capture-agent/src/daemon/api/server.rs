@@ -76,6 +76,7 @@ const LINGER_BYTES: u64 = 256 * 1024;
 /// The answer to a connection for which there is no seat.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
 content-type: application/problem+json\r\n\
+cache-control: no-store\r\n\
 content-length: 198\r\n\
 retry-after: 1\r\n\
 connection: close\r\n\r\n\

@@ -95,7 +95,11 @@ pub(super) async fn create(
     query.finish()?;
     let key = idempotency_key(&headers)?;
     let Fields(fields) = Fields::from_request(request, &()).await?;
-    let (spec, start_at) = read(fields)?;
+    let (spec, start_at, faults) = read(fields);
+    if !faults.is_empty() {
+        let all = api.tasks.faults(spec, start_at, faults).await;
+        return Err(all.map_or_else(|error| Problem::internal(&error), invalid));
+    }
     let created = api
         .tasks
         .create(spec, &asker.actor, key, start_at, dry_run)
@@ -244,8 +248,8 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>> {
     })
 }
 
-/// The request, or everything that is wrong with its fields.
-fn read(mut fields: Map<String, Value>) -> Result<(TaskSpec, Option<Timestamp>)> {
+/// The request, as far as its fields can be read, and what is wrong with them.
+fn read(mut fields: Map<String, Value>) -> (TaskSpec, Option<Timestamp>, Vec<Fault>) {
     let start_at = match fields.remove("start_at") {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => text.parse().map(Some).map_err(|_| ()),
@@ -261,10 +265,7 @@ fn read(mut fields: Map<String, Value>) -> Result<(TaskSpec, Option<Timestamp>)>
             detail: "`start_at` is a time as in \"2026-03-01T08:00:00Z\"".to_owned(),
         });
     }
-    match start_at {
-        Ok(start_at) if faults.is_empty() => Ok((spec, start_at)),
-        _ => Err(invalid(faults)),
-    }
+    (spec, start_at.unwrap_or_default(), faults)
 }
 
 fn invalid(faults: Vec<Fault>) -> Problem {
@@ -349,7 +350,8 @@ mod tests {
     fn a_start_may_be_given() {
         let task =
             json!({"name": "n", "interfaces": ["lo"], "start_at": "2026-03-01T08:00:00+02:00"});
-        let (spec, start_at) = read(fields(task)).expect("valid");
+        let (spec, start_at, faults) = read(fields(task));
+        assert_eq!(faults, []);
         assert_eq!(spec.name.as_deref(), Some("n"));
         let start_at = start_at.expect("a start");
         assert_eq!(start_at.to_string(), "2026-03-01T06:00:00Z");
@@ -359,9 +361,8 @@ mod tests {
     fn a_start_that_is_none_stands_beside_the_other_faults() {
         for wrong in [json!(5), json!("tomorrow"), json!("2026-03-01")] {
             let task = json!({"interfaces": ["lo"], "start_at": wrong});
-            let problem = read(fields(task)).expect_err("two faults");
-            let errors = problem.body().errors;
-            let pointers: Vec<_> = errors.iter().map(|error| &*error.pointer).collect();
+            let (_, _, faults) = read(fields(task));
+            let pointers: Vec<_> = faults.iter().map(|fault| &*fault.pointer).collect();
             assert_eq!(pointers, ["/name", "/start_at"], "{wrong}");
         }
     }

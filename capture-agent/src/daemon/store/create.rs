@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     daemon::access::{Account, Actor},
-    task::{Counters, State, TaskRecord, rfc3339},
+    error,
+    task::{Counters, State, TaskRecord, TaskSpec, rfc3339},
 };
 
 /// How long a key is known.
@@ -62,6 +63,25 @@ impl Store {
             Ok(answer)
         })?
     }
+
+    /// The first answer to this very request with this key, for one that is not valid any more.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn first_answer(
+        &self,
+        key: &IdempotencyKey,
+        spec: &TaskSpec,
+        start_at: Option<Timestamp>,
+        account: &Account,
+    ) -> error::Result<Option<TaskRecord>> {
+        self.write(|transaction, now| {
+            let request = fingerprint(spec, start_at)?;
+            let first = recall(transaction, now, account, key)?;
+            let same = first.filter(|first| first.request == request);
+            Ok(same.map(|first| first.answer))
+        })
+    }
 }
 
 impl Refusal {
@@ -84,7 +104,7 @@ fn create(
     limits: &CreateLimits,
     actor: &Actor,
 ) -> Result<Creation, Refusal> {
-    let request = fingerprint(new)?;
+    let request = fingerprint(&new.spec, new.start_at)?;
     if let Some(key) = &new.key
         && let Some(first) = recall(transaction, now, &actor.account, key)?
     {
@@ -196,8 +216,8 @@ fn insert(
 }
 
 /// SHA-256 of all that the client asked for.
-fn fingerprint(new: &NewTask) -> rusqlite::Result<[u8; 32]> {
-    let request = json!({ "spec": new.spec, "start_at": new.start_at.map(|at| at.to_string()) });
+fn fingerprint(spec: &TaskSpec, start_at: Option<Timestamp>) -> rusqlite::Result<[u8; 32]> {
+    let request = json!({ "spec": spec, "start_at": start_at.map(|at| at.to_string()) });
     let text = serde_json::to_string(&request).map_err(unwritable)?;
     Ok(Sha256::digest(text).into())
 }

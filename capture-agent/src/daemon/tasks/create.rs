@@ -1,6 +1,8 @@
 //! A new task: the request is checked as a whole, against the configuration and this machine too, and the
 //! store keeps it or refuses. Nothing is captured yet.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Inner, Tasks};
@@ -11,7 +13,7 @@ use crate::{
     },
     error::{Error, Result},
     interfaces,
-    plan::{Face, Fault, InterfaceSelection, Plan, nearest, quote},
+    plan::{Face, Fault, Plan, nearest, quote, seconds},
     task::{TaskRecord, TaskSpec},
 };
 
@@ -64,10 +66,22 @@ impl Tasks {
     ) -> Result<Created, CreateError> {
         let actor = actor.clone();
         self.blocking(move |inner| {
-            let plan = inner.check(&spec, start_at).map_err(CreateError::Invalid)?;
-            if dry_run {
-                return Ok(Created::Valid);
-            }
+            let plan = match inner.check(&spec, start_at) {
+                Ok(_) if dry_run => return Ok(Created::Valid),
+                Ok(plan) => plan,
+                Err(faults) => {
+                    // Valid once, as an interface may have gone since: what it was answered then holds.
+                    let key = key.filter(|_| !dry_run);
+                    let first = key.map(|key| {
+                        let account = &actor.account;
+                        inner.store.first_answer(&key, &spec, start_at, account)
+                    });
+                    let first = first.transpose()?.flatten();
+                    return first
+                        .map(Created::Repeated)
+                        .ok_or(CreateError::Invalid(faults));
+                }
+            };
             let new = NewTask {
                 name: plan.name,
                 spec,
@@ -76,6 +90,27 @@ impl Tasks {
                 key,
             };
             inner.create(&new, &actor)
+        })
+        .await
+    }
+
+    /// All that is wrong with a request of which some fields could not be read: that, and what is wrong with
+    /// the others.
+    ///
+    /// # Errors
+    /// The daemon is ending.
+    pub async fn faults(
+        &self,
+        spec: TaskSpec,
+        start_at: Option<Timestamp>,
+        mut known: Vec<Fault>,
+    ) -> Result<Vec<Fault>> {
+        self.blocking(move |inner| {
+            let pointers: Vec<_> = known.iter().map(|fault| fault.pointer.clone()).collect();
+            let mut more = inner.check(&spec, start_at).err().unwrap_or_default();
+            more.retain(|fault| !pointers.contains(&fault.pointer));
+            known.append(&mut more);
+            Ok(known)
         })
         .await
     }
@@ -112,51 +147,49 @@ impl Inner {
 
     /// The plan for a request, or everything that is wrong with it here and now.
     fn check(&self, spec: &TaskSpec, start_at: Option<Timestamp>) -> Result<Plan, Vec<Fault>> {
-        let resolved = Plan::resolve(spec, Face::Daemon);
-        let most = self.config().limits.max_duration;
-        let mut faults = Vec::new();
-        if let Some(at) = start_at
-            && at.duration_since(self.clock.now()) > FAR
-        {
+        let (plan, mut faults) = match Plan::resolve(spec, Face::Daemon) {
+            Ok(plan) => (Some(plan), Vec::new()),
+            Err(faults) => (None, faults),
+        };
+        let now = self.clock.now();
+        if start_at.is_some_and(|at| at.duration_since(now) > FAR) {
             faults.push(fault(
                 "/start_at",
                 "out_of_range",
                 "`start_at` is more than a year ahead; create the task nearer to its time",
             ));
         }
-        let mut plan = match resolved {
-            Ok(plan) => plan,
-            Err(mut found) => {
-                found.append(&mut faults);
-                return Err(found);
-            }
-        };
-        if spec.duration.is_none() {
-            // The default gives way.
-            plan.duration = plan.duration.map(|duration| duration.min(most));
-        }
-        if let Some(duration) = plan.duration
-            && duration > most
-        {
-            faults.push(fault(
-                "/duration",
-                "out_of_range",
-                format!(
-                    "`duration` is {} seconds; the most here is {} (`limits.max_duration`)",
-                    duration.as_secs(),
-                    most.as_secs()
-                ),
-            ));
-        }
+        let most = self.config().limits.max_duration;
+        check_duration(spec, most, &mut faults);
         // What is not there yet may be by then.
-        if start_at.is_none_or(|at| at <= self.clock.now()) {
-            check_interfaces(&plan, &mut faults);
+        if start_at.is_none_or(|at| at <= now) {
+            check_interfaces(&spec.interfaces, &mut faults);
         }
-        if faults.is_empty() {
-            Ok(plan)
-        } else {
-            Err(faults)
+        match plan {
+            Some(mut plan) if faults.is_empty() => {
+                // The default gives way.
+                plan.duration = plan.duration.map(|duration| duration.min(most));
+                Ok(plan)
+            }
+            _ => Err(faults),
         }
+    }
+}
+
+/// Whether the daemon lets a task last as long as is asked for. What is no duration is another's fault.
+fn check_duration(spec: &TaskSpec, most: Duration, faults: &mut Vec<Fault>) {
+    let asked = spec.duration.as_ref().and_then(|asked| seconds(asked).ok());
+    if let Some(asked) = asked
+        && asked > most.as_secs()
+    {
+        faults.push(fault(
+            "/duration",
+            "out_of_range",
+            format!(
+                "`duration` is {asked} seconds; the most here is {} (`limits.max_duration`)",
+                most.as_secs()
+            ),
+        ));
     }
 }
 
@@ -168,11 +201,9 @@ fn fault(pointer: impl Into<String>, code: &'static str, detail: impl Into<Strin
     }
 }
 
-/// Whether this machine has the interfaces, and can capture on them.
-fn check_interfaces(plan: &Plan, faults: &mut Vec<Fault>) {
-    let InterfaceSelection::Named(names) = &plan.interfaces else {
-        return;
-    };
+/// Whether this machine has the interfaces, and can capture on them. What is no name, or there twice, is
+/// known to be wrong.
+fn check_interfaces(names: &[String], faults: &mut Vec<Fault>) {
     let present = match interfaces::list() {
         Ok(present) => present,
         Err(error) => {
@@ -182,6 +213,10 @@ fn check_interfaces(plan: &Plan, faults: &mut Vec<Fault>) {
         }
     };
     for (index, name) in names.iter().enumerate() {
+        let pointer = format!("/interfaces/{index}");
+        if name == "any" || faults.iter().any(|fault| fault.pointer == pointer) {
+            continue;
+        }
         let detail = match present.iter().find(|entry| entry.name == *name) {
             Some(entry) if entry.link_type().is_some() => continue,
             Some(entry) => format!(
@@ -197,6 +232,6 @@ fn check_interfaces(plan: &Plan, faults: &mut Vec<Fault>) {
                 format!("there is no interface {}; {hint}", quote(name))
             }
         };
-        faults.push(fault(format!("/interfaces/{index}"), "unknown", detail));
+        faults.push(fault(pointer, "unknown", detail));
     }
 }

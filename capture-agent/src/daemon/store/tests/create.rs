@@ -70,6 +70,18 @@ fn the_same_key_gives_the_first_answer() {
     };
     new_record(lab.store.create(&with_key("a", "k"), &limits(), &other));
 
+    // The same where a request is not valid any more, and nothing comes to be.
+    let key = IdempotencyKey::new("k").expect("a key");
+    let answer = |new: &NewTask| {
+        let account = &actor.account;
+        let answer = lab
+            .store
+            .first_answer(&key, &new.spec, new.start_at, account);
+        answer.expect("it is read")
+    };
+    assert_eq!(answer(&task("a")), Some(first.clone()));
+    assert_eq!(answer(&task("b")), None);
+
     let quota = lab
         .store
         .quota(&actor.account, &limits().quota)
