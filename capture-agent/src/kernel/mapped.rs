@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use aya::maps::Map;
 use nix::sys::mman::ProtFlags;
 
-use super::mapping::Mapping;
+use super::mapping::{Mapping, page_len};
 
 /// Sets or clears one task's bit.
 pub(super) fn put(word: &AtomicU64, bit: u64, value: bool) {
@@ -39,7 +39,7 @@ impl<T> Mapped<T> {
         let Map::Array(data) = &map else {
             bail!("a table that should be an array is something else");
         };
-        let len = size_of::<T>().next_multiple_of(4096);
+        let len = size_of::<T>().next_multiple_of(page_len()?);
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         let memory = Mapping::new(data.fd().as_fd(), 0, len, protection)
             .context("mapping a table of the kernel")?;
