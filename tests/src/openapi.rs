@@ -2,30 +2,46 @@
 //! that comes must be one that the document tells of. Only what our document uses of JSON Schema is known
 //! here; another keyword is a panic, so that none is passed over.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+use regex::Regex;
 use serde_json::{Map, Value};
 
 use crate::{http::Answer, record::is_time};
 
-/// Where the document itself is; it does not tell of itself.
+/// Where the document itself is.
 pub const PATH: &str = "/api/v1/openapi.json";
 
 /// The document.
 #[derive(Debug)]
-pub struct Document(Value);
+pub struct Document {
+    root: Value,
+    /// Patterns of it that were asked for so far.
+    patterns: Mutex<BTreeMap<String, Regex>>,
+}
 
 impl Document {
-    /// The document in an answer.
+    /// The document in an answer, which it tells of as of all others.
     #[track_caller]
     pub fn of(answer: Answer) -> Self {
-        let document = answer.expect(200).json();
-        let version = document["openapi"].as_str().unwrap_or_default();
+        let answer = answer.expect(200);
+        let root = answer.json();
+        let version = root["openapi"].as_str().unwrap_or_default();
         assert!(version.starts_with("3.1"), "{version}");
-        Self(document)
+        let document = Self {
+            root,
+            patterns: Mutex::default(),
+        };
+        document.check("GET", PATH, &answer);
+        document
     }
 
     /// Every call, as method and path.
     pub fn calls(&self) -> Vec<(String, String)> {
-        let paths = self.0["paths"].as_object().expect("paths");
+        let paths = self.root["paths"].as_object().expect("paths");
         let calls = paths.iter().flat_map(|(path, item)| {
             let methods = item.as_object().expect("methods").keys();
             methods.map(|method| (method.to_uppercase(), path.clone()))
@@ -38,9 +54,6 @@ impl Document {
     pub fn check(&self, method: &str, target: &str, answer: &Answer) {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let call = format!("{method} {target}: {}", answer.status);
-        if path == PATH {
-            return;
-        }
         let Some(item) = self.item(path) else {
             assert!(matches!(answer.status, 401 | 403 | 404), "{call}");
             return;
@@ -84,7 +97,7 @@ impl Document {
 
     /// What the document has at a path; the part of it in braces is any.
     fn item(&self, path: &str) -> Option<&Map<String, Value>> {
-        let paths = self.0["paths"].as_object().expect("paths");
+        let paths = self.root["paths"].as_object().expect("paths");
         let is_here = |template: &str| {
             let (template, path) = (template.split('/'), path.split('/'));
             template.clone().count() == path.clone().count()
@@ -102,7 +115,7 @@ impl Document {
         let rules = schema.as_object().ok_or("no schema")?;
         for (keyword, rule) in rules {
             match keyword.as_str() {
-                "description" | "default" | "additionalProperties" => {}
+                "description" | "default" | "examples" | "additionalProperties" => {}
                 "$ref" => self.fits(self.named(rule), value, at)?,
                 "oneOf" => {
                     let schemas = rule.as_array().ok_or("no list")?.iter();
@@ -133,6 +146,23 @@ impl Document {
                     };
                     if value.is_number() && least > most {
                         return wrong(keyword);
+                    }
+                }
+                "minLength" | "maxLength" => {
+                    let len = value.as_str().map(|text| text.chars().count() as u64);
+                    let is_short = len.is_some_and(|len| Some(len) < rule.as_u64());
+                    let is_long = len > rule.as_u64();
+                    if (keyword == "minLength" && is_short) || (keyword == "maxLength" && is_long) {
+                        return wrong(&format!("of {keyword} {rule}"));
+                    }
+                }
+                "pattern" => {
+                    let pattern = rule.as_str().ok_or("no pattern")?;
+                    if value
+                        .as_str()
+                        .is_some_and(|text| !self.matches(pattern, text))
+                    {
+                        return wrong(pattern);
                     }
                 }
                 "minItems" => {
@@ -181,9 +211,19 @@ impl Document {
         }
     }
 
+    /// Whether a pattern is found in a text. What the document uses of ECMA-262 means the same to `regex`.
+    fn matches(&self, pattern: &str, text: &str) -> bool {
+        let patterns = self.patterns.lock();
+        let mut patterns = patterns.unwrap_or_else(PoisonError::into_inner);
+        let compiled = patterns
+            .entry(pattern.to_owned())
+            .or_insert_with(|| Regex::new(pattern).expect("a pattern of the document"));
+        compiled.is_match(text)
+    }
+
     fn named(&self, reference: &Value) -> &Value {
         let pointer = reference.as_str().and_then(|text| text.strip_prefix('#'));
-        let schema = pointer.and_then(|pointer| self.0.pointer(pointer));
+        let schema = pointer.and_then(|pointer| self.root.pointer(pointer));
         schema.unwrap_or_else(|| panic!("{reference} is not in the document"))
     }
 }

@@ -261,6 +261,7 @@ fn the_document_has_the_calls_of_the_contract() {
         ("GET", "/api/v1/events"),
         ("GET", "/api/v1/interfaces"),
         ("GET", "/api/v1/quota"),
+        ("GET", "/api/v1/openapi.json"),
         ("GET", "/healthz"),
         ("GET", "/readyz"),
         ("GET", "/metrics"),
