@@ -64,7 +64,7 @@ fn a_creation_answers_with_the_task_and_where_it_is() {
     let at = time("1 hour");
     let later = post(&daemon, "", &[], &on_host(json!({"start_at": at}))).expect(201);
     record::assert_whole(&later.json());
-    assert_eq!(later.json()["start_at"], at.replace('Z', ".000Z"));
+    assert_eq!(later.json()["start_at"], at);
     daemon.stop();
 }
 
@@ -209,8 +209,7 @@ fn what_only_reads() {
     assert_hardened(&quota, "application/json");
     let mut quota = quota.json();
     let resets = quota["resets_at"].take();
-    let midnight = time("tomorrow 00:00").replace('Z', ".000Z");
-    assert_eq!(resets, midnight);
+    assert_eq!(resets, time("tomorrow 00:00"));
     let expected = json!({"account": "local", "edition": "enterprise", "used": 1, "limit": 7, "remaining": 6,
         "resets_at": null});
     assert_eq!(quota, expected);

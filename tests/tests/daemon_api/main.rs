@@ -42,9 +42,9 @@ fn on_host(mut task: Value) -> Value {
     task
 }
 
-/// A time as `date` knows it: `1 second`, `tomorrow`.
+/// A time as `date` knows it: `1 second`, `tomorrow`; in the form of the API, whose times can be compared as text.
 fn time(words: &str) -> String {
-    let time = output(Command::new("date").args(["-u", "-d", words, "+%FT%TZ"]));
+    let time = output(Command::new("date").args(["-u", "-d", words, "+%FT%T.%3NZ"]));
     time.trim().to_owned()
 }
 
