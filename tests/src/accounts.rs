@@ -220,10 +220,12 @@ fn check_statistics(ended: &Ended, last: &Checked, figures: &Figures) {
         format_args!("statistics: {delivered} delivered"),
     );
     for (_, comment) in &last.statistics {
-        // A file that was closed at the end of its period, before the end of the task, has none.
-        let is_rotated = ended.argument("-G") || ended.argument("--rotate-seconds");
+        // Where a silent period has closed the last file, and another would have had a price, there are none.
+        let is_timed = ended.argument("-G") || ended.argument("--rotate-seconds");
+        let is_ring = ended.argument("-W") || ended.argument("--rotate-files");
+        let is_excused = is_timed && (is_ring || ended.argument("--max-file-bytes"));
         let agree = match comment.matches('=').count() {
-            0 => is_rotated,
+            0 => is_excused,
             8 => Figures::of_comment(comment) == Some(*figures),
             _ => false,
         };

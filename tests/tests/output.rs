@@ -4,6 +4,8 @@ use std::{fs, time::Duration};
 
 use capture_tests::{
     agent::{self, Ended},
+    daemon, eventually,
+    figures::Figures,
     judge,
     netns::{HOST_IF, Lab, PEER_IF},
     pcapng::{self, INTERFACE, SECTION, STATISTICS},
@@ -324,6 +326,39 @@ fn rotation_by_time() {
         numbers.iter().copied().eq(0..numbers.len() as u32),
         "none missing between",
     );
+}
+
+/// The file of the last packets is closed at the end of its period; the figures of the whole task come in one
+/// of their own.
+#[test]
+fn rotation_by_time_before_a_silent_end() {
+    let lab = Lab::new();
+    let arguments = ["-i", HOST_IF, "--port", "53", "-G", "1", "-w", "o.pcapng"];
+    let running = agent::capture(&lab.host, &arguments);
+    traffic::send(&lab.peer, PEER_IF, 0, (0..10).map(|n| frame(n, 100)));
+    let closed = || -> Vec<_> {
+        let names = daemon::names(running.directory());
+        let names = names.into_iter().filter(|name| name.ends_with(".pcapng"));
+        names.map(|name| running.directory().join(name)).collect()
+    };
+    let is_silent = || {
+        closed()
+            .iter()
+            .map(|file| judge::packet_count(file))
+            .sum::<u64>()
+            == 10
+    };
+    assert!(eventually(Duration::from_secs(10), is_silent));
+    let ended = running.stop().expect_whole("user");
+    let files = ended.summary()["files"].as_array().expect("files").clone();
+    let last = &files[files.len() - 1];
+    ended.check(files.len() > 1 && last["packets"] == 0, "one more file");
+    let path = ended
+        .directory
+        .path()
+        .join(last["name"].as_str().expect("a name"));
+    let figures = Figures::of_file(&path);
+    ended.check(figures == Some(ended.figures()), "the figures of all");
 }
 
 #[test]

@@ -122,6 +122,11 @@ impl Content {
                 .trailer_reserve(self.described as usize + missing)
     }
 
+    /// Whether files of the format end with statistics.
+    pub(super) fn has_statistics(&self) -> bool {
+        self.encoder.trailer_reserve(1) > 0
+    }
+
     /// The most that a file without packets is.
     pub(super) fn size_empty(&self) -> u64 {
         let blocks: usize = self

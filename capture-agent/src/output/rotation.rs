@@ -66,6 +66,12 @@ impl Rotation {
                 .is_some_and(|files| self.begun >= files)
     }
 
+    /// Whether another file pushes one out of the ring.
+    pub(super) fn is_ring_full(&self) -> bool {
+        self.ring()
+            .is_some_and(|files| self.finished.len() >= files)
+    }
+
     fn ring(&self) -> Option<usize> {
         let rotate = self.rotate?;
         rotate.bytes?;
@@ -111,9 +117,7 @@ impl Rotation {
             self.boundary_ns = Some(aligned.saturating_add(period));
         }
         let mut evicted = Vec::new();
-        while self
-            .ring()
-            .is_some_and(|files| self.finished.len() >= files)
+        while self.is_ring_full()
             && let Some((path, size)) = self.finished.pop_front()
         {
             self.naming.forget(&path);

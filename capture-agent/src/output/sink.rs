@@ -221,9 +221,15 @@ impl TaskSink {
         self.failure().or(self.limit)
     }
 
-    /// Ends the output with the statistics. What is left to do, the rest of the queue, fsync and the
+    /// Ends the output with the statistics, for which a file without packets is begun where a silent period has
+    /// closed the last one, unless a packet or a limit would be the price. What is left to do, the rest of the queue, fsync and the
     /// final name, is the writer's.
     pub fn end(mut self, closing: &Closing) -> Finishing {
+        if self.lacks_statistics()
+            && let Err(error) = self.begin_file(closing.ended_ns)
+        {
+            self.fault.get_or_insert(error.into());
+        }
         if self.content.is_open() && !self.shared.has_failed() {
             let counters = &self.shared.counters;
             let statistics = self
@@ -236,6 +242,17 @@ impl TaskSink {
             }
         }
         Finishing::new(self.queue, self.shared, self.fault)
+    }
+
+    /// Whether no file is open to which the last statistics could be added, but another may be begun.
+    fn lacks_statistics(&self) -> bool {
+        let total = self.rotation.finished_bytes() + self.content.size_empty();
+        self.content.has_statistics()
+            && !self.content.is_open()
+            && self.failure().is_none()
+            && !self.rotation.is_used_up()
+            && !self.rotation.is_ring_full()
+            && self.max_file_bytes.is_none_or(|most| total <= most)
     }
 
     /// Ends the output and waits for the writer.
@@ -318,8 +335,15 @@ impl TaskSink {
 
     /// Begins a file; none is open, and the current chunk is empty.
     fn next_file(&mut self, timestamp_ns: u64) -> Result<(), Refused> {
-        let chunk = self.queue.chunk().ok_or(Refused::NoBuffer)?;
-        chunk.open = Some(self.rotation.begin(timestamp_ns)?);
+        self.queue.chunk().ok_or(Refused::NoBuffer)?;
+        Ok(self.begin_file(timestamp_ns)?)
+    }
+
+    /// The same, with a buffer beyond the pool where none is free.
+    fn begin_file(&mut self, timestamp_ns: u64) -> Result<()> {
+        let next = self.rotation.begin(timestamp_ns)?;
+        let chunk = self.queue.last_chunk();
+        chunk.open = Some(next);
         self.content.begin(&mut chunk.data);
         Ok(())
     }

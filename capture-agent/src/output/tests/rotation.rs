@@ -1,5 +1,9 @@
 //! Several files: where they are cut, what they are called, and that each is complete in itself.
 
+use pcap_file::pcapng::blocks::{
+    interface_statistics::InterfaceStatisticsOption, opt_common::CommonOption,
+};
+
 use super::*;
 use crate::{error::Exit, plan::Rotate, task::StopReason};
 
@@ -169,6 +173,61 @@ fn a_silent_period_ends_by_the_clock() {
     let (report, _, _directory) = output.finish();
     let packets: Vec<_> = report.files.iter().map(|file| file.packets).collect();
     assert_eq!(packets, [1, 1]);
+}
+
+/// Gives a packet, closes its file by the clock, and ends the output; what its files hold, as packets and figures.
+fn silent_before_the_end(plan: &Plan, name: &str) -> Vec<(u64, bool)> {
+    let mut output = Output::new(plan, name);
+    let hour = 3600 * SECOND_NS;
+    let next = (super::super::sink::now_ns() / hour + 1) * hour;
+    output.give(&Packet {
+        timestamp_ns: next - 1,
+        ..packet(0, &[1; 60])
+    });
+    assert_eq!(output.sink.tick(next + SECOND_NS), None);
+    assert!(!output.sink.content_is_open());
+    let (report, _, _directory) = output.finish();
+    assert_eq!(report.error, None);
+    let files = report.files.iter().map(|file| {
+        assert!(file.complete, "{file:?}");
+        let (packets, statistics) = read(Path::new(&file.name));
+        assert_eq!(packets.len() as u64, file.packets);
+        let has_figures = statistics.iter().any(|block| {
+            block.options.iter().any(|option| match option {
+                InterfaceStatisticsOption::Common(CommonOption::Comment(comment)) => {
+                    comment.contains(" captured=1 ")
+                }
+                _ => false,
+            })
+        });
+        (file.packets, has_figures)
+    });
+    files.collect()
+}
+
+#[test]
+fn the_figures_have_a_file_of_their_own_after_a_silent_period() {
+    let plan = rotating(Format::Pcapng, None, Some(3600), None);
+    let files = silent_before_the_end(&plan, "a.pcapng");
+    assert_eq!(files, [(1, false), (0, true)]);
+    // A ring that has room.
+    let plan = rotating(Format::Pcapng, Some(10_000), Some(3600), Some(2));
+    let files = silent_before_the_end(&plan, "a.pcapng");
+    assert_eq!(files, [(1, false), (0, true)]);
+}
+
+#[test]
+fn no_packet_and_no_limit_is_the_price_of_the_figures() {
+    let plan = rotating(Format::Pcapng, Some(10_000), Some(3600), Some(1));
+    assert_eq!(silent_before_the_end(&plan, "a.pcapng"), [(1, false)]);
+    let plan = Plan {
+        max_file_bytes: Some(1000),
+        ..rotating(Format::Pcapng, None, Some(3600), None)
+    };
+    assert_eq!(silent_before_the_end(&plan, "a.pcapng"), [(1, false)]);
+    // A format without.
+    let plan = rotating(Format::Pcap, None, Some(3600), None);
+    assert_eq!(silent_before_the_end(&plan, "a.pcap"), [(1, false)]);
 }
 
 #[test]
