@@ -100,6 +100,75 @@ fn a_wrong_configuration_is_said_by_file_line_and_key_and_changes_nothing() {
     daemon.stop();
 }
 
+/// `systemctl reload` as the unit has it: one command after the other, up to the first that fails. What that said.
+fn reload_by_the_unit(daemon: &Daemon) -> Result<(), String> {
+    let unit =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/systemd/capture-agent.service");
+    let unit = fs::read_to_string(unit).expect("the unit");
+    let commands = unit
+        .lines()
+        .filter_map(|line| line.strip_prefix("ExecReload="));
+    let agent = capture_tests::agent::binary();
+    let config = daemon.home().path().join("config.toml");
+    let pid = daemon.pid().to_string();
+    for command in commands {
+        let mut words = command.split(' ').map(|word| match word {
+            "/usr/local/bin/capture-agent" => agent.as_os_str(),
+            "$MAINPID" => pid.as_ref(),
+            word => word.as_ref(),
+        });
+        let program = words.next().expect("a program");
+        let mut command = Command::new(program);
+        command.args(words);
+        if program == agent {
+            command.arg("--config").arg(&config);
+        }
+        let done = command.output().expect("it starts");
+        if !done.status.success() {
+            assert_eq!(done.status.code(), Some(2));
+            return Err(String::from_utf8(done.stderr).expect("text"));
+        }
+        assert_eq!((done.stdout.len(), done.stderr.len()), (0, 0));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_reload_by_the_service_manager_fails_where_the_configuration_is_wrong() {
+    const SHORT: &str = "[limits]\nmax_duration = \"1h\"\n";
+    let lab = Lab::new();
+    let home = daemon::home(UNLIMITED);
+    let daemon = daemon::start_in(&lab.host, &home);
+    let file = home.path().join("config.toml");
+    let wrong = format!("{SHORT}max_runing = 7\n[quota]\nedition = 1\n");
+    daemon::configure(&home, &wrong);
+    let said = reload_by_the_unit(&daemon).expect_err("it is refused");
+    let begin = format!("capture-agent: {}, line ", file.display());
+    assert_eq!(said.lines().count(), 2, "{said}");
+    assert!(said.lines().all(|line| line.starts_with(&begin)), "{said}");
+    for fault in ["`max_running`", "`quota.edition`"] {
+        assert!(said.contains(fault), "{fault}: {said}");
+    }
+    // Files that the configuration names are looked at as well.
+    let cert = home.path().join("tls.pem").display().to_string();
+    let tls =
+        format!("[http]\nlisten = \"127.0.0.1:0\"\ntls_cert = {cert:?}\ntls_key = {cert:?}\n");
+    daemon::configure(&home, &format!("{SHORT}{tls}"));
+    let said = reload_by_the_unit(&daemon).expect_err("it is refused");
+    let begin = format!("capture-agent: TLS: {cert}: ");
+    assert!(said.starts_with(&begin), "{said}");
+    // The daemon was not even told.
+    assert_eq!(of_two_hours(&daemon), 200, "{}", daemon.stderr());
+    let stderr = daemon.stderr();
+    assert!(!stderr.contains("configuration"), "{stderr}");
+
+    daemon::configure(&home, SHORT);
+    reload_by_the_unit(&daemon).expect("it is right");
+    says(&daemon, "the configuration is read again");
+    assert_eq!(of_two_hours(&daemon), 422);
+    daemon.stop();
+}
+
 #[test]
 fn what_only_the_next_start_changes_is_said_and_stays() {
     let lab = Lab::new();

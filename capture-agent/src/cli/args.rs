@@ -93,6 +93,9 @@ pub(super) struct DaemonArgs {
     /// Read this configuration; without it /etc/capture-agent/config.toml, which need not be there.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) config: Option<PathBuf>,
+    /// Only check the configuration: what is wrong with it is said, and nothing is started.
+    #[arg(long)]
+    pub(super) check: bool,
 }
 
 /// The form of what is printed.

@@ -50,6 +50,7 @@ pub fn main() -> ExitCode {
 fn execute(command: Command) -> Result<Exit> {
     match command {
         Command::Run(args) => run::run(*args),
+        Command::Daemon(args) if args.check => daemon::check(args.config.as_deref()),
         Command::Daemon(args) => daemon::run(args.config.as_deref(), Deadlines::default()),
         Command::Task(command) => task::execute(command),
         Command::Quota(args) => quota::show(args),

@@ -32,7 +32,7 @@ use self::{
     access::{Actor, SocketAccess},
     api::Server,
     clock::SystemClock,
-    config::LiveConfig,
+    config::{Config, LiveConfig},
     storage::Storage,
     store::{Action, Store},
     tasks::Tasks,
@@ -99,6 +99,15 @@ pub fn run(path: Option<&Path>, deadlines: Deadlines) -> Result<Exit> {
         "not everything has ended in time: {}",
         hanging.join("; ")
     )))
+}
+
+/// Checks the configuration as a start and a SIGHUP do, beside a daemon that may be running.
+///
+/// # Errors
+/// All that is wrong with it, each fault with its line.
+pub fn check(path: Option<&Path>) -> Result<Exit> {
+    api::check(&Config::load(path)?)?;
+    Ok(Exit::Ok)
 }
 
 fn socket_group(config: &LiveConfig) -> Result<Option<u32>> {

@@ -73,6 +73,18 @@ impl std::ops::Deref for Api {
     }
 }
 
+/// Whether the API could be served as the configuration says, as far as that can be told without a socket.
+///
+/// # Errors
+/// The certificate or the group of the socket cannot be used.
+pub fn check(config: &Config) -> crate::error::Result<()> {
+    Policy::of(config)?;
+    match &config.http.tls {
+        Some(tls) => tls::pair(&tls.cert, &tls.key).map(|_| ()),
+        None => Ok(()),
+    }
+}
+
 /// The running API.
 pub struct Server {
     api: Api,
