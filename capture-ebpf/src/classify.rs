@@ -2,7 +2,7 @@
 //! the tasks that its value is good for, and their intersection is the verdict. The cost does not
 //! grow with the number of tasks.
 
-use capture_common::{Address, AddressMasks, Control, PortMasks};
+use capture_common::{Address, AddressMasks, Control, PortMasks, ProtocolClass, WildcardMasks};
 
 use crate::parse::{Headers, Network};
 
@@ -24,6 +24,20 @@ struct Ways {
     forward: u64,
     /// The other way round.
     backward: u64,
+}
+
+/// The tasks that take every frame: where there are no others, nobody needs to read its headers.
+#[inline(always)]
+pub fn unfiltered(control: &Control) -> u64 {
+    let WildcardMasks {
+        local_address,
+        peer_address,
+        local_port,
+        peer_port,
+    } = control.wildcard;
+    // Only `all` takes frames that are of no protocol.
+    control.protocols[ProtocolClass::Other as usize]
+        & (local_address & peer_address & local_port & peer_port)
 }
 
 /// The tasks among `candidates` that the packet matches.

@@ -9,5 +9,5 @@ pub mod limits;
 mod parse;
 pub mod tally;
 
-pub use classify::{Tables, classify, have_addresses};
+pub use classify::{Tables, classify, have_addresses, unfiltered};
 pub use parse::{Fragment, Frame, Headers, Network, Window, parse, parse_quoted};

@@ -5,7 +5,9 @@ use aya_ebpf::helpers::bpf_ktime_get_ns;
 use capture_common::{
     Control, FRAGMENT_LIFETIME_NS, FragmentKey, FragmentVerdict, HookPoint, LinkLayer, MAX_SLOTS,
 };
-use capture_ebpf::{Fragment, Headers, Network, classify, have_addresses, parse, parse_quoted};
+use capture_ebpf::{
+    Fragment, Headers, Network, classify, have_addresses, parse, parse_quoted, unfiltered,
+};
 
 use crate::{
     emit::emit,
@@ -30,34 +32,44 @@ pub(crate) fn handle<P: Packet>(packet: &P, hook: HookPoint) -> Option<()> {
         return None;
     }
     let workspace = workspace()?;
-    headers(packet, place.link, &mut workspace.headers);
-    let workspace = forget(workspace);
-    if workspace.headers.malformed {
-        counters.malformed += 1;
-    }
-    let tables = MapTables { control };
-    workspace.slots = classify(&tables, control, candidates, &workspace.headers);
-    if workspace.headers.icmp != 0 {
-        let asking = candidates & control.icmp_errors & !workspace.slots;
-        if asking != 0 {
-            workspace.slots |= quoting(packet, workspace, control, asking);
+    workspace.slots = candidates;
+    if candidates & !unfiltered(control) != 0 {
+        headers(packet, place.link, &mut workspace.headers);
+        let workspace = forget(workspace);
+        if workspace.headers.malformed {
+            counters.malformed += 1;
         }
-    }
-    if !matches!(workspace.headers.fragment, Fragment::No) {
-        let slots = workspace.slots;
-        workspace.slots |= fragment_verdict(
-            &workspace.headers,
-            (ifindex, hook),
-            candidates,
-            slots,
-            control,
-        );
+        workspace.slots = matching(packet, hook, candidates, workspace, control);
     }
     let workspace = forget(workspace);
     if workspace.slots == 0 {
         return None;
     }
     emit(packet, hook.direction(), workspace, control)
+}
+
+/// Those of `candidates` that the packet matches by its headers, which are read.
+#[inline(always)]
+fn matching<P: Packet>(
+    packet: &P,
+    hook: HookPoint,
+    candidates: u64,
+    workspace: &mut Workspace,
+    control: &Control,
+) -> u64 {
+    let tables = MapTables { control };
+    let mut slots = classify(&tables, control, candidates, &workspace.headers);
+    if workspace.headers.icmp != 0 {
+        let asking = candidates & control.icmp_errors & !slots;
+        if asking != 0 {
+            slots |= quoting(packet, workspace, control, asking);
+        }
+    }
+    if !matches!(workspace.headers.fragment, Fragment::No) {
+        let at = (packet.ifindex(), hook);
+        slots |= fragment_verdict(&workspace.headers, at, candidates, slots, control);
+    }
+    slots
 }
 
 #[inline(always)]
