@@ -19,10 +19,12 @@ use pod;
 
 mod counters;
 mod record;
+mod ring;
 mod tables;
 
 pub use counters::{InterfaceCounters, InterfaceRow, SlotCounters, TALLY_BITS, Tally};
 pub use record::{Direction, RECORD_HEADER_LEN, RecordHeader, VlanTag};
+pub use ring::{CHUNK_LEN, NEXT_CHUNK, RECORD_ALIGN, RingEnds};
 pub use tables::{
     Address, AddressCell, AddressMasks, Control, FragmentKey, FragmentVerdict, HOOK_POINTS,
     HookPoint, Interface, LinkLayer, MAX_BYTES_BITS, PortMasks, PrefixAddressV4, PrefixAddressV6,

@@ -8,10 +8,10 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use capture_common::{
-    ADDRESS_CELLS, Address, AddressCell, AddressMasks, Control, FragmentKey, FragmentVerdict,
-    Interface, InterfaceRow, MAX_ADDRESSES, MAX_CAPTURE_LEN, MAX_CPUS, MAX_FRAGMENTED_DATAGRAMS,
-    MAX_INTERFACES, MAX_PREFIXES, MAX_SLOTS, PortMasks, PrefixAddressV4, PrefixAddressV6,
-    RecordHeader, Slot, SlotCounters,
+    ADDRESS_CELLS, Address, AddressCell, AddressMasks, CHUNK_LEN, Control, FragmentKey,
+    FragmentVerdict, Interface, InterfaceRow, MAX_ADDRESSES, MAX_CPUS, MAX_FRAGMENTED_DATAGRAMS,
+    MAX_INTERFACES, MAX_PREFIXES, MAX_SLOTS, PortMasks, PrefixAddressV4, PrefixAddressV6, RingEnds,
+    Slot, SlotCounters,
 };
 use capture_ebpf::Headers;
 
@@ -79,24 +79,18 @@ pub(crate) static SLOT_COUNTERS: PerCpuArray<SlotCounters, 1> = PerCpuArray::new
 pub(crate) static INTERFACE_COUNTERS: PerCpuArray<InterfaceRow, MAX_INTERFACES> =
     PerCpuArray::new();
 
-/// CPU → its ring. User space creates the rings, of the size that it wants.
+/// The chunks of all rings, those of CPU 0 first. Mapped by user space, which makes as many as it wants.
 #[btf_map]
-pub(crate) static RINGS: ArrayOfMaps<RingBuf<u8, 4096>, MAX_CPUS> = ArrayOfMaps::new();
+pub(crate) static RING_CHUNKS: Array<[u8; CHUNK_LEN], MAX_CPUS, { BPF_F_MMAPABLE as usize }> =
+    Array::new();
 
-/// CPU → where a record is put together. Not a per-CPU map: their values end at 32 KiB.
+/// CPU → the ends of its ring. Mapped by user space.
 #[btf_map]
-pub(crate) static SCRATCH: Array<Scratch, MAX_CPUS> = Array::new();
+pub(crate) static RING_ENDS: Array<RingEnds, MAX_CPUS, { BPF_F_MMAPABLE as usize }> = Array::new();
 
-/// A record under construction.
-#[repr(C)]
-pub(crate) struct Scratch {
-    /// Bytes put into the ring since the reader was last woken up.
-    pub(crate) unannounced: u64,
-    /// The record's header; its frame follows without a gap.
-    pub(crate) header: RecordHeader,
-    /// The frame.
-    pub(crate) frame: [u8; MAX_CAPTURE_LEN],
-}
+/// CPU → what wakes up the reader: the kernel's own rings, which hold nothing of interest.
+#[btf_map]
+pub(crate) static BELLS: ArrayOfMaps<RingBuf<u64, 4096>, MAX_CPUS> = ArrayOfMaps::new();
 
 /// CPU → what is known of the packet under way. In a map and not on the stack, so that the verifier
 /// forgets how a value came about: else every way through the parser would be followed to the end.

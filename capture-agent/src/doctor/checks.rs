@@ -122,7 +122,7 @@ fn held() -> String {
 }
 
 fn ring_buffer(version: KernelVersion) -> Check {
-    let meaning = "packets come to the agent through it; it is there since kernel 5.8";
+    let meaning = "the programs wake the agent up through it; it is there since kernel 5.8";
     if version >= KernelVersion::RING_BUFFER {
         Check::new("ring buffer", Status::Ok, "there", meaning)
     } else {

@@ -9,17 +9,17 @@ use std::{
 use anyhow::Context as _;
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel, programs::Program, util::nr_cpus};
 use aya_log::EbpfLogger;
-use capture_common::LinkLayer;
+use capture_common::{CHUNK_LEN, LinkLayer};
 use log::Log;
 use nix::sys::resource::{Resource, setrlimit};
 
 use super::{
     InterfaceFigures, KernelVersion, SlotFigures, SlotId, Tables,
     counters::{CounterMaps, LossCounters},
-    gauge::RingGauge,
     hooks::Hooks,
     object::{globals, maps, object, programs},
-    rings::{self, RingTable, Rings, ring_bytes},
+    ring::RingGauge,
+    rings::{self, BellTable, Rings, ring_bytes},
     traffic::{InterfaceTraffic, Row, Traffic},
 };
 use crate::{
@@ -35,18 +35,18 @@ pub(crate) struct Kernel {
     pub(crate) hooks: Hooks,
     counters: CounterMaps,
     traffic: Traffic,
-    rings: Arc<Mutex<RingTable>>,
+    bells: Arc<Mutex<BellTable>>,
     gauges: Vec<RingGauge>,
 }
 
 /// Waits for running programs, also while others work on the kernel side.
-pub(crate) struct Barrier(Arc<Mutex<RingTable>>);
+pub(crate) struct Barrier(Arc<Mutex<BellTable>>);
 
 impl Barrier {
     /// Waits until every program that was running has ended: what it matched is then in the rings.
     pub(crate) fn wait(&self) -> anyhow::Result<()> {
-        let mut rings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        rings.wait_for_programs()
+        let mut bells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        bells.wait_for_programs()
     }
 }
 
@@ -71,7 +71,7 @@ impl Kernel {
         let mut ebpf = load_object(release, cpus, bytes)?;
         let log = KernelLog::take(&mut ebpf);
         let whole = |mut ebpf: Ebpf| -> anyhow::Result<(Self, ReaderSide)> {
-            let (rings, table, gauges) = rings::create(&mut ebpf, cpus, bytes)?;
+            let (rings, bells, gauges) = rings::create(&mut ebpf, cpus, bytes)?;
             let tables = Tables::take(&mut ebpf)?;
             let counters = CounterMaps::take(&mut ebpf)?;
             let losses = counters.losses()?;
@@ -82,7 +82,7 @@ impl Kernel {
                     hooks,
                     counters,
                     traffic: Traffic::default(),
-                    rings: Arc::new(Mutex::new(table)),
+                    bells,
                     gauges,
                 },
                 ReaderSide { rings, losses, log },
@@ -155,7 +155,7 @@ impl Kernel {
 
     /// Something to wait for running programs with.
     pub(crate) fn barrier(&self) -> Barrier {
-        Barrier(Arc::clone(&self.rings))
+        Barrier(Arc::clone(&self.bells))
     }
 }
 
@@ -181,8 +181,13 @@ fn load_object(release: KernelVersion, cpus: usize, ring_bytes: u32) -> Result<E
     };
     EbpfLoader::new()
         .verifier_log_level(verifier_log_level)
-        .map_max_entries(maps::SCRATCH, cpus as u32)
-        .map_max_entries(maps::RINGS, cpus as u32)
+        .map_max_entries(
+            maps::RING_CHUNKS,
+            cpus as u32 * (ring_bytes / CHUNK_LEN as u32),
+        )
+        .map_max_entries(maps::RING_ENDS, cpus as u32)
+        .map_max_entries(maps::BELLS, cpus as u32)
+        .override_global(globals::RING_BYTES, &u64::from(ring_bytes), true)
         .override_global(globals::WAKEUP_BYTES, &wakeup_bytes, true)
         .override_global(globals::LOG_LEVEL, &log_level, true)
         .load(object)

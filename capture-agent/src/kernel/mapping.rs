@@ -1,5 +1,5 @@
-//! Memory of a map in our own. What lies in it is the business of [`mapped`](super::mapped) (tables),
-//! [`ring`](super::ring) and [`gauge`](super::gauge).
+//! Memory of a map in our own. What lies in it is the business of [`mapped`](super::mapped) (tables) and of
+//! [`ring`](super::ring).
 
 use std::{num::NonZeroUsize, os::fd::AsFd, ptr::NonNull};
 

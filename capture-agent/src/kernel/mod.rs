@@ -2,8 +2,8 @@
 //! compiled programs, [`load`] brings them into the kernel, [`tables`], [`addresses`] and [`masks`] put tasks
 //! into its maps ([`mapped`] into memory, by a [`mapping`]), [`hooks`] attach the programs to interfaces (older kernels: through [`clsact`] and
 //! [`netlink`]) unless [`headless`] knows that they would be shown frames without link header there,
-//! [`rings`] (each a [`ring`]) are drained by the reader, [`gauge`] says how full they are, [`counters`] say what the kernel
-//! side did, and [`traffic`] to which interface that belongs.
+//! [`rings`] (each a [`ring`]) are drained by the reader, [`counters`] say what the kernel side did, and
+//! [`traffic`] to which interface that belongs.
 
 mod addresses;
 #[cfg(feature = "bench")]
@@ -13,7 +13,6 @@ mod counters;
 #[cfg(test)]
 mod differential;
 mod features;
-mod gauge;
 pub(crate) mod headless;
 mod hooks;
 mod load;

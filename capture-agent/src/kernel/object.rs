@@ -25,8 +25,9 @@ pub(super) mod maps {
     pub(in super::super) const SLOTS: &str = "SLOTS";
     pub(in super::super) const SLOT_COUNTERS: &str = "SLOT_COUNTERS";
     pub(in super::super) const INTERFACE_COUNTERS: &str = "INTERFACE_COUNTERS";
-    pub(in super::super) const RINGS: &str = "RINGS";
-    pub(in super::super) const SCRATCH: &str = "SCRATCH";
+    pub(in super::super) const RING_CHUNKS: &str = "RING_CHUNKS";
+    pub(in super::super) const RING_ENDS: &str = "RING_ENDS";
+    pub(in super::super) const BELLS: &str = "BELLS";
 }
 
 /// Names of the programs in the object.
@@ -59,6 +60,7 @@ pub(super) mod programs {
 
 /// Names of the constants that are set before the programs are loaded.
 pub(super) mod globals {
+    pub(in super::super) const RING_BYTES: &str = "RING_BYTES";
     pub(in super::super) const WAKEUP_BYTES: &str = "WAKEUP_BYTES";
     /// Of aya-log: the least important level that is logged, 0 for nothing at all.
     pub(in super::super) const LOG_LEVEL: &str = "AYA_LOG_LEVEL";

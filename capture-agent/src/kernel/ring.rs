@@ -1,135 +1,197 @@
-//! One ring of the kernel, read in place. Like `aya::maps::RingBuf`, but what was read is given back to the
-//! kernel in larger pieces: each time the position of the reader is written, the CPU that fills the ring has
-//! to fetch it anew with its next record. [`rings`](super::rings) merges several of these.
+//! One CPU's ring, read in place. The programs put records into it (`capture-ebpf/src/put.rs`), and both ends of
+//! it lie in memory of maps that is ours too. [`rings`](super::rings) merges several of these.
 
 use std::{
-    os::fd::AsFd,
+    os::fd::AsFd as _,
     slice,
-    sync::atomic::{AtomicU32, AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use anyhow::{Context as _, Result};
-use aya::maps::MapData;
-use aya_obj::generated::{BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT, BPF_RINGBUF_HDR_SZ};
+use anyhow::{Context as _, Result, bail};
+use aya::maps::Map;
+use capture_common::{
+    CHUNK_LEN, NEXT_CHUNK, RECORD_ALIGN, RECORD_HEADER_LEN, RecordHeader, RingEnds,
+};
 use nix::sys::mman::ProtFlags;
 
 use super::mapping::{Mapping, page_len};
 
-/// Most bytes that were read and are not given back yet.
-const HELD_BACK: usize = 64 << 10;
+/// Most bytes that were read and are not given back yet: a CPU that looks for room has to fetch the position
+/// anew each time that it was written.
+const HELD_BACK: u64 = 64 << 10;
 
-/// A ring as `kernel/bpf/ringbuf.c` lays it out: a page with the reader's position, a page with the
-/// producers', and the data twice in a row, so that no record is ever torn at the end.
+/// Memory of all rings.
+pub(super) struct RingMemory {
+    chunks: Mapping,
+    ends: Mapping,
+    /// Kept open: programs that are not loaded yet name their maps by descriptor.
+    _maps: [Map; 2],
+}
+
+impl RingMemory {
+    /// Maps the chunks and the ends of `rings` rings of `bytes` bytes each.
+    pub(super) fn of(chunks: Map, ends: Map, rings: usize, bytes: u32) -> Result<Arc<Self>> {
+        let map = |map: &Map, len: usize, protection| {
+            let Map::Array(data) = map else {
+                bail!("a ring that should be an array is something else");
+            };
+            let len = len.next_multiple_of(page_len()?);
+            Mapping::new(data.fd().as_fd(), 0, len, protection).context("mapping the rings")
+        };
+        let read_write = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        Ok(Arc::new(Self {
+            chunks: map(&chunks, rings * bytes as usize, ProtFlags::PROT_READ)?,
+            ends: map(&ends, rings * size_of::<RingEnds>(), read_write)?,
+            _maps: [chunks, ends],
+        }))
+    }
+
+    /// A word of the ends of a ring.
+    fn end(&self, ring: usize, field: usize) -> &AtomicU64 {
+        let end = self.ends.at(ring * size_of::<RingEnds>() + field);
+        // SAFETY: mapped for as long as self lives, aligned, and written by whole words on both sides.
+        unsafe { end.cast().as_ref() }
+    }
+
+    fn filled(&self, ring: usize) -> &AtomicU64 {
+        self.end(ring, std::mem::offset_of!(RingEnds, filled))
+    }
+
+    fn given_back(&self, ring: usize) -> &AtomicU64 {
+        self.end(ring, std::mem::offset_of!(RingEnds, given_back))
+    }
+}
+
+/// A ring as its reader has it.
 pub(super) struct Ring {
-    /// Kept open, for those who wait for it.
-    _map: MapData,
-    consumer: Mapping,
-    producer: Mapping,
-    page: usize,
-    mask: usize,
-    /// Where the reader is.
-    at: usize,
-    /// Where the kernel believes that it is.
-    given_back: usize,
-    /// The producers' position when last looked at.
-    filled_to: usize,
+    memory: Arc<RingMemory>,
+    index: usize,
+    /// Bytes of the ring, a power of two.
+    bytes: u64,
+    /// Where the reader is; what lies before it and is not given back may still be in use.
+    at: u64,
+    /// Bytes of the record at the head, once it was looked at; 0 where there is none.
+    head_len: u64,
+    given_back: u64,
+    /// The programs' end when last looked at.
+    seen: u64,
+    /// Until where may be read.
+    filled: u64,
 }
 
 impl Ring {
-    /// Maps a ring of `bytes` bytes, a power of two of whole pages.
-    pub(super) fn of(map: MapData, bytes: u32) -> Result<Self> {
-        let page = page_len()?;
-        let bytes = bytes as usize;
-        let read_write = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        let consumer =
-            Mapping::new(map.fd().as_fd(), 0, page, read_write).context("mapping a ring")?;
-        let producer = Mapping::new(
-            map.fd().as_fd(),
-            page,
-            page + 2 * bytes,
-            ProtFlags::PROT_READ,
-        )
-        .context("mapping a ring")?;
-        let mut ring = Self {
-            _map: map,
-            consumer,
-            producer,
-            page,
-            mask: bytes - 1,
-            at: 0,
-            given_back: 0,
-            filled_to: 0,
-        };
-        ring.at = position(&ring.consumer).load(Ordering::Acquire);
-        ring.given_back = ring.at;
-        ring.filled_to = ring.at;
-        Ok(ring)
+    /// The ring of CPU `index`, which has `bytes` bytes.
+    pub(super) fn of(memory: Arc<RingMemory>, index: usize, bytes: u32) -> Self {
+        let at = memory.given_back(index).load(Ordering::Acquire);
+        Self {
+            memory,
+            index,
+            bytes: bytes.into(),
+            at,
+            head_len: 0,
+            given_back: at,
+            seen: at,
+            filled: at,
+        }
     }
 
-    /// The record at the head, if one is there and whole.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> &RingMemory {
+        &self.memory
+    }
+
+    /// Looks how far the programs are; true where there is more than may be read.
     #[inline]
-    pub(super) fn head(&mut self) -> Option<&[u8]> {
+    pub(super) fn look(&mut self) -> bool {
+        self.seen = self.memory.filled(self.index).load(Ordering::Acquire);
+        self.seen != self.filled
+    }
+
+    /// Lets be read what was there at the last look. On machines that do not keep stores in order, that is only
+    /// once the programs that ran then have ended.
+    #[inline]
+    pub(super) fn let_read(&mut self) {
+        self.filled = self.seen;
+    }
+
+    /// The record at the head, if there is one that may be read.
+    #[inline]
+    pub(super) fn head(&mut self) -> Option<(RecordHeader, &[u8])> {
+        self.head_len = 0;
         loop {
-            if self.at == self.filled_to {
-                self.filled_to = position(&self.producer).load(Ordering::Acquire);
-                if self.at == self.filled_to {
-                    return None;
-                }
-            }
-            let header = self.header();
-            if header & BPF_RINGBUF_BUSY_BIT != 0 {
+            if self.at >= self.filled {
                 return None;
             }
-            if header & BPF_RINGBUF_DISCARD_BIT == 0 {
-                let start = self.page + (self.at & self.mask) + BPF_RINGBUF_HDR_SZ as usize;
-                // SAFETY: the kernel keeps the positions within the ring and a record no longer than it,
-                // the data is mapped twice behind the page, and the kernel leaves a record alone that
-                // is not busy and not given back.
-                return Some(unsafe {
-                    slice::from_raw_parts(self.producer.at(start).as_ptr(), header as usize)
-                });
+            let left = CHUNK_LEN as u64 - self.at % CHUNK_LEN as u64;
+            let within = left.min(self.filled - self.at) as usize;
+            let start = self.index as u64 * self.bytes + self.at % self.bytes;
+            let start = self.memory.chunks.at(start as usize);
+            // SAFETY: within a chunk, and programs leave alone what lies before their end and is not given back.
+            if within >= RECORD_HEADER_LEN && unsafe { start.cast::<u64>().read() } != NEXT_CHUNK {
+                // SAFETY: as above; the mapping outlives self.
+                let record = unsafe { slice::from_raw_parts(start.as_ptr(), within) };
+                if let Some((header, frame)) = RecordHeader::split(record) {
+                    let len = (RECORD_HEADER_LEN + frame.len()).next_multiple_of(RECORD_ALIGN);
+                    self.head_len = len as u64;
+                    return Some((header, frame));
+                }
             }
-            self.at += taken(header);
+            // The rest of a chunk. A record that is not whole would be skipped like it, and there is none.
+            self.at += within as u64;
         }
     }
 
     /// Goes on to what comes after the head. Does nothing where there is none.
     #[inline]
     pub(super) fn next(&mut self) {
-        if self.at != self.filled_to {
-            self.at += taken(self.header());
-            if self.at.wrapping_sub(self.given_back) > HELD_BACK.min(self.mask / 8) {
-                self.give_back();
-            }
+        self.at += std::mem::take(&mut self.head_len);
+        if self.at - self.given_back > HELD_BACK {
+            self.give_back();
         }
     }
 
-    /// Gives everything that was read back to the kernel.
+    /// Gives everything that was read back to the programs.
     pub(super) fn give_back(&mut self) {
         if self.given_back != self.at {
-            // Release: read before it is written over; the kernel acquires in `__bpf_ringbuf_reserve`.
-            position(&self.consumer).store(self.at, Ordering::Release);
-            self.given_back = self.at;
+            // Release: read before it is written over. The programs look at it before they write there.
+            let at = self.at;
+            self.memory
+                .given_back(self.index)
+                .store(at, Ordering::Release);
+            self.given_back = at;
+        }
+    }
+}
+
+/// How full a ring is. The reader is not asked.
+pub(super) struct RingGauge {
+    memory: Arc<RingMemory>,
+    index: usize,
+    bytes: u32,
+}
+
+impl RingGauge {
+    /// Of the ring of CPU `index`, which has `bytes` bytes.
+    pub(super) fn of(memory: Arc<RingMemory>, index: usize, bytes: u32) -> Self {
+        Self {
+            memory,
+            index,
+            bytes,
         }
     }
 
-    /// Length and flags of the record at the head.
-    fn header(&self) -> u32 {
-        let start = self.page + (self.at & self.mask);
-        // SAFETY: as in `head`; records begin at multiples of eight, and the kernel writes the word
-        // atomically. Acquire: the record is written before it is no longer busy.
-        unsafe { self.producer.at(start).cast::<AtomicU32>().as_ref() }.load(Ordering::Acquire)
+    /// The part of the ring that is in use, 0–1.
+    pub(super) fn used(&self) -> f64 {
+        // The reader's end first: what is written meanwhile makes it fuller, and never less than empty.
+        let given_back = self.memory.given_back(self.index).load(Ordering::Acquire);
+        let filled = self.memory.filled(self.index).load(Ordering::Acquire);
+        let used = filled.wrapping_sub(given_back).min(self.bytes.into());
+        used as f64 / f64::from(self.bytes)
     }
 }
 
-/// Bytes of the ring that a record with this header takes.
-fn taken(header: u32) -> usize {
-    let len = header & !(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
-    (len + BPF_RINGBUF_HDR_SZ).next_multiple_of(8) as usize
-}
-
-/// The position in the first word of the reader's or of the producers' page.
-fn position(mapping: &Mapping) -> &AtomicUsize {
-    // SAFETY: page-aligned, mapped for as long as the reference lives, and written by atomics on both sides.
-    unsafe { mapping.at(0).cast().as_ref() }
-}
+#[cfg(test)]
+mod tests;

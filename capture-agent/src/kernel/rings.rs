@@ -1,27 +1,40 @@
 //! The rings, one for each CPU, read as one stream in order of time. The head record of each ring
 //! is known by its time stamp, and the oldest goes first: order without a sort and without a copy.
 
-use std::{os::fd::AsFd, time::Duration};
+use std::{
+    os::fd::AsFd,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use aya::{
     Ebpf,
-    maps::{ArrayOfMaps, MapData},
+    maps::{ArrayOfMaps, Map, MapData, RingBuf},
 };
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
-use capture_common::{MAX_CAPTURE_LEN, RecordHeader};
+use capture_common::{CHUNK_LEN, RecordHeader};
 use nix::{
     poll::PollTimeout,
     sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags},
 };
 
-use super::{gauge::RingGauge, object::maps, ring::Ring, tables::take};
+use super::{
+    mapping::page_len,
+    object::maps,
+    ring::{Ring, RingGauge, RingMemory},
+    tables::take,
+};
 
-/// Least bytes of a ring: the longest record must fit.
-const MIN_RING: u64 = 2 * MAX_CAPTURE_LEN as u64;
+/// Least bytes of a ring: the longest record fits behind a chunk that is left early for it.
+const MIN_RING: u64 = 2 * CHUNK_LEN as u64;
 
-/// Most bytes of a ring, as the kernel counts them in 32 bits.
+/// Most bytes of a ring: more than anyone has, and all counts of chunks stay within 32 bits.
 const MAX_RING: u64 = 1 << 30;
+
+/// Whether a CPU's stores are seen by the others in the order in which its program made them. Programs have no
+/// instruction for that which every kernel here knows.
+const STORES_IN_ORDER: bool = cfg!(target_arch = "x86_64");
 
 /// Bytes of each CPU's ring when all together may have `total`: a power of two.
 pub(super) fn ring_bytes(total: u64, cpus: usize) -> u32 {
@@ -33,7 +46,10 @@ pub(super) fn ring_bytes(total: u64, cpus: usize) -> u32 {
 /// All rings, for the one reader.
 pub(crate) struct Rings {
     rings: Vec<Source>,
+    /// What the programs ring when much is in a ring.
+    bells: Vec<RingBuf<MapData>>,
     epoll: Epoll,
+    table: Arc<Mutex<BellTable>>,
 }
 
 /// A CPU's ring, and when its next record is from.
@@ -52,17 +68,18 @@ pub(crate) struct Drained {
     pub(crate) up_to_ns: u64,
 }
 
-/// The outer map, which also tells when no program uses an old table any more.
-pub(super) struct RingTable {
+/// The bells of all CPUs as the programs find them: a map of maps, which also tells when no program uses an old
+/// table any more.
+pub(super) struct BellTable {
     outer: ArrayOfMaps<MapData, MapData>,
     first: MapData,
 }
 
-impl RingTable {
+impl BellTable {
     /// Waits until every program that was running has ended.
     ///
     /// The kernel does so in each change of a map of maps (`maybe_wait_bpf_programs` in
-    /// kernel/bpf/syscall.c), which is why the same ring is put into its place once more.
+    /// kernel/bpf/syscall.c), which is why the same bell is put into its place once more.
     pub(super) fn wait_for_programs(&mut self) -> Result<()> {
         self.outer
             .set(0, &self.first, 0)
@@ -70,23 +87,24 @@ impl RingTable {
     }
 }
 
-/// Makes a ring for each of `cpus` and hands them to the programs.
+/// Takes the rings of `cpus`, of `bytes` bytes each, out of a loaded object, and makes a bell for each.
 pub(super) fn create(
     ebpf: &mut Ebpf,
     cpus: usize,
     bytes: u32,
-) -> Result<(Rings, RingTable, Vec<RingGauge>)> {
-    let mut outer: ArrayOfMaps<MapData, MapData> = take(ebpf, maps::RINGS)?.try_into()?;
+) -> Result<(Rings, Arc<Mutex<BellTable>>, Vec<RingGauge>)> {
+    let chunks = take(ebpf, maps::RING_CHUNKS)?;
+    let memory = RingMemory::of(chunks, take(ebpf, maps::RING_ENDS)?, cpus, bytes)?;
+    let mut outer: ArrayOfMaps<MapData, MapData> = take(ebpf, maps::BELLS)?.try_into()?;
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).context("creating an epoll")?;
-    let mut rings = Vec::with_capacity(cpus);
-    let mut gauges = Vec::with_capacity(cpus);
+    let mut bells = Vec::with_capacity(cpus);
     let mut first = None;
+    let bell_bytes = u32::try_from(page_len()?)?;
     for cpu in 0..cpus {
-        let definition = aya_obj::Map::new_from_params(BPF_MAP_TYPE_RINGBUF as u32, 0, 0, bytes, 0);
-        let map = MapData::create(definition, "capture_ring", None)
-            .with_context(|| format!("making a ring of {bytes} bytes"))?;
+        let definition =
+            aya_obj::Map::new_from_params(BPF_MAP_TYPE_RINGBUF as u32, 0, 0, bell_bytes, 0);
+        let map = MapData::create(definition, "capture_bell", None).context("making a bell")?;
         outer.set(cpu as u32, &map, 0)?;
-        gauges.push(RingGauge::of(map.fd(), bytes)?);
         if first.is_none() {
             let fd = map.fd().as_fd().try_clone_to_owned()?;
             first = Some(MapData::from_fd(fd)?);
@@ -97,14 +115,23 @@ pub(super) fn create(
                 map.fd().as_fd(),
                 EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, cpu as u64),
             )
-            .context("watching a ring")?;
-        rings.push(Source {
-            ring: Ring::of(map, bytes)?,
-            head_ns: u64::MAX,
-        });
+            .context("watching a bell")?;
+        bells.push(RingBuf::try_from(Map::RingBuf(map))?);
     }
     let first = first.context("the system has no CPU")?;
-    Ok((Rings { rings, epoll }, RingTable { outer, first }, gauges))
+    let table = Arc::new(Mutex::new(BellTable { outer, first }));
+    let gauge = |cpu| RingGauge::of(Arc::clone(&memory), cpu, bytes);
+    let source = |cpu| Source {
+        ring: Ring::of(Arc::clone(&memory), cpu, bytes),
+        head_ns: u64::MAX,
+    };
+    let rings = Rings {
+        rings: (0..cpus).map(source).collect(),
+        bells,
+        epoll,
+        table: Arc::clone(&table),
+    };
+    Ok((rings, table, (0..cpus).map(gauge).collect()))
 }
 
 impl Rings {
@@ -118,10 +145,12 @@ impl Rings {
         most: usize,
         mut sink: impl FnMut(&RecordHeader, &[u8]),
     ) -> Drained {
-        for ring in &mut self.rings {
-            if ring.head_ns == u64::MAX {
-                ring.look();
-            }
+        if let Err(error) = self.look() {
+            log::warn!("cannot read the rings: {error:#}");
+            return Drained {
+                records: 0,
+                up_to_ns: 0,
+            };
         }
         let mut records = 0;
         let up_to_ns = loop {
@@ -145,6 +174,31 @@ impl Rings {
         Drained { records, up_to_ns }
     }
 
+    /// What all of them lie in.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> &RingMemory {
+        self.rings[0].ring.memory()
+    }
+
+    /// Looks what has come into each ring.
+    fn look(&mut self) -> Result<()> {
+        let mut has_more = false;
+        for source in &mut self.rings {
+            has_more |= source.ring.look();
+        }
+        if has_more && !STORES_IN_ORDER {
+            let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+            table.wait_for_programs()?;
+        }
+        for source in &mut self.rings {
+            source.ring.let_read();
+            if source.head_ns == u64::MAX {
+                source.look();
+            }
+        }
+        Ok(())
+    }
+
     /// The ring with the oldest head, and the time of the head that comes after it.
     fn oldest(&self) -> Option<(usize, u64)> {
         let mut oldest = None;
@@ -163,30 +217,30 @@ impl Rings {
     }
 
     /// Waits until a ring has much to drain, at most `timeout`; little is found when time is up.
-    pub(crate) fn wait(&self, timeout: Duration) {
+    pub(crate) fn wait(&mut self, timeout: Duration) {
         let mut events = [EpollEvent::empty(); 1];
         let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::ZERO);
         // An interruption by a signal is as good as a wake-up.
         let _ = self.epoll.wait(&mut events, timeout);
+        for bell in &mut self.bells {
+            // A full one cannot be rung.
+            while bell.next().is_some() {}
+        }
     }
 }
 
 impl Source {
     /// Reads the head's time stamp.
+    #[inline]
     fn look(&mut self) {
-        self.head_ns = match self.ring.head() {
-            Some(record) => {
-                RecordHeader::split(record).map_or(0, |(header, _)| header.timestamp_ns)
-            }
-            None => u64::MAX,
-        };
+        let head = self.ring.head();
+        self.head_ns = head.map_or(u64::MAX, |(header, _)| header.timestamp_ns);
     }
 
     /// Takes the head off the ring, and looks at the next one.
+    #[inline]
     fn take(&mut self, sink: &mut impl FnMut(&RecordHeader, &[u8])) {
-        if let Some(record) = self.ring.head()
-            && let Some((header, frame)) = RecordHeader::split(record)
-        {
+        if let Some((header, frame)) = self.ring.head() {
             sink(&header, frame);
         }
         self.ring.next();
@@ -202,8 +256,8 @@ mod tests {
     fn rings_share_the_total_in_powers_of_two() {
         assert_eq!(ring_bytes(64 << 20, 2), 32 << 20);
         assert_eq!(ring_bytes(64 << 20, 3), 16 << 20);
-        assert_eq!(ring_bytes(64 << 20, 512), 512 << 10);
-        assert_eq!(ring_bytes(0, 0), 512 << 10);
+        assert_eq!(ring_bytes(64 << 20, 512), 1 << 20);
+        assert_eq!(ring_bytes(0, 0), 1 << 20);
         assert_eq!(ring_bytes(u64::MAX, 1), 1 << 30);
     }
 }

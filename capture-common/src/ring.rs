@@ -1,0 +1,44 @@
+//! The rings: memory that one CPU's programs fill with records and the agent reads in place. A ring is a run
+//! of chunks, values of an array map; both its ends are counted in bytes since the programs were loaded.
+
+/// Bytes of a chunk, a power of two: the longest record fits. No record lies in two chunks, as programs
+/// cannot write over the end of a map's value.
+pub const CHUNK_LEN: usize = 512 << 10;
+
+/// Stands where the next record's time stamp would, and says that the next record begins the next chunk. It
+/// is also said by the end of a chunk that has no room for a header.
+pub const NEXT_CHUNK: u64 = u64::MAX;
+
+/// Records begin at multiples of so many bytes.
+pub const RECORD_ALIGN: usize = 8;
+
+/// The two ends of a ring, and what its CPU's programs remember between records. What the reader writes has
+/// cache lines of its own, which it shares only with a CPU that looks for room.
+#[repr(C, align(128))]
+#[derive(Clone, Copy, Debug)]
+pub struct RingEnds {
+    /// Where the next record goes; all before it is whole. Written by programs.
+    pub filled: u64,
+    /// Until where there is room, as far as the programs know. Theirs alone.
+    pub room_until: u64,
+    /// Bytes since the reader was last woken up. The programs' alone.
+    pub unannounced: u64,
+    /// Not 0 while a program writes a record. The programs' alone.
+    pub busy: u64,
+    /// Zero.
+    pub reserved: [u64; 12],
+    /// All before it has been read and may be written over. Written by the reader.
+    pub given_back: u64,
+    /// Zero.
+    pub reserved_for_reader: [u64; 15],
+}
+
+const _: () = {
+    use core::mem::offset_of;
+    assert!(CHUNK_LEN.is_power_of_two());
+    assert!(CHUNK_LEN >= crate::RECORD_HEADER_LEN + crate::MAX_CAPTURE_LEN);
+    assert!(crate::RECORD_HEADER_LEN.is_multiple_of(RECORD_ALIGN));
+    assert!(size_of::<RingEnds>() == 256);
+    assert!(offset_of!(RingEnds, filled) == 0);
+    assert!(offset_of!(RingEnds, given_back) == 128);
+};

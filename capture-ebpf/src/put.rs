@@ -1,0 +1,279 @@
+//! A record into the ring of its CPU, where it is put together in place: the frame is copied once. Only the
+//! CPU's own programs write there, one at a time, so that nothing is locked. That is what the kernel's ring
+//! buffer cannot do: it takes a record of a length unknown to the verifier only whole, from elsewhere.
+
+use core::ptr;
+
+use aya_ebpf::{Global, bindings::BPF_RB_FORCE_WAKEUP, helpers::bpf_get_smp_processor_id};
+use capture_common::{
+    CHUNK_LEN, MAX_CAPTURE_LEN, NEXT_CHUNK, RECORD_ALIGN, RECORD_HEADER_LEN, RecordHeader, RingEnds,
+};
+
+use crate::{
+    maps::{BELLS, RING_CHUNKS, RING_ENDS},
+    packet::{Linear, Packet, opaque},
+};
+
+/// Bytes of each ring, a power of two of chunks. Set by the agent before the programs are loaded.
+#[unsafe(no_mangle)]
+static RING_BYTES: Global<u64> = Global::new(CHUNK_LEN as u64);
+
+/// Bytes put into a ring before the reader is woken up; below that its timer finds them. Set likewise.
+#[unsafe(no_mangle)]
+static WAKEUP_BYTES: Global<u64> = Global::new(1 << 20);
+
+/// What became of a record.
+pub(crate) enum Put {
+    /// It is in the ring.
+    Done,
+    /// There was no room.
+    Full,
+    /// The frame could not be read; the kernel's error.
+    Unread(i64),
+}
+
+/// Kept bytes of a frame for which a record has its room checked together. The verifier knows of a record no
+/// more than its class, and refuses one that might reach over the end of the chunk: so much of it may stay unused.
+const CLASSES: [usize; 5] = [128, 2048, 16 << 10, 66_000, MAX_CAPTURE_LEN];
+
+/// Bytes that the verifier must see behind the start of a record of this class. The least one is read in two
+/// spans, whose sum it takes for larger than it is.
+const fn room(class: usize) -> usize {
+    let spans = if class == 0 { 64 } else { 0 };
+    RECORD_HEADER_LEN + CLASSES[class] + spans
+}
+
+/// Puts a record for the packet into the CPU's ring. The header says how much of the frame, 1 to
+/// [`MAX_CAPTURE_LEN`] bytes.
+#[inline(always)]
+pub(crate) fn put<P: Packet>(packet: &P, header: &RecordHeader) -> Put {
+    // SAFETY: reads the CPU's number.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let Some(ends) = RING_ENDS.get_ptr_mut(cpu) else {
+        return Put::Full;
+    };
+    let ends = Ends(ends);
+    // Programs of one CPU do not interrupt each other where a softirq does not interrupt a softirq. Where it
+    // does (PREEMPT_RT without the lock of softirqs, 6.18), the second one goes away empty-handed.
+    if ends.busy() {
+        return Put::Unread(-i64::from(EBUSY));
+    }
+    ends.set_busy(1);
+    let put = put_alone(packet, header, cpu, &ends);
+    ends.set_busy(0);
+    put
+}
+
+/// `EBUSY` in include/uapi/asm-generic/errno-base.h.
+const EBUSY: i32 = 16;
+
+#[inline(always)]
+fn put_alone<P: Packet>(packet: &P, header: &RecordHeader, cpu: u32, ends: &Ends) -> Put {
+    let kept = header.captured_len as usize;
+    let len = (RECORD_HEADER_LEN + kept).next_multiple_of(RECORD_ALIGN) as u64;
+    let filled = ends.filled();
+    let offset = filled % CHUNK_LEN as u64;
+    let is_last = offset > last_start(kept);
+    let start = if is_last {
+        filled - offset + CHUNK_LEN as u64
+    } else {
+        filled
+    };
+    if !ends.have_room(start + len) {
+        return Put::Full;
+    }
+    if is_last && !end_chunk(cpu, filled) {
+        return Put::Full;
+    }
+    let Some(chunk) = chunk(cpu, start) else {
+        return Put::Full;
+    };
+    let Some(place) = place::<{ room(0) }>(chunk, start) else {
+        return Put::Full;
+    };
+    // SAFETY: the room of a record has room for its header, at a multiple of eight.
+    unsafe { place.cast::<RecordHeader>().write(*header) };
+    if let Err(error) = frame(packet, chunk, start, kept) {
+        return Put::Unread(error);
+    }
+    ends.set_filled(start + len);
+    ends.announce(cpu, len);
+    Put::Done
+}
+
+/// The last offset in a chunk at which a record with so many bytes of a frame may begin.
+#[inline(always)]
+fn last_start(kept: usize) -> u64 {
+    let room = if kept <= CLASSES[0] {
+        const { room(0) }
+    } else if kept <= CLASSES[1] {
+        const { room(1) }
+    } else if kept <= CLASSES[2] {
+        const { room(2) }
+    } else if kept <= CLASSES[3] {
+        const { room(3) }
+    } else {
+        const { room(4) }
+    };
+    (CHUNK_LEN - room) as u64
+}
+
+/// Says at `at` that the next record is in the next chunk.
+#[inline(always)]
+fn end_chunk(cpu: u32, at: u64) -> bool {
+    let Some(chunk) = chunk(cpu, at) else {
+        return false;
+    };
+    let Some(place) = place::<RECORD_ALIGN>(chunk, at) else {
+        return false;
+    };
+    // SAFETY: a multiple of eight within the chunk.
+    unsafe { place.cast::<u64>().write(NEXT_CHUNK) };
+    true
+}
+
+/// The chunk of a position in the CPU's ring.
+#[inline(always)]
+fn chunk(cpu: u32, position: u64) -> Option<*mut u8> {
+    let ring = RING_BYTES.load();
+    // A power of two: the program does not divide.
+    let index = (u64::from(cpu) * ring + (position & (ring - 1))) / CHUNK_LEN as u64;
+    RING_CHUNKS.get_ptr_mut(index as u32).map(<*mut _>::cast)
+}
+
+/// The place of a position in its chunk, where `ROOM` bytes follow in the chunk.
+#[inline(always)]
+fn place<const ROOM: usize>(chunk: *mut u8, position: u64) -> Option<*mut u8> {
+    // A register of its own, else LLVM would prove what the verifier has to see.
+    let offset = opaque((position as usize % CHUNK_LEN) & !(RECORD_ALIGN - 1));
+    if offset > CHUNK_LEN - ROOM {
+        return None;
+    }
+    Some(chunk.wrapping_add(offset))
+}
+
+/// Copies the first `kept` bytes of the packet behind the header of the record at `start`.
+#[inline(always)]
+fn frame<P: Packet>(packet: &P, chunk: *mut u8, start: u64, kept: usize) -> Result<(), i64> {
+    let kept = opaque(kept);
+    if kept <= CLASSES[0] {
+        return short(packet, chunk, start, kept);
+    }
+    if kept <= CLASSES[1] {
+        return long::<{ room(1) }, P>(packet, chunk, start, kept);
+    }
+    if kept <= CLASSES[2] {
+        return long::<{ room(2) }, P>(packet, chunk, start, kept);
+    }
+    if kept <= CLASSES[3] {
+        return long::<{ room(3) }, P>(packet, chunk, start, kept);
+    }
+    long::<{ room(4) }, P>(packet, chunk, start, kept)
+}
+
+/// By the helper, which takes any part of a packet.
+#[inline(always)]
+fn long<const ROOM: usize, P: Packet>(
+    packet: &P,
+    chunk: *mut u8,
+    start: u64,
+    kept: usize,
+) -> Result<(), i64> {
+    let Some(place) = place::<ROOM>(chunk, start) else {
+        return Err(-1);
+    };
+    // SAFETY: `kept` bytes and a header are no more than the room.
+    unsafe { packet.load_bytes(0, place.wrapping_add(RECORD_HEADER_LEN), kept as u32) }
+}
+
+/// What is short and in the linear part is copied here, in words: without the helper and its `memcpy` a match
+/// of 128 bytes costs 25 ns less.
+#[inline(always)]
+fn short<P: Packet>(packet: &P, chunk: *mut u8, start: u64, kept: usize) -> Result<(), i64> {
+    let Some(place) = place::<{ room(0) }>(chunk, start) else {
+        return Err(-1);
+    };
+    let target = place.wrapping_add(RECORD_HEADER_LEN);
+    let linear = Linear::of(packet);
+    // SAFETY: all within the room. The two spans may overlap; the masks are for the verifier.
+    let copied = unsafe {
+        match kept {
+            64..=128 => {
+                let rest = opaque(kept - 64) & 0x7f;
+                linear.copy::<64>(0, target) && linear.copy::<64>(rest, target)
+            }
+            32..64 => {
+                let rest = opaque(kept - 32) & 0x3f;
+                linear.copy::<32>(0, target) && linear.copy::<32>(rest, target)
+            }
+            _ => false,
+        }
+    };
+    if copied {
+        return Ok(());
+    }
+    // SAFETY: `kept` bytes and a header are no more than the room.
+    unsafe { packet.load_bytes(0, target, kept as u32) }
+}
+
+/// The ends of the CPU's ring. The reader has them too: each access is one load or store, in this order.
+struct Ends(*mut RingEnds);
+
+impl Ends {
+    #[inline(always)]
+    fn busy(&self) -> bool {
+        // SAFETY: a value of the map, of which the programs of this CPU alone write this field.
+        unsafe { ptr::read_volatile(&raw const (*self.0).busy) != 0 }
+    }
+
+    #[inline(always)]
+    fn set_busy(&self, busy: u64) {
+        // SAFETY: as above.
+        unsafe { ptr::write_volatile(&raw mut (*self.0).busy, busy) };
+    }
+
+    /// Where the next record goes.
+    #[inline(always)]
+    fn filled(&self) -> u64 {
+        // SAFETY: as above.
+        unsafe { ptr::read_volatile(&raw const (*self.0).filled) }
+    }
+
+    /// Shows the reader all before `filled`, which x86 keeps in order. Where a machine does not, the reader
+    /// waits for the programs before it reads on.
+    #[inline(always)]
+    fn set_filled(&self, filled: u64) {
+        // SAFETY: as above.
+        unsafe { ptr::write_volatile(&raw mut (*self.0).filled, filled) };
+    }
+
+    /// Whether all before `end` may be written over. The reader's end is looked at only when what was known of
+    /// it is used up: its cache line belongs to the reader's CPU.
+    #[inline(always)]
+    fn have_room(&self, end: u64) -> bool {
+        // SAFETY: a value of the map; the first field is the programs' alone, the second is read in one load.
+        unsafe {
+            if end <= (*self.0).room_until {
+                return true;
+            }
+            let given_back = ptr::read_volatile(&raw const (*self.0).given_back);
+            (*self.0).room_until = given_back + RING_BYTES.load();
+            end <= (*self.0).room_until
+        }
+    }
+
+    /// Wakes up the reader where much has come since the last time.
+    #[inline(always)]
+    fn announce(&self, cpu: u32, len: u64) {
+        // SAFETY: a value of the map, and a field of this CPU's programs.
+        let unannounced = unsafe { &mut (*self.0).unannounced };
+        *unannounced += len;
+        if *unannounced > WAKEUP_BYTES.load() {
+            *unannounced = 0;
+            if let Some(bell) = BELLS.get(cpu) {
+                // A bell that is full has rung, and nobody has come yet.
+                let _ = bell.output(0, BPF_RB_FORCE_WAKEUP.into());
+            }
+        }
+    }
+}
