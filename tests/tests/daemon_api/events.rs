@@ -8,7 +8,7 @@ use std::{
 };
 
 use capture_tests::{
-    daemon::{self, Daemon},
+    daemon::{self, Daemon, UNLIMITED},
     netns::Lab,
     record,
 };
@@ -140,6 +140,26 @@ fn every_change_of_state_comes_in_order_and_can_be_resumed() {
         let said = lost.next();
         assert_eq!(said.name, "missed", "{last:?}: {said:?}");
         assert!(said.id.is_none() && said.data["detail"].is_string());
+    }
+    daemon.stop();
+}
+
+/// A deletion by force ends the task first, and so do its events: nothing is missing where the record goes at once.
+#[test]
+fn a_deletion_by_force_tells_of_the_end_first() {
+    let lab = Lab::new();
+    let daemon = daemon::start_in(&lab.host, &daemon::home(UNLIMITED));
+    let mut listener = Listener::new(&daemon, None);
+    for _ in 0..20 {
+        let id = daemon.run(on_host(json!({})));
+        let one = format!("/tasks/{id}?force=true");
+        daemon.ask("DELETE", &one, None).expect(204);
+        for state in LIFE {
+            let event = listener.next_of("task");
+            assert_eq!(event.data["state"], state, "{event:?}");
+            assert_eq!(event.data["id"], id, "{event:?}");
+        }
+        assert_eq!(listener.next_of("deleted").data, json!({"id": id}));
     }
     daemon.stop();
 }

@@ -200,9 +200,10 @@ impl Inner {
                 },
             )
         });
+        // Before its place is given up: a deletion waits for that, and then there is no record to tell of.
+        self.announce(id);
         self.live().ended(id);
         self.wake.notify_one();
-        self.announce(id);
         finished
     }
 
