@@ -128,11 +128,15 @@ fn tasks_that_come_and_go_leave_nothing() {
     };
     // What stays for good comes with the first of each kind.
     (0..12).for_each(round);
-    let settled = || {
-        let held = Held::by(&daemon);
-        (held.counts(), attachments(&lab))
-    };
-    let before = settled();
+    // Connections end after their answers: what is held is what two looks find.
+    let look = || (Held::by(&daemon).counts(), attachments(&lab));
+    let mut before = look();
+    let settled = eventually(LIMIT, || {
+        std::thread::sleep(Duration::from_millis(300));
+        let earlier = std::mem::replace(&mut before, look());
+        earlier == before
+    });
+    assert!(settled, "{before:#?}");
     let (threads, memory) = (daemon.status("Threads"), daemon.status("VmRSS"));
     let mut seen = Held::by(&daemon);
     let began = Instant::now();
@@ -143,8 +147,8 @@ fn tasks_that_come_and_go_leave_nothing() {
         }
     }
     println!("{rounds} rounds in {:?}", began.elapsed());
-    let same = eventually(LIMIT, || settled() == before);
-    assert!(same, "{:#?}, and before: {before:#?}", settled());
+    let same = eventually(LIMIT, || look() == before);
+    assert!(same, "{:#?}, and before: {before:#?}", look());
     // Threads that wait for work come and go.
     let more = daemon.status("Threads").saturating_sub(threads);
     let grown = daemon.status("VmRSS").saturating_sub(memory);

@@ -39,7 +39,8 @@ fn of_two_hours(daemon: &Daemon) -> u16 {
 fn reloads(daemon: &Daemon, outcome: &str) -> usize {
     let mut command = Command::new(capture_tests::agent::binary());
     let config = daemon.home().path().join("config.toml");
-    command.args(["audit", "list", "-o", "json", "--config"]);
+    // Each listing is a line of its own.
+    command.args(["audit", "list", "--limit", "1000", "-o", "json", "--config"]);
     let lines = output(command.arg(config));
     let lines: serde_json::Value = serde_json::from_str(&lines).expect("JSON");
     let lines = lines.as_array().expect("lines").iter();
@@ -74,7 +75,7 @@ fn a_wrong_configuration_is_said_by_file_line_and_key_and_changes_nothing() {
             "max_running = 65\n[quota]\nedition = \"gold\"",
             &["line 3: `limits.max_running`", "line 5: `quota.edition`"],
         ),
-        ("max_running =", &["line 3: "]),
+        ("max_running =", &["line 3: string values must be quoted"]),
     ] {
         reload(&daemon, &format!("{strict}{rest}\n"));
         for fault in faults {

@@ -294,29 +294,31 @@ fn rotation_as_a_ring() {
 #[test]
 fn rotation_by_time() {
     let lab = Lab::new();
-    let arguments = ["-i", HOST_IF, "-G", "1", "-W", "2", "-w", "o_%H%M%S.pcapng"];
+    let arguments = ["-i", HOST_IF, "-G", "1", "-W", "3", "-w", "o_%H%M%S.pcapng"];
     let running = agent::capture(&lab.host, &arguments);
     traffic::send(
         &lab.peer,
         PEER_IF,
         500,
-        (0..1600).map(|number| frame(number, 100)),
+        (0..2000).map(|number| frame(number, 100)),
     );
     let ended = running.wait(Duration::from_secs(5)).expect_code(0);
     let names = ended.directory_names();
-    ended.check(names.len() == 2, format_args!("{names:?}"));
+    ended.check(names.len() == 3, format_args!("{names:?}"));
     ended.check(
         ended.field("stop_reason") == "max_file_bytes",
         "the files are used up",
     );
-    for name in &names {
-        let packets = judge::packets(&ended.directory.path().join(name));
-        let (first, last) = (packets[0].time_ns, packets[packets.len() - 1].time_ns);
-        ended.check(
-            last - first <= 1_050_000_000,
-            format_args!("{} ns", last - first),
-        );
-    }
+    // The second of the first file may be over before the first frame comes.
+    let spans: Vec<_> = names
+        .iter()
+        .map(|name| judge::packets(&ended.directory.path().join(name)))
+        .filter_map(|packets| Some(packets.last()?.time_ns - packets.first()?.time_ns))
+        .collect();
+    ended.check(
+        spans.len() >= 2 && spans.iter().all(|span| *span < 1_000_000_000),
+        format_args!("{spans:?} ns"),
+    );
     let numbers: Vec<_> = ended
         .packets()
         .iter()
