@@ -73,8 +73,8 @@ fn put_alone<P: Packet>(packet: &P, header: &RecordHeader, cpu: u32, ends: &Ends
     let len = (RECORD_HEADER_LEN + kept).next_multiple_of(RECORD_ALIGN) as u64;
     let filled = ends.filled();
     let offset = filled % CHUNK_LEN as u64;
-    let is_last = offset > last_start(kept);
-    let start = if is_last {
+    let ends_chunk = offset > last_start(kept);
+    let start = if ends_chunk {
         filled - offset + CHUNK_LEN as u64
     } else {
         filled
@@ -82,7 +82,7 @@ fn put_alone<P: Packet>(packet: &P, header: &RecordHeader, cpu: u32, ends: &Ends
     if !ends.have_room(start + len) {
         return Put::Full;
     }
-    if is_last && !end_chunk(cpu, filled) {
+    if ends_chunk && !end_chunk(cpu, filled) {
         return Put::Full;
     }
     let Some(chunk) = chunk(cpu, start) else {

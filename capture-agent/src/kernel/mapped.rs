@@ -4,15 +4,14 @@
 
 use std::{
     marker::PhantomData,
-    os::fd::AsFd,
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use aya::maps::Map;
 use nix::sys::mman::ProtFlags;
 
-use super::mapping::{Mapping, page_len};
+use super::mapping::Mapping;
 
 /// Sets or clears one task's bit.
 pub(super) fn put(word: &AtomicU64, bit: u64, value: bool) {
@@ -24,7 +23,7 @@ pub(super) fn put(word: &AtomicU64, bit: u64, value: bool) {
     }
 }
 
-/// The values of an array map (`BPF_F_MMAPABLE`, 5.5), in our memory.
+/// The values of an array map, in our memory.
 pub(super) struct Mapped<T> {
     memory: Mapping,
     /// Kept open: programs that are not loaded yet name their maps by descriptor.
@@ -36,12 +35,8 @@ impl<T> Mapped<T> {
     /// Maps the values of an array map, which must be made of as many bytes as `T`.
     pub(super) fn of(map: Map) -> Result<Self> {
         const { assert!(size_of::<T>() > 0) };
-        let Map::Array(data) = &map else {
-            bail!("a table that should be an array is something else");
-        };
-        let len = size_of::<T>().next_multiple_of(page_len()?);
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        let memory = Mapping::new(data.fd().as_fd(), 0, len, protection)
+        let memory = Mapping::new(&map, size_of::<T>(), protection)
             .context("mapping a table of the kernel")?;
         Ok(Self {
             memory,

@@ -1,9 +1,10 @@
-//! Memory of a map in our own. What lies in it is the business of [`mapped`](super::mapped) (tables) and of
-//! [`ring`](super::ring).
+//! The values of an array map in our own memory. What lies in it is the business of [`mapped`](super::mapped)
+//! (tables) and of [`ring`](super::ring).
 
 use std::{num::NonZeroUsize, os::fd::AsFd, ptr::NonNull};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
+use aya::maps::Map;
 use nix::{
     sys::mman::{MapFlags, ProtFlags, mmap, munmap},
     unistd::{SysconfVar, sysconf},
@@ -21,17 +22,17 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps `len` bytes of a map, from `offset` on, which is a multiple of [`page_len`].
-    pub(super) fn new(
-        map: impl AsFd,
-        offset: usize,
-        len: usize,
-        protection: ProtFlags,
-    ) -> Result<Self> {
+    /// Maps the first `len` bytes of the values of an array map (`BPF_F_MMAPABLE`, 5.5), and the rest of the
+    /// last page.
+    pub(super) fn new(map: &Map, len: usize, protection: ProtFlags) -> Result<Self> {
+        let Map::Array(data) = map else {
+            bail!("what should be an array is something else");
+        };
+        let fd = data.fd().as_fd();
+        let len = len.next_multiple_of(page_len()?);
         let len = NonZeroUsize::new(len).context("a map without bytes")?;
-        let offset = libc::off_t::try_from(offset)?;
         // SAFETY: a new shared mapping at an address of the kernel's choice.
-        let start = unsafe { mmap(None, len, protection, MapFlags::MAP_SHARED, map, offset) }?;
+        let start = unsafe { mmap(None, len, protection, MapFlags::MAP_SHARED, fd, 0) }?;
         Ok(Self {
             start: start.cast(),
             len,

@@ -2,7 +2,6 @@
 //! it lie in memory of maps that is ours too. [`rings`](super::rings) merges several of these.
 
 use std::{
-    os::fd::AsFd as _,
     slice,
     sync::{
         Arc,
@@ -10,14 +9,14 @@ use std::{
     },
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use aya::maps::Map;
 use capture_common::{
     CHUNK_LEN, NEXT_CHUNK, RECORD_ALIGN, RECORD_HEADER_LEN, RecordHeader, RingEnds,
 };
 use nix::sys::mman::ProtFlags;
 
-use super::mapping::{Mapping, page_len};
+use super::mapping::Mapping;
 
 /// Most bytes that were read and are not given back yet: a CPU that looks for room has to fetch the position
 /// anew each time that it was written.
@@ -34,13 +33,8 @@ pub(super) struct RingMemory {
 impl RingMemory {
     /// Maps the chunks and the ends of `rings` rings of `bytes` bytes each.
     pub(super) fn of(chunks: Map, ends: Map, rings: usize, bytes: u32) -> Result<Arc<Self>> {
-        let map = |map: &Map, len: usize, protection| {
-            let Map::Array(data) = map else {
-                bail!("a ring that should be an array is something else");
-            };
-            let len = len.next_multiple_of(page_len()?);
-            Mapping::new(data.fd().as_fd(), 0, len, protection).context("mapping the rings")
-        };
+        let map =
+            |map, len, protection| Mapping::new(map, len, protection).context("mapping the rings");
         let read_write = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         Ok(Arc::new(Self {
             chunks: map(&chunks, rings * bytes as usize, ProtFlags::PROT_READ)?,
