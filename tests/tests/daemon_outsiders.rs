@@ -533,3 +533,46 @@ fn whoever_takes_for_ever_is_cut_off() {
     println!("slow readers are gone after {:?}", began.elapsed());
     daemon.stop();
 }
+
+/// Whoever reads slowly gets no more of a capture than what was on its way when their token was revoked.
+#[test]
+fn a_download_ends_with_its_token() {
+    let lab = Lab::new();
+    let home = home();
+    let daemon = daemon::start_in(&lab.host, &home);
+    let id = daemon.run(on_host("large"));
+    send(&lab, 20_000, 1400);
+    daemon.captured(&id, 20_000);
+    let size = daemon.stop_task(&id)["files"][0]["size"].as_u64();
+    let size = size.expect("a size") as usize;
+    let store = store(&home);
+    let address = ADDRESS.parse().expect("an address");
+    let begin = |name| {
+        let token = token(&store, name, Role::Operator);
+        let mut stream = connect_tcp(&lab, address);
+        let request = format!(
+            "GET /api/v1/tasks/{id}/files/0 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Authorization: Bearer {token}\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut first = [0; 1000];
+        stream.read_exact(&mut first).expect("the beginning");
+        assert!(first.starts_with(b"HTTP/1.1 200 "));
+        stream
+    };
+    let (stays, revoked) = (begin("stays"), begin("revoked"));
+    store
+        .token_revoke("revoked", &Actor::command())
+        .expect("it is in use");
+    // It is looked at once a second.
+    thread::sleep(Duration::from_millis(1500));
+    let rest = |mut stream: TcpStream| {
+        let mut rest = Vec::new();
+        let ended = stream.read_to_end(&mut rest);
+        println!("{} bytes of {size}, and then {ended:?}", rest.len());
+        rest.len()
+    };
+    assert!(rest(stays) > size - 1000);
+    assert!(rest(revoked) < size - 1000);
+    daemon.stop();
+}

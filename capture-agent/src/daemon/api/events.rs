@@ -9,17 +9,18 @@ use axum::{
 };
 use futures_util::stream;
 use http::{HeaderMap, HeaderValue, header};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{sleep, sleep_until};
 use utoipa::ToSchema;
 
 use super::{
-    Api, blocking,
+    Api,
     extract::Query,
     guard::Asker,
     problem::{Problem, Result},
+    standing::Standing,
 };
 use crate::daemon::{
-    access::{Right, Who},
+    access::Right,
     events::{Event, EventStream},
     store::Action,
 };
@@ -27,10 +28,6 @@ use crate::daemon::{
 /// A comment is sent after so long without an event, so that everybody on the way knows that the
 /// connection is alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
-/// How often it is asked whether the token of a listener is in use still. Whoever revokes one may be
-/// another process, so that nobody tells.
-const RECHECK: Duration = Duration::from_secs(1);
 
 /// After how many milliseconds a client shall come back.
 const RETRY: u32 = 1000;
@@ -90,8 +87,7 @@ pub(super) async fn listen(
         .map_err(|_| Problem::syntax("last_event_id", "`Last-Event-ID` is no text"))?;
     let listener = Listener {
         events: api.tasks.events(last),
-        next_check: Instant::now() + RECHECK,
-        who: asker.actor.caller.who,
+        standing: Standing::of(&api, &asker),
         api,
     };
     let begin = Bytes::from(format!("retry: {RETRY}\n\n"));
@@ -117,8 +113,7 @@ pub(super) async fn listen(
 struct Listener {
     api: Api,
     events: EventStream,
-    who: Who,
-    next_check: Instant,
+    standing: Standing,
 }
 
 impl Listener {
@@ -134,28 +129,16 @@ impl Listener {
             tokio::select! {
                 biased;
                 () = &mut closed => return None,
-                () = sleep_until(self.next_check) => {
-                    if !may_go_on(&self.api, &self.who).await {
+                () = sleep_until(self.standing.next_check()) => {
+                    if !self.standing.holds().await {
                         return None;
                     }
-                    self.next_check = Instant::now() + RECHECK;
                 }
                 event = self.events.next() => return event.map(|event| text(&event)),
                 () = &mut silence => return Some(Bytes::from_static(b":\n\n")),
             }
         }
     }
-}
-
-/// Whether somebody who was let in would be let in again. Where that cannot be said, it is no.
-async fn may_go_on(api: &Api, who: &Who) -> bool {
-    let Who::Token { id, .. } = *who else {
-        return true;
-    };
-    let store = api.store.clone();
-    blocking(move || store.token_is_in_use(id))
-        .await
-        .unwrap_or_default()
 }
 
 /// An event as text. Its data is one line of JSON.

@@ -19,6 +19,7 @@ use super::{
     guard::Asker,
     problem::{Problem, Result},
     range::{self, Selection},
+    standing::Standing,
     tasks::to_problem,
 };
 use crate::daemon::tasks::OpenFile;
@@ -35,7 +36,8 @@ struct Capture(Vec<u8>);
 /// One file of a task.
 ///
 /// A file that is still being written is given up to its last whole packet. `Range` then gets what
-/// has come since: the bytes that are there do not change.
+/// has come since: the bytes that are there do not change. Where the token of a download ends before it,
+/// it breaks off.
 #[utoipa::path(
     get,
     path = "/tasks/{id}/files/{n}",
@@ -75,7 +77,9 @@ pub(super) async fn download(
     let opened = api.tasks.open_file(id, index, &asker.actor).await;
     let file = opened.map_err(to_problem)?;
     let tag = etag(&format!("{id}.{index}"), &file);
-    Ok(answer(file, &tag, &method, &headers))
+    let response = answer(file, &tag, &method, &headers);
+    let standing = Standing::of(&api, &asker);
+    Ok(response.map(|body| standing.limit(body)))
 }
 
 /// What tells the versions of a file apart: a finished one is its content, and one that grows is its

@@ -20,6 +20,7 @@ mod quota;
 mod range;
 mod refusals;
 mod server;
+mod standing;
 mod tasks;
 #[cfg(test)]
 mod tests;
