@@ -117,12 +117,32 @@ pub struct RotateSpec {
 /// A value that people write as a number or as text with a unit: `443`, `"8000-8100"`, `"10m"`. What a field
 /// takes of these is in `plan/schema.rs`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, from = "Written")]
 pub enum Quantity {
     /// A bare number.
     Number(i64),
     /// Text, parsed by the field that it stands in.
     Text(String),
+}
+
+/// A [`Quantity`] as it comes in.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Number(i64),
+    /// Whole, but more than anything can be, which is for the field to say.
+    Beyond(u64),
+    Text(String),
+}
+
+impl From<Written> for Quantity {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Number(number) => Self::Number(number),
+            Written::Beyond(number) => Self::Text(number.to_string()),
+            Written::Text(text) => Self::Text(text),
+        }
+    }
 }
 
 /// Where a task is in its life.

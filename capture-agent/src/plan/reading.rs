@@ -149,6 +149,30 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_64_bits_are_numbers() {
+        let most = u64::MAX;
+        let task = json!({
+            "name": "n", "interfaces": ["x"], "ports": [most], "max_bytes": most, "duration": most,
+            "max_packets": most, "max_file_bytes": most, "rotate": {"bytes": most, "seconds": most},
+        });
+        let mut found = faults(task);
+        found.sort();
+        let fields = [
+            "/duration",
+            "/max_bytes",
+            "/max_file_bytes",
+            "/max_packets",
+            "/ports/0",
+            "/rotate/bytes",
+            "/rotate/seconds",
+        ];
+        assert_eq!(
+            found,
+            fields.map(|field| (field.to_owned(), "out_of_range"))
+        );
+    }
+
+    #[test]
     fn a_valid_task_has_a_plan() {
         assert_eq!(faults(json!({"name": "n", "interfaces": ["x"]})), []);
     }
