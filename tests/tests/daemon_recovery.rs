@@ -1,7 +1,7 @@
 //! A daemon that is killed at any moment: the next one finds every task, and every packet that was in a
 //! file; what ran has failed, what waited waits on.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, thread, time::Duration};
+use std::{collections::BTreeSet, path::Path, process::Command, sync::Arc, thread, time::Duration};
 
 use capture_agent::daemon::{
     access::Actor,
@@ -13,6 +13,7 @@ use capture_tests::{
     daemon::{self, UNLIMITED, names},
     eventually,
     netns::{HOST_IF, Lab, PEER_IF},
+    output,
     random::Random,
     traffic::{self, number_in},
 };
@@ -48,12 +49,19 @@ fn what_ran_is_interrupted_and_its_packets_are_there() {
         daemon.captured(id, 1000);
     }
     daemon.kill();
+    let killed_at = output(Command::new("date").args(["-u", "+%FT%T.%3NZ"]));
     let detached = eventually(LIMIT, || lab.host.attachments() == before);
     assert!(detached, "{:?}", lab.host.attachments());
 
     let daemon = daemon::start_in(&lab.host, &home);
     for id in [&plain, &rotated] {
         let task = daemon.ended(id);
+        // Nobody captured afterwards.
+        let ended_at = task["ended_at"].as_str().expect("a time");
+        assert!(
+            ended_at <= killed_at.trim(),
+            "{ended_at}, killed at {killed_at}"
+        );
         assert_eq!(task["state"], "failed", "{task}");
         assert_eq!(task["stop_reason"], "interrupted", "{task}");
         assert_eq!(task["verdict"], Value::Null, "{task}");

@@ -37,7 +37,7 @@ pub(in crate::daemon) struct Final {
     counters: Counters,
     verdict: Option<String>,
     files: Vec<FileRecord>,
-    /// When, by the clock of its packets, where it had any.
+    /// When, by the clock of its packets, where it had any; of a task that was interrupted, when it last wrote.
     ended_at: Option<Timestamp>,
 }
 
@@ -58,7 +58,11 @@ impl Final {
 
     /// Of a task that the last daemon did not end. What it lost, nobody knows.
     pub(super) fn interrupted(leftover: Leftover) -> Self {
-        let Leftover { files, counters } = leftover;
+        let Leftover {
+            files,
+            counters,
+            written_at,
+        } = leftover;
         let error = format!(
             "the daemon ended without ending this task; {} packets were found in its files, and how \
              many were lost is not known",
@@ -70,7 +74,7 @@ impl Final {
             counters,
             verdict: counters.verdict_at(StopReason::Interrupted),
             files,
-            ended_at: None,
+            ended_at: written_at,
         }
     }
 

@@ -309,13 +309,25 @@ fn torn_capture(path: &std::path::Path) -> u64 {
 /// start, one whose removal was under way, and a directory of nobody.
 #[test]
 fn what_the_last_daemon_left_is_recovered() {
+    recovers("2026-03-01T12:00:05.000Z", "2026-03-01T12:00:05.000Z");
+    // The wall clock was set back after the start.
+    recovers("2026-03-01T11:00:00.000Z", "2026-03-01T12:00:01.000Z");
+}
+
+/// With the time of the last write, and the end that the task has then.
+fn recovers(written: &str, ended: &str) {
+    let written: Timestamp = written.parse().expect("a time");
+    let was_written = |path: &std::path::Path| {
+        let file = fs::File::options().write(true).open(path);
+        let set = file.expect("a file").set_modified(written.into());
+        set.expect("it is ours");
+    };
     let place = Place::new("retention = \"1h\"");
     let (running, pending, packets) = block_on(async {
         let tasks = place.tasks();
         let running = create_at(&tasks, json!({}), tomorrow(&place)).await;
         let pending = create_at(&tasks, json!({}), tomorrow(&place)).await;
         end(tasks).await;
-        // The wall clock was set back afterwards.
         let at = "2026-03-01T12:00:01Z".parse().expect("a time");
         let started = place.store().update(&running, &Change::Started { at });
         started.expect("it may start");
@@ -325,7 +337,10 @@ fn what_the_last_daemon_left_is_recovered() {
         let packets = torn_capture(&first);
         let recovered = recover(&crate::output::part_of(&first)).expect("whole packets");
         fs::rename(recovered.path.expect("a file"), &first).expect("a finished file");
-        torn_capture(&directory.join("capture_00002.pcapng"));
+        was_written(&first);
+        let second = directory.join("capture_00002.pcapng");
+        torn_capture(&second);
+        was_written(&crate::output::part_of(&second));
         fs::create_dir_all(place.captures(&pending)).expect("a directory");
         fs::write(place.captures(&pending).join("capture.pcapng"), "rubbish").expect("a file");
         (running, pending, packets)
@@ -343,8 +358,7 @@ fn what_the_last_daemon_left_is_recovered() {
         assert_eq!(record.state, State::Failed);
         assert_eq!(record.stop_reason, Some(StopReason::Interrupted));
         assert_eq!(record.verdict, None);
-        assert!(record.started_at.is_some());
-        assert_eq!(record.ended_at, record.started_at);
+        assert_eq!(record.ended_at.as_deref(), Some(ended));
         assert_eq!(
             record.expires_at.as_deref(),
             Some("2026-03-01T13:00:00.000Z")
