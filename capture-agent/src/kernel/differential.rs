@@ -17,7 +17,7 @@ mod privileged {
     use capture_tests::{
         generate,
         random::Random,
-        reference::{Endpoint, Filter, Matcher, Reading, read, read_raw_ip},
+        reference::{Endpoint, Filter, Matcher, Protocol, Reading, read, read_raw_ip},
         traffic::{self, ETHERTYPE_IPV6, Ipv4, UDP, ethernet},
     };
 
@@ -145,9 +145,15 @@ mod privileged {
             }
         }
 
-        /// A set of tasks, each at some of the hook points, and frames for them by any program.
+        /// Tasks at random, and frames for them.
         fn round(&mut self, link: LinkLayer) {
-            let mut tasks = self.enter();
+            let filters = self.filters();
+            self.round_of(filters, link);
+        }
+
+        /// A set of tasks, each at some of the hook points, and frames for them by any program.
+        fn round_of(&mut self, filters: Vec<Filter>, link: LinkLayer) {
+            let mut tasks = self.enter(filters);
             let mut interface = Interface {
                 slots: [0; HOOK_POINTS],
                 ifindex: LOOPBACK,
@@ -203,9 +209,9 @@ mod privileged {
             }
         }
 
-        /// Enters and activates new tasks, as many as there are slots; or a few, which let most frames
-        /// go by, so that the kernel forgets a datagram whose identification is used again.
-        fn enter(&mut self) -> Vec<Task> {
+        /// As many as there are slots; or a few, which let most frames go by, so that the kernel forgets a
+        /// datagram whose identification is used again.
+        fn filters(&mut self) -> Vec<Filter> {
             let tasks = if self.random.one_in(4) {
                 1 + self.random.below(4)
             } else {
@@ -214,11 +220,20 @@ mod privileged {
             let all_take_all = self.random.one_in(8);
             (0..tasks)
                 .map(|_| {
-                    let filter = if all_take_all {
+                    if all_take_all {
                         Filter::default()
                     } else {
                         generate::filter(&mut self.random)
-                    };
+                    }
+                })
+                .collect()
+        }
+
+        /// Enters and activates new tasks.
+        fn enter(&mut self, filters: Vec<Filter>) -> Vec<Task> {
+            filters
+                .into_iter()
+                .map(|filter| {
                     let plan = resolve(&filter);
                     let tables = &mut self.kernel.tables;
                     let slot = tables
@@ -402,6 +417,47 @@ mod privileged {
             matches * 100 > of_tasks * 4,
             "only {matches} of {of_tasks} decisions are matches"
         );
+    }
+
+    /// No other task has the headers read.
+    #[test]
+    fn a_single_criterion_is_enough() {
+        let address = |text: &str, len| Endpoint {
+            address: Some((text.parse().expect("an address"), len)),
+            ports: None,
+        };
+        let of = |protocol, local, peer| Filter {
+            protocol,
+            local,
+            peer,
+            icmp_errors: false,
+        };
+        let any = Endpoint::default;
+        let port = Endpoint {
+            address: None,
+            ports: Some(vec![443..=443]),
+        };
+        let mut bench = Bench::new(26);
+        for filter in [
+            of(Protocol::Tcp, any(), any()),
+            of(Protocol::Udp, any(), any()),
+            of(Protocol::Icmp, any(), any()),
+            of(Protocol::All, address("10.1.0.1", 32), any()),
+            of(Protocol::All, address("0.0.0.0", 0), any()),
+            of(Protocol::All, address("2001:db8::1", 128), any()),
+            of(Protocol::All, port, any()),
+        ] {
+            let before = (bench.tally.of_tasks, bench.tally.matches);
+            bench.round_of(vec![filter.clone()], LinkLayer::Ethernet);
+            bench.round_of(vec![Filter::default(), filter.clone()], LinkLayer::Ethernet);
+            let matches = bench.tally.matches - before.1;
+            let of_tasks = bench.tally.of_tasks - before.0;
+            let shown = generate::options(&filter);
+            assert!(
+                0 < matches && matches < of_tasks,
+                "{matches} of {of_tasks}: {shown:?}"
+            );
+        }
     }
 
     /// An interface in the cell of [`LOOPBACK`].
