@@ -18,7 +18,7 @@ use capture_common::Direction;
 use ipnet::IpNet;
 
 pub(crate) use fault::{Problem, nearest, quote};
-pub(crate) use quantity::{positive_size, seconds, size, size_from_text};
+pub(crate) use quantity::{seconds, size};
 pub(crate) use reading::Reading;
 pub use word::Word;
 pub(crate) use word::parse as parse_word;

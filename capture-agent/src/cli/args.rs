@@ -168,7 +168,7 @@ pub(super) struct RunArgs {
     /// Capture in another network namespace: a name of `ip netns`, or a path.
     #[arg(long, value_name = "NAME|PATH", help_heading = "What to capture")]
     pub(super) netns: Option<String>,
-    /// Memory for packets on their way from the kernel, all CPUs together, at least 64KiB.
+    /// Memory for packets on their way from the kernel, all CPUs together; each has 1MiB to 1GiB of it.
     #[arg(
         long,
         value_name = "SIZE",

@@ -13,8 +13,9 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    kernel,
     output::Target,
-    plan::{Face, Format, Plan, size_from_text},
+    plan::{Face, Format, Plan},
     task::{Quantity, RotateSpec, TaskSpec},
 };
 
@@ -46,12 +47,6 @@ const OPTIONS: &[(&str, &str)] = &[
     ("state", "--state"),
     ("limit", "--limit"),
 ];
-
-/// Least bytes of one CPU's ring: a page.
-const PAGE: u64 = 4096;
-
-/// Least bytes of all rings.
-const MIN_RING_SIZE: u64 = 64 << 10;
 
 /// What `run` was asked for.
 #[derive(Debug)]
@@ -111,8 +106,8 @@ pub(super) fn resolve(args: RunArgs) -> Result<RunRequest> {
         Some(path) => tasks_file::read(&path, &mut problems)?,
         None => single(task, write, &mut problems).into_iter().collect(),
     };
-    let ring_size = ring_size_of(&ring_size, possible_cpus()).unwrap_or_else(|problem| {
-        problems.push(format!("--ring-size: {problem}"));
+    let ring_size = kernel::ring_size(&Quantity::Text(ring_size)).unwrap_or_else(|problem| {
+        problems.push(format!("--ring-size: {}", problem.detail));
         0
     });
     if !problems.is_empty() {
@@ -300,30 +295,6 @@ fn format_of(path: &Path) -> Format {
     } else {
         Format::Pcapng
     }
-}
-
-fn ring_size_of(text: &str, cpus: u64) -> Result<u64, String> {
-    let size = size_from_text(text).map_err(|problem| problem.detail)?;
-    let least = MIN_RING_SIZE.max(cpus * PAGE);
-    if size < least {
-        return Err(format!(
-            "{size} bytes are too few for {cpus} CPUs; the least is {} KiB",
-            least.div_ceil(1024)
-        ));
-    }
-    Ok(size)
-}
-
-/// CPUs that the kernel may ever bring up, each of which gets a ring.
-fn possible_cpus() -> u64 {
-    let possible = std::fs::read_to_string("/sys/devices/system/cpu/possible");
-    let last = possible.ok().and_then(|text| {
-        text.trim()
-            .rsplit([',', '-'])
-            .next()
-            .and_then(|last| last.parse::<u64>().ok())
-    });
-    last.map_or(1, |last| last + 1)
 }
 
 #[cfg(test)]

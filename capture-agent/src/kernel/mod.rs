@@ -32,6 +32,7 @@ pub(crate) use self::{
     features::KernelVersion,
     hooks::{Attached, HookKind},
     load::{Kernel, ProgramProbe, ReaderSide, probe},
+    rings::ring_size,
     tables::{SlotId, Tables, TaskEntry},
     traffic::InterfaceTraffic,
 };

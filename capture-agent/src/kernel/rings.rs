@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use aya::{
     Ebpf,
     maps::{ArrayOfMaps, Map, MapData, RingBuf},
+    util::nr_cpus,
 };
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
 use capture_common::{CHUNK_LEN, RecordHeader};
@@ -25,6 +26,10 @@ use super::{
     ring::{Ring, RingGauge, RingMemory},
     tables::take,
 };
+use crate::{
+    plan::{Problem, size},
+    task::Quantity,
+};
 
 /// Least bytes of a ring: the longest record fits behind a chunk that is left early for it.
 const MIN_RING: u64 = 2 * CHUNK_LEN as u64;
@@ -35,6 +40,26 @@ const MAX_RING: u64 = 1 << 30;
 /// Whether a CPU's stores are seen by the others in the order in which its program made them. Programs have no
 /// instruction for that which every kernel here knows.
 const STORES_IN_ORDER: bool = cfg!(target_arch = "x86_64");
+
+/// Bytes that all rings may have together.
+///
+/// # Errors
+/// It is no size, or not one of rings.
+pub(crate) fn ring_size(value: &Quantity) -> Result<u64, Problem> {
+    // Where they cannot be counted no ring is made either.
+    let cpus = nr_cpus().map_or(u64::MAX, |cpus| cpus as u64);
+    ring_size_of(value, cpus)
+}
+
+fn ring_size_of(value: &Quantity, cpus: u64) -> Result<u64, Problem> {
+    match size(value)? {
+        0 => Err(Problem::out_of_range("rings of 0 bytes hold no packet")),
+        total if total > cpus.saturating_mul(MAX_RING) => Err(Problem::out_of_range(format!(
+            "that is more than rings can have; the most is {cpus} GiB, 1 GiB for each CPU"
+        ))),
+        total => Ok(total),
+    }
+}
 
 /// Bytes of each CPU's ring when all together may have `total`: a power of two.
 pub(super) fn ring_bytes(total: u64, cpus: usize) -> u32 {
@@ -259,5 +284,14 @@ mod tests {
         assert_eq!(ring_bytes(64 << 20, 512), 1 << 20);
         assert_eq!(ring_bytes(0, 0), 1 << 20);
         assert_eq!(ring_bytes(u64::MAX, 1), 1 << 30);
+        let code = |text: &str| {
+            ring_size_of(&Quantity::Text(text.to_owned()), 3).map_err(|problem| problem.code)
+        };
+        assert_eq!(code("64KiB"), Ok(64 << 10));
+        assert_eq!(code("3GiB"), Ok(3 << 30));
+        assert_eq!(code("3073MiB"), Err("out_of_range"));
+        assert_eq!(code("0"), Err("out_of_range"));
+        assert_eq!(code("large"), Err("invalid"));
+        assert!(ring_size(&Quantity::Number(1 << 30)).is_ok());
     }
 }

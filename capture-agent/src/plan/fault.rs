@@ -10,7 +10,7 @@ use super::Fault;
 /// What is wrong with a value, before it is known which field it stands in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
-    pub(super) code: &'static str,
+    pub(crate) code: &'static str,
     pub(crate) detail: String,
 }
 

@@ -43,7 +43,7 @@ pub(crate) fn size(value: &Quantity) -> Result<u64, Problem> {
 }
 
 /// Bytes, from text.
-pub(crate) fn size_from_text(text: &str) -> Result<u64, Problem> {
+fn size_from_text(text: &str) -> Result<u64, Problem> {
     let (digits, unit) = split_number(text.trim());
     let unit = unit.trim_start().to_ascii_lowercase();
     let factor = SIZE_UNITS
@@ -69,7 +69,7 @@ pub(crate) fn size_from_text(text: &str) -> Result<u64, Problem> {
 }
 
 /// A size of at least one byte.
-pub(crate) fn positive_size(value: &Quantity) -> Result<u64, Problem> {
+pub(super) fn positive_size(value: &Quantity) -> Result<u64, Problem> {
     size(value).and_then(|bytes| match bytes {
         0 => Err(Problem::out_of_range(
             "0 leaves no room for any packet; leave it out for no limit",

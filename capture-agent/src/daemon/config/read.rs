@@ -170,12 +170,7 @@ impl Reader<'_> {
     fn capture(&mut self, section: &mut Section<'_>) -> Capture {
         let defaults = Capture::default();
         Capture {
-            ring_size: self.or(
-                section,
-                "ring_size",
-                values::positive_bytes,
-                defaults.ring_size,
-            ),
+            ring_size: self.or(section, "ring_size", values::ring_size, defaults.ring_size),
         }
     }
 

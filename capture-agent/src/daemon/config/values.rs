@@ -12,7 +12,8 @@ use jiff::tz::{self, TimeZone, TimeZoneDatabase};
 use toml::{Spanned, de::DeValue};
 
 use crate::{
-    plan::{Problem, Word, parse_word, positive_size, quote, seconds, size},
+    kernel,
+    plan::{Problem, Word, parse_word, quote, seconds, size},
     task::Quantity,
 };
 
@@ -57,8 +58,8 @@ pub(super) fn bytes(value: &DeValue<'_>) -> Result<u64, Problem> {
     size(&quantity(value)?)
 }
 
-pub(super) fn positive_bytes(value: &DeValue<'_>) -> Result<u64, Problem> {
-    positive_size(&quantity(value)?)
+pub(super) fn ring_size(value: &DeValue<'_>) -> Result<u64, Problem> {
+    kernel::ring_size(&quantity(value)?)
 }
 
 pub(super) fn duration(value: &DeValue<'_>) -> Result<Duration, Problem> {
