@@ -120,6 +120,8 @@ pub fn recover(part: &Path) -> io::Result<RecoveredFile> {
     }
     if cut > 0 {
         file.set_len(size)?;
+        // Its time says when it was last written by the capture, and is no reason to fail.
+        let _ = metadata.modified().and_then(|at| file.set_modified(at));
     }
     file.sync_all()?;
     let path = rename_to_free_name(part)?;

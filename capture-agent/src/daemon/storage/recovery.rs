@@ -1,11 +1,7 @@
 //! What the start of a daemon finds of the last one: files of tasks that were running, removals that were
 //! not finished, and directories that belong to no task.
 
-use std::{
-    fs::{self, Metadata},
-    io,
-    path::Path,
-};
+use std::{fs, io, path::Path};
 
 use jiff::Timestamp;
 
@@ -29,14 +25,6 @@ pub(in crate::daemon) struct Leftover {
     pub(in crate::daemon) counters: Counters,
     /// When the last of it was written, by the file system's clock: later than that, nothing is known of the task.
     pub(in crate::daemon) written_at: Option<Timestamp>,
-}
-
-impl Leftover {
-    fn was_written(&mut self, metadata: &Metadata) {
-        let at = metadata.modified().ok();
-        let at = at.and_then(|at| Timestamp::try_from(at).ok());
-        self.written_at = self.written_at.max(at);
-    }
 }
 
 impl Storage {
@@ -91,11 +79,7 @@ impl Storage {
         };
         for name in names.iter().filter(|name| name.ends_with(".part")) {
             let path = directory.join(name);
-            let metadata = fs::metadata(&path);
-            let before = metadata.as_ref().map_or(0, Metadata::len);
-            if let Ok(metadata) = &metadata {
-                left.was_written(metadata);
-            }
+            let before = fs::metadata(&path).map_or(0, |there| there.len());
             match recover(&path) {
                 Ok(recovered) => {
                     log::info!("{recovered}");
@@ -142,9 +126,9 @@ impl Storage {
             .inspect_err(|error| log::warn!("cannot read {}: {error}", path.display()));
         left.counters.captured += scan.packets;
         left.counters.bytes += scan.bytes;
-        if !name.contains(INTERRUPTED) {
-            left.was_written(&metadata);
-        }
+        let modified = metadata.modified().ok();
+        let modified = modified.and_then(|at| Timestamp::try_from(at).ok());
+        left.written_at = left.written_at.max(modified);
         left.files.push(FileRecord {
             index: number(&name).unwrap_or(0),
             complete: !name.contains(INTERRUPTED) && scan.size == metadata.len(),

@@ -1,7 +1,11 @@
 //! Recovery of what a killed agent leaves: at every length, in both formats and byte orders, and with
 //! content that is not what an agent wrote.
 
-use std::{fs::File, io};
+use std::{
+    fs::File,
+    io,
+    time::{Duration, SystemTime},
+};
 
 use super::*;
 use crate::output::{recover, scan};
@@ -68,6 +72,25 @@ fn a_file_cut_anywhere_keeps_its_whole_records() {
             assert_eq!(read(&path).0.len() as u64, recovered.packets);
             fs::remove_file(path).expect("it is removed");
         }
+    }
+}
+
+#[test]
+fn the_time_stays_that_of_the_last_write() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (content, _) = capture(Format::Pcapng, "a.pcapng");
+    for cut in [0, 1] {
+        let part = part(&directory, "a.pcapng", &content[..content.len() - cut]);
+        let then = SystemTime::now() - Duration::from_secs(3600);
+        let file = File::options()
+            .write(true)
+            .open(&part)
+            .expect("it is there");
+        file.set_modified(then).expect("it is ours");
+        let recovered = recover(&part).expect("it is recovered");
+        assert_eq!(recovered.cut > 0, cut > 0);
+        let metadata = fs::metadata(recovered.path.expect("a file")).expect("it is there");
+        assert_eq!(metadata.modified().expect("a time"), then, "{cut}");
     }
 }
 
