@@ -46,6 +46,7 @@ mod accounts;
 pub mod agent;
 pub mod beside;
 pub mod cases;
+pub mod cpus;
 pub mod daemon;
 pub mod figures;
 pub mod foreign;

@@ -15,15 +15,11 @@ use std::{
 use capture_tests::{
     agent,
     beside::Tool,
-    count_from_env,
+    count_from_env, cpus,
     netns::{HOST_IF, Lab, PEER_IF},
     output,
     stream::{Packet, Stream},
     traffic::{self, number_in},
-};
-use nix::{
-    sched::{CpuSet, sched_setaffinity},
-    unistd::Pid,
 };
 
 /// All of them find room in the buffers of each tool.
@@ -73,9 +69,7 @@ fn captured(senders: usize, packets: usize, judge: impl FnOnce([&Path; 3])) {
             scope.spawn(move || {
                 lab.peer.within(|| {
                     // A frame is received on the CPU that sent it, and two CPUs may overtake each other.
-                    let mut cpus = CpuSet::new();
-                    cpus.set(sender).expect("a CPU");
-                    sched_setaffinity(Pid::from_raw(0), &cpus).expect("there are so many CPUs");
+                    cpus::stay_on(sender);
                     let frames = frames(sender as u16, packets / senders);
                     traffic::send_here(PEER_IF, RATE, frames)
                 })

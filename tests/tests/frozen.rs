@@ -17,17 +17,12 @@ use std::{
 
 use capture_tests::{
     agent::{self, Ended, Running},
-    eventually,
+    cpus, eventually,
     netns::{HOST_IF, Lab, PEER_IF},
     pcapng::{self, PACKET},
     traffic::{self, number_in},
 };
-use nix::{
-    libc,
-    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
-    sys::signal::Signal,
-    unistd::Pid,
-};
+use nix::{libc, sys::signal::Signal};
 
 const LIMIT: Duration = Duration::from_secs(20);
 /// Length of a frame, and of its block in a pcapng file.
@@ -42,16 +37,6 @@ fn frames_of(len: usize, numbers: Range<u32>) -> impl Iterator<Item = Vec<u8>> +
     let from = "192.0.2.1:1000".parse().expect("an address");
     let to = "192.0.2.2:53".parse().expect("an address");
     numbers.map(move |number| traffic::udp_frame(from, to, number, len))
-}
-
-/// Keeps what this thread sends, and the threads that it starts, on one CPU and so in one ring.
-fn stay_on_one_cpu() {
-    let this = Pid::from_raw(0);
-    let allowed = sched_getaffinity(this).expect("the CPUs allowed");
-    let first = (0..CpuSet::count()).find(|cpu| allowed.is_set(*cpu).unwrap_or(false));
-    let mut one = CpuSet::new();
-    one.set(first.expect("a CPU")).expect("it is one");
-    sched_setaffinity(this, &one).expect("it is allowed");
 }
 
 /// As many as there are rings.
@@ -123,7 +108,7 @@ fn assert_gaps_told(ended: &Ended, sent: u32) -> Vec<(u32, u64)> {
 
 #[test]
 fn a_stopped_agent_counts_what_the_ring_could_not_hold() {
-    stay_on_one_cpu();
+    cpus::stay_on_one();
     let lab = Lab::new();
     for hook in ["tc", "xdp"] {
         let size = format!("{}MiB", 2 * possible_cpus());
@@ -170,7 +155,7 @@ fn a_stopped_agent_with_traffic_that_does_not_wait() {
     let running = agent::capture(&lab.host, &arguments);
     let ended = thread::scope(|scope| {
         let sender = scope.spawn(|| {
-            stay_on_one_cpu();
+            cpus::stay_on_one();
             traffic::send(&lab.peer, PEER_IF, 20_000, frames(0..40_000))
         });
         for packets in [2000, 6000, 10_000] {

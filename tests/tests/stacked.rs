@@ -2,12 +2,12 @@
 //! have no link header. What the agent takes is what tcpdump takes on the same interface at the same
 //! time, byte for byte.
 
-use std::{io::Write as _, net::UdpSocket, process::Command};
+use std::{io::Write as _, net::UdpSocket, process::Command, thread};
 
 use capture_tests::{
     agent::{self, Ended},
     beside::Tcpdump,
-    eventually, judge,
+    cpus, eventually, judge,
     netns::{HOST_IF, HOST_MAC, HOST4, Lab, Netns, PEER_IF, PEER4},
     traffic::{self, Ipv4, Tap, UDP, number_in, numbered},
 };
@@ -17,11 +17,11 @@ const ETHERNET: &str = "1";
 const RAW_IP: &str = "7";
 
 /// Captures on each of the interfaces by the agent and by tcpdump, all at once, and compares; gives
-/// the numbers that each interface has shown.
+/// the numbers that each interface has shown. The traffic comes from one CPU, and so in one order.
 fn beside_tcpdump(
     namespace: &Netns,
     interfaces: &[(&str, &str)],
-    traffic: impl FnOnce(),
+    traffic: impl FnOnce() + Send,
 ) -> Vec<Vec<u32>> {
     let running: Vec<_> = interfaces
         .iter()
@@ -31,7 +31,15 @@ fn beside_tcpdump(
             (ours, theirs)
         })
         .collect();
-    traffic();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            cpus::stay_on_one();
+            traffic();
+            // Comes behind what is still on its way on this CPU; both have seen it then.
+            let address = "127.0.0.1:7001".parse().expect("an address");
+            traffic::udp_echo(namespace, namespace, address, 20, 64);
+        });
+    });
     let compared = running.into_iter().zip(interfaces);
     compared
         .map(|((ours, theirs), (interface, encapsulation))| {

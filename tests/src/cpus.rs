@@ -1,0 +1,22 @@
+//! The CPUs that a test's traffic is sent from. A frame between virtual interfaces is received on the
+//! CPU that sent it, and so lands in that CPU's ring.
+
+use nix::{
+    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
+    unistd::Pid,
+};
+
+/// Keeps this thread, and the threads that it starts from now on, on one CPU: what they send has one
+/// order, for everybody who looks. Frames of two CPUs may overtake each other between two onlookers.
+pub fn stay_on_one() {
+    let allowed = sched_getaffinity(Pid::from_raw(0)).expect("the CPUs allowed");
+    let first = (0..CpuSet::count()).find(|cpu| allowed.is_set(*cpu).unwrap_or(false));
+    stay_on(first.expect("a CPU"));
+}
+
+/// The same, on a CPU of one's choice.
+pub fn stay_on(cpu: usize) {
+    let mut one = CpuSet::new();
+    one.set(cpu).expect("a CPU");
+    sched_setaffinity(Pid::from_raw(0), &one).expect("there are so many CPUs");
+}
