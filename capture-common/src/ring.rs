@@ -1,5 +1,6 @@
 //! The rings: memory that one CPU's programs fill with records and the agent reads in place. A ring is a run
-//! of chunks, values of an array map; both its ends are counted in bytes since the programs were loaded.
+//! of chunks, values of an array map; both its ends are counted in bytes since the programs were loaded. Which
+//! chunk a position lies in is for the programs to say: one value of another map for each, the ring's order.
 
 /// Bytes of a chunk, a power of two: the longest record fits. No record lies in two chunks, as programs
 /// cannot write over the end of a map's value.
@@ -25,9 +26,13 @@ pub struct RingEnds {
     pub unannounced: u64,
     /// Not 0 while a program writes a record. The programs' alone.
     pub busy: u64,
+    /// The chunk that the reader was in when a chunk was last begun, counted as positions are. The programs' alone.
+    pub reader_chunk: u64,
+    /// How many of the free chunks, those given back last, were in use a moment ago. The programs' alone.
+    pub warm: u64,
     /// Zero.
-    pub reserved: [u64; 12],
-    /// All before it has been read and may be written over. Written by the reader.
+    pub reserved: [u64; 10],
+    /// All before it has been read; chunks that end before it may be written over. Written by the reader.
     pub given_back: u64,
     /// Zero.
     pub reserved_for_reader: [u64; 15],

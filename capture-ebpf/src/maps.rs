@@ -84,6 +84,10 @@ pub(crate) static INTERFACE_COUNTERS: PerCpuArray<InterfaceRow, MAX_INTERFACES> 
 pub(crate) static RING_CHUNKS: Array<[u8; CHUNK_LEN], MAX_CPUS, { BPF_F_MMAPABLE as usize }> =
     Array::new();
 
+/// Place in a ring, those of CPU 0 first → the chunk that is there. Mapped by user space.
+#[btf_map]
+pub(crate) static RING_ORDER: Array<u64, MAX_CPUS, { BPF_F_MMAPABLE as usize }> = Array::new();
+
 /// CPU → the ends of its ring. Mapped by user space.
 #[btf_map]
 pub(crate) static RING_ENDS: Array<RingEnds, MAX_CPUS, { BPF_F_MMAPABLE as usize }> = Array::new();

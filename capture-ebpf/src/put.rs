@@ -10,7 +10,7 @@ use capture_common::{
 };
 
 use crate::{
-    maps::{BELLS, RING_CHUNKS, RING_ENDS},
+    maps::{BELLS, RING_CHUNKS, RING_ENDS, RING_ORDER},
     packet::{Linear, Packet, opaque},
 };
 
@@ -21,6 +21,9 @@ static RING_BYTES: Global<u64> = Global::new(CHUNK_LEN as u64);
 /// Bytes put into a ring before the reader is woken up; below that its timer finds them. Set likewise.
 #[unsafe(no_mangle)]
 static WAKEUP_BYTES: Global<u64> = Global::new(1 << 20);
+
+/// Free chunks that are held for warm: what the reader is now and then further behind.
+const MOST_WARM: u64 = 4;
 
 /// What became of a record.
 pub(crate) enum Put {
@@ -85,6 +88,9 @@ fn put_alone<P: Packet>(packet: &P, header: &RecordHeader, cpu: u32, ends: &Ends
     if ends_chunk && !end_chunk(cpu, filled) {
         return Put::Full;
     }
+    if start % CHUNK_LEN as u64 == 0 {
+        ends.begin_chunk(cpu, start);
+    }
     let Some(chunk) = chunk(cpu, start) else {
         return Put::Full;
     };
@@ -135,10 +141,18 @@ fn end_chunk(cpu: u32, at: u64) -> bool {
 /// The chunk of a position in the CPU's ring.
 #[inline(always)]
 fn chunk(cpu: u32, position: u64) -> Option<*mut u8> {
-    let ring = RING_BYTES.load();
+    let chunk = at_place(cpu, position / CHUNK_LEN as u64)?;
+    // SAFETY: a value of the map, which the reader only reads.
+    let chunk = unsafe { ptr::read_volatile(chunk) };
+    RING_CHUNKS.get_ptr_mut(chunk as u32).map(<*mut _>::cast)
+}
+
+/// Which chunk is the `nth` of the CPU's ring, counted as positions are.
+#[inline(always)]
+fn at_place(cpu: u32, nth: u64) -> Option<*mut u64> {
     // A power of two: the program does not divide.
-    let index = (u64::from(cpu) * ring + (position & (ring - 1))) / CHUNK_LEN as u64;
-    RING_CHUNKS.get_ptr_mut(index as u32).map(<*mut _>::cast)
+    let chunks = RING_BYTES.load() / CHUNK_LEN as u64;
+    RING_ORDER.get_ptr_mut((u64::from(cpu) * chunks + (nth & (chunks - 1))) as u32)
 }
 
 /// The place of a position in its chunk, where `ROOM` bytes follow in the chunk.
@@ -247,8 +261,8 @@ impl Ends {
         unsafe { ptr::write_volatile(&raw mut (*self.0).filled, filled) };
     }
 
-    /// Whether all before `end` may be written over. The reader's end is looked at only when what was known of
-    /// it is used up: its cache line belongs to the reader's CPU.
+    /// Whether there is room up to `end`, in chunks that nobody reads. The reader's end is looked at only when
+    /// what was known of it is used up: its cache line belongs to the reader's CPU.
     #[inline(always)]
     fn have_room(&self, end: u64) -> bool {
         // SAFETY: a value of the map; the first field is the programs' alone, the second is read in one load.
@@ -256,9 +270,45 @@ impl Ends {
             if end <= (*self.0).room_until {
                 return true;
             }
-            let given_back = ptr::read_volatile(&raw const (*self.0).given_back);
-            (*self.0).room_until = given_back + RING_BYTES.load();
+            let free_from = self.reader_chunk() * CHUNK_LEN as u64;
+            (*self.0).room_until = free_from + RING_BYTES.load();
             end <= (*self.0).room_until
+        }
+    }
+
+    /// The chunk that the reader is in, counted as positions are. Those before it are free.
+    #[inline(always)]
+    fn reader_chunk(&self) -> u64 {
+        // SAFETY: a value of the map, in one load.
+        let given_back = unsafe { ptr::read_volatile(&raw const (*self.0).given_back) };
+        given_back / CHUNK_LEN as u64
+    }
+
+    /// Decides which chunk is the one at `start`, where there is room: one that the reader gave back a moment ago,
+    /// whose memory is likely to be in a cache still. So a reader that keeps up keeps the ring small.
+    #[inline(always)]
+    fn begin_chunk(&self, cpu: u32, start: u64) {
+        let next = start / CHUNK_LEN as u64;
+        let reader = self.reader_chunk();
+        // SAFETY: a value of the map, and fields of this CPU's programs.
+        let ends = unsafe { &mut *self.0 };
+        // The free chunks are those from `next` up to the reader's in the next lap, the warm ones at the end.
+        let end = reader + RING_BYTES.load() / CHUNK_LEN as u64;
+        let warm = ends.warm + (reader - ends.reader_chunk);
+        let warm = warm.min(MOST_WARM).min(end.wrapping_sub(next));
+        ends.reader_chunk = reader;
+        if warm == 0 {
+            return;
+        }
+        ends.warm = warm - 1;
+        // The first warm one, so that those that stay are still in one run.
+        if let (Some(next), Some(taken)) = (at_place(cpu, next), at_place(cpu, end - warm)) {
+            // SAFETY: values of the map. The reader reads them once `filled` is behind them.
+            unsafe {
+                let chunk = ptr::read_volatile(next);
+                ptr::write_volatile(next, ptr::read_volatile(taken));
+                ptr::write_volatile(taken, chunk);
+            }
         }
     }
 

@@ -179,12 +179,11 @@ fn load_object(release: KernelVersion, cpus: usize, ring_bytes: u32) -> Result<E
     } else {
         VerifierLogLevel::STATS
     };
+    let chunks = cpus as u32 * (ring_bytes / CHUNK_LEN as u32);
     EbpfLoader::new()
         .verifier_log_level(verifier_log_level)
-        .map_max_entries(
-            maps::RING_CHUNKS,
-            cpus as u32 * (ring_bytes / CHUNK_LEN as u32),
-        )
+        .map_max_entries(maps::RING_CHUNKS, chunks)
+        .map_max_entries(maps::RING_ORDER, chunks)
         .map_max_entries(maps::RING_ENDS, cpus as u32)
         .map_max_entries(maps::BELLS, cpus as u32)
         .override_global(globals::RING_BYTES, &u64::from(ring_bytes), true)

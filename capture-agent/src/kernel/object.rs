@@ -26,6 +26,7 @@ pub(super) mod maps {
     pub(in super::super) const SLOT_COUNTERS: &str = "SLOT_COUNTERS";
     pub(in super::super) const INTERFACE_COUNTERS: &str = "INTERFACE_COUNTERS";
     pub(in super::super) const RING_CHUNKS: &str = "RING_CHUNKS";
+    pub(in super::super) const RING_ORDER: &str = "RING_ORDER";
     pub(in super::super) const RING_ENDS: &str = "RING_ENDS";
     pub(in super::super) const BELLS: &str = "BELLS";
 }

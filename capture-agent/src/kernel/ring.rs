@@ -25,22 +25,38 @@ const HELD_BACK: u64 = 64 << 10;
 /// Memory of all rings.
 pub(super) struct RingMemory {
     chunks: Mapping,
+    order: Mapping,
     ends: Mapping,
     /// Kept open: programs that are not loaded yet name their maps by descriptor.
-    _maps: [Map; 2],
+    _maps: [Map; 3],
 }
 
 impl RingMemory {
-    /// Maps the chunks and the ends of `rings` rings of `bytes` bytes each.
-    pub(super) fn of(chunks: Map, ends: Map, rings: usize, bytes: u32) -> Result<Arc<Self>> {
+    /// Maps the chunks, the order and the ends of `rings` rings of `bytes` bytes each.
+    pub(super) fn of(maps: [Map; 3], rings: usize, bytes: u32) -> Result<Arc<Self>> {
+        let [chunks, order, ends] = &maps;
         let map =
             |map, len, protection| Mapping::new(map, len, protection).context("mapping the rings");
         let read_write = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        Ok(Arc::new(Self {
-            chunks: map(&chunks, rings * bytes as usize, ProtFlags::PROT_READ)?,
-            ends: map(&ends, rings * size_of::<RingEnds>(), read_write)?,
-            _maps: [chunks, ends],
-        }))
+        let len = rings * bytes as usize;
+        let count = len / CHUNK_LEN;
+        let memory = Self {
+            chunks: map(chunks, len, ProtFlags::PROT_READ)?,
+            order: map(order, count * size_of::<u64>(), read_write)?,
+            ends: map(ends, rings * size_of::<RingEnds>(), read_write)?,
+            _maps: maps,
+        };
+        for place in 0..count {
+            memory.order(place).store(place as u64, Ordering::Relaxed);
+        }
+        Ok(Arc::new(memory))
+    }
+
+    /// The chunk at a place in a ring, those of ring 0 first.
+    fn order(&self, place: usize) -> &AtomicU64 {
+        let word = self.order.at(place * size_of::<u64>());
+        // SAFETY: mapped for as long as self lives, aligned, and written by whole words on both sides.
+        unsafe { word.cast().as_ref() }
     }
 
     /// A word of the ends of a ring.
@@ -121,7 +137,9 @@ impl Ring {
             }
             let left = CHUNK_LEN as u64 - self.at % CHUNK_LEN as u64;
             let within = left.min(self.filled - self.at) as usize;
-            let start = self.index as u64 * self.bytes + self.at % self.bytes;
+            let place = (self.index as u64 * self.bytes + self.at % self.bytes) / CHUNK_LEN as u64;
+            let chunk = self.memory.order(place as usize).load(Ordering::Relaxed);
+            let start = chunk * CHUNK_LEN as u64 + self.at % CHUNK_LEN as u64;
             let start = self.memory.chunks.at(start as usize);
             // SAFETY: within a chunk, and programs leave alone what lies before their end and is not given back.
             if within >= RECORD_HEADER_LEN && unsafe { start.cast::<u64>().read() } != NEXT_CHUNK {

@@ -118,8 +118,9 @@ pub(super) fn create(
     cpus: usize,
     bytes: u32,
 ) -> Result<(Rings, Arc<Mutex<BellTable>>, Vec<RingGauge>)> {
-    let chunks = take(ebpf, maps::RING_CHUNKS)?;
-    let memory = RingMemory::of(chunks, take(ebpf, maps::RING_ENDS)?, cpus, bytes)?;
+    let ring_maps = [maps::RING_CHUNKS, maps::RING_ORDER, maps::RING_ENDS];
+    let [chunks, order, ends] = ring_maps.map(|name| take(ebpf, name));
+    let memory = RingMemory::of([chunks?, order?, ends?], cpus, bytes)?;
     let mut outer: ArrayOfMaps<MapData, MapData> = take(ebpf, maps::BELLS)?.try_into()?;
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).context("creating an epoll")?;
     let mut bells = Vec::with_capacity(cpus);

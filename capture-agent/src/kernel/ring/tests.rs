@@ -3,9 +3,15 @@
 
 /// What needs root, and the kernel programs within the binary.
 mod privileged {
-    use std::{collections::VecDeque, sync::atomic::Ordering};
+    use std::{
+        collections::{BTreeSet, VecDeque},
+        sync::atomic::Ordering,
+    };
 
-    use aya::programs::{Program, TestRun as _, TestRunOptions, Xdp};
+    use aya::{
+        programs::{Program, TestRun as _, TestRunOptions, Xdp},
+        util::nr_cpus,
+    };
     use capture_common::{CHUNK_LEN, HOOK_POINTS, Interface, LinkLayer, RingEnds};
     use capture_tests::random::Random;
     use nix::{
@@ -34,16 +40,23 @@ mod privileged {
         rings: Rings,
         slot: SlotId,
         cpu: usize,
+        /// Chunks of each ring.
+        chunks: usize,
+        /// Where the chunks lie in which records were.
+        used: BTreeSet<usize>,
         out: Vec<u8>,
     }
 
     impl Bench {
-        fn new() -> Self {
+        /// Rings of so many chunks, a power of two.
+        fn new(chunks: usize) -> Self {
             let cpu = 0;
             let mut cpus = CpuSet::new();
             cpus.set(cpu).expect("a set of CPUs");
             sched_setaffinity(Pid::from_raw(0), &cpus).expect("the first CPU");
-            let (mut kernel, reader_side) = Kernel::load(0).expect("root, and the kernel programs");
+            let rings = nr_cpus().expect("CPUs") * chunks * CHUNK_LEN;
+            let kernel = Kernel::load(rings as u64);
+            let (mut kernel, reader_side) = kernel.expect("root, and the kernel programs");
             xdp(&mut kernel).load().expect("a kernel with XDP in parts");
             let filter = plan::Filter::default();
             let task = TaskEntry {
@@ -67,6 +80,8 @@ mod privileged {
                 rings: reader_side.rings,
                 slot,
                 cpu,
+                chunks,
+                used: BTreeSet::new(),
                 out: vec![0; 1 << 17],
             }
         }
@@ -92,12 +107,24 @@ mod privileged {
         /// Drains up to `most` records, which must be these frames, the first ones first.
         fn drain(&mut self, most: usize, frames: &mut VecDeque<Vec<u8>>) {
             let expected = most.min(frames.len());
+            let start = self.rings.memory().chunks.at(0).addr().get();
             let drained = self.rings.drain(u64::MAX - 1, most, |header, kept| {
                 let frame = frames.pop_front().expect("no more than was put in");
                 assert_eq!(header.original_len as usize, frame.len());
                 assert!(kept == frame, "a record of {} bytes differs", frame.len());
+                self.used.insert((kept.as_ptr().addr() - start) / CHUNK_LEN);
             });
             assert_eq!(drained.records, expected);
+        }
+
+        /// Each chunk of the ring has one place in it.
+        fn check_order(&self) {
+            let memory = self.rings.memory();
+            let first = self.cpu * self.chunks;
+            let order = (first..first + self.chunks).map(|place| memory.order(place));
+            let order = order.map(|chunk| chunk.load(Ordering::SeqCst) as usize);
+            let order: BTreeSet<_> = order.collect();
+            assert_eq!(order, (first..first + self.chunks).collect());
         }
     }
 
@@ -121,7 +148,16 @@ mod privileged {
 
     #[test]
     fn records_of_all_lengths_are_whole_and_in_order() {
-        let mut bench = Bench::new();
+        records_are_whole_and_in_order(2);
+    }
+
+    #[test]
+    fn and_so_they_are_in_a_ring_of_many_chunks() {
+        records_are_whole_and_in_order(16);
+    }
+
+    fn records_are_whole_and_in_order(chunks: usize) {
+        let mut bench = Bench::new(chunks);
         let mut random = Random::from_env(31);
         let mut frames = VecDeque::new();
         let (mut full, mut bytes) = (0, 0);
@@ -143,13 +179,48 @@ mod privileged {
         }
         bench.drain(usize::MAX, &mut frames);
         assert!(frames.is_empty());
+        bench.check_order();
+        assert_eq!(
+            bench.used.len(),
+            chunks,
+            "a ring that is full uses all of it"
+        );
         assert!(full > 100, "the ring was full {full} times");
         assert!(bytes > 50 * CHUNK_LEN, "{bytes} bytes went through");
     }
 
+    /// What the reader gave back is used again, and the rest of the ring is not touched; not even when all of it
+    /// was in use before.
+    #[test]
+    fn a_reader_that_keeps_up_keeps_the_ring_in_few_chunks() {
+        let mut bench = Bench::new(32);
+        let per_chunk = CHUNK_LEN / 9000;
+        let mut frames = VecDeque::new();
+        for (lag, most) in [
+            (per_chunk, 3),
+            (2 * per_chunk, 4),
+            (40 * per_chunk, 32),
+            (per_chunk, 6),
+        ] {
+            bench.drain(usize::MAX, &mut frames);
+            bench.used.clear();
+            for number in 0..40 * per_chunk {
+                let frame = vec![number as u8; 8960];
+                if bench.run(&frame).ring_full == 0 {
+                    frames.push_back(frame);
+                }
+                if frames.len() > lag {
+                    bench.drain(lag / 2, &mut frames);
+                }
+            }
+            assert!(bench.used.len() <= most, "{:?}", bench.used);
+            bench.check_order();
+        }
+    }
+
     #[test]
     fn an_empty_ring_has_room_for_the_longest_record_wherever_it_ends() {
-        let mut bench = Bench::new();
+        let mut bench = Bench::new(2);
         let long = vec![1; 65_000];
         let step = vec![2; 4072];
         for _ in 0..3 * CHUNK_LEN / 4096 {
@@ -163,7 +234,7 @@ mod privileged {
 
     #[test]
     fn a_program_that_interrupts_another_one_keeps_off_its_record() {
-        let mut bench = Bench::new();
+        let mut bench = Bench::new(2);
         let frame = vec![3; 100];
         let busy = std::mem::offset_of!(RingEnds, busy);
         let set_busy = |bench: &Bench, value| {
