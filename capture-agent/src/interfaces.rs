@@ -7,12 +7,14 @@ use std::{
     io,
     net::IpAddr,
     os::fd::{AsRawFd, OwnedFd},
+    thread,
+    time::Duration,
 };
 
 use ipnet::IpNet;
 use nix::{
     ifaddrs::{InterfaceAddress, getifaddrs},
-    net::if_::if_nameindex,
+    net::if_::{if_indextoname, if_nameindex},
     sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, socket},
 };
 use serde::{Serialize, Serializer};
@@ -185,9 +187,8 @@ pub fn list() -> Result<Vec<InterfaceEntry>> {
         .map_err(failed)?
         .iter()
         .filter_map(|interface| {
-            let name = interface.name().to_string_lossy();
-            // One that cannot be asked has gone in the meantime.
-            InterfaceEntry::ask(&name, interface.index()).ok()
+            let name = interface.name().to_string_lossy().into_owned();
+            ask(name, interface.index())
         })
         .collect();
     entries.sort_by_key(|entry| entry.ifindex);
@@ -210,6 +211,26 @@ pub fn list() -> Result<Vec<InterfaceEntry>> {
         }
     }
     Ok(entries)
+}
+
+/// Looks at an interface that is being renamed, and the time between two of them.
+const LOOKS: usize = 200;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
+
+/// The interface of an index, which had this name a moment ago; `None` where there is none any more.
+fn ask(mut name: String, ifindex: u32) -> Option<InterfaceEntry> {
+    for look in 0..LOOKS {
+        if look > 0 {
+            // Between the old name and the new one it is found by neither, for as long as the kernel waits for
+            // readers (dev_change_name in net/core/dev.c).
+            thread::sleep(BETWEEN_LOOKS);
+        }
+        if let Ok(entry) = InterfaceEntry::ask(&name, ifindex) {
+            return Some(entry);
+        }
+        name = if_indextoname(ifindex).ok()?.to_string_lossy().into_owned();
+    }
+    None
 }
 
 fn ip_of(address: &SockaddrStorage) -> Option<IpAddr> {
@@ -338,5 +359,31 @@ mod tests {
     fn a_name_that_is_too_long_is_no_interface() {
         assert_eq!(driver("sixteen-bytes-xx"), None);
         assert!(InterfaceEntry::ask("sixteen-bytes-xx", 1).is_err());
+    }
+
+    /// What needs root.
+    mod privileged {
+        use capture_tests::netns::Netns;
+
+        use super::*;
+
+        #[test]
+        fn an_interface_that_is_being_renamed_is_not_gone() {
+            let namespace = Netns::new();
+            namespace.ip("link add here type veth peer name other");
+            let mut renames = String::new();
+            for _ in 0..500 {
+                renames.push_str("link set here name there\nlink set there name here\n");
+            }
+            thread::scope(|scope| {
+                let renaming = scope.spawn(|| namespace.ip(&renames));
+                namespace.within(|| {
+                    while !renaming.is_finished() {
+                        let entries = list().expect("interfaces can be listed");
+                        assert_eq!(entries.len(), 3, "{entries:?}");
+                    }
+                });
+            });
+        }
     }
 }
