@@ -219,16 +219,14 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
 
 /// The interface of an index, which had this name a moment ago; `None` where there is none any more.
 fn ask(mut name: String, ifindex: u32) -> Option<InterfaceEntry> {
-    for look in 0..LOOKS {
-        if look > 0 {
-            // Between the old name and the new one it is found by neither, for as long as the kernel waits for
-            // readers (dev_change_name in net/core/dev.c).
-            thread::sleep(BETWEEN_LOOKS);
-        }
+    for _ in 0..LOOKS {
         if let Ok(entry) = InterfaceEntry::ask(&name, ifindex) {
             return Some(entry);
         }
         name = if_indextoname(ifindex).ok()?.to_string_lossy().into_owned();
+        // Between the old name and the new one it is found by neither, for as long as the kernel waits for
+        // readers (dev_change_name in net/core/dev.c).
+        thread::sleep(BETWEEN_LOOKS);
     }
     None
 }

@@ -13,11 +13,7 @@ mod privileged {
         util::nr_cpus,
     };
     use capture_common::{CHUNK_LEN, HOOK_POINTS, Interface, LinkLayer, RingEnds};
-    use capture_tests::random::Random;
-    use nix::{
-        sched::{CpuSet, sched_setaffinity},
-        unistd::Pid,
-    };
+    use capture_tests::{cpus, random::Random};
 
     use super::super::super::{
         Kernel, SlotFigures, SlotId, TaskEntry, object::programs, rings::Rings,
@@ -51,9 +47,7 @@ mod privileged {
         /// Rings of so many chunks, a power of two.
         fn new(chunks: usize) -> Self {
             let cpu = 0;
-            let mut cpus = CpuSet::new();
-            cpus.set(cpu).expect("a set of CPUs");
-            sched_setaffinity(Pid::from_raw(0), &cpus).expect("the first CPU");
+            cpus::stay_on(cpu);
             let rings = nr_cpus().expect("CPUs") * chunks * CHUNK_LEN;
             let kernel = Kernel::load(rings as u64);
             let (mut kernel, reader_side) = kernel.expect("root, and the kernel programs");
