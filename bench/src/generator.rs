@@ -16,8 +16,10 @@ use capture_tests::{
     netns::Netns,
     traffic::{self, Ipv4, UDP},
 };
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::unistd::Pid;
+use nix::{
+    sched::{CpuSet, sched_setaffinity},
+    unistd::Pid,
+};
 
 use crate::{
     bpf::{self, Hook, Instruction},

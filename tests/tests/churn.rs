@@ -19,9 +19,9 @@ use aya::{
     maps::loaded_maps,
     programs::{loaded_links, loaded_programs},
 };
-use capture_agent::{
-    engine::{Ended, Engine, EngineOptions, TaskId},
-    output::{OutputConfig, Target},
+use capture_engine::{Ended, Engine, EngineOptions, TaskId};
+use capture_file::{OutputConfig, Target};
+use capture_task::{
     plan::{Face, Plan},
     task::{State, StopReason, TaskSpec},
 };

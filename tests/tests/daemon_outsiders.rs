@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use capture_agent::daemon::{
+use capture_daemon::{
     access::{Actor, Role},
     clock::SystemClock,
     store::{AuditFilter, AuditLine, Chain, NewToken, Store},

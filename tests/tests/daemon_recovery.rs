@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, path::Path, process::Command, sync::Arc, thread, time::Duration};
 
-use capture_agent::daemon::{
+use capture_daemon::{
     access::Actor,
     clock::SystemClock,
     store::{AuditFilter, AuditLine, Chain, Store},

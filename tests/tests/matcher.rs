@@ -6,13 +6,14 @@
 
 use std::{collections::HashMap, net::IpAddr};
 
-use capture_agent::{
-    plan::{self, Face, Plan, Protocol},
-    task::TaskSpec,
-};
 use capture_common::{Address, AddressMasks, Control, LinkLayer, MAX_SLOTS, PortMasks};
 use capture_ebpf::{
     Fragment, Frame, Headers, Tables, classify, have_addresses, parse, parse_quoted,
+};
+use capture_task::{
+    plan,
+    plan::{Face, Plan, Protocol},
+    task::TaskSpec,
 };
 use capture_tests::{
     generate,

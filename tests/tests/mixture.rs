@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use capture_agent::{
+use capture_task::{
     plan::{Face, Plan},
     task::TaskSpec,
 };

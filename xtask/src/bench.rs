@@ -1,5 +1,5 @@
 //! Builds the benchmarks in release mode around the kernel object, and runs them as root. What they
-//! measure is in `capture-agent/src/kernel/bench.rs` and in `bench/`.
+//! measure is in `capture-engine/src/kernel/bench.rs` and in `bench/`.
 
 use std::path::{PathBuf, absolute};
 
@@ -75,8 +75,8 @@ fn capture(options: &[String]) -> Result<()> {
 fn kernel() -> Result<PathBuf> {
     let object = build::object()?;
     let mut cargo = command::cargo();
-    cargo.args(["build", "--release", "--package", "capture-agent"]);
-    cargo.args(["--features", "bench", "--bin", "bench-kernel"]);
+    cargo.args(["build", "--release", "--package", "capture-bench"]);
+    cargo.args(["--features", "kernel", "--bin", "bench-kernel"]);
     command::run(cargo.env(build::OBJECT_VARIABLE, object))
         .context("cannot build the benchmark")?;
     Ok(workspace::target_dir()?.join("release/bench-kernel"))

@@ -11,7 +11,7 @@ use crate::{
     toolchain, workspace,
 };
 
-/// The variable by which `capture-agent/build.rs` learns of the object.
+/// The variable by which `capture-engine/build.rs` learns of the object.
 pub(crate) const OBJECT_VARIABLE: &str = "CAPTURE_EBPF_OBJECT";
 
 /// Arguments of `cargo xtask build`.

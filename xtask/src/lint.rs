@@ -40,7 +40,7 @@ fn clippy() -> Result<()> {
     command::run(
         command::cargo()
             .args(["clippy", "--workspace", "--all-targets"])
-            .args(["--features", "capture-agent/bench", "--"])
+            .args(["--features", "capture-bench/kernel", "--"])
             .args(["-D", "warnings"]),
     )
 }

@@ -25,6 +25,14 @@ const AGENT_VARIABLE: &str = "CAPTURE_AGENT_BIN";
 /// The path part of tests outside [`END_TO_END`] that need root.
 const PRIVILEGED: &str = "privileged::";
 
+/// Packages that have such tests.
+const WITH_PRIVILEGED: [&str; 4] = [
+    "capture-file",
+    "capture-engine",
+    "capture-daemon",
+    "capture-agent",
+];
+
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -103,11 +111,13 @@ fn privileged(arguments: &Arguments, object: &Path, tally: &mut Tally) -> Result
     let agent = build::agent(object, true)?;
 
     if !packages::is_root() {
-        for binary in compile("capture-agent", object)? {
-            let names = privileged_tests(&binary, &arguments.tests)?;
-            if !names.is_empty() {
-                let mut tests = binary.as_root(&agent);
-                tally.run(tests.arg("--exact").args(names).args(&arguments.tests))?;
+        for package in WITH_PRIVILEGED {
+            for binary in compile(package, object)? {
+                let names = privileged_tests(&binary, &arguments.tests)?;
+                if !names.is_empty() {
+                    let mut tests = binary.as_root(&agent);
+                    tally.run(tests.arg("--exact").args(names).args(&arguments.tests))?;
+                }
             }
         }
     }

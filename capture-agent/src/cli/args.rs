@@ -6,6 +6,7 @@ mod service;
 
 use std::path::PathBuf;
 
+use capture_task::plan::{Directions, Format, Hook, Oversize, Protocol, Word};
 use clap::{
     ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint,
     builder::{PossibleValue, StringValueParser, TypedValueParser},
@@ -17,7 +18,6 @@ pub(super) use self::service::{
     OneTask, OnlyRun, QuotaArgs, SeveralTasks, TaskCommand, TokenCommand, TokenCreateArgs,
     TokenRevokeArgs, WatchArgs,
 };
-use crate::plan::{Directions, Format, Hook, Oversize, Protocol, Word};
 
 const EXAMPLES: &str = "\
 Examples:

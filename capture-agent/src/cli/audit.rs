@@ -1,19 +1,18 @@
 //! The daemon's audit log, read from its database.
 
+use capture_daemon::{
+    access::Actor,
+    store::{AuditFilter, AuditLine, Chain},
+};
+use capture_task::{error::Result, task::rfc3339};
+
 use super::{
     args::{AuditCommand, AuditListArgs, DatabaseArgs, OutputForm},
     listing::{finished, json_line, plain_table},
     print,
     token::open,
 };
-use crate::{
-    daemon::{
-        access::Actor,
-        store::{AuditFilter, AuditLine, Chain},
-    },
-    error::{Exit, Result},
-    task::rfc3339,
-};
+use crate::cli::exit::Exit;
 
 /// Executes one of the commands.
 pub(super) fn execute(command: AuditCommand) -> Result<Exit> {

@@ -2,15 +2,18 @@
 
 use std::io::IsTerminal;
 
+use capture_engine::{
+    doctor,
+    doctor::{Check, Report, Status},
+    interfaces,
+    interfaces::InterfaceEntry,
+};
+use capture_task::error::{Error, Result};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use super::{args::OutputForm, print};
-use crate::{
-    doctor::{self, Check, Report, Status},
-    error::{Error, Exit, Result},
-    interfaces::{self, InterfaceEntry},
-};
+use crate::cli::exit::Exit;
 
 /// Lists the interfaces.
 pub(super) fn interfaces(form: OutputForm) -> Result<Exit> {
@@ -122,8 +125,9 @@ fn use_color() -> bool {
 
 #[cfg(test)]
 mod tests {
+    use capture_engine::interfaces::LinkState;
+
     use super::*;
-    use crate::interfaces::LinkState;
 
     #[test]
     fn nothing_is_an_empty_list() {

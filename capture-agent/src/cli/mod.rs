@@ -6,6 +6,7 @@
 mod args;
 mod audit;
 mod client;
+mod exit;
 mod journal;
 mod listing;
 mod progress;
@@ -25,15 +26,15 @@ use std::{
     process::ExitCode,
 };
 
+use capture_daemon as daemon;
+use capture_daemon::Deadlines;
+use capture_engine::netns;
+use capture_task::error::{Error, Result};
 use clap::{CommandFactory, Parser};
 use log::Level;
 
 use self::args::{Arguments, Command};
-use crate::{
-    daemon::{self, Deadlines},
-    error::{Error, Exit, Result},
-    netns,
-};
+use crate::cli::exit::Exit;
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
@@ -50,8 +51,12 @@ pub fn main() -> ExitCode {
 fn execute(command: Command) -> Result<Exit> {
     match command {
         Command::Run(args) => run::run(*args),
-        Command::Daemon(args) if args.check => daemon::check(args.config.as_deref()),
-        Command::Daemon(args) => daemon::run(args.config.as_deref(), Deadlines::default()),
+        Command::Daemon(args) if args.check => {
+            daemon::check(args.config.as_deref()).map(|()| Exit::Ok)
+        }
+        Command::Daemon(args) => {
+            daemon::run(args.config.as_deref(), Deadlines::default()).map(|()| Exit::Ok)
+        }
         Command::Task(command) => task::execute(command),
         Command::Quota(args) => quota::show(args),
         Command::Token(command) => token::execute(command),
@@ -97,13 +102,13 @@ fn report_error(error: Error) -> Exit {
     for line in error.message.lines() {
         say(&format!("{priority}capture-agent: {line}"));
     }
-    error.exit
+    error.kind.into()
 }
 
 /// What is logged unless somebody says otherwise: of the daemon, also what it does.
 fn default_log(command: &Command) -> &'static str {
     match command {
-        Command::Daemon(_) => "warn,capture_agent::daemon=info,capture_agent::engine=info",
+        Command::Daemon(_) => "warn,capture_daemon=info,capture_engine=info",
         _ => "warn",
     }
 }
@@ -115,7 +120,10 @@ fn start_log(verbose: u8, default: &str) {
         0 => std::env::var("CAPTURE_AGENT_LOG")
             .or_else(|_| std::env::var("RUST_LOG"))
             .ok(),
-        1 => Some("warn,capture_agent=debug".to_owned()),
+        1 => Some(
+            "warn,capture_agent=debug,capture_daemon=debug,capture_engine=debug,capture_file=debug"
+                .to_owned(),
+        ),
         _ => Some("trace".to_owned()),
     };
     // A log line takes the place of the progress line, which is drawn again below it.

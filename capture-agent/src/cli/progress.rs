@@ -6,8 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use capture_task::task::Counters;
+
 use super::report::{bytes_text, count_text, duration_text};
-use crate::task::Counters;
 
 /// Carriage return and "erase to the end of the line".
 pub(super) const CLEAR_LINE: &str = "\r\x1b[K";
@@ -126,8 +127,9 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
+    use capture_task::task::Dropped;
+
     use super::*;
-    use crate::task::Dropped;
 
     fn progress(started: Instant) -> Progress {
         Progress {

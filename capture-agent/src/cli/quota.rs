@@ -1,5 +1,6 @@
 //! What may still be created today.
 
+use capture_task::error::{Error, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -9,7 +10,7 @@ use super::{
     listing::{finished, json_line, plain_table},
     print,
 };
-use crate::error::{Error, Exit, Result};
+use crate::cli::exit::Exit;
 
 /// The quota as the daemon says it.
 #[derive(Debug, Deserialize)]

@@ -3,12 +3,9 @@
 
 use std::time::Duration;
 
+use capture_engine::Ended;
+use capture_task::task::{Counters, Dropped, FileRecord, State, StopReason};
 use comfy_table::{CellAlignment, Table, presets};
-
-use crate::{
-    engine::Ended,
-    task::{Counters, Dropped, FileRecord, State, StopReason},
-};
 
 /// The closing table. Lines whose figure is zero are left out, but never the one that says whether
 /// something was lost.

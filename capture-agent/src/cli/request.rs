@@ -7,16 +7,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use capture_engine::possible_cpus;
+use capture_file::Target;
+use capture_task::{
+    error::{Error, Result},
+    plan::{Face, Format, Plan, ring_size as ring_size_of},
+    task::{Quantity, RotateSpec, TaskSpec},
+};
+
 use super::{
     args::{OutputForm, RunArgs, TaskArgs},
     tasks_file,
-};
-use crate::{
-    error::{Error, Result},
-    kernel,
-    output::Target,
-    plan::{Face, Format, Plan},
-    task::{Quantity, RotateSpec, TaskSpec},
 };
 
 /// Fields of a task and the options that set them.
@@ -106,10 +107,11 @@ pub(super) fn resolve(args: RunArgs) -> Result<RunRequest> {
         Some(path) => tasks_file::read(&path, &mut problems)?,
         None => single(task, write, &mut problems).into_iter().collect(),
     };
-    let ring_size = kernel::ring_size(&Quantity::Text(ring_size)).unwrap_or_else(|problem| {
-        problems.push(format!("--ring-size: {}", problem.detail));
-        0
-    });
+    let ring_size =
+        ring_size_of(&Quantity::Text(ring_size), possible_cpus()).unwrap_or_else(|problem| {
+            problems.push(format!("--ring-size: {}", problem.detail));
+            0
+        });
     if !problems.is_empty() {
         return Err(Error::usage(problems.join("\n")));
     }

@@ -9,6 +9,12 @@ mod task;
 
 use std::{path::PathBuf, pin::pin, task::Poll, time::Instant};
 
+use capture_engine::{Engine, EngineOptions, doctor, interfaces, netns};
+use capture_file::{OutputConfig, Target};
+use capture_task::{
+    error::{Error, Result},
+    task::{Counters, State, StopReason, TaskRecord, rfc3339},
+};
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::time::{Instant as Deadline, MissedTickBehavior, interval, sleep_until};
@@ -29,14 +35,7 @@ use super::{
     say,
     signals::StopSignals,
 };
-use crate::{
-    doctor,
-    engine::{Engine, EngineOptions},
-    error::{Error, Exit, Result},
-    interfaces, netns,
-    output::{OutputConfig, Target},
-    task::{Counters, State, StopReason, TaskRecord, rfc3339},
-};
+use crate::cli::exit::Exit;
 
 /// Captures as the arguments say.
 pub(super) fn run(args: RunArgs) -> Result<Exit> {
@@ -105,7 +104,7 @@ impl Capture {
         let plans = requests.iter().map(|request| &request.plan);
         let added: Vec<_> = plans.zip(configs.iter().cloned()).collect();
         let ids = engine.add_all(&added).map_err(|(index, error)| Error {
-            exit: error.exit,
+            kind: error.kind,
             message: format!("{}{}", labels[index], error.message),
         })?;
         let started = Instant::now();

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use capture_engine::{clock::monotonic_ns, procfs::status_mask};
+use capture_task::error::{Error, Result};
 use nix::sys::signal::SigHandler;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
@@ -16,11 +18,7 @@ use signal_hook::{
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{
-    clock::monotonic_ns,
-    doctor::status_mask,
-    error::{Error, Exit, Result},
-};
+use crate::cli::exit::Exit;
 
 /// Time within which a second signal counts as the first: timeout(1) sends its signal to the process
 /// and to its group, and a terminal's Ctrl-C comes by more than one way, too.

@@ -9,15 +9,15 @@ use std::{
 };
 
 use capture_common::MAX_SLOTS;
-use serde_json::{Map, Value};
-
-use super::request::TaskRequest;
-use crate::{
+use capture_file::Target;
+use capture_task::{
     error::{Error, Result},
-    output::Target,
     plan::{Face, Fault, Plan, Reading, quote},
     task::TaskSpec,
 };
+use serde_json::{Map, Value};
+
+use super::request::TaskRequest;
 
 /// The key that only the command line has.
 const WRITE: &str = "write";

@@ -3,6 +3,17 @@
 
 use std::{sync::Arc, time::Duration};
 
+use capture_daemon::{
+    access::{Account, Actor, Role},
+    clock::SystemClock,
+    config::Config,
+    store::{NewToken, Store, TokenInfo},
+};
+use capture_task::{
+    error::{Error, Result},
+    plan::{Word as _, parse_word, quote, seconds},
+    task::{Quantity, rfc3339},
+};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -11,17 +22,7 @@ use super::{
     listing::{finished, json_line, plain_table},
     print, say,
 };
-use crate::{
-    daemon::{
-        access::{Account, Actor, Role},
-        clock::SystemClock,
-        config::Config,
-        store::{NewToken, Store, TokenInfo},
-    },
-    error::{Error, Exit, Result},
-    plan::{Word as _, parse_word, quote, seconds},
-    task::{Quantity, rfc3339},
-};
+use crate::cli::exit::Exit;
 
 /// Executes one of the commands.
 pub(super) fn execute(command: TokenCommand) -> Result<Exit> {

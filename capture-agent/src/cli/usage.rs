@@ -4,7 +4,7 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::say;
-use crate::error::Exit;
+use crate::cli::exit::Exit;
 
 /// Shows what clap has to say, and gives the exit code that goes with it.
 pub(super) fn report(error: &clap::Error) -> Exit {

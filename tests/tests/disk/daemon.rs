@@ -3,8 +3,7 @@
 
 use std::{env, os::unix::fs::symlink, sync::Arc};
 
-use capture_agent::daemon::Deadlines;
-
+use capture_daemon::Deadlines;
 use capture_tests::daemon::{self, Daemon, UNLIMITED};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -102,7 +101,7 @@ fn child_with_a_short_deadline() {
         requests: Duration::from_secs(1),
         tasks: DEADLINE,
     };
-    let code = match capture_agent::daemon::run(Some(Path::new(&config)), deadlines) {
+    let code = match capture_daemon::run(Some(Path::new(&config)), deadlines) {
         Ok(_) => 0,
         Err(error) => {
             eprintln!("capture-agent: {error}");

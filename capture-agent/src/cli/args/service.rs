@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use capture_daemon::access::Role;
+use capture_task::task::State;
 use clap::{Args, Subcommand, ValueHint};
 
 use super::{FormArgs, OutputForm, TaskArgs, Words};
-use crate::{daemon::access::Role, task::State};
 
 const CREATE_EXAMPLES: &str = "\
 Examples:

@@ -1,14 +1,14 @@
 //! Which task somebody means: by its whole ID, by the beginning of it, or by its name.
 
-use serde::Deserialize;
-use ulid::Ulid;
-
-use super::Client;
-use crate::{
+use capture_task::{
     error::{Error, Result},
     plan::quote,
     task::TaskRecord,
 };
+use serde::Deserialize;
+use ulid::Ulid;
+
+use super::Client;
 
 /// Least characters of an ID: fewer are more likely a slip than an ID.
 const SHORTEST: usize = 4;
@@ -101,8 +101,9 @@ fn choose<'a>(meant: &str, tasks: impl Iterator<Item = (&'a str, &'a str)>) -> R
 
 #[cfg(test)]
 mod tests {
+    use capture_task::error::ErrorKind;
+
     use super::*;
-    use crate::error::Exit;
 
     #[test]
     fn by_name_and_by_the_beginning_of_the_id() {
@@ -115,16 +116,16 @@ mod tests {
         let of = |meant: &str| choose(meant, tasks.into_iter());
         assert_eq!(of("web").expect("one"), tasks[0].0);
         assert_eq!(of("01m84kvpq8").expect("one"), tasks[1].0);
-        for (meant, exit) in [
-            ("dns", Exit::Usage),
-            ("01M84KVP", Exit::Usage),
+        for (meant, kind) in [
+            ("dns", ErrorKind::Usage),
+            ("01M84KVP", ErrorKind::Usage),
             // A name and the beginning of others.
-            ("01M84", Exit::Usage),
-            ("01N", Exit::NotFound),
-            ("", Exit::NotFound),
-            ("we", Exit::NotFound),
+            ("01M84", ErrorKind::Usage),
+            ("01N", ErrorKind::NotFound),
+            ("", ErrorKind::NotFound),
+            ("we", ErrorKind::NotFound),
         ] {
-            assert_eq!(of(meant).expect_err(meant).exit, exit, "{meant}");
+            assert_eq!(of(meant).expect_err(meant).kind, kind, "{meant}");
         }
     }
 }

@@ -10,6 +10,7 @@ mod unreachable;
 use std::{env, future::Future, io, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
+use capture_task::error::{Error, ErrorKind, Result};
 use http::{HeaderName, HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{body::Incoming, client::conn::http1};
@@ -18,7 +19,6 @@ use serde::de::DeserializeOwned;
 use tokio::{net::UnixStream, time::timeout};
 
 pub(super) use self::sse::{Event, Events};
-use crate::error::{Error, Exit, Result};
 
 /// Where the daemon listens unless somebody says otherwise.
 const SOCKET: &str = "/run/capture-agent/api.sock";
@@ -157,7 +157,7 @@ impl Client {
     fn too_slow(&self) -> Error {
         let seconds = PATIENCE.as_secs();
         Error {
-            exit: Exit::Unreachable,
+            kind: ErrorKind::Unreachable,
             message: format!(
                 "the daemon at {} has not answered for {seconds} s; its log may say why",
                 self.socket.display()
@@ -168,7 +168,7 @@ impl Client {
     fn broken(&self, error: &(dyn std::error::Error + 'static)) -> Error {
         let cause = error.source().map(|cause| format!(": {cause}"));
         Error {
-            exit: Exit::Unreachable,
+            kind: ErrorKind::Unreachable,
             message: format!(
                 "the daemon at {} broke the connection off ({error}{}); it may have ended",
                 self.socket.display(),

@@ -1,30 +1,28 @@
-//! What the daemon refuses, in words of the command line: each fault with its option, and the exit
-//! code that goes with the status.
+//! What the daemon refuses, in words of the command line: each fault with its option, and the kind
+//! of error that goes with the status.
 
+use capture_daemon::api::problem::{ProblemBody, ProblemError};
+use capture_task::error::{Error, ErrorKind};
 use http::StatusCode;
 
-use crate::{
-    cli::request::in_words_of_options,
-    daemon::api::problem::{ProblemBody, ProblemError},
-    error::{Error, Exit},
-};
+use crate::cli::request::in_words_of_options;
 
 /// The error for an answer that is not a good one.
 pub(super) fn error(status: StatusCode, body: &[u8]) -> Error {
     let Ok(problem) = serde_json::from_slice::<ProblemBody>(body) else {
         return Error {
-            exit: exit_of(status, ""),
+            kind: kind_of(status, ""),
             message: format!("the daemon answers {status} and does not say why"),
         };
     };
     let code = problem.errors.first().map_or("", |error| &error.code);
-    let exit = exit_of(status, code);
+    let kind = kind_of(status, code);
     let mut lines: Vec<_> = problem.errors.iter().map(line).collect();
     if lines.is_empty() {
         lines.push(problem.detail);
     }
     Error {
-        exit,
+        kind,
         message: lines.join("\n"),
     }
 }
@@ -43,31 +41,32 @@ fn line(error: &ProblemError) -> String {
     }
 }
 
-fn exit_of(status: StatusCode, code: &str) -> Exit {
+fn kind_of(status: StatusCode, code: &str) -> ErrorKind {
     match status {
-        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Exit::Usage,
-        StatusCode::NOT_FOUND | StatusCode::GONE => Exit::NotFound,
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => ErrorKind::Usage,
+        StatusCode::NOT_FOUND | StatusCode::GONE => ErrorKind::NotFound,
         StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS | StatusCode::INSUFFICIENT_STORAGE => {
-            Exit::Conflict
+            ErrorKind::Conflict
         }
         // An edition that does not capture is a quota of none.
-        StatusCode::FORBIDDEN if code == "edition" => Exit::Conflict,
+        StatusCode::FORBIDDEN if code == "edition" => ErrorKind::Conflict,
         // The role is one of somebody whom the daemon knows; others do not reach it.
-        StatusCode::FORBIDDEN if code == "role" => Exit::Missing,
+        StatusCode::FORBIDDEN if code == "role" => ErrorKind::Missing,
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::SERVICE_UNAVAILABLE => {
-            Exit::Unreachable
+            ErrorKind::Unreachable
         }
-        _ => Exit::Runtime,
+        _ => ErrorKind::Runtime,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use axum::response::IntoResponse as _;
+    use capture_daemon::api::problem::Problem;
+    use capture_task::plan::Fault;
     use http_body_util::BodyExt as _;
 
     use super::*;
-    use crate::{daemon::api::problem::Problem, plan::Fault};
 
     fn of(problem: Problem) -> Error {
         let status = problem.status();
@@ -90,7 +89,7 @@ mod tests {
         ];
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         let error = of(Problem::faults(status, "the task", faults));
-        assert_eq!(error.exit, Exit::Usage);
+        assert_eq!(error.kind, ErrorKind::Usage);
         assert_eq!(
             error.message,
             "--peer-port: --peer-port needs --peer-ip\n\
@@ -110,40 +109,44 @@ mod tests {
         for (problem, exit, message) in [
             (
                 budget,
-                Exit::Conflict,
+                ErrorKind::Conflict,
                 "--max-file-bytes: lower --max-file-bytes",
             ),
             (
                 Problem::not_found("no such task"),
-                Exit::NotFound,
+                ErrorKind::NotFound,
                 "no such task",
             ),
             (
                 Problem::conflict("unfinished", "stop it, or give `force=true`"),
-                Exit::Conflict,
+                ErrorKind::Conflict,
                 "stop it, or give --force",
             ),
-            (Problem::forbidden("edition", "no"), Exit::Conflict, "no"),
+            (
+                Problem::forbidden("edition", "no"),
+                ErrorKind::Conflict,
+                "no",
+            ),
             (
                 Problem::forbidden("role", "no"),
-                Exit::Missing,
+                ErrorKind::Missing,
                 "no; root may do everything",
             ),
             (
                 Problem::unavailable("closing", "it ends"),
-                Exit::Unreachable,
+                ErrorKind::Unreachable,
                 "it ends",
             ),
             (
                 Problem::new(StatusCode::TOO_MANY_REQUESTS, "quota", "50 of 50"),
-                Exit::Conflict,
+                ErrorKind::Conflict,
                 "50 of 50",
             ),
         ] {
             let error = of(problem);
-            assert_eq!((error.exit, error.message.as_str()), (exit, message));
+            assert_eq!((error.kind, error.message.as_str()), (exit, message));
         }
         let other = error(StatusCode::BAD_GATEWAY, b"<html>");
-        assert_eq!(other.exit, Exit::Runtime);
+        assert_eq!(other.kind, ErrorKind::Runtime);
     }
 }

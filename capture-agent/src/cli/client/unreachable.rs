@@ -2,9 +2,8 @@
 
 use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path};
 
+use capture_task::error::{Error, ErrorKind};
 use nix::unistd::{Gid, Group, geteuid};
-
-use crate::error::{Error, Exit};
 
 /// The group that the configuration has unless it says otherwise.
 const GROUP: &str = "capture-agent";
@@ -24,7 +23,7 @@ pub(super) fn error(socket: &Path, error: &io::Error) -> Error {
         _ => format!("the daemon at {shown} cannot be reached: {error}; {start}"),
     };
     Error {
-        exit: Exit::Unreachable,
+        kind: ErrorKind::Unreachable,
         message,
     }
 }

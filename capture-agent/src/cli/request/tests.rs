@@ -1,12 +1,10 @@
 //! What arguments become: the request, the plan, and the messages in the words of the options.
 
+use capture_task::plan::Rotate;
 use clap::Parser;
 
 use super::*;
-use crate::{
-    cli::args::{Arguments, Command},
-    plan::Rotate,
-};
+use crate::cli::args::{Arguments, Command};
 
 fn request(arguments: &str) -> Result<RunRequest> {
     let arguments = ["capture-agent", "run"]
@@ -30,7 +28,7 @@ fn task(arguments: &str) -> TaskRequest {
 
 fn refusal(arguments: &str) -> String {
     let error = request(arguments).expect_err("refused");
-    assert_eq!(error.exit, crate::error::Exit::Usage);
+    assert_eq!(error.kind, capture_task::error::ErrorKind::Usage);
     error.message
 }
 

@@ -2,12 +2,9 @@
 
 use std::path::PathBuf;
 
+use capture_file::Target;
+use capture_task::plan::{Format, Plan};
 use jiff::Timestamp;
-
-use crate::{
-    output::Target,
-    plan::{Format, Plan},
-};
 
 /// `NAME_TIMESTAMP.pcapng` in the working directory, or with a number where that is taken: by a file
 /// that is there, or by one that another task of this run is about to write.

@@ -1,13 +1,16 @@
 //! The interfaces of a foreground capture: whether they can be captured on, and the lines that say
 //! where it captures.
 
-use crate::{
-    cli::request::{RunOptions, TaskRequest},
-    engine::Attachment,
-    error::{Error, Result},
+use capture_engine::{
+    Attachment,
     interfaces::{InterfaceEntry, LinkState},
+};
+use capture_task::{
+    error::{Error, Result},
     plan::{Hook, InterfaceSelection, Word, nearest, quote},
 };
+
+use crate::cli::request::{RunOptions, TaskRequest};
 
 /// Refuses interfaces that are not there or whose frames are not understood, of all tasks at once.
 pub(super) fn check_interfaces(

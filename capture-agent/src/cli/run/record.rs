@@ -2,11 +2,9 @@
 
 use std::path::Path;
 
-use crate::{
-    engine::Ended,
-    output::sha256,
-    task::{FileRecord, TaskRecord, rfc3339, time_of},
-};
+use capture_engine::Ended;
+use capture_file::sha256;
+use capture_task::task::{FileRecord, TaskRecord, rfc3339, time_of};
 
 /// The record with everything that the end has brought.
 pub(super) fn final_record(record: TaskRecord, ended: Ended) -> TaskRecord {

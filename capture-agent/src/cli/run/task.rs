@@ -6,10 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    engine::{Ended, Engine, Leaving, TaskId},
-    task::{Counters, StopReason, TaskRecord},
-};
+use capture_engine::{Ended, Engine, Leaving, TaskId};
+use capture_task::task::{Counters, StopReason, TaskRecord};
 
 /// How long the files of a task may take to close before that is said. The reader of a pipe is
 /// given up before then.

@@ -2,14 +2,17 @@
 
 use std::path::Path;
 
-use super::{names::file_name_of, *};
-use crate::{
-    engine::{Attachment, Ended},
+use capture_engine::{
+    Attachment, Ended,
     interfaces::{InterfaceEntry, LinkState},
-    output::sha256,
+};
+use capture_file::sha256;
+use capture_task::{
     plan::{Face, Hook, Plan},
     task::{Dropped, FileRecord, TaskSpec},
 };
+
+use super::{names::file_name_of, *};
 
 fn plan(interface: &str, change: impl FnOnce(&mut TaskSpec)) -> Plan {
     let mut spec = TaskSpec {
@@ -145,7 +148,7 @@ fn interfaces_that_are_not_there() {
     assert!(check(&[&["eth0"]], false).is_ok());
     assert!(check(&[&["any"]], false).is_ok());
     let error = check(&[&["eht0", "ib0"]], false).expect_err("neither works");
-    assert_eq!(error.exit, Exit::Usage);
+    assert_eq!(error.kind, capture_task::error::ErrorKind::Usage);
     assert_eq!(
         error.message,
         "--interface: \"eht0\" is not there (did you mean \"eth0\"?); there are eth0, ib0\n\

@@ -5,20 +5,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use capture_task::{
+    error::{Error, Result},
+    task::{FileRecord, TaskRecord},
+};
 use http::{HeaderMap, Method, header};
 use hyper::body::Incoming;
 use sha2::{Digest as _, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{has_ended, place, place::Part, record, tables};
-use crate::{
-    cli::{
-        args::DownloadArgs,
-        client::{Client, block_on},
-        print, say,
-    },
-    error::{Error, Exit, Result},
-    task::{FileRecord, TaskRecord},
+use crate::cli::{
+    args::DownloadArgs,
+    client::{Client, block_on},
+    exit::Exit,
+    print, say,
 };
 
 /// `task download`.

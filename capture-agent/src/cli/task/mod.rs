@@ -6,6 +6,11 @@ mod place;
 mod tables;
 mod watch;
 
+use capture_task::{
+    error::{Error, ErrorKind, Result},
+    plan::parse_word,
+    task::{State, TaskRecord},
+};
 use http::{HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
 
@@ -19,11 +24,7 @@ use super::{
     print, report_error,
     request::spec_of,
 };
-use crate::{
-    error::{Error, Exit, Result},
-    plan::parse_word,
-    task::{State, TaskRecord},
-};
+use crate::cli::exit::Exit;
 
 /// Executes one of them.
 pub(super) fn execute(command: TaskCommand) -> Result<Exit> {
@@ -240,7 +241,7 @@ struct Faults {
 impl Faults {
     /// Says what went wrong with one; a daemon that is not there is an error about all.
     fn note(&mut self, meant: &str, mut error: Error) -> Result<()> {
-        if error.exit == Exit::Unreachable {
+        if error.kind == ErrorKind::Unreachable {
             return Err(error);
         }
         if self.of_several {

@@ -8,13 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use capture_task::error::{Error, Result};
 use http::{HeaderMap, header};
 use nix::{
     errno::Errno,
     fcntl::{AT_FDCWD, RenameFlags, renameat2},
 };
-
-use crate::error::{Error, Result};
 
 /// Longest name of a file, `.part` behind it.
 const LONGEST: usize = 250;
@@ -173,10 +172,10 @@ fn is_harmless(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use capture_task::error::ErrorKind;
     use http::HeaderValue;
 
     use super::*;
-    use crate::error::Exit;
 
     #[test]
     fn only_harmless_names_are_taken() {
@@ -224,14 +223,14 @@ mod tests {
         let mut part = Part::create(target.clone(), false).expect("a part");
         part.write(b"one").expect("written");
         let other = Part::create(target.clone(), false).expect_err("two at once");
-        assert_eq!(other.exit, Exit::Conflict);
+        assert_eq!(other.kind, ErrorKind::Conflict);
         assert_eq!(names(), ["a.pcapng.part"]);
         // Somebody else has the name meanwhile.
         fs::write(&target, "other").expect("written");
-        assert_eq!(part.finish().expect_err("taken").exit, Exit::Conflict);
+        assert_eq!(part.finish().expect_err("taken").kind, ErrorKind::Conflict);
         assert_eq!(names(), ["a.pcapng"]);
         let refused = Part::create(target.clone(), false).expect_err("taken");
-        assert_eq!(refused.exit, Exit::Conflict);
+        assert_eq!(refused.kind, ErrorKind::Conflict);
         fs::write(directory.path().join("a.pcapng.part"), "left").expect("written");
         let mut part = Part::create(target.clone(), true).expect("a part");
         part.write(b"two").expect("written");

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
+use capture_task::{
+    plan::{Directions, Face, InterfaceSelection, Plan, Word as _},
+    task::{FileRecord, State, TaskRecord},
+};
 use comfy_table::CellAlignment;
 use jiff::Timestamp;
 
 use super::has_ended;
-use crate::{
-    cli::{
-        listing::{finished, plain_table},
-        report::{bytes_text, count_text, duration_text, loss_text, packet_rows, reason_text},
-    },
-    plan::{Directions, Face, InterfaceSelection, Plan, Word as _},
-    task::{FileRecord, State, TaskRecord},
+use crate::cli::{
+    listing::{finished, plain_table},
+    report::{bytes_text, count_text, duration_text, loss_text, packet_rows, reason_text},
 };
 
 /// Most files of a task that are shown one by one.

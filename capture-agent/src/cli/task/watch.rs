@@ -6,22 +6,23 @@ use std::{
     time::{Duration, Instant},
 };
 
+use capture_task::{
+    error::{Error, Result},
+    plan::{Face, Plan},
+    task::{Counters, State, TaskRecord},
+};
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{has_ended, record, tables};
-use crate::{
-    cli::{
-        args::OutputForm,
-        client::{Client, Event, Events},
-        listing::json_line,
-        print,
-        progress::Progress,
-        say,
-    },
-    error::{Error, Exit, Result},
-    plan::{Face, Plan},
-    task::{Counters, State, TaskRecord},
+use crate::cli::{
+    args::OutputForm,
+    client::{Client, Event, Events},
+    exit::Exit,
+    listing::json_line,
+    print,
+    progress::Progress,
+    say,
 };
 
 /// After how long to listen again where the daemon ended the stream.

@@ -1,7 +1,8 @@
 //! What a file of tasks becomes, and what is said of a bad one.
 
+use capture_task::plan::Format;
+
 use super::*;
-use crate::plan::Format;
 
 fn resolved(name: &str, text: &str) -> Result<Vec<TaskRequest>, Vec<String>> {
     let tasks = parse(Path::new(name), text).map_err(|problem| vec![problem])?;

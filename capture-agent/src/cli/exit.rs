@@ -1,0 +1,44 @@
+//! The exit codes of the contract, and which kind of error ends with which.
+
+use std::process::ExitCode;
+
+use capture_task::error::ErrorKind;
+
+/// An exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Fine.
+    Ok = 0,
+    /// A failure at run time.
+    Runtime = 1,
+    /// Wrong usage, or an invalid task.
+    Usage = 2,
+    /// Not found.
+    NotFound = 3,
+    /// Conflict or quota.
+    Conflict = 4,
+    /// The daemon cannot be reached.
+    Unreachable = 5,
+    /// A privilege or a kernel feature is missing.
+    Missing = 6,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+impl From<ErrorKind> for Exit {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Runtime => Self::Runtime,
+            ErrorKind::Usage => Self::Usage,
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::Conflict => Self::Conflict,
+            ErrorKind::Unreachable => Self::Unreachable,
+            ErrorKind::Missing => Self::Missing,
+        }
+    }
+}

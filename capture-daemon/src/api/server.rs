@@ -1,0 +1,389 @@
+//! The listeners: the Unix socket always, TCP where the configuration says so. Each connection gets a
+//! seat in a pool, says who is at its other end, and is served by hyper with bounds on the head's size
+//! and on every wait. At the end nothing is left running.
+
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    os::fd::AsFd as _,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{Router, body::Body};
+use futures_util::FutureExt as _;
+use http::Request;
+use http_body::{Frame, SizeHint};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
+
+use super::{
+    guard::{Policies, Source},
+    patience::Patient,
+    pool::{Bounds, Busy, PeerKey, Pool, Seat},
+    problem::Problem,
+};
+use crate::access::{Peer, Role};
+
+/// How long a client may take, and how many there may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// For the head of a request, a new connection's first included, and so for a connection on which
+    /// nothing is asked.
+    pub(super) head: Duration,
+    /// For a TLS handshake.
+    pub(super) handshake: Duration,
+    /// In which it takes nothing of an answer.
+    pub(super) patience: Duration,
+    /// Connections of a listener.
+    pub(super) bounds: Bounds,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(15),
+            handshake: Duration::from_secs(10),
+            patience: Duration::from_secs(30),
+            bounds: Bounds::default(),
+        }
+    }
+}
+
+/// Most bytes of a request's head. hyper answers 431 beyond.
+const HEAD_BYTES: usize = 16 * 1024;
+
+/// Most headers of a request. hyper answers 431 beyond.
+const HEADERS: usize = 64;
+
+/// How long, and for how many bytes, a client that still sends is listened to after its last answer:
+/// closing at once would reset the connection, and the client could lose the answer.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: u64 = 256 * 1024;
+
+/// The answer to a connection for which there is no seat.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+content-type: application/problem+json\r\n\
+cache-control: no-store\r\n\
+content-length: 198\r\n\
+retry-after: 1\r\n\
+connection: close\r\n\r\n\
+{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\
+\"detail\":\"too many requests are under way\",\
+\"errors\":[{\"pointer\":\"\",\"code\":\"connections\",\"detail\":\"too many requests are under way\"}]}";
+
+/// The listeners and all their connections.
+#[derive(Debug)]
+pub(super) struct Listening {
+    loops: JoinSet<usize>,
+    stop: watch::Sender<Stop>,
+}
+
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    No,
+    /// No new connections or requests; those that are there are answered until the deadline.
+    By(Instant),
+}
+
+/// What each connection needs.
+#[derive(Clone)]
+struct Shared {
+    router: Router,
+    policies: Arc<Policies>,
+    limits: Limits,
+    pool: Arc<Pool>,
+    stop: watch::Receiver<Stop>,
+}
+
+impl Listening {
+    /// Begins to accept connections.
+    pub(super) fn start(
+        unix: UnixListener,
+        tcp: Vec<(TcpListener, Option<TlsAcceptor>)>,
+        router: &Router,
+        policies: &Arc<Policies>,
+        limits: Limits,
+    ) -> Self {
+        let (stop, stopped) = watch::channel(Stop::No);
+        let shared = || Shared {
+            router: router.clone(),
+            policies: Arc::clone(policies),
+            // The socket and TCP have pools of their own: the network never locks out the machine.
+            pool: Pool::new(limits.bounds),
+            limits,
+            stop: stopped.clone(),
+        };
+        let mut loops = JoinSet::new();
+        loops.spawn(accept_all(unix, shared(), serve_unix));
+        if !tcp.is_empty() {
+            let shared = shared();
+            for (listener, tls) in tcp {
+                let serve = move |(stream, address), shared: &Shared, connections: &mut _| {
+                    serve_tcp(stream, address, tls.as_ref(), shared, connections);
+                };
+                loops.spawn(accept_all(listener, shared.clone(), serve));
+            }
+        }
+        Self { loops, stop }
+    }
+
+    /// Stops listening, has requests answered until `deadline`, and gives the number of connections
+    /// that were cut off then.
+    pub(super) async fn stop(mut self, deadline: Instant) -> usize {
+        self.stop.send_replace(Stop::By(deadline));
+        let mut cut = 0;
+        while let Some(ended) = self.loops.join_next().await {
+            cut += ended.unwrap_or_default();
+        }
+        cut
+    }
+}
+
+/// Where connections come from.
+trait Listener: Send + Sync {
+    /// A connection, and what is known of it.
+    type Stream: Send;
+
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Listener for UnixListener {
+    type Stream = UnixStream;
+
+    async fn accept(&self) -> io::Result<UnixStream> {
+        Ok(Self::accept(self).await?.0)
+    }
+}
+
+impl Listener for TcpListener {
+    type Stream = (TcpStream, SocketAddr);
+
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        Self::accept(self).await
+    }
+}
+
+/// Accepts until the end, and then waits for the connections; gives the number of those that did not
+/// end in time.
+async fn accept_all<L: Listener>(
+    listener: L,
+    mut shared: Shared,
+    serve: impl Fn(L::Stream, &Shared, &mut JoinSet<()>),
+) -> usize {
+    let mut connections = JoinSet::new();
+    let deadline = loop {
+        tokio::select! {
+            _ = shared.stop.changed() => {
+                break match *shared.stop.borrow() {
+                    Stop::By(deadline) => deadline,
+                    Stop::No => Instant::now(),
+                };
+            }
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok(stream) => serve(stream, &shared, &mut connections),
+                Err(error) => {
+                    // Out of descriptors or memory: the connection waits in the kernel.
+                    if !is_of_the_connection(&error) {
+                        log::warn!("cannot accept a connection: {error}");
+                        sleep(Duration::from_millis(100)).await;
+                    }
+                }
+            },
+        }
+    };
+    drop(listener);
+    let all = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout_at(deadline, all).await.is_ok() {
+        return 0;
+    }
+    let cut = connections.len();
+    connections.shutdown().await;
+    cut
+}
+
+/// A connection that went away before it was accepted is nothing to be slower for.
+fn is_of_the_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+fn serve_unix(stream: UnixStream, shared: &Shared, connections: &mut JoinSet<()>) {
+    let peer = match Peer::of(stream.as_fd()) {
+        Ok(peer) => peer,
+        Err(error) => {
+            log::warn!("{error}");
+            return;
+        }
+    };
+    let actor = shared.policies.current().access.actor(&peer);
+    let key = match &actor {
+        Some(actor) if actor.role == Role::Admin => PeerKey::Owner(peer.uid),
+        Some(_) => PeerKey::User(peer.uid),
+        None => PeerKey::Outsiders,
+    };
+    let Some(seat) = shared.pool.admit(key) else {
+        // Whether it takes this or not, it has to go.
+        let _ = stream.try_write(FULL);
+        return;
+    };
+    let source = Source::Unix {
+        caller: peer.caller(),
+        actor,
+    };
+    connections.spawn(serve(stream, source, seat, shared.clone()));
+}
+
+fn serve_tcp(
+    stream: TcpStream,
+    address: SocketAddr,
+    tls: Option<&TlsAcceptor>,
+    shared: &Shared,
+    connections: &mut JoinSet<()>,
+) {
+    let Ok(local) = stream.local_addr() else {
+        return;
+    };
+    let Some(seat) = shared.pool.admit(PeerKey::of(address.ip())) else {
+        if tls.is_none() {
+            let _ = stream.try_write(FULL);
+        }
+        return;
+    };
+    // An answer is written whole; there is nothing to wait for.
+    let _ = stream.set_nodelay(true);
+    let source = Source::Tcp { address, local };
+    let shared = shared.clone();
+    match tls.cloned() {
+        None => {
+            connections.spawn(serve(stream, source, seat, shared));
+        }
+        Some(tls) => {
+            connections.spawn(async move {
+                let shaken = tokio::select! {
+                    shaken = timeout(shared.limits.handshake, tls.accept(stream)) => shaken,
+                    () = seat.evicted() => return,
+                };
+                match shaken {
+                    Ok(Ok(stream)) => serve(stream, source, seat, shared).await,
+                    Ok(Err(error)) => log::debug!("TLS with {address}: {error}"),
+                    Err(_) => log::debug!("TLS with {address}: no handshake in time"),
+                }
+            });
+        }
+    }
+}
+
+/// Serves one connection to its end.
+async fn serve<S>(stream: S, source: Source, seat: Seat, mut shared: Shared)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let router = shared.router.clone();
+    let service = service_fn(|request: Request<Incoming>| {
+        let busy = seat.busy();
+        let answer = answer(router.clone(), source.clone(), request);
+        Box::pin(async move {
+            let response = answer.await;
+            Ok::<_, Infallible>(response.map(|body| Held { body, _busy: busy }))
+        })
+    });
+    let stream = TokioIo::new(Patient::new(stream, shared.limits.patience));
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(shared.limits.head)
+        .max_header_size(HEAD_BYTES)
+        .max_buf_size(4 * HEAD_BYTES)
+        .max_headers(HEADERS)
+        .serve_connection(stream, service);
+    let mut evicted = pin!(seat.evicted());
+    loop {
+        tokio::select! {
+            ended = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)) => {
+                if let Err(error) = ended {
+                    log::debug!("a connection ended: {error}");
+                }
+                break;
+            }
+            _ = shared.stop.changed() => std::pin::Pin::new(&mut connection).graceful_shutdown(),
+            () = &mut evicted => return,
+        }
+    }
+    linger(connection.into_parts().io.into_inner()).await;
+}
+
+/// Answers a request; a panic is an answer too.
+async fn answer(
+    router: Router,
+    source: Source,
+    mut request: Request<Incoming>,
+) -> http::Response<Body> {
+    request.extensions_mut().insert(source);
+    let answer = std::panic::AssertUnwindSafe(router.oneshot(request.map(Body::new)));
+    match answer.catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(_) => axum::response::IntoResponse::into_response(Problem::internal(
+            &"a request's handler panicked",
+        )),
+    }
+}
+
+/// Closes a connection so that the peer gets the last answer even if it is still sending.
+async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
+    let goodbye = async {
+        stream.shutdown().await?;
+        tokio::io::copy(
+            &mut (&mut stream).take(LINGER_BYTES),
+            &mut tokio::io::sink(),
+        )
+        .await
+    };
+    // However it goes, the connection is over.
+    let _ = timeout(LINGER, goodbye).await;
+}
+
+/// A body that keeps its connection from being idle.
+struct Held {
+    body: Body,
+    _busy: Busy,
+}
+
+impl http_body::Body for Held {
+    type Data = bytes::Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        std::pin::Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

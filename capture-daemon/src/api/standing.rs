@@ -1,0 +1,79 @@
+//! Whether somebody who was let in may still be answered, for answers that take long: a token can be
+//! revoked, or end, meanwhile.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use futures_util::{TryStreamExt as _, stream};
+use tokio::time::Instant;
+use ulid::Ulid;
+
+use super::{Api, blocking, guard::Asker};
+use crate::{access::Who, store::Store};
+
+/// How often it is asked whether a token is in use still. Whoever revokes one may be another process, so
+/// that nobody tells.
+const RECHECK: Duration = Duration::from_secs(1);
+
+/// What somebody was let in by.
+pub(super) struct Standing {
+    store: Store,
+    /// Nothing, where it was by the credentials of the socket, which do not end.
+    token: Option<Ulid>,
+    next_check: Instant,
+}
+
+impl Standing {
+    pub(super) fn of(api: &Api, asker: &Asker) -> Self {
+        let token = match asker.actor.caller.who {
+            Who::Token { id, .. } => Some(id),
+            _ => None,
+        };
+        Self {
+            store: api.store.clone(),
+            token,
+            next_check: Instant::now() + RECHECK,
+        }
+    }
+
+    /// When [`holds`](Self::holds) will look again.
+    pub(super) fn next_check(&self) -> Instant {
+        self.next_check
+    }
+
+    /// Whether they would be let in again, as of the last second. Where that cannot be said, it is no.
+    pub(super) async fn holds(&mut self) -> bool {
+        if Instant::now() < self.next_check {
+            return true;
+        }
+        let holds = match self.token {
+            Some(id) => {
+                let store = self.store.clone();
+                blocking(move || store.token_is_in_use(id))
+                    .await
+                    .unwrap_or_default()
+            }
+            None => true,
+        };
+        self.next_check = Instant::now() + RECHECK;
+        holds
+    }
+
+    /// A body that breaks off where they would not be let in again: the client must not take it for whole.
+    pub(super) fn limit(self, body: Body) -> Body {
+        if self.token.is_none() {
+            return body;
+        }
+        let data = body.into_data_stream();
+        Body::from_stream(stream::try_unfold(
+            (self, data),
+            async |(mut standing, mut data)| {
+                if !standing.holds().await {
+                    return Err(axum::Error::new("the token is over"));
+                }
+                let bytes = data.try_next().await?;
+                Ok(bytes.map(|bytes| (bytes, (standing, data))))
+            },
+        ))
+    }
+}

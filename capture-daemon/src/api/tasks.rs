@@ -1,0 +1,401 @@
+//! The calls about tasks. Whether a task is valid, allowed and possible is decided behind them; here
+//! its JSON is read, and the answer gets its status.
+
+use axum::{
+    Json,
+    extract::{FromRequest as _, Request, State},
+    response::{IntoResponse as _, Response},
+};
+use capture_task::{
+    plan::{Face, Fault, Reading, Word as _, parse_word},
+    task,
+    task::{TaskRecord, TaskSpec},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::{
+    Api, PREFIX,
+    extract::{Fields, Query, TaskId},
+    guard::Asker,
+    new_task::NewTask,
+    problem::{Problem, Result},
+};
+use crate::{
+    access::Right,
+    store::{Action, Cursor, IdempotencyKey, Refusal, TaskFilter},
+    tasks::{CreateError, Created, TaskError, TaskPage},
+};
+
+/// The header by which a client names its request.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Says that an answer is that of an earlier request.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// Most tasks of a page.
+const MOST: u32 = 1000;
+
+/// What `dry_run` says of a valid task.
+#[derive(Serialize, ToSchema)]
+pub(super) struct DryRun {
+    /// Always true: a task that is not valid is an error.
+    valid: bool,
+}
+
+/// Creates a task.
+///
+/// It starts as soon as fewer than the most tasks run, or at `start_at`. A request with an
+/// `Idempotency-Key` can be repeated for a day: the answer is the first one, and nothing is created.
+#[utoipa::path(
+    post,
+    path = "/tasks",
+    operation_id = "create_task",
+    tag = "tasks",
+    params(
+        ("dry_run" = Option<bool>, Query, description = "Only say whether the task is valid"),
+        ("Idempotency-Key" = Option<String>, Header, nullable = false, min_length = 1, max_length = 255, pattern = "^[!-~]+$", description = "1–255 visible ASCII characters that name the request"),
+    ),
+    request_body = NewTask,
+    responses(
+        (
+            status = 201, description = "The task, pending", body = TaskRecord,
+            headers(
+                ("Location" = String, description = "Path of the task"),
+                ("Idempotency-Replayed" = String, description = "`true` where this is the answer to an earlier request"),
+            ),
+        ),
+        (status = 200, description = "`dry_run`: the task is valid", body = DryRun),
+        (status = 408, description = "The body did not come in time"),
+        (status = 409, description = "The key was used for another request"),
+        (status = 413, description = "The body is longer than 1 MiB"),
+        (status = 415, description = "The body is not `application/json`"),
+        (status = 422, description = "The task is not valid: all that is wrong with it"),
+        (
+            status = 429, description = "The tasks of the day are used up",
+            headers(("Retry-After" = u64, description = "Seconds until the next day")),
+        ),
+        (status = 507, description = "There is no room for the files"),
+    ),
+)]
+pub(super) async fn create(
+    State(api): State<Api>,
+    asker: Asker,
+    mut query: Query,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response> {
+    // Before anything of the body is read.
+    asker
+        .needs(&api, Right::Create, Action::TaskCreate, "")
+        .await?;
+    let dry_run = query.flag("dry_run");
+    query.finish()?;
+    let key = idempotency_key(&headers)?;
+    let Fields(fields) = Fields::from_request(request, &()).await?;
+    let (spec, start_at, faults) = read(fields);
+    if !faults.is_empty() {
+        let all = api.tasks.faults(spec, start_at, faults).await;
+        return Err(all.map_or_else(|error| Problem::internal(&error), invalid));
+    }
+    let created = api
+        .tasks
+        .create(spec, &asker.actor, key, start_at, dry_run)
+        .await;
+    let (record, replayed) = match created.map_err(refusal)? {
+        Created::New(record) => (record, false),
+        Created::Repeated(record) => (record, true),
+        Created::Valid => return Ok(Json(DryRun { valid: true }).into_response()),
+    };
+    let location = format!("{PREFIX}/tasks/{}", record.id);
+    let mut response = (StatusCode::CREATED, Json(record)).into_response();
+    let headers = response.headers_mut();
+    if let Ok(location) = HeaderValue::from_str(&location) {
+        headers.insert(header::LOCATION, location);
+    }
+    if replayed {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// Lists tasks, newest first.
+#[utoipa::path(
+    get,
+    path = "/tasks",
+    operation_id = "list_tasks",
+    tag = "tasks",
+    params(
+        ("state" = Option<task::State>, Query, description = "Only tasks in this state"),
+        ("limit" = Option<u32>, Query, description = "Most tasks of a page, 1–1000; 100 by default", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, pattern = "^t[0-7][0-9a-f]{15}$", description = "`next_cursor` of the page before"),
+    ),
+    responses((status = 200, description = "A page of tasks", body = TaskPage)),
+)]
+pub(super) async fn list(
+    State(api): State<Api>,
+    asker: Asker,
+    mut query: Query,
+) -> Result<Json<TaskPage>> {
+    asker
+        .needs(&api, Right::View, Action::Access, "GET /tasks")
+        .await?;
+    let state = query.take(
+        "state",
+        "`pending`, `running`, `stopping`, `completed` or `failed`",
+        |text| parse_word::<task::State>(text).ok(),
+    );
+    let limit = query.take("limit", "a number from 1 to 1000", |text| {
+        let limit = text.parse().ok()?;
+        (1..=MOST).contains(&limit).then_some(limit)
+    });
+    let cursor = query.take("cursor", "the `next_cursor` of a page", Cursor::parse);
+    query.finish()?;
+    let filter = TaskFilter {
+        state,
+        limit: limit.unwrap_or_default(),
+        cursor,
+    };
+    api.tasks.list(filter).await.map(Json).map_err(to_problem)
+}
+
+/// One task.
+#[utoipa::path(
+    get,
+    path = "/tasks/{id}",
+    operation_id = "show_task",
+    tag = "tasks",
+    params(("id" = String, Path, pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$", description = "ID of the task, a ULID")),
+    responses((status = 200, description = "The task", body = TaskRecord)),
+)]
+pub(super) async fn show(
+    State(api): State<Api>,
+    TaskId(id): TaskId,
+    asker: Asker,
+    query: Query,
+) -> Result<Json<TaskRecord>> {
+    query.finish()?;
+    asker
+        .needs(&api, Right::View, Action::Access, "GET /tasks/{id}")
+        .await?;
+    api.tasks.get(id).await.map(Json).map_err(to_problem)
+}
+
+/// Asks for the end of a task.
+///
+/// The answer does not wait for it. One that has ended stays as it is.
+#[utoipa::path(
+    post,
+    path = "/tasks/{id}/stop",
+    operation_id = "stop_task",
+    tag = "tasks",
+    params(("id" = String, Path, pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$", description = "ID of the task, a ULID")),
+    responses((status = 202, description = "The task as it is now", body = TaskRecord)),
+)]
+pub(super) async fn stop(
+    State(api): State<Api>,
+    TaskId(id): TaskId,
+    asker: Asker,
+    query: Query,
+) -> Result<Response> {
+    query.finish()?;
+    let record = api.tasks.stop(id, &asker.actor).await.map_err(to_problem)?;
+    Ok((StatusCode::ACCEPTED, Json(record)).into_response())
+}
+
+/// Removes a task and its files.
+#[utoipa::path(
+    delete,
+    path = "/tasks/{id}",
+    operation_id = "delete_task",
+    tag = "tasks",
+    params(
+        ("id" = String, Path, pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$", description = "ID of the task, a ULID"),
+        ("force" = Option<bool>, Query, description = "Also if it is running: it is ended first"),
+    ),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 409, description = "It is running"),
+    ),
+)]
+pub(super) async fn delete(
+    State(api): State<Api>,
+    TaskId(id): TaskId,
+    asker: Asker,
+    mut query: Query,
+) -> Result<StatusCode> {
+    let force = query.flag("force");
+    query.finish()?;
+    let deleted = api.tasks.delete(id, force, &asker.actor).await;
+    deleted.map_err(to_problem)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>> {
+    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let key = match (keys.next(), keys.next()) {
+        (None, _) => return Ok(None),
+        (Some(key), None) => key.to_str().ok().and_then(IdempotencyKey::new),
+        (Some(_), Some(_)) => None,
+    };
+    key.map(Some).ok_or_else(|| {
+        Problem::syntax(
+            "idempotency_key",
+            "`Idempotency-Key` is one name of 1 to 255 visible ASCII characters",
+        )
+    })
+}
+
+/// The request, as far as its fields can be read, and what is wrong with them.
+fn read(mut fields: Map<String, Value>) -> (TaskSpec, Option<Timestamp>, Vec<Fault>) {
+    let start_at = match fields.remove("start_at") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => text.parse().map(Some).map_err(|_| ()),
+        Some(_) => Err(()),
+    };
+    let Reading {
+        spec, mut faults, ..
+    } = Reading::of(fields, &["start_at"], Face::Daemon);
+    if start_at.is_err() {
+        faults.push(Fault {
+            pointer: "/start_at".to_owned(),
+            code: "invalid",
+            detail: "`start_at` is a time as in \"2026-03-01T08:00:00Z\"".to_owned(),
+        });
+    }
+    (spec, start_at.unwrap_or_default(), faults)
+}
+
+fn invalid(faults: Vec<Fault>) -> Problem {
+    Problem::faults(StatusCode::UNPROCESSABLE_ENTITY, "the task", faults)
+}
+
+/// The answer to a task that was not created.
+fn refusal(error: CreateError) -> Problem {
+    let refusal = match error {
+        CreateError::Invalid(faults) => return invalid(faults),
+        CreateError::Closing => return Problem::unavailable("closing", "the daemon is ending"),
+        CreateError::Broken(error) => return Problem::internal(&error),
+        CreateError::Refused(refusal) => refusal,
+    };
+    match refusal {
+        Refusal::NotAllowed(edition) => Problem::forbidden(
+            "edition",
+            format!("the edition {edition} does not capture; `quota.edition` names another"),
+        ),
+        Refusal::Quota {
+            retry_after,
+            used,
+            limit,
+            edition,
+        } => {
+            let detail = format!(
+                "{used} of {limit} tasks of the day are used (edition {edition}); the next day begins in {retry_after} s"
+            );
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "quota", detail).retry_after(retry_after)
+        }
+        Refusal::Budget {
+            needed,
+            available,
+            budget,
+        } => {
+            let detail = format!(
+                "the task may write {needed} bytes, and {available} of the disk budget of {budget} are left; lower `max_file_bytes`, or delete tasks"
+            );
+            let status = StatusCode::INSUFFICIENT_STORAGE;
+            Problem::at(status, "/max_file_bytes", "disk_budget", detail)
+        }
+        Refusal::KeyReused => Problem::conflict(
+            "key_reused",
+            "this `Idempotency-Key` was used for another request; a new request needs a new key",
+        ),
+        Refusal::Broken(error) => Problem::internal(&error),
+    }
+}
+
+/// The answer where something was not done to a task.
+pub(super) fn to_problem(error: TaskError) -> Problem {
+    match error {
+        TaskError::NotFound => Problem::not_found("there is no such task, or no such file of it"),
+        TaskError::Forbidden => Problem::forbidden("role", "your role does not allow this"),
+        TaskError::Unfinished(state) => Problem::conflict(
+            "unfinished",
+            format!(
+                "the task is {}; stop it first, or give `force=true`",
+                state.as_word()
+            ),
+        ),
+        TaskError::FilesRemoved => Problem::new(
+            StatusCode::GONE,
+            "files_removed",
+            "the time of the task's files is over, and they are removed",
+        ),
+        TaskError::Broken(error) => Problem::internal(&error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fields(task: Value) -> Map<String, Value> {
+        task.as_object().expect("an object").clone()
+    }
+
+    #[test]
+    fn a_start_may_be_given() {
+        let task =
+            json!({"name": "n", "interfaces": ["lo"], "start_at": "2026-03-01T08:00:00+02:00"});
+        let (spec, start_at, faults) = read(fields(task));
+        assert_eq!(faults, []);
+        assert_eq!(spec.name.as_deref(), Some("n"));
+        let start_at = start_at.expect("a start");
+        assert_eq!(start_at.to_string(), "2026-03-01T06:00:00Z");
+    }
+
+    #[test]
+    fn a_start_that_is_none_stands_beside_the_other_faults() {
+        for wrong in [json!(5), json!("tomorrow"), json!("2026-03-01")] {
+            let task = json!({"interfaces": ["lo"], "start_at": wrong});
+            let (_, _, faults) = read(fields(task));
+            let pointers: Vec<_> = faults.iter().map(|fault| &*fault.pointer).collect();
+            assert_eq!(pointers, ["/name", "/start_at"], "{wrong}");
+        }
+    }
+
+    #[test]
+    fn one_key_and_a_visible_one() {
+        let key = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                let value = HeaderValue::from_str(value).expect("a value");
+                headers.append(IDEMPOTENCY_KEY, value);
+            }
+            idempotency_key(&headers).map(|key| key.map(|key| key.as_str().to_owned()))
+        };
+        assert_eq!(key(&[]).expect("none"), None);
+        assert_eq!(key(&["k-1"]).expect("one"), Some("k-1".to_owned()));
+        for wrong in [&[""][..], &["a b"], &["a", "a"], &[&"x".repeat(256)]] {
+            assert_eq!(key(wrong).expect_err("no key").code(), "idempotency_key");
+        }
+    }
+
+    #[test]
+    fn the_quota_says_when_to_come_back() {
+        use crate::store::Edition;
+        let problem = refusal(CreateError::Refused(Refusal::Quota {
+            retry_after: 60,
+            used: 50,
+            limit: 50,
+            edition: Edition::Ultimate,
+        }));
+        let response = problem.into_response();
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "60");
+    }
+}

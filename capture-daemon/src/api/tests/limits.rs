@@ -1,0 +1,200 @@
+//! Those who want too much: refused or survived, and nobody else notices.
+
+use super::*;
+use crate::api::{extract::BODY_BYTES, pool::Bounds};
+
+/// Short waits.
+fn hasty() -> Limits {
+    Limits {
+        head: Duration::from_millis(300),
+        patience: Duration::from_millis(500),
+        ..Limits::default()
+    }
+}
+
+/// Writes up to 1 GiB of body, or until nobody takes it; gives the answer and what was sent.
+async fn flood(lab: &Lab, head: &str, chunk: &[u8]) -> (Reply, u64) {
+    let stream = UnixStream::connect(lab.socket()).await.expect("connected");
+    let (mut reading, mut writing) = stream.into_split();
+    writing.write_all(head.as_bytes()).await.expect("sent");
+    let chunk = chunk.to_vec();
+    let writer = tokio::spawn(async move {
+        let mut sent = 0;
+        while sent < 1 << 30 && writing.write_all(&chunk).await.is_ok() {
+            sent += chunk.len() as u64;
+        }
+        sent
+    });
+    let mut answer = Vec::new();
+    // The end may be a reset, as our data was not read.
+    let _ = timeout(LONG, reading.read_to_end(&mut answer))
+        .await
+        .expect("an end in time");
+    (Reply::of(&answer), writer.await.expect("it ends"))
+}
+
+#[tokio::test]
+async fn a_body_of_a_gibibyte() {
+    let lab = Lab::new();
+    let head =
+        "POST /api/v1/tasks HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
+    let sized = format!("{head}content-length: {}\r\n\r\n", 1 << 30);
+    let (reply, sent) = flood(&lab, &sized, &[b' '; 65536]).await;
+    assert_eq!(reply.problem(413), "too_large");
+    assert!(sent < 4 << 20, "{sent} bytes were taken");
+    let chunked = format!("{head}transfer-encoding: chunked\r\n\r\n");
+    let chunk = [b"10000\r\n".as_slice(), &[b' '; 65536], b"\r\n"].concat();
+    let (reply, sent) = flood(&lab, &chunked, &chunk).await;
+    assert_eq!(reply.problem(413), "too_large");
+    assert!(sent < 4 << 20, "{sent} bytes were taken");
+    // The largest that is allowed is read.
+    let full = format!("{{\"name\": \"{}\"}}", "x".repeat(BODY_BYTES - 12));
+    assert_eq!(full.len(), BODY_BYTES);
+    assert_eq!(lab.post("/api/v1/tasks", "", &full).await.status, 422);
+    lab.end().await;
+}
+
+#[tokio::test]
+async fn heads_that_are_too_long_or_wrong() {
+    let lab = Lab::new();
+    for (request, status) in [
+        (
+            format!("GET /healthz HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(20_000)),
+            431,
+        ),
+        (
+            format!("GET /healthz HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(100)),
+            431,
+        ),
+        (
+            "GET /healthz HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n".to_owned(),
+            400,
+        ),
+        ("GET  /healthz HTTP/1.1\r\n\r\n".to_owned(), 400),
+    ] {
+        assert_eq!(lab.ask(&request).await.status, status, "{request:.60}");
+    }
+    let long = format!("/{}", "x".repeat(20_000));
+    assert!(matches!(lab.get(&long).await.status, 414 | 431));
+    lab.end().await;
+}
+
+#[tokio::test]
+async fn a_head_that_never_ends() {
+    let lab = Lab::with("", hasty());
+    let mut slow = UnixStream::connect(lab.socket()).await.expect("connected");
+    slow.write_all(b"GET /healthz HTTP/1.1\r\n")
+        .await
+        .expect("sent");
+    // A header line now and then does not help.
+    let mut ended = false;
+    for _ in 0..200 {
+        if slow.write_all(b"x: y\r\n").await.is_err() {
+            ended = true;
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(ended, "the connection is open after two seconds");
+    assert_eq!(lab.get("/healthz").await.status, 200);
+    lab.end().await;
+}
+
+#[tokio::test]
+async fn a_reader_that_does_not_read() {
+    let lab = Lab::with("", hasty());
+    let mut deaf = UnixStream::connect(lab.socket()).await.expect("connected");
+    // The answers to all these fill every buffer on the way.
+    let request = "GET /api/v1/openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let sending = async {
+        loop {
+            if deaf.write_all(request.as_bytes()).await.is_err() {
+                break;
+            }
+        }
+    };
+    timeout(LONG, sending)
+        .await
+        .expect("the connection was given up");
+    assert_eq!(lab.get("/healthz").await.status, 200);
+    lab.end().await;
+}
+
+#[tokio::test]
+async fn whoever_keeps_all_connections_busy_is_told() {
+    let bounds = Bounds {
+        share: 3,
+        ..Bounds::default()
+    };
+    let limits = Limits {
+        bounds,
+        ..Limits::default()
+    };
+    let lab = Lab::with("", limits);
+    let mut busy = Vec::new();
+    for _ in 0..3 {
+        let mut stream = UnixStream::connect(lab.socket()).await.expect("connected");
+        stream
+            .write_all(b"GET /api/v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            .await
+            .expect("sent");
+        stream.read_exact(&mut [0; 1]).await.expect("an answer");
+        busy.push(stream);
+    }
+    let mut late = UnixStream::connect(lab.socket()).await.expect("connected");
+    let mut answer = Vec::new();
+    timeout(LONG, late.read_to_end(&mut answer))
+        .await
+        .expect("in time")
+        .expect("an answer");
+    let reply = Reply::of(&answer);
+    assert_eq!(reply.problem(503), "connections");
+    assert_eq!(
+        reply.header("content-length"),
+        Some(reply.body.len().to_string().as_str())
+    );
+    drop(busy);
+    let freed = async {
+        while lab.try_get("/healthz").await != Some(200) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(LONG, freed).await.expect("their places are free");
+    lab.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_idle_connections() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    let wanted = 12_000.min(hard);
+    if soft < wanted {
+        setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).expect("up to the hard limit");
+    }
+    let count = 10_000.min(wanted as usize - 1_500);
+    let lab = Lab::tcp();
+    let mut idle = Vec::with_capacity(count);
+    for number in 0..count {
+        if number % 2 == 0 {
+            let stream = UnixStream::connect(lab.socket()).await.expect("connected");
+            idle.push(Box::new(stream) as Box<dyn AsyncWrite + Send + Unpin>);
+        } else {
+            let stream = TcpStream::connect(lab.address()).await.expect("connected");
+            idle.push(Box::new(stream));
+        }
+    }
+    let began = std::time::Instant::now();
+    assert_eq!(lab.get("/healthz").await.status, 200);
+    let reply = lab
+        .ask_tcp("GET /healthz HTTP/1.1\r\n\r\n", "localhost")
+        .await;
+    assert_eq!(reply.status, 200);
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+    drop(idle);
+    lab.end().await;
+}

@@ -1,0 +1,348 @@
+//! Those who may not: refused, and in the audit log.
+
+use serde_json::json;
+
+use super::*;
+use crate::clock::FakeClock;
+
+/// A request over TCP with a token.
+fn with(token: &str, call: &str) -> String {
+    format!("{call} HTTP/1.1\r\nauthorization: Bearer {token}\r\n\r\n")
+}
+
+#[tokio::test]
+async fn without_a_token_or_with_a_wrong_one() {
+    let lab = Lab::tcp();
+    let plain = lab
+        .ask_tcp("GET /api/v1/tasks HTTP/1.1\r\n\r\n", "localhost")
+        .await;
+    assert_eq!(plain.problem(401), "token_missing");
+    assert_eq!(
+        plain.header("www-authenticate"),
+        Some("Bearer realm=\"capture-agent\"")
+    );
+    let wrong = format!("cap_{}", "0".repeat(64));
+    let wrong = lab
+        .ask_tcp(&with(&wrong, "GET /api/v1/tasks"), "localhost")
+        .await;
+    assert_eq!(wrong.problem(401), "token_invalid");
+    let unknown = lab
+        .ask_tcp("GET /nothing HTTP/1.1\r\n\r\n", "localhost")
+        .await;
+    assert_eq!(unknown.problem(401), "token_missing");
+    for probe in ["/healthz", "/readyz"] {
+        let reply = lab
+            .ask_tcp(&format!("GET {probe} HTTP/1.1\r\n\r\n"), "127.0.0.1")
+            .await;
+        assert_eq!(reply.status, 200, "{probe}");
+    }
+    let metrics = lab
+        .ask_tcp("GET /metrics HTTP/1.1\r\n\r\n", "localhost")
+        .await;
+    assert_eq!(metrics.problem(401), "token_missing");
+    let lines: Vec<_> = lab
+        .audit()
+        .into_iter()
+        .filter(|line| line.action == "access")
+        .collect();
+    let outcomes: Vec<_> = lines.iter().map(|line| line.outcome.as_str()).collect();
+    assert_eq!(
+        outcomes,
+        [
+            "refused: token_missing",
+            "refused: token_invalid",
+            "refused: token_missing",
+            "refused: token_missing"
+        ]
+    );
+    assert!(
+        lines
+            .iter()
+            .all(|line| line.who == "unknown" && line.from.starts_with("tcp 127.0.0.1:"))
+    );
+    assert!(lines.iter().all(|line| !line.object.contains("cap_")));
+    lab.end().await;
+}
+
+#[tokio::test]
+async fn a_viewer_only_looks() {
+    let lab = Lab::tcp();
+    let viewer = lab.token(Role::Viewer);
+    let operator = lab.token(Role::Operator);
+    let id = ulid::Ulid::new();
+    for call in [
+        "/api/v1/tasks",
+        "/api/v1/quota",
+        "/api/v1/interfaces",
+        "/metrics",
+    ] {
+        let reply = lab
+            .ask_tcp(&with(&viewer, &format!("GET {call}")), "localhost")
+            .await;
+        assert_eq!(reply.status, 200, "{call}");
+    }
+    let refused = [
+        "POST /api/v1/tasks".to_owned(),
+        format!("POST /api/v1/tasks/{id}/stop"),
+        format!("DELETE /api/v1/tasks/{id}"),
+        format!("GET /api/v1/tasks/{id}/files/0"),
+    ];
+    for call in &refused {
+        let reply = lab.ask_tcp(&with(&viewer, call), "localhost").await;
+        assert_eq!(reply.problem(403), "role", "{call}");
+    }
+    // Somebody who may is told what is wrong instead.
+    for (call, status) in refused.iter().zip([415, 404, 404, 404]) {
+        let reply = lab.ask_tcp(&with(&operator, call), "localhost").await;
+        assert_eq!(reply.status, status, "{call}");
+    }
+    let acts = lab.acts();
+    let acts: Vec<_> = acts
+        .iter()
+        .map(|(action, outcome)| format!("{action} {outcome}"))
+        .collect();
+    assert_eq!(
+        acts[..4],
+        [
+            "task.create refused: role",
+            "task.stop refused: not allowed",
+            "task.delete refused: not allowed",
+            "file.download refused: not allowed",
+        ]
+    );
+    let who = &lab.audit().pop().expect("a line").who;
+    assert!(!who.is_empty());
+    lab.end().await;
+}
+
+#[tokio::test]
+async fn an_event_stream_ends_with_its_token() {
+    let clock = FakeClock::at("2026-03-01T08:00:00Z");
+    let lab = Lab::at("listen = \"127.0.0.1:0\"", Limits::default(), clock.clone());
+    let end = "2026-03-01T09:00:00Z".parse().ok();
+    let listen = async |name: &str, expires_at| {
+        let new = NewToken {
+            name: name.to_owned(),
+            role: Role::Viewer,
+            account: None,
+            expires_at,
+        };
+        let made = lab.tasks.store().token_create(&new, &Actor::command());
+        let secret = made.expect("a token").1;
+        let mut stream = TcpStream::connect(lab.address()).await.expect("connected");
+        let request = with(secret.reveal(), "GET /api/v1/events").replacen(
+            "\r\n",
+            "\r\nhost: localhost\r\n",
+            1,
+        );
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        until(&mut stream, "retry: 1000\n\n").await;
+        stream
+    };
+    let mut stays = listen("stays", None).await;
+    let mut revoked = listen("revoked", None).await;
+    let mut over = listen("over", end).await;
+    let store = lab.tasks.store();
+    store
+        .token_revoke("revoked", &Actor::command())
+        .expect("it is in use");
+    clock.set("2026-03-01T09:00:00Z");
+    for stream in [&mut revoked, &mut over] {
+        let mut rest = String::new();
+        let read = timeout(LONG, stream.read_to_string(&mut rest)).await;
+        read.expect("it ends in time").expect("it ends in order");
+        // The last chunk: for the client the stream has an end, and is not broken.
+        assert!(rest.ends_with("0\r\n\r\n"), "{rest:?}");
+    }
+    let task = json!({"name": "n", "interfaces": ["lo"], "start_at": "2026-03-01T10:00:00Z"});
+    let made = lab.post("/api/v1/tasks", "", &task.to_string()).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    event(&mut stays, "task").await;
+    lab.end().await;
+}
+
+#[tokio::test]
+async fn foreign_hosts_and_pages() {
+    let lab = Lab::with(
+        "listen = \"127.0.0.1:0\"\nallowed_hosts = [\"capture.example\"]",
+        Limits::default(),
+    );
+    let token = lab.token(Role::Admin);
+    let call = with(&token, "GET /api/v1/tasks");
+    for (host, status) in [
+        ("localhost", 200),
+        ("127.0.0.1:8080", 200),
+        ("capture.example", 200),
+        ("evil.example", 403),
+        ("localhost.evil.example", 403),
+        ("", 400),
+    ] {
+        assert_eq!(lab.ask_tcp(&call, host).await.status, status, "{host}");
+    }
+    for (origin, status) in [
+        ("http://localhost", 200),
+        ("https://evil.example", 403),
+        ("http://localhost:3000", 403),
+        ("null", 403),
+    ] {
+        let call = call.replacen("\r\n", &format!("\r\norigin: {origin}\r\n"), 1);
+        let reply = lab.ask_tcp(&call, "localhost").await;
+        assert_eq!(reply.status, status, "{origin}");
+        assert_eq!(reply.header("access-control-allow-origin"), None);
+    }
+    // On the socket too, though no browser gets there.
+    let reply = exchange(
+        UnixStream::connect(lab.socket()).await.expect("connected"),
+        "GET /healthz HTTP/1.1\r\n\r\n",
+        "evil.example",
+    );
+    assert_eq!(reply.await.problem(403), "foreign_host");
+    let refusals = lab.acts();
+    let foreign = |code: &str| {
+        let outcome = format!("refused: {code}");
+        refusals
+            .iter()
+            .filter(|(_, found)| *found == outcome)
+            .count()
+    };
+    assert_eq!((foreign("foreign_host"), foreign("foreign_origin")), (3, 3));
+    lab.end().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_refusals_does_not_fill_the_log() {
+    let lab = Lab::tcp();
+    for _ in 0..100 {
+        let reply = lab
+            .ask_tcp("GET /api/v1/tasks HTTP/1.1\r\n\r\n", "localhost")
+            .await;
+        assert_eq!(reply.status, 401);
+    }
+    let store = lab.tasks.store().clone();
+    lab.end().await;
+    let filter = AuditFilter {
+        limit: 1000,
+        before: None,
+    };
+    let lines = store.audit_list(filter, &Actor::command()).expect("a log");
+    let access: Vec<_> = lines
+        .iter()
+        .filter(|line| line.action == "access")
+        .collect();
+    assert_eq!(access.len(), 61);
+    assert_eq!(
+        access[0].outcome,
+        "refused: 40 more refusals of this peer, not listed"
+    );
+}
+
+#[tokio::test]
+async fn tls_is_what_curl_takes_and_the_certificate_can_change() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (cert, key) = certificate(directory.path(), "first");
+    let http = format!(
+        "listen = \"127.0.0.1:0\"\ntls_cert = \"{}\"\ntls_key = \"{}\"",
+        cert.display(),
+        key.display()
+    );
+    let lab = Lab::with(&http, Limits::default());
+    let token = lab.token(Role::Viewer);
+    let first = directory.path().join("first.copy");
+    fs::copy(&cert, &first).expect("copied");
+    let port = lab.address().port();
+    let curl = async |ca: &Path| {
+        let output = tokio::task::spawn_blocking({
+            let (ca, token) = (ca.to_owned(), token.clone());
+            move || {
+                Command::new("curl")
+                    .args(["-sS", "-o", "/dev/null", "-w", "%{http_code}", "--cacert"])
+                    .arg(ca)
+                    .args(["-H", &format!("Authorization: Bearer {token}")])
+                    .arg(format!("https://localhost:{port}/api/v1/tasks"))
+                    .output()
+                    .expect("curl starts")
+            }
+        });
+        let output = output.await.expect("curl ends");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert_eq!(curl(&first).await, "200");
+    // Plain HTTP on that port is no request.
+    let mut plain = TcpStream::connect(lab.address()).await.expect("connected");
+    plain
+        .write_all(b"GET / HTTP/1.1\r\n\r\n")
+        .await
+        .expect("sent");
+    let mut bytes = Vec::new();
+    let _ = plain.read_to_end(&mut bytes).await;
+    assert!(!bytes.starts_with(b"HTTP"));
+
+    // A pair that does not fit changes nothing.
+    let (other, other_key) = certificate(directory.path(), "other");
+    fs::copy(&other, &cert).expect("copied");
+    lab.server
+        .reload(&lab.config.get())
+        .expect_err("the key is another's");
+    assert_eq!(curl(&first).await, "200");
+    fs::copy(&other_key, &key).expect("copied");
+    lab.server.reload(&lab.config.get()).expect("they fit");
+    assert_eq!(curl(&first).await, "000");
+    assert_eq!(curl(&other).await, "200");
+    lab.end().await;
+}
+
+mod privileged {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// What curl says as another user.
+    async fn as_user(lab: &Lab, groups: &str) -> String {
+        // Even where the file would let them.
+        let open = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(lab.socket(), open.clone()).expect("it is ours");
+        fs::set_permissions(lab.directory.path(), open).expect("it is ours");
+        let (socket, groups) = (lab.socket(), groups.to_owned());
+        let output = tokio::task::spawn_blocking(move || {
+            Command::new("setpriv")
+                .args([
+                    "--reuid=65534",
+                    "--regid=65534",
+                    &groups,
+                    "curl",
+                    "-sS",
+                    "--unix-socket",
+                ])
+                .arg(socket)
+                .args(["-w", " %{http_code}", "http://localhost/api/v1/quota"])
+                .output()
+                .expect("setpriv starts")
+        });
+        let output = output.await.expect("it ends");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    #[tokio::test]
+    async fn another_user_on_the_socket() {
+        let lab = Lab::new();
+        let answer = as_user(&lab, "--clear-groups").await;
+        assert!(
+            answer.contains("not_a_member") && answer.ends_with(" 403"),
+            "{answer}"
+        );
+        // A supplementary group is enough.
+        let answer = as_user(&lab, "--groups=0").await;
+        assert!(answer.ends_with(" 200"), "{answer}");
+        let lines = lab.audit();
+        let line = lines
+            .iter()
+            .find(|line| line.action == "access")
+            .expect("a refusal");
+        assert_eq!(
+            (line.who.as_str(), line.outcome.as_str()),
+            ("uid 65534", "refused: not_a_member")
+        );
+        assert!(line.from.starts_with("socket pid "));
+        lab.end().await;
+    }
+}

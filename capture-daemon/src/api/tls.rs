@@ -1,0 +1,79 @@
+//! TLS of the TCP listener, by rustls with ring: versions 1.2 and 1.3, and a certificate that can be
+//! changed while connections go on.
+
+use std::{
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use capture_task::error::{Error, Result};
+use rustls::{
+    ServerConfig,
+    crypto::{CryptoProvider, ring},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+use tokio_rustls::TlsAcceptor;
+
+/// The certificate with its key, as the files had it when they were last read.
+#[derive(Debug)]
+pub(super) struct Certificate(RwLock<Arc<CertifiedKey>>);
+
+impl Certificate {
+    /// Reads the chain and the key, both PEM.
+    ///
+    /// # Errors
+    /// A file cannot be read, is not what it should be, or the two do not belong together.
+    pub(super) fn load(chain: &Path, key: &Path) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self(RwLock::new(pair(chain, key)?))))
+    }
+
+    /// Handshakes from now on show this one.
+    pub(super) fn set(&self, certified: Arc<CertifiedKey>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = certified;
+    }
+
+    /// What makes TLS of accepted connections.
+    pub(super) fn acceptor(self: &Arc<Self>) -> Result<TlsAcceptor> {
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Error::runtime(format!("cannot set up TLS: {error}")))?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(self) as Arc<dyn ResolvesServerCert>);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let current = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        Some(Arc::clone(&current))
+    }
+}
+
+/// A chain and its key, as [`Certificate::load`] reads them.
+pub(super) fn pair(chain: &Path, key: &Path) -> Result<Arc<CertifiedKey>> {
+    read(chain, key, &ring::default_provider()).map(Arc::new)
+}
+
+fn read(chain: &Path, key: &Path, provider: &CryptoProvider) -> Result<CertifiedKey> {
+    let in_file = |path: &Path, error: &dyn std::fmt::Display| {
+        Error::usage(format!("TLS: {}: {error}", path.display()))
+    };
+    let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(chain)
+        .and_then(Iterator::collect)
+        .map_err(|error| in_file(chain, &error))?;
+    if certificates.is_empty() {
+        return Err(in_file(chain, &"there is no certificate in it"));
+    }
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| in_file(key, &error))?;
+    CertifiedKey::from_der(certificates, private, provider).map_err(|error| {
+        Error::usage(format!(
+            "TLS: the key in {} is not that of the certificate in {}: {error}",
+            key.display(),
+            chain.display()
+        ))
+    })
+}

@@ -1,0 +1,148 @@
+//! Values of `config.toml` by their kinds: sizes, durations, addresses, words. What is wrong with one is a
+//! sentence; whoever asked knows the key and the line.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use capture_common::MAX_SLOTS;
+use capture_engine::possible_cpus;
+use capture_task::{
+    plan::{Problem, Word, parse_word, quote, ring_size as ring_size_of, seconds, size},
+    task::Quantity,
+};
+use jiff::tz::{self, TimeZone, TimeZoneDatabase};
+use toml::{Spanned, de::DeValue};
+
+fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, Problem> {
+    value
+        .as_str()
+        .ok_or_else(|| Problem::invalid(format!("text is expected, not {}", kind(value))))
+}
+
+/// What a value is, in the words of people.
+fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "text",
+        DeValue::Integer(_) => "a number",
+        DeValue::Float(_) => "a number with a point",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date or time",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a section",
+    }
+}
+
+fn integer(value: &DeValue<'_>) -> Result<i64, Problem> {
+    let DeValue::Integer(number) = value else {
+        return Err(Problem::invalid(format!(
+            "a whole number is expected, not {}",
+            kind(value)
+        )));
+    };
+    i64::from_str_radix(number.as_str(), number.radix())
+        .map_err(|_| Problem::out_of_range(format!("{number} is too large")))
+}
+
+fn quantity(value: &DeValue<'_>) -> Result<Quantity, Problem> {
+    match value {
+        DeValue::String(text) => Ok(Quantity::Text(text.to_string())),
+        value => integer(value).map(Quantity::Number),
+    }
+}
+
+pub(super) fn bytes(value: &DeValue<'_>) -> Result<u64, Problem> {
+    size(&quantity(value)?)
+}
+
+pub(super) fn ring_size(value: &DeValue<'_>) -> Result<u64, Problem> {
+    ring_size_of(&quantity(value)?, possible_cpus())
+}
+
+pub(super) fn duration(value: &DeValue<'_>) -> Result<Duration, Problem> {
+    seconds(&quantity(value)?).map(Duration::from_secs)
+}
+
+pub(super) fn word<T: Word>(value: &DeValue<'_>) -> Result<T, Problem> {
+    parse_word(text(value)?)
+}
+
+/// Made absolute, as the working directory may change.
+pub(super) fn path(value: &DeValue<'_>) -> Result<PathBuf, Problem> {
+    let text = text(value)?;
+    if text.is_empty() || text.contains('\0') {
+        return Err(Problem::invalid(format!("{} is no path", quote(text))));
+    }
+    std::path::absolute(Path::new(text))
+        .map_err(|error| Problem::invalid(format!("{}: {error}", quote(text))))
+}
+
+pub(super) fn group(value: &DeValue<'_>) -> Result<String, Problem> {
+    let text = text(value)?;
+    if text.is_empty() || text.contains(['\0', ':', '\n']) {
+        return Err(Problem::invalid(format!("{} is no group", quote(text))));
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn address(value: &DeValue<'_>) -> Result<SocketAddr, Problem> {
+    let text = text(value)?;
+    text.parse().map_err(|_| {
+        Problem::invalid(format!(
+            "{} is not an address with a port, as in \"127.0.0.1:8443\" or \"[::1]:8443\"",
+            quote(text)
+        ))
+    })
+}
+
+pub(super) fn hosts(value: &DeValue<'_>) -> Result<Vec<String>, Problem> {
+    let DeValue::Array(items) = value else {
+        return Err(Problem::invalid(format!(
+            "a list such as [\"capture.example.com\"] is expected, not {}",
+            kind(value)
+        )));
+    };
+    let host = |item: &Spanned<DeValue<'_>>| {
+        let name = text(item.get_ref())?;
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+        if name.is_empty() || !name.chars().all(is_name) {
+            return Err(Problem::invalid(format!(
+                "{} is not the name of a host",
+                quote(name)
+            )));
+        }
+        Ok(name.to_ascii_lowercase())
+    };
+    items.iter().map(host).collect()
+}
+
+pub(super) fn tasks_per_day(value: &DeValue<'_>) -> Result<u32, Problem> {
+    let number = integer(value)?;
+    u32::try_from(number).map_err(|_| {
+        Problem::out_of_range(format!("{number} is not a number of tasks; 0 allows none"))
+    })
+}
+
+pub(super) fn max_running(value: &DeValue<'_>) -> Result<usize, Problem> {
+    let number = integer(value)?;
+    usize::try_from(number)
+        .ok()
+        .filter(|number| (1..=MAX_SLOTS).contains(number))
+        .ok_or_else(|| Problem::out_of_range(format!("{number} is not between 1 and {MAX_SLOTS}")))
+}
+
+/// From the machine's tables, which are newer, or else our own, which are always there.
+pub(super) fn timezone(value: &DeValue<'_>) -> Result<TimeZone, Problem> {
+    let name = text(value)?;
+    tz::db()
+        .get(name)
+        .or_else(|_| TimeZoneDatabase::bundled().get(name))
+        .map_err(|_| {
+            Problem::unknown(format!(
+                "{} is no time zone; write a name such as \"UTC\" or \"Europe/Berlin\"",
+                quote(name)
+            ))
+        })
+}

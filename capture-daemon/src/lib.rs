@@ -1,0 +1,315 @@
+//! The daemon: capture tasks as a service. In the order of flow: the configuration, who may do what,
+//! the store that outlives the process, the directories of captures, the tasks on the engine, the events
+//! that tell of them, and the API.
+//!
+//! [`run`] starts these in that order and ends them in the other, each with a deadline.
+
+pub mod access;
+pub mod api;
+pub mod clock;
+pub mod config;
+pub mod events;
+mod metrics;
+mod notify;
+mod privileges;
+pub mod storage;
+pub mod store;
+pub mod tasks;
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use capture_engine::{doctor, remove_orphaned_filters};
+use capture_task::error::{Error, Result};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
+    time::{Interval, MissedTickBehavior, interval},
+};
+
+use self::{
+    access::{Actor, SocketAccess},
+    api::Server,
+    clock::SystemClock,
+    config::{Config, LiveConfig},
+    storage::Storage,
+    store::{Action, Store},
+    tasks::Tasks,
+};
+
+/// Threads for what does not wait for the disk.
+const WORKERS: usize = 2;
+
+/// How long the end may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadlines {
+    /// The requests that are under way.
+    pub requests: Duration,
+    /// Then the tasks, until their files are closed.
+    pub tasks: Duration,
+}
+
+impl Default for Deadlines {
+    /// Together less than a service manager waits (90 s with systemd) before it kills.
+    fn default() -> Self {
+        Self {
+            requests: Duration::from_secs(5),
+            tasks: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Runs the daemon until a signal ends it.
+///
+/// # Errors
+/// What keeps it from starting; at the end, what hung.
+pub fn run(path: Option<&Path>, deadlines: Deadlines) -> Result<()> {
+    let config = Arc::new(LiveConfig::load(path)?);
+    doctor::preflight()?;
+    privileges::give_up(socket_group(&config)?)?;
+    doctor::programs_load()?;
+
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::runtime(format!("starting: {error}")))?;
+    // Before anything that must not be left half done.
+    let signals = {
+        let _context = runtime.enter();
+        Signals::install()?
+    };
+    let daemon = Daemon::start(&runtime, config, deadlines)?;
+    // Scripts and tests wait for this line.
+    eprintln!("ready");
+    notify::ready();
+    let hanging = runtime.block_on(daemon.serve(signals));
+    // What hangs in the disk would be waited for here.
+    runtime.shutdown_background();
+    if hanging.is_empty() {
+        return Ok(());
+    }
+    Err(Error::runtime(format!(
+        "not everything has ended in time: {}",
+        hanging.join("; ")
+    )))
+}
+
+/// Checks the configuration as a start and a SIGHUP do, beside a daemon that may be running.
+///
+/// # Errors
+/// All that is wrong with it, each fault with its line.
+pub fn check(path: Option<&Path>) -> Result<()> {
+    api::check(&Config::load(path)?)?;
+    Ok(())
+}
+
+fn socket_group(config: &LiveConfig) -> Result<Option<u32>> {
+    SocketAccess::of_group(&config.get().access.socket_group).map(|access| access.gid())
+}
+
+/// A daemon that runs.
+struct Daemon {
+    config: Arc<LiveConfig>,
+    tasks: Tasks,
+    server: Server,
+    deadlines: Deadlines,
+}
+
+impl Daemon {
+    /// Starts everything, in the order in which one needs the other.
+    fn start(runtime: &Runtime, config: Arc<LiveConfig>, deadlines: Deadlines) -> Result<Self> {
+        let now = config.get();
+        let clock = Arc::new(SystemClock);
+        let _context = runtime.enter();
+        // First, as it tells whether another daemon is there.
+        let storage = Storage::open(&now.paths.captures, now.limits.disk_budget)?;
+        // A daemon that was killed may have left filters, and perhaps no task comes that would meet them.
+        remove_orphaned_filters()?;
+        let store = Store::open(&now.paths.database, clock.clone())?;
+        let tasks = Tasks::start(Arc::clone(&config), store, storage, clock)?;
+        match runtime.block_on(Server::start(&now, tasks.clone())) {
+            Ok(server) => {
+                for address in server.addresses() {
+                    log::info!("listening on {address}");
+                }
+                Ok(Self {
+                    config,
+                    tasks,
+                    server,
+                    deadlines,
+                })
+            }
+            Err(error) => {
+                // Tasks that waited may have begun.
+                for hanging in runtime.block_on(tasks.shutdown(deadlines.tasks)) {
+                    log::error!("{hanging}");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Serves until a signal, and ends in order. Gives what did not end.
+    async fn serve(self, mut signals: Signals) -> Vec<String> {
+        let mut watchdog = Watchdog::new();
+        loop {
+            tokio::select! {
+                _ = signals.reload.recv() => self.reload().await,
+                name = signals.stop.received() => {
+                    log::info!("{name}: ending");
+                    break;
+                }
+                () = watchdog.due() => watchdog.tell(&self.tasks),
+            }
+        }
+        notify::stopping();
+        let began = Instant::now();
+        let tasks = self.tasks.clone();
+        let end = self.stop();
+        tokio::select! {
+            hanging = end => {
+                log::info!("ended in {:.1} s", began.elapsed().as_secs_f64());
+                hanging
+            }
+            name = signals.stop.received() => {
+                let mut hanging = vec![format!("{name} came before the end")];
+                hanging.extend(tasks.hanging());
+                hanging
+            }
+        }
+    }
+
+    /// The API first, so that nobody asks for what is about to end; then the tasks.
+    async fn stop(self) -> Vec<String> {
+        let Self {
+            config: _,
+            tasks,
+            server,
+            deadlines,
+        } = self;
+        tasks.close();
+        let mut hanging = server.stop(deadlines.requests).await;
+        hanging.extend(tasks.shutdown(deadlines.tasks).await);
+        hanging
+    }
+
+    /// Reads the configuration again. What is wrong with it is said, and changes nothing.
+    async fn reload(&self) {
+        notify::reloading();
+        let config = Arc::clone(&self.config);
+        let read = tokio::task::spawn_blocking(move || config.read_again()).await;
+        let read = read.unwrap_or_else(|error| Err(Error::runtime(error.to_string())));
+        let reloaded = read.and_then(|(config, kept)| {
+            // First, as it may refuse.
+            self.server.reload(&config)?;
+            self.config.set(config);
+            self.tasks.reconfigured();
+            Ok(kept)
+        });
+        match &reloaded {
+            Ok(kept) => {
+                for key in kept {
+                    log::warn!("`{key}` has changed, and is heeded at the next start");
+                }
+                log::info!("the configuration is read again");
+            }
+            Err(error) => {
+                // A fault a line, as each line of a log stands alone.
+                for fault in error.message.lines() {
+                    log::error!("the configuration stays as it was: {fault}");
+                }
+            }
+        }
+        let outcome = reloaded.map(|_| ()).map_err(|error| error.message);
+        self.tasks
+            .note(&Actor::daemon(), Action::ConfigReload, outcome)
+            .await;
+        notify::ready();
+    }
+}
+
+/// The signals that the daemon heeds.
+struct Signals {
+    reload: Signal,
+    stop: StopSignals,
+}
+
+struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn install() -> Result<Self> {
+        let install = |kind| {
+            signal(kind).map_err(|error| Error::runtime(format!("taking over signals: {error}")))
+        };
+        Ok(Self {
+            reload: install(SignalKind::hangup())?,
+            stop: StopSignals {
+                interrupt: install(SignalKind::interrupt())?,
+                terminate: install(SignalKind::terminate())?,
+            },
+        })
+    }
+}
+
+impl StopSignals {
+    async fn received(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+/// Tells the service manager that tasks are still taken care of, where it wants to know.
+struct Watchdog {
+    interval: Option<Interval>,
+    pulse: u64,
+    turned: Instant,
+}
+
+/// How long the scheduler of tasks may take for a turn, of which it does one a second.
+const LONGEST_TURN: Duration = Duration::from_secs(10);
+
+impl Watchdog {
+    fn new() -> Self {
+        let period = notify::watchdog().map(|period| (period / 2).max(Duration::from_millis(1)));
+        let interval = period.map(|period| {
+            let mut interval = interval(period);
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            interval
+        });
+        Self {
+            interval,
+            pulse: 0,
+            turned: Instant::now(),
+        }
+    }
+
+    async fn due(&mut self) {
+        match &mut self.interval {
+            Some(interval) => {
+                interval.tick().await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Only while the scheduler turns.
+    fn tell(&mut self, tasks: &Tasks) {
+        let pulse = tasks.pulse();
+        if pulse != self.pulse {
+            self.pulse = pulse;
+            self.turned = Instant::now();
+        }
+        if self.turned.elapsed() < LONGEST_TURN {
+            notify::alive();
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The daemon keeps the three privileges that capturing needs and gives up all others for good, before it
+//! opens anything and while it has one thread: privileges are a thread's own, and later threads inherit
+//! them. It does so as root and as an ordinary user who was given these (`AmbientCapabilities=` of systemd).
+
+use std::collections::HashSet;
+
+use caps::{CapSet, Capability, CapsHashSet, errors::CapsError};
+use capture_engine::KernelVersion;
+use capture_task::error::{Error, Result};
+use nix::{
+    sys::{
+        prctl::set_no_new_privs,
+        resource::{Resource, getrlimit, setrlimit},
+    },
+    unistd::{Gid, getgroups, setgroups},
+};
+
+/// What capturing needs.
+const NEEDED: [Capability; 3] = [
+    Capability::CAP_BPF,
+    Capability::CAP_NET_ADMIN,
+    Capability::CAP_PERFMON,
+];
+
+/// Gives up what is not needed. Beforehand uses it for what lasts: the limits of memory and descriptors,
+/// and membership in the group of the socket, which can then be given to that group.
+///
+/// # Errors
+/// The kernel refuses. Then something is held that should not be.
+pub(super) fn give_up(socket_group: Option<u32>) -> Result<()> {
+    raise_limits();
+    if let Some(gid) = socket_group {
+        join_group(Gid::from_raw(gid));
+    }
+    let failed = |error: CapsError| {
+        Error::runtime(format!(
+            "cannot give up privileges, and goes no further: {error}"
+        ))
+    };
+    let held = caps::read(None, CapSet::Permitted).map_err(failed)?;
+    let kept = kept(&held);
+    // The bound of what a program that this one executes could get. It executes none; where this is not
+    // allowed, `no_new_privs` serves alone.
+    if held.contains(&Capability::CAP_SETPCAP) {
+        for capability in caps::all().difference(&kept) {
+            if caps::has_cap(None, CapSet::Bounding, *capability).unwrap_or(false) {
+                caps::drop(None, CapSet::Bounding, *capability).map_err(failed)?;
+            }
+        }
+    }
+    caps::clear(None, CapSet::Ambient).map_err(failed)?;
+    caps::clear(None, CapSet::Inheritable).map_err(failed)?;
+    caps::set(None, CapSet::Effective, &kept).map_err(failed)?;
+    caps::set(None, CapSet::Permitted, &kept).map_err(failed)?;
+    set_no_new_privs().map_err(|errno| {
+        Error::runtime(format!(
+            "cannot renounce new privileges (no_new_privs): {errno}"
+        ))
+    })?;
+    let names = sorted(&kept);
+    log::info!("privileges kept: {}", names.join(", "));
+    Ok(())
+}
+
+/// Of what is held, what is kept. CAP_SYS_ADMIN stays where it stands for one of the three.
+fn kept(held: &CapsHashSet) -> CapsHashSet {
+    let mut kept: CapsHashSet = NEEDED
+        .into_iter()
+        .filter(|one| held.contains(one))
+        .collect();
+    let lacks = |capability| !held.contains(&capability);
+    if (lacks(Capability::CAP_BPF) || lacks(Capability::CAP_PERFMON))
+        && held.contains(&Capability::CAP_SYS_ADMIN)
+    {
+        kept.insert(Capability::CAP_SYS_ADMIN);
+    }
+    kept
+}
+
+fn sorted(capabilities: &HashSet<Capability>) -> Vec<String> {
+    let mut names: Vec<_> = capabilities.iter().map(ToString::to_string).collect();
+    names.sort();
+    names
+}
+
+/// Before 5.11 rings count as locked memory; and each client and each file has a descriptor. Where a limit
+/// cannot be raised, what meets it will say so.
+fn raise_limits() {
+    if KernelVersion::running().is_ok_and(|version| version < KernelVersion::NO_MEMLOCK)
+        && let Err(errno) = setrlimit(Resource::RLIMIT_MEMLOCK, u64::MAX, u64::MAX)
+    {
+        log::info!("the limit of locked memory stays as it is: {errno}");
+    }
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && let Err(errno) = setrlimit(Resource::RLIMIT_NOFILE, most, most)
+    {
+        log::info!("the limit of open files stays as it is: {errno}");
+    }
+}
+
+/// Root may do this now and not later; others are members by the service manager, or are not.
+fn join_group(gid: Gid) {
+    let joined = getgroups().and_then(|mut groups| {
+        if groups.contains(&gid) {
+            return Ok(());
+        }
+        groups.push(gid);
+        setgroups(&groups)
+    });
+    if let Err(errno) = joined {
+        log::info!("not a member of the socket's group: {errno}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_needed_is_kept() {
+        assert_eq!(kept(&caps::all()), NEEDED.into());
+        assert_eq!(kept(&CapsHashSet::new()), CapsHashSet::new());
+        let old = [
+            Capability::CAP_SYS_ADMIN,
+            Capability::CAP_NET_ADMIN,
+            Capability::CAP_CHOWN,
+        ];
+        let stays = [Capability::CAP_SYS_ADMIN, Capability::CAP_NET_ADMIN];
+        assert_eq!(kept(&old.into()), stays.into());
+    }
+}

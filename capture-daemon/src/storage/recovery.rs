@@ -1,0 +1,178 @@
+//! What the start of a daemon finds of the last one: files of tasks that were running, removals that were
+//! not finished, and directories that belong to no task.
+
+use std::{fs, io, path::Path};
+
+use capture_file::{recover, scan, sha256};
+use capture_task::{
+    error::{Error, Result},
+    task::{Counters, FileRecord},
+};
+use jiff::Timestamp;
+
+use super::{REMOVED, STEM, Storage, size_below};
+use crate::store::TaskUlid;
+
+/// How a file is called that was not finished.
+const INTERRUPTED: &str = "_interrupted";
+
+/// What a task that was running has left.
+#[derive(Debug, Default)]
+pub(crate) struct Leftover {
+    /// The files, in order.
+    pub(crate) files: Vec<FileRecord>,
+    /// What is known of the figures: what is in the files.
+    pub(crate) counters: Counters,
+    /// When the last of it was written, by the file system's clock: later than that, nothing is known of the task.
+    pub(crate) written_at: Option<Timestamp>,
+}
+
+impl Storage {
+    /// Finishes removals, and says what lies around: called once, before any task runs. `is_known` tells
+    /// whether there is a task with such an ID.
+    pub(crate) fn tidy(&self, is_known: impl Fn(&TaskUlid) -> Result<bool>) -> Result<()> {
+        let failed = |error: io::Error| {
+            Error::runtime(format!(
+                "the directory of captures {}: {error}",
+                self.root.display()
+            ))
+        };
+        for entry in fs::read_dir(&self.root).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            if let Some(id) = name.strip_prefix(REMOVED).and_then(id) {
+                // The record goes between hiding and purging.
+                if is_known(&id)? {
+                    self.restore(&id).map_err(failed)?;
+                } else {
+                    self.purge(&id)?;
+                }
+            } else if let Some(id) = id(name)
+                && !is_known(&id)?
+            {
+                let bytes = size_below(&entry.path()).unwrap_or(0);
+                log::warn!(
+                    "{} holds {bytes} bytes of a task that the database does not know; they count \
+                     for the disk budget until somebody moves or removes them",
+                    entry.path().display()
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Recovers what a task has left that nobody ended.
+    pub(crate) fn recover(&self, id: &TaskUlid) -> Leftover {
+        let directory = self.directory(id);
+        let mut left = Leftover::default();
+        let names = match names(&directory) {
+            Ok(names) => names,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return left,
+            Err(error) => {
+                log::warn!("{}: {error}", directory.display());
+                return left;
+            }
+        };
+        for name in names.iter().filter(|name| name.ends_with(".part")) {
+            let path = directory.join(name);
+            let before = fs::metadata(&path).map_or(0, |there| there.len());
+            match recover(&path) {
+                Ok(recovered) => {
+                    log::info!("{recovered}");
+                    let kept = recovered.path.map_or(0, |_| recovered.size);
+                    self.space.give_back(before.saturating_sub(kept));
+                }
+                Err(error) => log::warn!("cannot recover {}: {error}", path.display()),
+            }
+        }
+        for name in self::names(&directory).unwrap_or_default() {
+            if name.starts_with(STEM) && (name.ends_with(".pcapng") || name.ends_with(".pcap")) {
+                self.register(&directory, name, &mut left);
+            }
+        }
+        // Names in order of writing have numbers, and only the last one can be unfinished.
+        left.files.sort_by_key(|file| (file.index, !file.complete));
+        for at in 1..left.files.len() {
+            let least = left.files[at - 1].index + 1;
+            left.files[at].index = left.files[at].index.max(least);
+        }
+        left.counters.matched = left.counters.captured;
+        left
+    }
+
+    /// Takes a file into the list.
+    fn register(&self, directory: &Path, name: String, left: &mut Leftover) {
+        let path = directory.join(&name);
+        let scanned = fs::File::open(&path).and_then(|file| Ok((scan(&file)?, file.metadata()?)));
+        let (scan, metadata) = match scanned {
+            Ok(scanned) => scanned,
+            Err(error) => {
+                log::warn!("cannot read {}: {error}", path.display());
+                return;
+            }
+        };
+        if metadata.len() == 0 {
+            // A name that was reserved for a recovery that did not come to its end.
+            if let Err(error) = fs::remove_file(&path) {
+                log::warn!("cannot remove {}: {error}", path.display());
+            }
+            return;
+        }
+        let digest = sha256(&path)
+            .inspect_err(|error| log::warn!("cannot read {}: {error}", path.display()));
+        left.counters.captured += scan.packets;
+        left.counters.bytes += scan.bytes;
+        let modified = metadata.modified().ok();
+        let modified = modified.and_then(|at| Timestamp::try_from(at).ok());
+        left.written_at = left.written_at.max(modified);
+        left.files.push(FileRecord {
+            index: number(&name).unwrap_or(0),
+            complete: !name.contains(INTERRUPTED) && scan.size == metadata.len(),
+            name,
+            size: metadata.len(),
+            packets: scan.packets,
+            sha256: digest.ok(),
+        });
+    }
+}
+
+fn names(directory: &Path) -> io::Result<Vec<String>> {
+    let names = fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name().into_string().ok()));
+    names.filter_map(Result::transpose).collect()
+}
+
+/// The ID that a directory is named after, exactly as we write it.
+fn id(name: &str) -> Option<TaskUlid> {
+    let id = TaskUlid::from_string(name).ok()?;
+    (id.to_string() == name).then_some(id)
+}
+
+/// Position of a file of a rotation, by its name: `capture_00001.pcapng` is the first.
+fn number(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix(STEM)?.strip_prefix('_')?;
+    let end = digits.find(|c: char| !c.is_ascii_digit())?;
+    digits[..end].parse::<u64>().ok()?.checked_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_numbered_by_their_names() {
+        assert_eq!(number("capture.pcapng"), None);
+        assert_eq!(number("capture_interrupted.pcapng"), None);
+        assert_eq!(number("capture_00001.pcapng"), Some(0));
+        assert_eq!(number("capture_123456_interrupted.pcap"), Some(123_455));
+    }
+
+    #[test]
+    fn only_what_we_write_is_an_id() {
+        let text = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+        assert_eq!(id(text).map(|id| id.to_string()).as_deref(), Some(text));
+        for other in ["01arz3ndektsv4rrffq69g5fav", "lost+found", "", "../x"] {
+            assert_eq!(id(other), None, "{other}");
+        }
+    }
+}

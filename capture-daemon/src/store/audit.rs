@@ -1,0 +1,363 @@
+//! The audit log: who did what to which object, when and from where, with what outcome. Each line carries
+//! the hash of the line before, so that a line that was changed, put in or left out is found. Triggers in the
+//! schema refuse every change but a new line at the end.
+
+use capture_task::error::Result;
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, Transaction, params};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use super::{Store, millis, time};
+use crate::access::{Actor, Caller};
+
+/// Begins what is hashed; another number for another encoding.
+const ENCODING: &[u8] = b"capture-agent audit 1";
+
+/// Most characters of a text that comes from outside.
+const MOST: usize = 256;
+
+/// SHA-256.
+type Hash = [u8; 32];
+
+/// What was done, or tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A task was asked for.
+    TaskCreate,
+    /// The end of a task was asked for.
+    TaskStop,
+    /// A task was removed.
+    TaskDelete,
+    /// A file was opened for download.
+    FileDownload,
+    /// Files were removed as their time was over.
+    FileExpire,
+    /// A token was made.
+    TokenCreate,
+    /// The tokens were listed.
+    TokenList,
+    /// A token was revoked.
+    TokenRevoke,
+    /// The audit log was read.
+    AuditList,
+    /// The audit log was verified.
+    AuditVerify,
+    /// Something was asked for that needs rights; the object says what.
+    Access,
+    /// The configuration was read again.
+    ConfigReload,
+}
+
+impl Action {
+    /// The word in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TaskCreate => "task.create",
+            Self::TaskStop => "task.stop",
+            Self::TaskDelete => "task.delete",
+            Self::FileDownload => "file.download",
+            Self::FileExpire => "file.expire",
+            Self::TokenCreate => "token.create",
+            Self::TokenList => "token.list",
+            Self::TokenRevoke => "token.revoke",
+            Self::AuditList => "audit.list",
+            Self::AuditVerify => "audit.verify",
+            Self::Access => "access",
+            Self::ConfigReload => "config.reload",
+        }
+    }
+}
+
+/// What came of it. Reasons are short, and never hold payload or secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome<'a> {
+    /// It was done.
+    Done,
+    /// It was not allowed; why.
+    Refused(&'a str),
+    /// It was allowed and did not succeed; why.
+    Failed(&'a str),
+}
+
+impl Outcome<'_> {
+    fn text(self) -> String {
+        match self {
+            Self::Done => "done".to_owned(),
+            Self::Refused(why) => format!("refused: {}", printable(why)),
+            Self::Failed(why) => format!("failed: {}", printable(why)),
+        }
+    }
+}
+
+/// Something for the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// What was done.
+    pub action: Action,
+    /// To what: the ID of a task or token, a path; cut after 256 characters, control characters escaped.
+    pub object: &'a str,
+    /// What came of it.
+    pub outcome: Outcome<'a>,
+}
+
+/// A line of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AuditLine {
+    /// Number, from 1, without gaps.
+    pub seq: i64,
+    /// When.
+    #[serde(serialize_with = "super::as_rfc3339")]
+    pub at: Timestamp,
+    /// Who: `uid 1000`, `token NAME ID`, `daemon`, `unknown`.
+    pub who: String,
+    /// From where: `socket pid 123`, `tcp ADDRESS:PORT`, `command`, `internal`.
+    pub from: String,
+    /// `task.create` and so on.
+    pub action: String,
+    /// To what.
+    pub object: String,
+    /// `done`, `refused: WHY`, `failed: WHY`.
+    pub outcome: String,
+    /// Hash of the line before, in lower-case hexadecimal; zeros before the first.
+    #[serde(serialize_with = "as_hex")]
+    pub previous: [u8; 32],
+    /// Hash of this line.
+    #[serde(serialize_with = "as_hex")]
+    pub hash: [u8; 32],
+}
+
+/// Which lines to list, newest first.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AuditFilter {
+    /// Most lines; 1–1000, and 0 is 100.
+    pub limit: u32,
+    /// Only lines before this number.
+    pub before: Option<i64>,
+}
+
+/// What [`Store::audit_verify`] found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Chain {
+    /// Every line is as it was written, and none is missing. Whoever notes down number and hash elsewhere
+    /// can tell later whether the whole log was written anew.
+    Verified {
+        /// How many lines.
+        lines: i64,
+        /// The hash of the last one, in lower-case hexadecimal.
+        head: String,
+    },
+    /// The first line that is not as it was written.
+    BrokenAt {
+        /// Its number.
+        seq: i64,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl Store {
+    /// Writes a line.
+    ///
+    /// # Errors
+    /// The database cannot be written. What should have been logged must then not be done.
+    pub fn audit(&self, caller: &Caller, event: Event<'_>) -> Result<()> {
+        self.write(|transaction, now| Ok(append(transaction, now, caller, event)?))
+    }
+
+    /// Checks every line, and logs that, unless a broken log takes no more lines.
+    ///
+    /// # Errors
+    /// The database cannot be read, or a whole log not be written.
+    pub fn audit_verify(&self, actor: &Actor) -> Result<Chain> {
+        let chain = self.read(|transaction, _| Ok(verify(transaction)?))?;
+        let found = match &chain {
+            Chain::Verified { .. } => None,
+            Chain::BrokenAt { seq, why } => Some(format!("line {seq}: {why}")),
+        };
+        let event = Event {
+            action: Action::AuditVerify,
+            object: "audit log",
+            outcome: found.as_deref().map_or(Outcome::Done, Outcome::Failed),
+        };
+        match self.audit(&actor.caller, event) {
+            // Whoever broke the chain may also have broken the way to write to it.
+            Err(error) if found.is_some() => {
+                log::warn!("what was found could not be added to the log: {error}");
+            }
+            written => written?,
+        }
+        Ok(chain)
+    }
+
+    /// Lists lines, newest first, and logs that.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn audit_list(&self, filter: AuditFilter, actor: &Actor) -> Result<Vec<AuditLine>> {
+        let lines = self.read(|transaction, _| Ok(list(transaction, filter)?))?;
+        let event = Event {
+            action: Action::AuditList,
+            object: "audit log",
+            outcome: Outcome::Done,
+        };
+        self.audit(&actor.caller, event)?;
+        Ok(lines)
+    }
+}
+
+/// Writes a line as part of what it is about.
+pub(super) fn append(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    caller: &Caller,
+    event: Event<'_>,
+) -> rusqlite::Result<()> {
+    let (last, previous) = head(transaction)?;
+    let mut line = AuditLine {
+        seq: last + 1,
+        at: now,
+        who: caller.who.to_string(),
+        from: caller.from.to_string(),
+        action: event.action.as_str().to_owned(),
+        object: printable(event.object),
+        outcome: event.outcome.text(),
+        previous,
+        hash: [0; 32],
+    };
+    line.hash = digest(&line);
+    transaction
+        .prepare_cached("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")?
+        .execute(params![
+            line.seq,
+            millis(line.at),
+            line.who,
+            line.from,
+            line.action,
+            line.object,
+            line.outcome,
+            line.previous,
+            line.hash
+        ])?;
+    Ok(())
+}
+
+/// Number and hash of the last line.
+fn head(connection: &Connection) -> rusqlite::Result<(i64, Hash)> {
+    connection
+        .prepare_cached("SELECT seq, hash FROM audit_head")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// Hash of a line: all of it but the hash itself, each text with its length before it.
+fn digest(line: &AuditLine) -> Hash {
+    let AuditLine {
+        seq,
+        at,
+        who,
+        from,
+        action,
+        object,
+        outcome,
+        previous,
+        hash: _,
+    } = line;
+    let mut hasher = Sha256::new();
+    hasher.update(ENCODING);
+    hasher.update(seq.to_be_bytes());
+    hasher.update(millis(*at).to_be_bytes());
+    for text in [who, from, action, object, outcome] {
+        hasher.update((text.len() as u64).to_be_bytes());
+        hasher.update(text);
+    }
+    hasher.update(previous);
+    hasher.finalize().into()
+}
+
+fn verify(connection: &Connection) -> rusqlite::Result<Chain> {
+    let broken = |seq, why: &str| {
+        Ok(Chain::BrokenAt {
+            seq,
+            why: why.to_owned(),
+        })
+    };
+    let mut statement = connection.prepare("SELECT * FROM audit ORDER BY seq")?;
+    let mut rows = statement.query([])?;
+    let (mut last, mut hash) = (0, [0; 32]);
+    while let Some(row) = rows.next()? {
+        // What cannot even be read was not written by us.
+        let Ok(line) = read_line(row) else {
+            return broken(last + 1, "the line cannot be read");
+        };
+        if line.seq != last + 1 {
+            return broken(last + 1, "the line is missing");
+        }
+        if line.previous != hash {
+            return broken(line.seq, "the line does not follow the one before it");
+        }
+        if line.hash != digest(&line) {
+            return broken(line.seq, "the line was changed");
+        }
+        (last, hash) = (line.seq, line.hash);
+    }
+    if (last, hash) != head(connection)? {
+        return broken(last + 1, "lines at the end are missing");
+    }
+    Ok(Chain::Verified {
+        lines: last,
+        head: hex(&hash),
+    })
+}
+
+fn list(connection: &Connection, filter: AuditFilter) -> rusqlite::Result<Vec<AuditLine>> {
+    connection
+        .prepare_cached("SELECT * FROM audit WHERE seq < ? ORDER BY seq DESC LIMIT ?")?
+        .query_map(
+            params![
+                filter.before.unwrap_or(i64::MAX),
+                super::page_size(filter.limit)
+            ],
+            read_line,
+        )?
+        .collect()
+}
+
+fn read_line(row: &Row<'_>) -> rusqlite::Result<AuditLine> {
+    Ok(AuditLine {
+        seq: row.get(0)?,
+        at: time(row.get(1)?)?,
+        who: row.get(2)?,
+        from: row.get(3)?,
+        action: row.get(4)?,
+        object: row.get(5)?,
+        outcome: row.get(6)?,
+        previous: row.get(7)?,
+        hash: row.get(8)?,
+    })
+}
+
+/// A text that can stand on one line of a terminal, and is not endless.
+fn printable(text: &str) -> String {
+    let mut printable = String::new();
+    for character in text.chars().take(MOST) {
+        if character.is_control() {
+            printable.extend(character.escape_default());
+        } else {
+            printable.push(character);
+        }
+    }
+    if text.chars().nth(MOST).is_some() {
+        printable.push('…');
+    }
+    printable
+}
+
+/// Lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn as_hex<S: serde::Serializer>(hash: &Hash, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&hex(hash))
+}

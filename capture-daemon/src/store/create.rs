@@ -1,0 +1,275 @@
+//! The creation of a task: key, quota, disk budget, row and audit line in one transaction, so that however
+//! many ask at the same time, no more get a task than there is quota and room for.
+
+use capture_task::{
+    error,
+    task::{Counters, State, TaskRecord, TaskSpec, rfc3339},
+};
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    Action, CreateLimits, Creation, Event, IdempotencyKey, NewTask, Outcome, Refusal, Store,
+    audit::append,
+    millis, new_ulid,
+    quota::{self, quota},
+    unreadable, unwritable, whole,
+};
+use crate::access::{Account, Actor};
+
+/// How long a key is known.
+const KEY_KEPT: SignedDuration = SignedDuration::from_hours(24);
+
+impl Store {
+    /// Creates a task, or says why not. Whether the actor may create tasks is for the caller to know.
+    ///
+    /// # Errors
+    /// The refusal. It is in the audit log, unless the store itself failed.
+    pub fn create(
+        &self,
+        new: &NewTask,
+        limits: &CreateLimits,
+        actor: &Actor,
+    ) -> Result<Creation, Refusal> {
+        // A refusal is an answer too: its audit line is to be kept.
+        self.write_as(|transaction, now| {
+            let answer = create(transaction, now, new, limits, actor);
+            let event = |object, outcome| Event {
+                action: Action::TaskCreate,
+                object,
+                outcome,
+            };
+            match &answer {
+                Ok(Creation::New(record)) => {
+                    append(
+                        transaction,
+                        now,
+                        &actor.caller,
+                        event(&record.id, Outcome::Done),
+                    )?;
+                }
+                // Nothing was done.
+                Ok(Creation::Repeated(_)) => {}
+                Err(refusal) => {
+                    let Some(code) = refusal.code() else {
+                        return answer.map(Ok);
+                    };
+                    let event = event(&new.name, Outcome::Refused(code));
+                    append(transaction, now, &actor.caller, event)?;
+                }
+            }
+            Ok(answer)
+        })?
+    }
+
+    /// The first answer to this very request with this key, for one that is not valid any more.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn first_answer(
+        &self,
+        key: &IdempotencyKey,
+        spec: &TaskSpec,
+        start_at: Option<Timestamp>,
+        account: &Account,
+    ) -> error::Result<Option<TaskRecord>> {
+        self.write(|transaction, now| {
+            let request = fingerprint(spec, start_at)?;
+            let first = recall(transaction, now, account, key)?;
+            let same = first.filter(|first| first.request == request);
+            Ok(same.map(|first| first.answer))
+        })
+    }
+}
+
+impl Refusal {
+    /// The word for it in the audit log; none where the store failed.
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::NotAllowed(_) => Some("edition"),
+            Self::Quota { .. } => Some("quota"),
+            Self::Budget { .. } => Some("disk budget"),
+            Self::KeyReused => Some("idempotency key reused"),
+            Self::Broken(_) => None,
+        }
+    }
+}
+
+fn create(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    new: &NewTask,
+    limits: &CreateLimits,
+    actor: &Actor,
+) -> Result<Creation, Refusal> {
+    let request = fingerprint(&new.spec, new.start_at)?;
+    if let Some(key) = &new.key
+        && let Some(first) = recall(transaction, now, &actor.account, key)?
+    {
+        return if first.request == request {
+            Ok(Creation::Repeated(first.answer))
+        } else {
+            Err(Refusal::KeyReused)
+        };
+    }
+    check_quota(transaction, now, limits, &actor.account)?;
+    check_budget(transaction, new.max_file_bytes, limits)?;
+
+    let record = TaskRecord {
+        id: new_ulid(now)?.to_string(),
+        name: new.name.clone(),
+        spec: new.spec.clone(),
+        state: State::Pending,
+        stop_reason: None,
+        error: None,
+        created_at: rfc3339(now),
+        start_at: new.start_at.map(rfc3339),
+        started_at: None,
+        ended_at: None,
+        expires_at: None,
+        counters: Counters::default(),
+        verdict: None,
+        files: Vec::new(),
+    };
+    insert(transaction, now, new, &record, &actor.account)?;
+    quota::count(transaction, now, &actor.account)?;
+    if let Some(key) = &new.key {
+        remember(transaction, now, &actor.account, key, &request, &record)?;
+    }
+    Ok(Creation::New(record))
+}
+
+fn check_quota(
+    connection: &Connection,
+    now: Timestamp,
+    limits: &CreateLimits,
+    account: &Account,
+) -> Result<(), Refusal> {
+    let edition = limits.quota.edition;
+    if !limits.quota.may_capture() {
+        return Err(Refusal::NotAllowed(edition));
+    }
+    let quota = quota(connection, now, account, &limits.quota)?;
+    match quota.limit {
+        Some(limit) if quota.is_used_up() => {
+            let left = quota.resets_at.duration_since(now).as_millis();
+            Err(Refusal::Quota {
+                retry_after: u64::try_from(left).unwrap_or(0).div_ceil(1000),
+                used: quota.used,
+                limit,
+                edition,
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A task must fit into what is left now. What others may still write is not set aside for them: most tasks
+/// end long before their limit, and the writers keep to the budget anyway.
+fn check_budget(
+    connection: &Connection,
+    needed: u64,
+    limits: &CreateLimits,
+) -> Result<(), Refusal> {
+    let stored: i64 = connection
+        .prepare_cached(
+            "SELECT ifnull(sum(held_bytes), 0) FROM tasks WHERE held_bytes > 0 AND state IN ('completed', 'failed')",
+        )?
+        .query_row([], |row| row.get(0))?;
+    // SQLite counts to 63 bits.
+    let budget = limits.disk_budget.min(i64::MAX.unsigned_abs());
+    let available = budget.saturating_sub(stored.unsigned_abs().max(limits.used_bytes));
+    if needed <= available {
+        return Ok(());
+    }
+    Err(Refusal::Budget {
+        needed,
+        available,
+        budget,
+    })
+}
+
+fn insert(
+    connection: &Connection,
+    now: Timestamp,
+    new: &NewTask,
+    record: &TaskRecord,
+    account: &Account,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO tasks (id, account, name, spec, state, created_at, start_at, held_bytes, counters) VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            record.id,
+            account.as_str(),
+            record.name,
+            serde_json::to_string(&record.spec).map_err(unwritable)?,
+            millis(now),
+            new.start_at.map(millis),
+            whole(new.max_file_bytes),
+            serde_json::to_string(&record.counters).map_err(unwritable)?,
+        ])?;
+    Ok(())
+}
+
+/// SHA-256 of all that the client asked for.
+fn fingerprint(spec: &TaskSpec, start_at: Option<Timestamp>) -> rusqlite::Result<[u8; 32]> {
+    let request = json!({ "spec": spec, "start_at": start_at.map(|at| at.to_string()) });
+    let text = serde_json::to_string(&request).map_err(unwritable)?;
+    Ok(Sha256::digest(text).into())
+}
+
+/// A request that a key was used for.
+struct First {
+    request: [u8; 32],
+    answer: TaskRecord,
+}
+
+/// Forgets keys that are too old, then looks this one up.
+fn recall(
+    connection: &Connection,
+    now: Timestamp,
+    account: &Account,
+    key: &IdempotencyKey,
+) -> rusqlite::Result<Option<First>> {
+    connection
+        .prepare_cached("DELETE FROM idempotency_keys WHERE at <= ?")?
+        .execute([millis(now - KEY_KEPT)])?;
+    connection
+        .prepare_cached(
+            "SELECT request, answer FROM idempotency_keys WHERE account = ? AND key = ?",
+        )?
+        .query_row([account.as_str(), key.as_str()], |row| {
+            let answer: String = row.get(1)?;
+            Ok(First {
+                request: row.get(0)?,
+                answer: serde_json::from_str(&answer).map_err(unreadable)?,
+            })
+        })
+        .optional()
+}
+
+fn remember(
+    connection: &Connection,
+    now: Timestamp,
+    account: &Account,
+    key: &IdempotencyKey,
+    request: &[u8; 32],
+    answer: &TaskRecord,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO idempotency_keys (account, key, at, request, answer) VALUES (?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            account.as_str(),
+            key.as_str(),
+            millis(now),
+            request,
+            serde_json::to_string(answer).map_err(unwritable)?,
+        ])?;
+    Ok(())
+}

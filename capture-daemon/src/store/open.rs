@@ -1,0 +1,192 @@
+//! Opening the database: the file and its directory with narrow modes and the right owner, then the
+//! connections, then the tables.
+
+use std::{
+    fs::{self, DirBuilder, OpenOptions, Permissions},
+    io,
+    os::{
+        fd::AsRawFd as _,
+        unix::fs::{
+            DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown,
+        },
+    },
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use capture_task::error::{Error, Result};
+use nix::unistd::{AccessFlags, eaccess, geteuid};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::{Inner, Store, error::StoreError, schema};
+use crate::clock::Clock;
+
+/// How long a call waits for other processes. They hold the lock for a transaction, a few milliseconds.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// What to do where there is no database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// Make one.
+    Create,
+    /// Say so.
+    Refuse,
+}
+
+pub(super) fn open(path: &Path, clock: Arc<dyn Clock>, missing: Missing) -> Result<Store> {
+    let path = prepare(path, missing).map_err(|error| failed(path, &error))?;
+    let connections = || {
+        let mut writer = connect(&path)?;
+        schema::look(&writer)?;
+        // Not before it is known to be ours.
+        narrow(&path).map_err(|error| Error::runtime(error.to_string()))?;
+        use_wal(&writer)?;
+        schema::migrate(&mut writer)?;
+        let reader = connect(&path)?;
+        reader.pragma_update(None, "query_only", true)?;
+        Ok((writer, reader))
+    };
+    let (writer, reader) = connections().map_err(|error: StoreError| {
+        let error = Error::from(error);
+        Error {
+            message: format!("{}: {error}", path.display()),
+            ..error
+        }
+    })?;
+    Ok(Store(Arc::new(Inner {
+        clock,
+        writer: Mutex::new(writer),
+        reader: Mutex::new(reader),
+    })))
+}
+
+fn failed(path: &Path, error: &io::Error) -> Error {
+    let shown = path.display();
+    match error.kind() {
+        io::ErrorKind::NotFound => Error::not_found(format!(
+            "{shown}: there is no database; the daemon makes it at its first start"
+        )),
+        io::ErrorKind::PermissionDenied => Error::missing(format!(
+            "{shown}: {error}; run as root or as the user of the daemon"
+        )),
+        _ => Error::runtime(format!("{shown}: {error}")),
+    }
+}
+
+/// Makes the directory and the file where they are missing. The path that comes back has no links in it.
+fn prepare(path: &Path, missing: Missing) -> io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::IsADirectory.into());
+    };
+    if missing == Missing::Create && !directory.try_exists()? {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)?;
+    }
+    let directory = fs::canonicalize(directory)?;
+    let path = directory.join(name);
+    match fs::symlink_metadata(&path) {
+        Ok(metadata) if metadata.is_file() => {
+            // SQLite would only say that it cannot open the file.
+            eaccess(&path, AccessFlags::R_OK | AccessFlags::W_OK)?;
+            Ok(path)
+        }
+        Ok(_) => Err(io::Error::other("it is not a regular file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && missing == Missing::Create => {
+            create(&directory, &path)?;
+            Ok(path)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes an empty file, unless somebody else does so at the same time.
+fn create(directory: &Path, path: &Path) -> io::Result<()> {
+    let created = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match created {
+        Ok(file) => {
+            // A command of root's must not leave a database that the daemon's user cannot open.
+            let owner = fs::metadata(directory)?;
+            if geteuid().is_root() && owner.uid() != 0 {
+                fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+            }
+            file.sync_all()?;
+            fs::File::open(directory)?.sync_all()
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes away what others may do with the files that are there. `O_PATH`, as closing any other descriptor of
+/// them would end the locks that SQLite holds in this process (fcntl(2)).
+fn narrow(path: &Path) -> io::Result<()> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_PATH | libc::O_NOFOLLOW)
+            .open(name);
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        let metadata = file.metadata()?;
+        if metadata.is_file() && metadata.mode() & 0o077 != 0 {
+            let opened = format!("/proc/self/fd/{}", file.as_raw_fd());
+            fs::set_permissions(opened, Permissions::from_mode(0o600))?;
+        }
+    }
+    Ok(())
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    // Every commit is synced: what was answered is there after a power cut.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // Without it INSERT OR REPLACE deletes lines of the audit log past its trigger.
+    connection.pragma_update(None, "recursive_triggers", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    Ok(connection)
+}
+
+/// Switches to a write-ahead log, in which readers and a writer do not wait for each other. That needs the
+/// database for a moment alone, and SQLite does not always wait for it by itself.
+fn use_wal(connection: &Connection) -> Result<(), StoreError> {
+    let until = Instant::now() + BUSY;
+    loop {
+        let mode = connection
+            .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
+        match mode {
+            Ok(mode) if mode == "wal" => return Ok(()),
+            Ok(mode) => {
+                return Err(Error::runtime(format!(
+                    "its file system does not allow a write-ahead log, only {mode:?}; name a file on a local disk as `paths.database`"
+                ))
+                .into());
+            }
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && Instant::now() < until =>
+            {
+                thread::sleep(Duration::from_millis(2));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

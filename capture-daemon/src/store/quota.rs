@@ -1,0 +1,198 @@
+//! How many tasks an account may create on one day, and how many it has created. The day is that of a
+//! time zone, whose midnights are not always 24 hours apart.
+
+use std::fmt;
+
+use capture_task::{
+    error::{Error, Result},
+    plan::Word,
+};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use rusqlite::{Connection, params};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Store, error::StoreError, millis};
+use crate::access::Account;
+
+/// What was bought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Edition {
+    /// May not capture.
+    Basic,
+    /// May not capture.
+    Premium,
+    /// 20 tasks a day.
+    Enterprise,
+    /// 50 tasks a day.
+    #[default]
+    Ultimate,
+    /// As many as there is room for.
+    Unlimited,
+}
+
+impl Word for Edition {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("basic", Self::Basic),
+        ("premium", Self::Premium),
+        ("enterprise", Self::Enterprise),
+        ("ultimate", Self::Ultimate),
+        ("unlimited", Self::Unlimited),
+    ];
+}
+
+impl fmt::Display for Edition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_word())
+    }
+}
+
+impl Edition {
+    /// Tasks a day; `None` is no limit.
+    fn tasks_per_day(self) -> Option<u32> {
+        match self {
+            Self::Basic | Self::Premium => Some(0),
+            Self::Enterprise => Some(20),
+            Self::Ultimate => Some(50),
+            Self::Unlimited => None,
+        }
+    }
+}
+
+/// Section `[quota]` of the configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuotaRules {
+    /// What was bought.
+    pub edition: Edition,
+    /// In place of the edition's number.
+    pub tasks_per_day: Option<u32>,
+    /// Where the day changes.
+    pub timezone: TimeZone,
+}
+
+impl Default for QuotaRules {
+    fn default() -> Self {
+        Self {
+            edition: Edition::default(),
+            tasks_per_day: None,
+            timezone: TimeZone::UTC,
+        }
+    }
+}
+
+impl QuotaRules {
+    /// Tasks a day; `None` is no limit.
+    pub fn limit(&self) -> Option<u32> {
+        self.tasks_per_day.or(self.edition.tasks_per_day())
+    }
+
+    /// Whether there is any day on which a task may be created.
+    pub fn may_capture(&self) -> bool {
+        self.limit() != Some(0)
+    }
+}
+
+/// An account's quota on the day that it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Quota {
+    /// Whose.
+    #[schema(value_type = String)]
+    pub account: Account,
+    /// What was bought.
+    pub edition: Edition,
+    /// Tasks a day; null is no limit.
+    #[schema(required = true)]
+    pub limit: Option<u32>,
+    /// Tasks created today; those deleted since count, those refused do not.
+    pub used: u32,
+    /// Tasks that may still be created today; null is no limit.
+    #[schema(required = true)]
+    pub remaining: Option<u32>,
+    /// When the next day begins.
+    #[schema(value_type = String, format = DateTime)]
+    #[serde(serialize_with = "super::as_rfc3339")]
+    pub resets_at: Timestamp,
+}
+
+impl Quota {
+    /// Whether another task may be created.
+    pub fn is_used_up(&self) -> bool {
+        self.remaining == Some(0)
+    }
+}
+
+impl Store {
+    /// An account's quota now.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn quota(&self, account: &Account, rules: &QuotaRules) -> Result<Quota> {
+        self.read(|transaction, now| quota(transaction, now, account, rules))
+    }
+}
+
+/// Creations are kept for so long: longer than any day, wherever it is.
+const KEPT: SignedDuration = SignedDuration::from_hours(72);
+
+/// The quota at this moment.
+pub(super) fn quota(
+    connection: &Connection,
+    now: Timestamp,
+    account: &Account,
+    rules: &QuotaRules,
+) -> Result<Quota, StoreError> {
+    let day = Day::of(now, &rules.timezone)?;
+    let used: u32 = connection
+        .prepare_cached("SELECT count(*) FROM creations WHERE account = ? AND at >= ? AND at < ?")?
+        .query_row(
+            params![account.as_str(), millis(day.start), millis(day.end)],
+            |row| row.get(0),
+        )?;
+    let limit = rules.limit();
+    Ok(Quota {
+        account: account.clone(),
+        edition: rules.edition,
+        limit,
+        used,
+        remaining: limit.map(|limit| limit.saturating_sub(used)),
+        resets_at: day.end,
+    })
+}
+
+/// Counts a creation, and forgets those of days that are long over.
+pub(super) fn count(
+    connection: &Connection,
+    now: Timestamp,
+    account: &Account,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT INTO creations (account, at) VALUES (?, ?)")?
+        .execute(params![account.as_str(), millis(now)])?;
+    connection
+        .prepare_cached("DELETE FROM creations WHERE account = ? AND at < ?")?
+        .execute(params![account.as_str(), millis(now - KEPT)])?;
+    Ok(())
+}
+
+/// From one midnight to the next, or to the first moment of a day that has no midnight.
+struct Day {
+    start: Timestamp,
+    end: Timestamp,
+}
+
+impl Day {
+    fn of(now: Timestamp, timezone: &TimeZone) -> Result<Self> {
+        let failed = |error| Error::runtime(format!("the day of {now}: {error}"));
+        let here = now.to_zoned(timezone.clone());
+        let start = here.start_of_day().map_err(failed)?;
+        let end = here
+            .tomorrow()
+            .and_then(|tomorrow| tomorrow.start_of_day())
+            .map_err(failed)?;
+        Ok(Self {
+            start: start.timestamp(),
+            end: end.timestamp(),
+        })
+    }
+}

@@ -1,0 +1,349 @@
+//! Tasks in their tables: reading them back, taking them a step on, removing them.
+
+use capture_task::{
+    error::{Error, Result},
+    task::{FileRecord, State, TaskRecord, rfc3339},
+};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
+use ulid::Ulid;
+
+use super::{
+    Action, Change, Cursor, Deletion, Event, Outcome, Page, Store, StoredTask, TaskFilter,
+    TaskUlid, Totals, account, audit::append, error::StoreError, from_word, millis, page_size,
+    time, unreadable, unwritable, whole, word,
+};
+use crate::access::Actor;
+
+impl Store {
+    /// A task.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn task(&self, id: &TaskUlid) -> Result<Option<StoredTask>> {
+        let tasks = self.select("WHERE id = ?", [id.to_string()])?;
+        Ok(tasks.into_iter().next().map(|(_, task)| task))
+    }
+
+    /// A page of tasks, newest first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn tasks(&self, filter: &TaskFilter) -> Result<Page> {
+        let size = page_size(filter.limit);
+        let state = filter.state.as_ref().map(word).transpose();
+        let state = state.map_err(StoreError::from)?;
+        let before = filter.cursor.map_or(i64::MAX, |Cursor(seq)| seq);
+        // One more than asked for tells whether there is another page.
+        let mut rows = match state {
+            Some(state) => self.select(
+                "WHERE state = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+                params![state, before, size + 1],
+            ),
+            None => self.select(
+                "WHERE seq < ? ORDER BY seq DESC LIMIT ?",
+                params![before, size + 1],
+            ),
+        }?;
+        let is_more = rows.len() > size as usize;
+        rows.truncate(size as usize);
+        let last = rows.last().map(|(seq, _)| Cursor(*seq));
+        Ok(Page {
+            next_cursor: last.filter(|_| is_more),
+            tasks: without_seq(rows),
+        })
+    }
+
+    /// The tasks that wait, in the order in which they were created.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn pending(&self) -> Result<Vec<StoredTask>> {
+        self.select("WHERE state = 'pending' ORDER BY seq", [])
+            .map(without_seq)
+    }
+
+    /// The tasks that are `running` or `stopping`, in the order in which they were created.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn unfinished(&self) -> Result<Vec<StoredTask>> {
+        self.select("WHERE state IN ('running', 'stopping') ORDER BY seq", [])
+            .map(without_seq)
+    }
+
+    /// The tasks whose files are to be removed by now, the earliest first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn expired(&self, now: Timestamp) -> Result<Vec<StoredTask>> {
+        self.select(
+            "WHERE expires_at <= ? AND files_removed_at IS NULL ORDER BY expires_at",
+            [millis(now)],
+        )
+        .map(without_seq)
+    }
+
+    /// All tasks together.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn totals(&self) -> Result<Totals> {
+        self.read(|transaction, _| {
+            let mut totals = Totals::default();
+            let mut statement = transaction.prepare_cached(
+                "SELECT state, count(*), sum(held_bytes) FROM tasks GROUP BY state",
+            )?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let state: State = from_word(&row.get::<_, String>(0)?)?;
+                let count = row.get::<_, i64>(1)?.unsigned_abs();
+                let held = row.get::<_, i64>(2)?.unsigned_abs();
+                let (counter, bytes) = match state {
+                    State::Pending => (&mut totals.pending, &mut totals.reserved_bytes),
+                    State::Running => (&mut totals.running, &mut totals.reserved_bytes),
+                    State::Stopping => (&mut totals.stopping, &mut totals.reserved_bytes),
+                    State::Completed => (&mut totals.completed, &mut totals.stored_bytes),
+                    State::Failed => (&mut totals.failed, &mut totals.stored_bytes),
+                };
+                *counter = count;
+                *bytes += held;
+            }
+            Ok(totals)
+        })
+    }
+
+    /// Takes a task a step on.
+    ///
+    /// # Errors
+    /// There is no such task, or its state does not allow the step; then nothing has changed.
+    pub fn update(&self, id: &TaskUlid, change: &Change) -> Result<()> {
+        self.write(|transaction, _| {
+            let found: Option<(i64, String)> = transaction
+                .prepare_cached("SELECT seq, state FROM tasks WHERE id = ?")?
+                .query_row([id.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            let (seq, state) =
+                found.ok_or_else(|| Error::not_found(format!("there is no task {id}")))?;
+            if !is_allowed(from_word(&state)?, change) {
+                return Err(Error::conflict(format!(
+                    "task {id} is {state}, and cannot become what was asked for"
+                ))
+                .into());
+            }
+            Ok(apply(transaction, seq, change)?)
+        })
+    }
+
+    /// Removes a task's record. What was created counts for the quota all the same, and its bytes are
+    /// free again.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn delete(&self, id: &TaskUlid, actor: &Actor) -> Result<Deletion> {
+        self.write(|transaction, now| {
+            let state: Option<String> = transaction
+                .prepare_cached("SELECT state FROM tasks WHERE id = ?")?
+                .query_row([id.to_string()], |row| row.get(0))
+                .optional()?;
+            let state: Option<State> = state.map(|state| from_word(&state)).transpose()?;
+            let (deletion, outcome) = match state {
+                None => (Deletion::NotFound, Outcome::Refused("not found")),
+                Some(State::Running | State::Stopping) => {
+                    (Deletion::Unfinished, Outcome::Refused("not ended"))
+                }
+                Some(State::Pending | State::Completed | State::Failed) => {
+                    transaction
+                        .prepare_cached("DELETE FROM tasks WHERE id = ?")?
+                        .execute([id.to_string()])?;
+                    (Deletion::Deleted, Outcome::Done)
+                }
+            };
+            let event = Event {
+                action: Action::TaskDelete,
+                object: &id.to_string(),
+                outcome,
+            };
+            append(transaction, now, &actor.caller, event)?;
+            Ok(deletion)
+        })
+    }
+
+    /// Tasks, each with the number that orders them.
+    fn select(&self, which: &str, parameters: impl Params) -> Result<Vec<(i64, StoredTask)>> {
+        self.read(|transaction, _| {
+            let mut statement =
+                transaction.prepare_cached(&format!("SELECT * FROM tasks {which}"))?;
+            let rows = statement.query_map(parameters, |row| {
+                let (seq, mut task) = read_task(row)?;
+                task.record.files = read_files(transaction, seq)?;
+                Ok((seq, task))
+            })?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+}
+
+fn without_seq(rows: Vec<(i64, StoredTask)>) -> Vec<StoredTask> {
+    rows.into_iter().map(|(_, task)| task).collect()
+}
+
+/// Whether a state allows a step.
+fn is_allowed(state: State, change: &Change) -> bool {
+    match change {
+        Change::Started { .. } => state == State::Pending,
+        Change::Stopping => state == State::Running,
+        Change::Progress { .. } => matches!(state, State::Running | State::Stopping),
+        Change::Ended { .. } => {
+            matches!(state, State::Pending | State::Running | State::Stopping)
+        }
+        Change::FilesRemoved { .. } => matches!(state, State::Completed | State::Failed),
+    }
+}
+
+fn apply(connection: &Connection, seq: i64, change: &Change) -> rusqlite::Result<()> {
+    let run = |sql, parameters: &[&dyn rusqlite::ToSql]| {
+        connection.prepare_cached(sql)?.execute(parameters)
+    };
+    match change {
+        Change::Started { at } => {
+            run(
+                "UPDATE tasks SET state = 'running', started_at = ? WHERE seq = ?",
+                params![millis(*at), seq],
+            )?;
+        }
+        Change::Stopping => {
+            run(
+                "UPDATE tasks SET state = 'stopping' WHERE seq = ?",
+                params![seq],
+            )?;
+        }
+        Change::Progress { counters, files } => {
+            run(
+                "UPDATE tasks SET counters = ? WHERE seq = ?",
+                params![json(counters)?, seq],
+            )?;
+            write_files(connection, seq, files)?;
+        }
+        Change::Ended {
+            at,
+            reason,
+            error,
+            counters,
+            verdict,
+            files,
+            expires_at,
+        } => {
+            let bytes = files
+                .iter()
+                .fold(0_u64, |sum, file| sum.saturating_add(file.size));
+            run(
+                "UPDATE tasks SET state = ?, stop_reason = ?, error = ?, ended_at = ?, expires_at = ?, counters = ?, verdict = ?, held_bytes = ? WHERE seq = ?",
+                params![
+                    word(&reason.final_state())?,
+                    word(reason)?,
+                    error,
+                    millis(*at),
+                    millis(*expires_at),
+                    json(counters)?,
+                    verdict,
+                    whole(bytes),
+                    seq
+                ],
+            )?;
+            write_files(connection, seq, files)?;
+        }
+        Change::FilesRemoved { at } => {
+            run(
+                "UPDATE tasks SET files_removed_at = ?, held_bytes = 0 WHERE seq = ?",
+                params![millis(*at), seq],
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(unwritable)
+}
+
+/// Puts these files in the place of those that the task had.
+fn write_files(connection: &Connection, seq: i64, files: &[FileRecord]) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM files WHERE task = ?")?
+        .execute([seq])?;
+    let mut statement =
+        connection.prepare_cached("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?)")?;
+    for file in files {
+        let FileRecord {
+            index,
+            name,
+            size,
+            packets,
+            complete,
+            sha256,
+        } = file;
+        statement.execute(params![
+            seq,
+            whole(*index),
+            name,
+            whole(*size),
+            whole(*packets),
+            complete,
+            sha256
+        ])?;
+    }
+    Ok(())
+}
+
+fn read_files(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<FileRecord>> {
+    connection
+        .prepare_cached("SELECT * FROM files WHERE task = ? ORDER BY number")?
+        .query_map([seq], |row| {
+            let number = |name| row.get::<_, i64>(name).map(i64::unsigned_abs);
+            Ok(FileRecord {
+                index: number("number")?,
+                name: row.get("name")?,
+                size: number("size")?,
+                packets: number("packets")?,
+                complete: row.get("complete")?,
+                sha256: row.get("sha256")?,
+            })
+        })?
+        .collect()
+}
+
+/// A task without its files, which are in a table of their own.
+fn read_task(row: &Row<'_>) -> rusqlite::Result<(i64, StoredTask)> {
+    let text = |name| row.get::<_, String>(name);
+    let moment = |name| row.get::<_, Option<i64>>(name)?.map(time).transpose();
+    let id = text("id")?;
+    let start_at = moment("start_at")?;
+    let expires_at = moment("expires_at")?;
+    let stop_reason: Option<String> = row.get("stop_reason")?;
+    let task = StoredTask {
+        id: Ulid::from_string(&id).map_err(unreadable)?,
+        account: account(&text("account")?)?,
+        start_at,
+        expires_at,
+        files_removed_at: moment("files_removed_at")?,
+        held_bytes: row.get::<_, i64>("held_bytes")?.unsigned_abs(),
+        record: TaskRecord {
+            id,
+            name: text("name")?,
+            spec: serde_json::from_str(&text("spec")?).map_err(unreadable)?,
+            state: from_word(&text("state")?)?,
+            stop_reason: stop_reason.as_deref().map(from_word).transpose()?,
+            error: row.get("error")?,
+            created_at: rfc3339(time(row.get("created_at")?)?),
+            start_at: start_at.map(rfc3339),
+            started_at: moment("started_at")?.map(rfc3339),
+            ended_at: moment("ended_at")?.map(rfc3339),
+            expires_at: expires_at.map(rfc3339),
+            counters: serde_json::from_str(&text("counters")?).map_err(unreadable)?,
+            verdict: row.get("verdict")?,
+            files: Vec::new(),
+        },
+    };
+    Ok((row.get("seq")?, task))
+}

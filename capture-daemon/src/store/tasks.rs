@@ -1,0 +1,248 @@
+//! Tasks as the store takes and gives them: what is asked for, what is kept, and how it may change.
+
+use std::fmt;
+
+use capture_task::{
+    error::Error,
+    task::{Counters, FileRecord, State, StopReason, TaskRecord, TaskSpec},
+};
+use jiff::Timestamp;
+use ulid::Ulid;
+
+use super::{Edition, QuotaRules, error::StoreError};
+use crate::access::Account;
+
+/// The ID of a task.
+pub type TaskUlid = Ulid;
+
+/// A task that somebody wants.
+#[derive(Clone, Debug)]
+pub struct NewTask {
+    /// Name, valid.
+    pub name: String,
+    /// The request as it came, valid.
+    pub spec: TaskSpec,
+    /// When it shall start, where not at once.
+    pub start_at: Option<Timestamp>,
+    /// Most bytes of its files, which are taken from the disk budget until it has ended.
+    pub max_file_bytes: u64,
+    /// A name for this request, which makes its repetition harmless.
+    pub key: Option<IdempotencyKey>,
+}
+
+/// What the client calls its request: 1–255 visible ASCII characters. Known per account and for a day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// The key, where the text is one.
+    pub fn new(text: &str) -> Option<Self> {
+        let is_key = (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        is_key.then(|| Self(text.to_owned()))
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a creation must stay within; from the configuration as it is at that moment.
+#[derive(Clone, Debug)]
+pub struct CreateLimits {
+    /// Tasks a day.
+    pub quota: QuotaRules,
+    /// Most bytes of all captures together.
+    pub disk_budget: u64,
+    /// Bytes of them that are on the disk now, those of running tasks among them.
+    pub used_bytes: u64,
+}
+
+/// A task that was created, now or by an earlier request with the same key.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Creation {
+    /// It is new, and pending.
+    New(TaskRecord),
+    /// The first answer to this key once more: the task as it was then.
+    Repeated(TaskRecord),
+}
+
+/// Why a task was not created. Whatever it is, nothing of the task is left but a line in the audit log.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The edition may not capture at all.
+    NotAllowed(Edition),
+    /// The tasks of the day are used up.
+    Quota {
+        /// Seconds until the next day, rounded up.
+        retry_after: u64,
+        /// Tasks created today.
+        used: u32,
+        /// Tasks a day.
+        limit: u32,
+        /// What was bought.
+        edition: Edition,
+    },
+    /// There is no room for so many bytes.
+    Budget {
+        /// Bytes asked for.
+        needed: u64,
+        /// Bytes left of the budget.
+        available: u64,
+        /// The budget.
+        budget: u64,
+    },
+    /// The key was used for another request.
+    KeyReused,
+    /// The store failed.
+    Broken(Error),
+}
+
+/// A task as the store has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredTask {
+    /// The ID, as in the record.
+    pub id: TaskUlid,
+    /// What people see.
+    pub record: TaskRecord,
+    /// Whose it is.
+    pub account: Account,
+    /// When it shall start, where not at once.
+    pub start_at: Option<Timestamp>,
+    /// When its files are to be removed, once it has ended.
+    pub expires_at: Option<Timestamp>,
+    /// When its files were removed, once they were; the record stays.
+    pub files_removed_at: Option<Timestamp>,
+    /// The most bytes that it may write, and once it has ended those that it wrote and that are still there.
+    pub held_bytes: u64,
+}
+
+/// Which tasks to list.
+#[derive(Clone, Debug, Default)]
+pub struct TaskFilter {
+    /// Only those in this state.
+    pub state: Option<State>,
+    /// Most tasks of a page; 1–1000, and 0 is 100.
+    pub limit: u32,
+    /// Where the page before ended.
+    pub cursor: Option<Cursor>,
+}
+
+/// Where a page ended. Its text is for clients to hand back, not to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor(pub(super) i64);
+
+impl From<rusqlite::Error> for Refusal {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Broken(StoreError::from(error).into())
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Broken(error.into())
+    }
+}
+
+impl Cursor {
+    /// The cursor, where the text is one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = i64::from_str_radix(text.strip_prefix('t')?, 16).ok()?;
+        let cursor = Self(number);
+        // Only the form that we write: no sign, no capitals, every digit.
+        (number >= 0 && cursor.to_string() == text).then_some(cursor)
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "t{:016x}", self.0)
+    }
+}
+
+/// A page of tasks, newest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    /// The tasks.
+    pub tasks: Vec<StoredTask>,
+    /// Where the next page begins, if there is one.
+    pub next_cursor: Option<Cursor>,
+}
+
+/// A step in the life of a task. One that its state does not allow is an error, and changes nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// `pending` → `running`: every hook is attached.
+    Started {
+        /// When.
+        at: Timestamp,
+    },
+    /// `running` → `stopping`: detached.
+    Stopping,
+    /// Figures and files of a task that is `running` or `stopping`, so that not all is lost with the
+    /// process.
+    Progress {
+        /// The figures so far.
+        counters: Counters,
+        /// The files so far.
+        files: Vec<FileRecord>,
+    },
+    /// `pending`, `running` or `stopping` → `completed` or `failed`, as the reason says.
+    Ended {
+        /// When it stopped matching.
+        at: Timestamp,
+        /// Why.
+        reason: StopReason,
+        /// One sentence, where something went wrong.
+        error: Option<String>,
+        /// Final figures.
+        counters: Counters,
+        /// `complete`, or `lost N of M`; none where nobody knows.
+        verdict: Option<String>,
+        /// The files, in order.
+        files: Vec<FileRecord>,
+        /// When they are to be removed.
+        expires_at: Timestamp,
+    },
+    /// The files of a task that has ended were removed.
+    FilesRemoved {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// What became of a deletion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// The record is gone; the files are the caller's to remove.
+    Deleted,
+    /// There is no such task.
+    NotFound,
+    /// It is `running` or `stopping`.
+    Unfinished,
+}
+
+/// All tasks together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// How many are pending.
+    pub pending: u64,
+    /// How many are running.
+    pub running: u64,
+    /// How many are stopping.
+    pub stopping: u64,
+    /// How many are completed, those without files included.
+    pub completed: u64,
+    /// How many are failed, likewise.
+    pub failed: u64,
+    /// Bytes of the files of tasks that have ended.
+    pub stored_bytes: u64,
+    /// Most bytes that the other tasks may write.
+    pub reserved_bytes: u64,
+}

@@ -1,0 +1,284 @@
+//! Bearer tokens: 256 random bits that are shown once, and whose SHA-256 is all that is kept. A token names a
+//! role and an account, may expire, and can be revoked at once.
+
+use std::fmt;
+
+use capture_task::{
+    error::{Error, Result},
+    plan::quote,
+};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use ulid::Ulid;
+
+use super::{
+    Action, Event, Outcome, Store,
+    audit::{append, hex},
+    from_word, millis, new_ulid, time, unreadable, word,
+};
+use crate::access::{Account, Actor, Caller, Origin, Role, Who, is_label};
+
+/// Begins every secret, so that people and scanners of repositories know one when they see it.
+const PREFIX: &str = "cap_";
+
+/// A token that somebody wants.
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    /// What it is called: 1–64 letters, digits and `.`, `_`, `-`, `@`; no other token in use has it.
+    pub name: String,
+    /// What its bearer may do.
+    pub role: Role,
+    /// Whose quota its tasks count against; that of its own name where none is given.
+    pub account: Option<Account>,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What is known of a token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TokenInfo {
+    /// ULID, which is no secret.
+    #[serde(serialize_with = "as_text")]
+    pub id: Ulid,
+    /// What it is called.
+    pub name: String,
+    /// What its bearer may do.
+    pub role: Role,
+    /// Whose quota its tasks count against.
+    pub account: Account,
+    /// When it was made.
+    #[serde(serialize_with = "super::as_rfc3339")]
+    pub created_at: Timestamp,
+    /// When it ends by itself.
+    #[serde(serialize_with = "super::as_optional_rfc3339")]
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    #[serde(serialize_with = "super::as_optional_rfc3339")]
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl TokenInfo {
+    fn is_in_use(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| end > now)
+    }
+}
+
+/// The secret of a token: `cap_` and 64 hexadecimal digits. It does not show in debug output.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    fn random() -> Result<Self> {
+        let mut bits = [0; 32];
+        getrandom::fill(&mut bits).map_err(|error| {
+            Error::runtime(format!("the kernel gives no random bytes: {error}"))
+        })?;
+        Ok(Self(format!("{PREFIX}{}", hex(&bits))))
+    }
+
+    /// The text, to be shown once.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl Store {
+    /// Makes a token.
+    ///
+    /// # Errors
+    /// The name is none, or is in use; the token would be over already.
+    pub fn token_create(&self, new: &NewToken, actor: &Actor) -> Result<(TokenInfo, Secret)> {
+        let NewToken {
+            name,
+            role,
+            account,
+            expires_at,
+        } = new;
+        let account = account.clone().or_else(|| Account::new(name));
+        let (true, Some(account)) = (is_label(name), account) else {
+            return Err(Error::usage(format!(
+                "{} cannot be a token's name; write 1 to 64 letters, digits, `.`, `_`, `-` or `@`",
+                quote(name)
+            )));
+        };
+        let secret = Secret::random()?;
+        let info = self.write(|transaction, now| {
+            if expires_at.is_some_and(|end| end <= now) {
+                return Err(Error::usage("the token would be over already; name a later time").into());
+            }
+            let is_used: bool = transaction.query_row(
+                "SELECT EXISTS (SELECT 1 FROM tokens WHERE name = ? AND revoked_at IS NULL)",
+                [name],
+                |row| row.get(0),
+            )?;
+            if is_used {
+                return Err(Error::conflict(format!(
+                    "there is a token {} already; revoke it first, or take another name",
+                    quote(name)
+                ))
+                .into());
+            }
+            let id = new_ulid(now)?;
+            transaction.execute(
+                "INSERT INTO tokens (id, name, role, account, hash, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                params![
+                    id.to_string(),
+                    name,
+                    word(role)?,
+                    account.as_str(),
+                    hash(secret.reveal()),
+                    millis(now),
+                    expires_at.map(millis)
+                ],
+            )?;
+            let event = Event {
+                action: Action::TokenCreate,
+                object: &format!("{name} {id}"),
+                outcome: Outcome::Done,
+            };
+            append(transaction, now, &actor.caller, event)?;
+            Ok(find(transaction, &id.to_string())?)
+        })?;
+        let info = info.ok_or_else(|| Error::runtime("the new token is not there"))?;
+        Ok((info, secret))
+    }
+
+    /// All tokens, also those that are over, oldest first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn token_list(&self, actor: &Actor) -> Result<Vec<TokenInfo>> {
+        self.write(|transaction, now| {
+            let event = Event {
+                action: Action::TokenList,
+                object: "tokens",
+                outcome: Outcome::Done,
+            };
+            append(transaction, now, &actor.caller, event)?;
+            let mut statement =
+                transaction.prepare(&format!("SELECT {COLUMNS} FROM tokens ORDER BY id"))?;
+            let tokens = statement.query_map([], read_info)?;
+            Ok(tokens.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// Revokes a token, by name or ID. Whoever bears it is nobody from then on.
+    ///
+    /// # Errors
+    /// No such token is in use.
+    pub fn token_revoke(&self, name_or_id: &str, actor: &Actor) -> Result<TokenInfo> {
+        let not_found =
+            || Error::not_found(format!("there is no token {} in use", quote(name_or_id)));
+        self.write(|transaction, now| {
+            let token = find(transaction, name_or_id)?
+                .filter(|token| token.revoked_at.is_none())
+                .ok_or_else(not_found)?;
+            transaction.execute(
+                "UPDATE tokens SET revoked_at = ? WHERE id = ?",
+                params![millis(now), token.id.to_string()],
+            )?;
+            let event = Event {
+                action: Action::TokenRevoke,
+                object: &format!("{} {}", token.name, token.id),
+                outcome: Outcome::Done,
+            };
+            append(transaction, now, &actor.caller, event)?;
+            Ok(TokenInfo {
+                revoked_at: Some(time(millis(now))?),
+                ..token
+            })
+        })
+    }
+
+    /// The actor who bears this secret, if a token in use has it.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn token_verify(&self, secret: &str, from: Origin) -> Result<Option<Actor>> {
+        let hash = hash(secret);
+        // Found by a part of the hash, and compared in whole without telling by time how much is the same.
+        let token = self.read(|transaction, now| {
+            let mut statement = transaction.prepare_cached(&format!(
+                "SELECT {COLUMNS}, hash FROM tokens WHERE substr(hash, 1, 4) = ? AND revoked_at IS NULL"
+            ))?;
+            let mut rows = statement.query([&hash[..4]])?;
+            let mut found = None;
+            while let Some(row) = rows.next()? {
+                let token = read_info(row)?;
+                let stored: [u8; 32] = row.get("hash")?;
+                if bool::from(stored.ct_eq(&hash)) && token.is_in_use(now) {
+                    found = Some(token);
+                }
+            }
+            Ok(found)
+        })?;
+        Ok(token.map(|token| Actor {
+            caller: Caller {
+                who: Who::Token {
+                    id: token.id,
+                    name: token.name,
+                },
+                from,
+            },
+            account: token.account,
+            role: token.role,
+        }))
+    }
+
+    /// Whether the token of this ID is in use still: neither revoked nor over.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn token_is_in_use(&self, id: Ulid) -> Result<bool> {
+        self.read(|transaction, now| {
+            let token = find(transaction, &id.to_string())?;
+            Ok(token.is_some_and(|token| token.id == id && token.is_in_use(now)))
+        })
+    }
+}
+
+const COLUMNS: &str = "id, name, role, account, created_at, expires_at, revoked_at";
+
+/// The token of this ID, or else the one in use of this name.
+fn find(connection: &Connection, name_or_id: &str) -> rusqlite::Result<Option<TokenInfo>> {
+    connection
+        .query_row(
+            &format!(
+                "SELECT {COLUMNS} FROM tokens WHERE id = ?1 OR (name = ?1 AND revoked_at IS NULL) ORDER BY id <> ?1 LIMIT 1"
+            ),
+            [name_or_id],
+            read_info,
+        )
+        .optional()
+}
+
+fn read_info(row: &Row<'_>) -> rusqlite::Result<TokenInfo> {
+    let id: String = row.get("id")?;
+    let moment = |name| row.get::<_, Option<i64>>(name)?.map(time).transpose();
+    Ok(TokenInfo {
+        id: Ulid::from_string(&id).map_err(unreadable)?,
+        name: row.get("name")?,
+        role: from_word(&row.get::<_, String>("role")?)?,
+        account: super::account(&row.get::<_, String>("account")?)?,
+        created_at: time(row.get("created_at")?)?,
+        expires_at: moment("expires_at")?,
+        revoked_at: moment("revoked_at")?,
+    })
+}
+
+fn hash(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret).into()
+}
+
+fn as_text<S: serde::Serializer>(id: &Ulid, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
+}

@@ -1,0 +1,44 @@
+//! The engine of a daemon, which starts with the first task: a daemon without tasks has no programs in the
+//! kernel, no rings, and no thread that looks at them.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use capture_engine::{Engine, EngineOptions};
+use capture_task::error::Result;
+
+/// An engine that may not have been started.
+pub(super) struct LazyEngine {
+    options: EngineOptions,
+    engine: OnceLock<Arc<Engine>>,
+    starting: Mutex<()>,
+}
+
+impl LazyEngine {
+    /// An engine that is not started.
+    pub(super) fn new(ring_size: u64) -> Self {
+        Self {
+            options: EngineOptions { ring_size },
+            engine: OnceLock::new(),
+            starting: Mutex::new(()),
+        }
+    }
+
+    /// The engine, if it was started; never waits.
+    pub(super) fn get(&self) -> Option<&Arc<Engine>> {
+        self.engine.get()
+    }
+
+    /// The engine, started where it was not.
+    ///
+    /// # Errors
+    /// What keeps it from starting. The next call tries again.
+    pub(super) fn start(&self) -> Result<&Arc<Engine>> {
+        let _one = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(engine) = self.engine.get() {
+            return Ok(engine);
+        }
+        let engine = Arc::new(Engine::start(self.options)?);
+        log::info!("the engine has started");
+        Ok(self.engine.get_or_init(|| engine))
+    }
+}

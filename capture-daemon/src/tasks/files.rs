@@ -1,0 +1,112 @@
+//! The files of a task for readers, also while they are written.
+
+use std::{fs::File, io, path::Path};
+
+use capture_engine::{Engine, TaskId};
+use capture_task::{error::Error, task::FileRecord};
+
+use super::{Inner, TaskError, live::Figures};
+use crate::{
+    access::{Actor, Right},
+    store::TaskUlid,
+};
+
+/// A file of a task, opened.
+#[derive(Debug)]
+pub struct OpenFile {
+    /// The file.
+    pub file: File,
+    /// Bytes of it that are whole packets; more may follow while the task runs.
+    pub len: u64,
+    /// Whether it is finished.
+    pub complete: bool,
+    /// Name of the task.
+    pub task_name: String,
+    /// What follows the name where the file is saved: `.pcapng`, `_00001.pcapng`.
+    pub suffix: String,
+    /// SHA-256 in hexadecimal, once the file does not change any more.
+    pub sha256: Option<String>,
+}
+
+impl Inner {
+    pub(super) fn open_file(
+        &self,
+        id: &TaskUlid,
+        index: u64,
+        actor: &Actor,
+    ) -> Result<OpenFile, TaskError> {
+        if !actor.may(Right::Download) {
+            return Err(TaskError::Forbidden);
+        }
+        let stored = self.stored(id)?;
+        if stored.files_removed_at.is_some() {
+            return Err(TaskError::FilesRemoved);
+        }
+        let files = self.files_now(id).unwrap_or(stored.record.files);
+        let record = files.into_iter().find(|file| file.index == index);
+        let record = record.ok_or(TaskError::NotFound)?;
+        let file = self
+            .storage
+            .open_file(id, &record)
+            .map_err(|error| match error.kind() {
+                // It has just left the ring of a rotation, or was removed.
+                io::ErrorKind::NotFound => TaskError::NotFound,
+                _ => TaskError::Broken(Error::runtime(format!(
+                    "cannot open {} of task {id}: {error}",
+                    record.name
+                ))),
+            })?;
+        Ok(OpenFile {
+            file,
+            len: record.size,
+            complete: record.complete,
+            task_name: stored.record.name,
+            suffix: suffix(&record.name).to_owned(),
+            sha256: record.sha256,
+        })
+    }
+
+    /// The files of a task that has not ended, as they are now and not a moment ago.
+    fn files_now(&self, id: &TaskUlid) -> Option<Vec<FileRecord>> {
+        let known = self.live().of_engine(id);
+        let (task, last) = known?;
+        let engine = self.engine.get()?;
+        let now = figures(engine, task).or(last);
+        now.map(|(_, files)| files)
+    }
+}
+
+/// The figures of a task that the engine has.
+pub(super) fn figures(engine: &Engine, task: TaskId) -> Option<Figures> {
+    let (counters, files) = engine.figures(task)?;
+    Some((counters, named(files)))
+}
+
+/// Files by their names in the directory, as records have them.
+pub(super) fn named(mut files: Vec<FileRecord>) -> Vec<FileRecord> {
+    for file in &mut files {
+        if let Some(name) = Path::new(&file.name).file_name() {
+            file.name = name.to_string_lossy().into_owned();
+        }
+    }
+    files
+}
+
+/// What follows the stem that all our files have.
+fn suffix(name: &str) -> &str {
+    let name = name.strip_suffix(".part").unwrap_or(name);
+    name.strip_prefix(crate::storage::STEM).unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suffixes_tell_the_files_of_a_task_apart() {
+        assert_eq!(suffix("capture.pcapng"), ".pcapng");
+        assert_eq!(suffix("capture_00012.pcap"), "_00012.pcap");
+        assert_eq!(suffix("capture_interrupted.pcapng"), "_interrupted.pcapng");
+        assert_eq!(suffix("capture.pcapng.part"), ".pcapng");
+    }
+}

@@ -1,0 +1,339 @@
+//! What the memory holds of tasks that have not ended: those that wait, in the order in which they were
+//! created, and those that the engine has. Everything else is in the store.
+
+use std::collections::HashMap;
+
+use capture_engine::{Outlook, TaskId};
+use capture_task::task::{Counters, FileRecord, StopReason};
+use jiff::Timestamp;
+use tokio::{sync::watch, time::Instant};
+
+use crate::store::{StoredTask, TaskUlid};
+
+/// Counters and files of a task that runs.
+pub(super) type Figures = (Counters, Vec<FileRecord>);
+
+/// The tasks that have not ended.
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    closing: bool,
+    /// In the order in which they were created.
+    waiting: Vec<Waiting>,
+    active: HashMap<TaskUlid, Active>,
+    created: u64,
+}
+
+/// A task that waits for its time or its turn.
+#[derive(Clone, Debug)]
+pub(super) struct Waiting {
+    pub(super) id: TaskUlid,
+    pub(super) name: String,
+    start_at: Option<Timestamp>,
+    /// Place among all that were created since the start.
+    order: u64,
+}
+
+/// A task that has begun.
+#[derive(Debug)]
+struct Active {
+    name: String,
+    stage: Stage,
+    waiting: Waiting,
+    /// Why it is to end, once it is.
+    stop: Option<StopReason>,
+    /// The last figures before it left the engine.
+    last: Option<Figures>,
+    /// What its output takes long for.
+    waits_for: Option<String>,
+    /// Dropped when it has ended.
+    done: watch::Sender<()>,
+}
+
+/// How far it is.
+#[derive(Clone, Debug)]
+pub(super) enum Stage {
+    /// Hooks and output are on their way.
+    Starting,
+    /// The engine has it.
+    Running(TaskId, Outlook),
+    /// Its output is finished.
+    Stopping(TaskId),
+}
+
+/// What is to be done now.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    /// These start.
+    pub(super) start: Vec<TaskUlid>,
+    /// These end.
+    pub(super) end: Vec<(TaskUlid, TaskId, StopReason)>,
+    /// When the next one runs out of time.
+    pub(super) deadline: Option<Instant>,
+    /// When the next one is to start.
+    pub(super) start_at: Option<Timestamp>,
+    /// Nothing is left to do, ever.
+    pub(super) is_over: bool,
+}
+
+impl Live {
+    /// The tasks that wait in the store.
+    pub(super) fn of(pending: Vec<StoredTask>) -> Self {
+        let mut live = Self::default();
+        for task in pending {
+            live.add(task.id, &task.record.name, task.start_at);
+        }
+        live
+    }
+
+    /// A new task, behind all others.
+    pub(super) fn add(&mut self, id: TaskUlid, name: &str, start_at: Option<Timestamp>) {
+        self.created += 1;
+        self.waiting.push(Waiting {
+            id,
+            name: name.to_owned(),
+            start_at,
+            order: self.created,
+        });
+    }
+
+    /// From now on nothing starts, and everything ends.
+    pub(super) fn close(&mut self) {
+        self.closing = true;
+        for active in self.active.values_mut() {
+            active.stop.get_or_insert(StopReason::Shutdown);
+        }
+    }
+
+    /// Whether the daemon is ending.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing
+    }
+
+    /// Decides what starts and what ends, and notes it.
+    pub(super) fn round(&mut self, now: Timestamp, most: usize) -> Round {
+        let mut round = Round::default();
+        for (id, active) in &mut self.active {
+            let Stage::Running(task, outlook) = &active.stage else {
+                continue;
+            };
+            let (task, outlook) = (*task, outlook.clone());
+            match active.stop.or_else(|| outlook.reason()) {
+                Some(reason) => {
+                    active.stop = Some(reason);
+                    active.stage = Stage::Stopping(task);
+                    round.end.push((*id, task, reason));
+                }
+                None => {
+                    let deadline = outlook.deadline().map(Instant::from_std);
+                    round.deadline = earliest(round.deadline, deadline);
+                }
+            }
+        }
+        let mut free = most.saturating_sub(self.active.len());
+        if self.closing {
+            free = 0;
+            round.is_over = self.active.is_empty();
+        }
+        let (active, start) = (&mut self.active, &mut round.start);
+        self.waiting.retain(|waiting| {
+            let is_due = waiting.start_at.is_none_or(|at| at <= now);
+            if free == 0 || !is_due {
+                return true;
+            }
+            free -= 1;
+            start.push(waiting.id);
+            active.insert(waiting.id, Active::starting(waiting.clone()));
+            false
+        });
+        let later = self.waiting.iter().filter_map(|waiting| waiting.start_at);
+        round.start_at = later.filter(|at| *at > now).min();
+        round
+    }
+
+    /// Takes a task out of those that wait.
+    pub(super) fn take_waiting(&mut self, id: &TaskUlid) -> Option<Waiting> {
+        let index = self.waiting.iter().position(|waiting| waiting.id == *id)?;
+        Some(self.waiting.remove(index))
+    }
+
+    /// Lets a task wait again, in its old place.
+    pub(super) fn put_back(&mut self, waiting: Waiting) {
+        let behind = |other: &Waiting| other.order < waiting.order;
+        let index = self.waiting.partition_point(behind);
+        self.waiting.insert(index, waiting);
+    }
+
+    /// Lets a task wait again that was to start.
+    pub(super) fn not_started(&mut self, id: &TaskUlid) {
+        if let Some(active) = self.active.remove(id) {
+            self.put_back(active.waiting);
+        }
+    }
+
+    /// Whether a task has begun and not ended.
+    pub(super) fn is_active(&self, id: &TaskUlid) -> bool {
+        self.active.contains_key(id)
+    }
+
+    /// Asks for the end of a task that has begun; the first reason stays. The receiver is closed at the end.
+    pub(super) fn end(&mut self, id: &TaskUlid, reason: StopReason) -> Option<watch::Receiver<()>> {
+        let active = self.active.get_mut(id)?;
+        active.stop.get_or_insert(reason);
+        Some(active.done.subscribe())
+    }
+
+    /// Why a task is to end, if it is.
+    pub(super) fn stop_of(&self, id: &TaskUlid) -> Option<StopReason> {
+        self.active.get(id)?.stop
+    }
+
+    /// The engine has the task.
+    pub(super) fn running(&mut self, id: &TaskUlid, task: TaskId, outlook: Outlook) {
+        if let Some(active) = self.active.get_mut(id) {
+            active.stage = Stage::Running(task, outlook);
+        }
+    }
+
+    /// The figures of a task that the engine is about to lose, or has lost.
+    pub(super) fn note(&mut self, id: &TaskUlid, figures: Figures) {
+        if let Some(active) = self.active.get_mut(id) {
+            active.last = Some(figures);
+        }
+    }
+
+    /// What the output of a task that is stopping takes long for.
+    pub(super) fn waits_for(&mut self, id: &TaskUlid, what: String) {
+        if let Some(active) = self.active.get_mut(id) {
+            active.waits_for = Some(what);
+        }
+    }
+
+    /// A task has ended.
+    pub(super) fn ended(&mut self, id: &TaskUlid) {
+        self.active.remove(id);
+    }
+
+    /// The tasks that the engine has or had until just now, with their last figures where they are known.
+    pub(super) fn on_engine(&self) -> Vec<(TaskUlid, TaskId, Option<Figures>)> {
+        let tasks = self.active.iter().filter_map(|(id, active)| {
+            let task = active.stage.task()?;
+            Some((*id, task, active.last.clone()))
+        });
+        tasks.collect()
+    }
+
+    /// The same for one task.
+    pub(super) fn of_engine(&self, id: &TaskUlid) -> Option<(TaskId, Option<Figures>)> {
+        let active = self.active.get(id)?;
+        Some((active.stage.task()?, active.last.clone()))
+    }
+
+    /// What has not ended, and what it hangs in.
+    pub(super) fn hanging(&self) -> Vec<String> {
+        let mut tasks: Vec<_> = self
+            .active
+            .iter()
+            .map(|(id, active)| {
+                let what = match active.stage {
+                    Stage::Starting => "attaching hooks or opening its output",
+                    Stage::Running(..) => "waiting for its turn to end",
+                    Stage::Stopping(_) => "writing what it has captured to its files",
+                };
+                let detail = active.waits_for.as_ref();
+                let detail = detail.map(|detail| format!(" ({detail})"));
+                let detail = detail.unwrap_or_default();
+                format!("task {id} {:?}: {what}{detail}", active.name)
+            })
+            .collect();
+        tasks.sort();
+        tasks
+    }
+}
+
+impl Active {
+    fn starting(waiting: Waiting) -> Self {
+        Self {
+            name: waiting.name.clone(),
+            stage: Stage::Starting,
+            waiting,
+            stop: None,
+            last: None,
+            waits_for: None,
+            done: watch::Sender::new(()),
+        }
+    }
+}
+
+impl Stage {
+    fn task(&self) -> Option<TaskId> {
+        match self {
+            Self::Starting => None,
+            Self::Running(task, _) | Self::Stopping(task) => Some(*task),
+        }
+    }
+}
+
+fn earliest<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    [one, other].into_iter().flatten().min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u64) -> TaskUlid {
+        TaskUlid::from_parts(n, 0)
+    }
+
+    fn time(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).expect("a time")
+    }
+
+    #[test]
+    fn tasks_start_in_order_as_places_become_free_and_when_their_time_has_come() {
+        let mut live = Live::default();
+        live.add(id(1), "a", Some(time(100)));
+        for n in 2..=4 {
+            live.add(id(n), "b", None);
+        }
+        let round = live.round(time(50), 2);
+        assert_eq!(round.start, [id(2), id(3)]);
+        assert_eq!(round.start_at, Some(time(100)));
+        assert_eq!(live.round(time(50), 2).start, []);
+        live.ended(&id(3));
+        // The first is due now, and was created before the fourth.
+        let round = live.round(time(100), 2);
+        assert_eq!((round.start, round.start_at), (vec![id(1)], None));
+    }
+
+    #[test]
+    fn one_that_is_put_back_has_its_old_place() {
+        let mut live = Live::default();
+        for n in 1..=3 {
+            live.add(id(n), "a", None);
+        }
+        assert_eq!(live.round(time(0), 1).start, [id(1)]);
+        let second = live.take_waiting(&id(2)).expect("it waits");
+        assert!(live.take_waiting(&id(2)).is_none());
+        live.put_back(second);
+        live.not_started(&id(1));
+        assert_eq!(live.round(time(0), 9).start, [id(1), id(2), id(3)]);
+    }
+
+    #[test]
+    fn the_end_starts_nothing_and_is_over_when_nothing_is_left() {
+        let mut live = Live::default();
+        live.add(id(1), "first", None);
+        live.add(id(2), "second", None);
+        assert_eq!(live.round(time(0), 1).start, [id(1)]);
+        let done = live.end(&id(1), StopReason::User).expect("it has begun");
+        live.close();
+        assert_eq!(live.stop_of(&id(1)), Some(StopReason::User));
+        let round = live.round(time(0), 9);
+        assert!(round.start.is_empty() && !round.is_over);
+        assert!(live.hanging()[0].contains("\"first\": attaching"));
+        live.ended(&id(1));
+        assert!(live.round(time(0), 9).is_over);
+        assert!(done.has_changed().is_err());
+    }
+}

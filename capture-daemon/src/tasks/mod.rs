@@ -1,0 +1,521 @@
+//! The tasks of the daemon, from the request to the removal: what the API calls, and what runs below it.
+//!
+//! In the order of a task's life: `create` checks a request and has the store keep it, `schedule`
+//! decides when a task starts and when it ends, `start` and `end` do so on the `engine`, and
+//! `files` opens what it has written, meanwhile too. `live` is what the memory holds of all this;
+//! everything else is in the store.
+
+mod create;
+mod end;
+mod engine;
+mod files;
+mod live;
+mod schedule;
+mod start;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use capture_task::{
+    error::{Error, Result},
+    task::{State, StopReason, TaskRecord},
+};
+use serde::Serialize;
+use tokio::{sync::Notify, task::JoinHandle};
+use utoipa::ToSchema;
+
+pub use self::{
+    create::{CreateError, Created},
+    files::OpenFile,
+};
+use self::{end::Final, engine::LazyEngine, live::Live};
+use super::{
+    access::{Actor, Right},
+    clock::Clock,
+    config::{Config, LiveConfig},
+    events::{EventStream, Events},
+    storage::Storage,
+    store::{Action, Deletion, Event, Outcome, Store, StoredTask, TaskFilter, TaskUlid},
+};
+
+/// How old the figures of running tasks may be that a list shows: however many ask, the kernel's tables
+/// are read ten times a second at most.
+const FRESH: Duration = Duration::from_millis(100);
+
+/// How long the removal of a running task waits for its end.
+const FORCED_END: Duration = Duration::from_secs(60);
+
+/// The tasks of a daemon; clones are the same.
+#[derive(Clone)]
+pub struct Tasks(Arc<Inner>);
+
+/// What all tasks share.
+struct Inner {
+    store: Store,
+    storage: Storage,
+    events: Events,
+    clock: Arc<dyn Clock>,
+    engine: LazyEngine,
+    config: Arc<LiveConfig>,
+    live: Mutex<Live>,
+    /// Held while a task is created.
+    creating: Mutex<()>,
+    figures: Mutex<Option<(Instant, Arc<Figures>)>>,
+    /// Wakes the scheduler.
+    wake: Notify,
+    /// Counts its rounds.
+    pulse: AtomicU64,
+    scheduler: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// The figures of each running task.
+type Figures = HashMap<TaskUlid, live::Figures>;
+
+/// A page of tasks, newest first.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct TaskPage {
+    /// The tasks.
+    pub tasks: Vec<TaskRecord>,
+    /// Where the next page begins, if there is one.
+    #[schema(required = true, pattern = "^t[0-7][0-9a-f]{15}$")]
+    pub next_cursor: Option<String>,
+}
+
+/// Why something was not done to a task.
+#[derive(Debug)]
+pub enum TaskError {
+    /// There is no such task, or no such file of it.
+    NotFound,
+    /// The actor may not.
+    Forbidden,
+    /// The task must have ended first.
+    Unfinished(State),
+    /// The time of its files is over, and they are removed.
+    FilesRemoved,
+    /// Something failed.
+    Broken(Error),
+}
+
+impl From<Error> for TaskError {
+    fn from(error: Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl TaskError {
+    /// The word for it in the audit log.
+    fn outcome(&self) -> Outcome<'_> {
+        match self {
+            Self::NotFound => Outcome::Refused("not found"),
+            Self::Forbidden => Outcome::Refused("not allowed"),
+            Self::Unfinished(_) => Outcome::Refused("not ended"),
+            Self::FilesRemoved => Outcome::Refused("files removed"),
+            Self::Broken(error) => Outcome::Failed(&error.message),
+        }
+    }
+}
+
+impl Tasks {
+    /// Takes over the tasks of the store: recovers what those have left that the last daemon did not end,
+    /// and begins to run those that wait. Waits for the disk, and must be called within a runtime.
+    ///
+    /// # Errors
+    /// The store or the captures cannot be read, or written.
+    pub fn start(
+        config: Arc<LiveConfig>,
+        store: Store,
+        storage: Storage,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        storage.tidy(|id| Ok(store.task(id)?.is_some()))?;
+        let inner = Arc::new(Inner {
+            live: Mutex::new(Live::of(store.pending()?)),
+            engine: LazyEngine::new(config.get().capture.ring_size),
+            store,
+            storage,
+            events: Events::new(ulid::Ulid::new().to_string()),
+            clock,
+            config,
+            creating: Mutex::new(()),
+            figures: Mutex::new(None),
+            wake: Notify::new(),
+            pulse: AtomicU64::new(0),
+            scheduler: Mutex::new(None),
+        });
+        for task in inner.store.unfinished()? {
+            let leftover = inner.storage.recover(&task.id);
+            log::warn!(
+                "task {} {:?} was running when the last daemon ended; {} packets of it are there",
+                task.id,
+                task.record.name,
+                leftover.counters.captured
+            );
+            inner.finish(&task.id, Final::interrupted(leftover))?;
+        }
+        let scheduler = tokio::spawn(schedule::run(Arc::clone(&inner)));
+        *lock(&inner.scheduler) = Some(scheduler);
+        Ok(Self(inner))
+    }
+
+    /// Heeds a configuration that was read again.
+    pub fn reconfigured(&self) {
+        let budget = self.0.config().limits.disk_budget;
+        self.0.storage.space().set_limit(budget);
+        self.0.wake.notify_one();
+    }
+
+    /// Changes from now on, or from behind the event with the identifier `last`.
+    pub fn events(&self, last: Option<&str>) -> EventStream {
+        self.0.events.listen(last)
+    }
+
+    /// A number that grows while tasks are taken care of, at least every other second.
+    pub fn pulse(&self) -> u64 {
+        self.0.pulse.load(Ordering::Relaxed)
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// Bytes of all captures.
+    pub fn stored_bytes(&self) -> u64 {
+        self.0.storage.space().used()
+    }
+
+    /// What the engine counted since its start, where it has started. Waits for the kernel.
+    pub fn engine_totals(&self) -> Option<capture_engine::Totals> {
+        self.0.engine.get().map(|engine| engine.totals())
+    }
+
+    /// A task as it is now.
+    ///
+    /// # Errors
+    /// [`TaskError::NotFound`], or the store's.
+    pub async fn get(&self, id: TaskUlid) -> Result<TaskRecord, TaskError> {
+        self.blocking(move |inner| {
+            let stored = inner.stored(&id)?;
+            Ok(inner.shown(stored))
+        })
+        .await
+    }
+
+    /// A page of tasks.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list(&self, filter: TaskFilter) -> Result<TaskPage, TaskError> {
+        self.blocking(move |inner| {
+            let page = inner.store.tasks(&filter)?;
+            let tasks = page.tasks.into_iter().map(|task| inner.shown(task));
+            Ok(TaskPage {
+                tasks: tasks.collect(),
+                next_cursor: page.next_cursor.map(|cursor| cursor.to_string()),
+            })
+        })
+        .await
+    }
+
+    /// Asks for the end of a task, and gives the task as it is then; one that has ended stays as it is.
+    ///
+    /// # Errors
+    /// [`TaskError::NotFound`], [`TaskError::Forbidden`], or the store's.
+    pub async fn stop(&self, id: TaskUlid, actor: &Actor) -> Result<TaskRecord, TaskError> {
+        let actor = actor.clone();
+        self.blocking(move |inner| {
+            let stopped = inner.stop(&id, &actor);
+            inner.audit(
+                &actor,
+                Action::TaskStop,
+                &id.to_string(),
+                stopped.as_ref().err(),
+            )?;
+            stopped
+        })
+        .await
+    }
+
+    /// Removes a task and its files. With `force` a running one is ended first.
+    ///
+    /// # Errors
+    /// [`TaskError::NotFound`], [`TaskError::Forbidden`], [`TaskError::Unfinished`], or the store's.
+    pub async fn delete(&self, id: TaskUlid, force: bool, actor: &Actor) -> Result<(), TaskError> {
+        let owned = actor.clone();
+        let refused = self
+            .blocking(move |inner| {
+                let allowed = inner.may_delete(&id, force, &owned);
+                if let Err(error) = &allowed {
+                    let object = id.to_string();
+                    inner.audit(&owned, Action::TaskDelete, &object, Some(error))?;
+                }
+                allowed
+            })
+            .await;
+        refused?;
+        let ending = self.0.live().end(&id, StopReason::User);
+        if let Some(mut ended) = ending {
+            self.0.wake.notify_one();
+            // The sender goes with the task's place in memory, which is the end.
+            let ended = async { while ended.changed().await.is_ok() {} };
+            if tokio::time::timeout(FORCED_END, ended).await.is_err() {
+                return Err(TaskError::Unfinished(State::Stopping));
+            }
+        }
+        let actor = actor.clone();
+        self.blocking(move |inner| inner.delete(&id, &actor)).await
+    }
+
+    /// Opens a file of a task.
+    ///
+    /// # Errors
+    /// [`TaskError::NotFound`], [`TaskError::Forbidden`], [`TaskError::FilesRemoved`], or the file system's.
+    pub async fn open_file(
+        &self,
+        id: TaskUlid,
+        index: u64,
+        actor: &Actor,
+    ) -> Result<OpenFile, TaskError> {
+        let actor = actor.clone();
+        self.blocking(move |inner| {
+            let opened = inner.open_file(&id, index, &actor);
+            let object = format!("{id}/{index}");
+            inner.audit(&actor, Action::FileDownload, &object, opened.as_ref().err())?;
+            opened
+        })
+        .await
+    }
+
+    /// Writes a line about something other than a task to the audit log.
+    pub async fn note(&self, actor: &Actor, action: Action, outcome: Result<(), String>) {
+        let actor = actor.clone();
+        let noted = self.blocking(move |inner| {
+            let outcome = match &outcome {
+                Ok(()) => Outcome::Done,
+                Err(why) => Outcome::Failed(why),
+            };
+            inner.write_audit(&actor, action, "config.toml", outcome)
+        });
+        if let Err::<(), Error>(error) = noted.await {
+            log::error!("{error}");
+        }
+    }
+
+    /// Refuses new tasks from now on, and begins to end all that run; those that wait go on waiting.
+    pub fn close(&self) {
+        self.0.live().close();
+        self.0.wake.notify_one();
+    }
+
+    /// Ends all tasks in order, and the events with them. Gives what had not ended at the deadline, each
+    /// with what it hangs in.
+    pub async fn shutdown(self, deadline: Duration) -> Vec<String> {
+        self.close();
+        let scheduler = lock(&self.0.scheduler).take();
+        let hanging = match scheduler {
+            Some(scheduler) => match tokio::time::timeout(deadline, scheduler).await {
+                Ok(Ok(())) => Vec::new(),
+                Ok(Err(error)) => vec![format!("the scheduler of tasks: {error}")],
+                Err(_) => self.hanging(),
+            },
+            None => Vec::new(),
+        };
+        self.0.events.close();
+        hanging
+    }
+
+    /// The tasks that have begun and not ended, each with what it is at.
+    pub fn hanging(&self) -> Vec<String> {
+        self.0.live().hanging()
+    }
+
+    /// Runs what waits for disk or kernel on a thread that may.
+    async fn blocking<T, E>(
+        &self,
+        work: impl FnOnce(&Arc<Inner>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let inner = Arc::clone(&self.0);
+        match tokio::task::spawn_blocking(move || work(&inner)).await {
+            Ok(answer) => answer,
+            Err(error) => Err(Error::runtime(format!("the daemon is ending: {error}")).into()),
+        }
+    }
+}
+
+impl Inner {
+    fn live(&self) -> MutexGuard<'_, Live> {
+        lock(&self.live)
+    }
+
+    fn config(&self) -> Arc<Config> {
+        self.config.get()
+    }
+
+    fn stored(&self, id: &TaskUlid) -> Result<StoredTask, TaskError> {
+        self.store.task(id)?.ok_or(TaskError::NotFound)
+    }
+
+    /// The record of a task, with the figures of the moment while it runs.
+    fn shown(&self, stored: StoredTask) -> TaskRecord {
+        let StoredTask { id, mut record, .. } = stored;
+        if matches!(record.state, State::Running | State::Stopping)
+            && let Some((counters, files)) = self.figures().get(&id)
+        {
+            record.counters = *counters;
+            record.files.clone_from(files);
+        }
+        record
+    }
+
+    /// The figures of all running tasks, at most [`FRESH`] old.
+    fn figures(&self) -> Arc<Figures> {
+        let mut known = lock(&self.figures);
+        if let Some((read, figures)) = &*known
+            && read.elapsed() < FRESH
+        {
+            return Arc::clone(figures);
+        }
+        let mut figures = Figures::new();
+        if let Some(engine) = self.engine.get() {
+            let tasks = self.live().on_engine();
+            for (id, task, last) in tasks {
+                if let Some(now) = files::figures(engine, task).or(last) {
+                    figures.insert(id, now);
+                }
+            }
+        }
+        let figures = Arc::new(figures);
+        *known = Some((Instant::now(), Arc::clone(&figures)));
+        figures
+    }
+
+    fn stop(&self, id: &TaskUlid, actor: &Actor) -> Result<TaskRecord, TaskError> {
+        if !actor.may(Right::Stop) {
+            return Err(TaskError::Forbidden);
+        }
+        let stored = self.stored(id)?;
+        let waited = self.live().take_waiting(id);
+        if let Some(waiting) = waited {
+            if let Err(error) = self.finish(id, Final::before_start(StopReason::User, None)) {
+                self.live().put_back(waiting);
+                return Err(error.into());
+            }
+        } else if self.live().end(id, StopReason::User).is_some() {
+            self.wake.notify_one();
+        } else {
+            return Ok(stored.record);
+        }
+        Ok(self.shown(self.stored(id)?))
+    }
+
+    fn may_delete(&self, id: &TaskUlid, force: bool, actor: &Actor) -> Result<(), TaskError> {
+        let StoredTask {
+            account, record, ..
+        } = self.stored_for(id, actor)?;
+        if !actor.may_delete(&account) {
+            return Err(TaskError::Forbidden);
+        }
+        // One whose end is in the record already has only its place in memory to give up.
+        let runs = matches!(record.state, State::Running | State::Stopping);
+        if runs && self.live().is_active(id) && !force {
+            return Err(TaskError::Unfinished(record.state));
+        }
+        Ok(())
+    }
+
+    /// A task for somebody who may delete something at all; others do not learn whether it is there.
+    fn stored_for(&self, id: &TaskUlid, actor: &Actor) -> Result<StoredTask, TaskError> {
+        if actor.may(Right::DeleteOwn) {
+            self.stored(id)
+        } else {
+            Err(TaskError::Forbidden)
+        }
+    }
+
+    fn delete(&self, id: &TaskUlid, actor: &Actor) -> Result<(), TaskError> {
+        let waiting = self.live().take_waiting(id);
+        let deleted = self.storage.hide(id).map_err(TaskError::from);
+        let deleted = deleted.and_then(|()| match self.store.delete(id, actor)? {
+            Deletion::Deleted => Ok(()),
+            Deletion::NotFound => Err(TaskError::NotFound),
+            Deletion::Unfinished => Err(TaskError::Unfinished(State::Running)),
+        });
+        match deleted {
+            Ok(()) => {
+                self.events.deleted(&id.to_string());
+                // The task is gone, whatever becomes of its files: the next start finds them.
+                if let Err(error) = self.storage.purge(id) {
+                    log::error!("{error}");
+                }
+                Ok(())
+            }
+            Err(TaskError::NotFound) => {
+                self.storage.purge(id)?;
+                Err(TaskError::NotFound)
+            }
+            Err(error) => {
+                if let Err(error) = self.storage.restore(id) {
+                    log::error!(
+                        "the files of task {id} are put aside and cannot be put back: {error}"
+                    );
+                }
+                if let Some(waiting) = waiting {
+                    self.live().put_back(waiting);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn audit(
+        &self,
+        actor: &Actor,
+        action: Action,
+        object: &str,
+        refused: Option<&TaskError>,
+    ) -> Result<()> {
+        let outcome = refused.map_or(Outcome::Done, TaskError::outcome);
+        self.write_audit(actor, action, object, outcome)
+    }
+
+    fn write_audit(
+        &self,
+        actor: &Actor,
+        action: Action,
+        object: &str,
+        outcome: Outcome<'_>,
+    ) -> Result<()> {
+        let event = Event {
+            action,
+            object,
+            outcome,
+        };
+        self.store.audit(&actor.caller, event)
+    }
+
+    /// Tells everybody about the state of a task.
+    fn announce(&self, id: &TaskUlid) {
+        match self.store.task(id) {
+            Ok(Some(stored)) => self.events.task(&self.shown(stored)),
+            Ok(None) => {}
+            Err(error) => log::error!("{error}"),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is behind these locks is whole between any two statements.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,169 @@
+//! The scheduler: one asynchronous task that starts what is due while there is room, ends what has a
+//! reason to, removes files whose time is over, and tells listeners the figures. What waits for the disk or
+//! the kernel runs in jobs of its own, all of which it awaits.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use capture_task::{error::Result, task::Counters};
+use serde::Serialize;
+use tokio::{
+    task::{AbortHandle, JoinError, JoinSet},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+
+use super::Inner;
+use crate::{
+    access::Actor,
+    store::{Action, Change, Outcome, StoredTask},
+};
+
+/// Time between two looks at what nobody wakes the scheduler for, and between figures.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Ticks between two looks for files whose time is over.
+const SWEEP_TICKS: u32 = 30;
+
+/// Runs until the daemon ends and every task with it.
+pub(super) async fn run(inner: Arc<Inner>) {
+    let mut jobs = JoinSet::new();
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut chores = Chores::default();
+    loop {
+        inner.pulse.fetch_add(1, Ordering::Relaxed);
+        let most = inner.config().limits.max_running;
+        let now = inner.clock.now();
+        let round = inner.live().round(now, most);
+        if round.is_over {
+            break;
+        }
+        let engine = inner.engine.get();
+        if let Some(engine) = engine
+            && round.end.len() > 1
+        {
+            // All at the same moment, though each then ends at its own pace.
+            engine.halt(round.end.iter().map(|(_, task, _)| *task));
+        }
+        for (id, task, reason) in round.end {
+            let inner = Arc::clone(&inner);
+            jobs.spawn_blocking(move || inner.end(&id, task, reason));
+        }
+        for id in round.start {
+            let inner = Arc::clone(&inner);
+            jobs.spawn_blocking(move || inner.start(&id));
+        }
+        let start_in = round.start_at.map(|at| at.duration_since(now));
+        let start_in = start_in.and_then(|wait| Duration::try_from(wait).ok());
+        let due = start_in.and_then(|wait| Instant::now().checked_add(wait));
+        let due = [due, round.deadline].into_iter().flatten().min();
+        let changed = async {
+            match engine {
+                Some(engine) => engine.changed().notified().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = inner.wake.notified() => {}
+            () = changed => {}
+            () = reached(due) => {}
+            Some(ended) = jobs.join_next() => note_panic(ended),
+            _ = ticks.tick() => chores.tick(&inner, &mut jobs),
+        }
+    }
+    // Figures and sweeps that are under way.
+    while let Some(ended) = jobs.join_next().await {
+        note_panic(ended);
+    }
+}
+
+fn note_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        log::error!("a job of a task has not come to its end: {error}");
+    }
+}
+
+async fn reached(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What is done now and then, never twice at the same time.
+#[derive(Default)]
+struct Chores {
+    ticks: u32,
+    stats: Option<AbortHandle>,
+    sweep: Option<AbortHandle>,
+}
+
+impl Chores {
+    fn tick(&mut self, inner: &Arc<Inner>, jobs: &mut JoinSet<()>) {
+        let is_free = |job: &Option<AbortHandle>| job.as_ref().is_none_or(AbortHandle::is_finished);
+        if inner.events.has_listeners() && is_free(&self.stats) {
+            let inner = Arc::clone(inner);
+            self.stats = Some(jobs.spawn_blocking(move || inner.tell_figures()));
+        }
+        if self.ticks.is_multiple_of(SWEEP_TICKS) && is_free(&self.sweep) {
+            let inner = Arc::clone(inner);
+            self.sweep = Some(jobs.spawn_blocking(move || inner.sweep()));
+        }
+        self.ticks = self.ticks.wrapping_add(1);
+    }
+}
+
+/// The figures of all running tasks, as listeners get them.
+#[derive(Serialize)]
+struct Stats {
+    tasks: Vec<TaskStats>,
+}
+
+#[derive(Serialize)]
+struct TaskStats {
+    id: String,
+    counters: Counters,
+    /// Bytes of its files.
+    size: u64,
+}
+
+impl Inner {
+    fn tell_figures(&self) {
+        let figures = self.figures();
+        let tasks = figures.iter().map(|(id, (counters, files))| TaskStats {
+            id: id.to_string(),
+            counters: *counters,
+            size: files.iter().map(|file| file.size).sum(),
+        });
+        let mut tasks: Vec<_> = tasks.collect();
+        tasks.sort_by(|one, other| one.id.cmp(&other.id));
+        self.events.stats(&Stats { tasks });
+    }
+
+    /// Removes the files of tasks whose time is over; their records stay.
+    pub(super) fn sweep(&self) {
+        let expired = self.store.expired(self.clock.now());
+        let expired = expired.unwrap_or_else(|error| {
+            log::error!("{error}");
+            Vec::new()
+        });
+        for task in expired {
+            if let Err(error) = self.expire(&task) {
+                log::error!("the files of task {}, whose time is over: {error}", task.id);
+            }
+        }
+    }
+
+    fn expire(&self, task: &StoredTask) -> Result<()> {
+        let id = &task.id;
+        self.storage.remove(id)?;
+        let at = self.clock.now();
+        self.store.update(id, &Change::FilesRemoved { at })?;
+        let actor = Actor::daemon();
+        self.write_audit(&actor, Action::FileExpire, &id.to_string(), Outcome::Done)?;
+        self.announce(id);
+        Ok(())
+    }
+}

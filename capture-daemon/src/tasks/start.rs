@@ -1,0 +1,84 @@
+//! The start of a task: directory, hooks, output, and then the state `running`. Whatever fails on the way,
+//! nothing of it is left, and the task has failed with a sentence.
+
+use std::sync::Arc;
+
+use capture_engine::{Engine, TaskId};
+use capture_file::{OutputConfig, Target};
+use capture_task::{
+    error::{Error, Result},
+    plan::{Face, Plan},
+    task::{StopReason, TaskSpec, time_of},
+};
+
+use super::{Inner, end::Final};
+use crate::store::{Change, TaskUlid};
+
+impl Inner {
+    /// Starts a task that is noted as starting.
+    pub(super) fn start(&self, id: &TaskUlid) {
+        let stop = self.live().stop_of(id);
+        let last = match stop {
+            // It was asked to end before anything had begun.
+            Some(StopReason::Shutdown) => return self.live().not_started(id),
+            Some(reason) => Final::before_start(reason, None),
+            None => match self.try_start(id) {
+                Ok(()) => {
+                    self.announce(id);
+                    self.wake.notify_one();
+                    return;
+                }
+                Err(error) => {
+                    self.storage.remove_if_empty(id);
+                    Final::before_start(StopReason::Error, Some(error.message))
+                }
+            },
+        };
+        if let Err(error) = self.finish(id, last) {
+            log::error!("task {id} has not started, and that cannot be noted: {error}");
+        }
+    }
+
+    fn try_start(&self, id: &TaskUlid) -> Result<()> {
+        let stored = self.store.task(id)?;
+        let stored = stored.ok_or_else(|| Error::not_found("the task is gone"))?;
+        let plan = self.plan(&stored.record.spec)?;
+        self.storage.prepare(id)?;
+        let engine = self.engine.start()?;
+        let output = OutputConfig {
+            target: Target::File(self.storage.target(id, plan.format)),
+            task_id: id.to_string(),
+            space: Some(Arc::clone(self.storage.space())),
+        };
+        let task = engine.add(&plan, output)?;
+        let outlook = engine.outlook(task);
+        let outlook = outlook.ok_or_else(|| Error::runtime("the engine has lost the task"))?;
+        // By the clock of its packets, as its end.
+        let at = time_of(outlook.started_ns()).unwrap_or_else(|| self.clock.now());
+        if let Err(error) = self.store.update(id, &Change::Started { at }) {
+            // A capture that nobody knows of would be one that nobody can end.
+            take_back(engine, task);
+            self.storage.remove(id)?;
+            return Err(error);
+        }
+        self.live().running(id, task, outlook);
+        Ok(())
+    }
+
+    /// The plan of a request that was valid when it was made.
+    fn plan(&self, spec: &TaskSpec) -> Result<Plan> {
+        let mut plan = Plan::resolve(spec, Face::Daemon).map_err(|faults| {
+            let details: Vec<_> = faults.into_iter().map(|fault| fault.detail).collect();
+            Error::usage(details.join("; "))
+        })?;
+        let most = self.config().limits.max_duration;
+        plan.duration = plan.duration.map(|duration| duration.min(most));
+        Ok(plan)
+    }
+}
+
+fn take_back(engine: &Engine, task: TaskId) {
+    if let Err(error) = engine.remove(task, StopReason::Error) {
+        log::error!("{error}");
+    }
+}

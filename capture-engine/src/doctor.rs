@@ -1,0 +1,142 @@
+//! The doctor: can this machine capture, and if not, what is missing. `doctor` shows every check;
+//! `run` asks only [`preflight`] before the engine starts, so that the commonest failures are named
+//! before the kernel answers with a bare "permission denied".
+
+mod checks;
+mod daemon;
+mod facts;
+
+use capture_task::error::{Error, Result};
+pub use facts::missing_capabilities;
+use serde::Serialize;
+
+use crate::{
+    kernel,
+    kernel::{KernelVersion, ProgramProbe},
+};
+
+/// How a check came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// As it should be.
+    Ok,
+    /// Capturing is possible, but slower or with less to choose from.
+    Warn,
+    /// Capturing is not possible.
+    Fail,
+}
+
+/// One check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was looked at.
+    pub name: String,
+    /// How it came out.
+    pub status: Status,
+    /// What was found.
+    pub found: String,
+    /// What that means for a capture.
+    pub meaning: String,
+    /// What to do about it, where something can be done.
+    pub remedy: Option<String>,
+}
+
+/// All checks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Whether capturing is possible: no check failed.
+    pub can_capture: bool,
+    /// Every check, in the order in which a capture depends on it.
+    pub checks: Vec<Check>,
+}
+
+impl Check {
+    fn new(name: &str, status: Status, found: impl Into<String>, meaning: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            status,
+            found: found.into(),
+            meaning: meaning.to_owned(),
+            remedy: None,
+        }
+    }
+
+    fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+}
+
+/// Runs every check.
+pub fn examine() -> Report {
+    let mut checks = checks::all();
+    checks.extend(probe());
+    checks.extend(daemon::check());
+    Report {
+        can_capture: checks.iter().all(|check| check.status != Status::Fail),
+        checks,
+    }
+}
+
+/// What only trying can tell: whether this kernel takes the programs of this binary.
+fn probe() -> Vec<Check> {
+    let name = "kernel programs";
+    let meaning = "the programs that match packets in the kernel were loaded for a try";
+    match kernel::probe(true) {
+        Ok(probes) => probes
+            .into_iter()
+            .map(|ProgramProbe { name, refusal }| match refusal {
+                None => Check::new(name, Status::Ok, "loads", meaning),
+                Some(refusal) => Check::new(name, Status::Fail, refusal, meaning)
+                    .remedy("report this with the kernel's version; it should not happen"),
+            })
+            .collect(),
+        Err(error) => {
+            let check = Check::new(name, Status::Fail, error.message, meaning);
+            vec![check.remedy("see the checks above; a binary without programs is rebuilt by `cargo xtask build --release`")]
+        }
+    }
+}
+
+/// Refuses, with exit code 6, where this kernel does not take the programs of this binary. A daemon asks
+/// this at its start, as its first task may come much later. Tasks that ask for XDP find out for themselves.
+///
+/// # Errors
+/// What the kernel says, with exit code 6 where it refuses a program.
+pub fn programs_load() -> Result<()> {
+    for ProgramProbe { name, refusal } in kernel::probe(false)? {
+        if let Some(refusal) = refusal {
+            return Err(Error::missing(format!(
+                "the kernel refuses the program {name}: {refusal}; `capture-agent doctor` says more"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses, with exit code 6, what cannot work: an old kernel, a missing privilege.
+pub fn preflight() -> Result<()> {
+    let version = KernelVersion::running()?;
+    if version < KernelVersion::FLOOR {
+        return Err(Error::missing(format!(
+            "the kernel is {version}, and the oldest that works is {}; a newer one is needed",
+            KernelVersion::FLOOR
+        )));
+    }
+    if !facts::in_initial_user_namespace() {
+        return Err(Error::missing(format!(
+            "this is a user namespace, in which the kernel grants no BPF; {}",
+            facts::USER_NAMESPACE_REMEDY
+        )));
+    }
+    let missing = missing_capabilities()?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::missing(format!(
+        "capturing needs {}, which this process lacks; {}",
+        missing.join(", "),
+        facts::privilege_remedy()
+    )))
+}

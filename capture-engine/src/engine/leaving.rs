@@ -1,0 +1,168 @@
+//! A task that is detached and drained while its files are being closed, and then its end. Comes from
+//! [`Engine::leave`](super::Engine::leave), and holds nothing of the kernel any more.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+    time::{Duration, Instant},
+};
+
+use capture_file::{Finishing, OutputCounters};
+use capture_task::{
+    error::Error,
+    task::{Counters, FileRecord, StopReason},
+};
+
+use super::{
+    Shared, TaskId,
+    task::{self, Task},
+};
+use crate::{clock::unix_ns, drain::Drained, kernel::SlotFigures};
+
+/// A task whose files are being closed.
+pub struct Leaving {
+    output: Finishing,
+    written: Arc<OutputCounters>,
+    figures: SlotFigures,
+    ended_ns: u64,
+    /// The reason given, unless a fault came first.
+    reason: StopReason,
+    /// A fault in the kernel's view of the packets.
+    fault: Option<String>,
+    malformed: u64,
+    /// Who keeps the sum of all tasks, and which one this is.
+    engine: (Arc<Shared>, TaskId),
+}
+
+/// The end of a task.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Final figures, which add up.
+    pub counters: Counters,
+    /// The files, in order.
+    pub files: Vec<FileRecord>,
+    /// When it ended by the clock of its packets, nanoseconds since the Unix epoch; the wall clock may have been
+    /// set meanwhile.
+    pub ended_ns: u64,
+    /// Why it ended: the reason given to [`Engine::leave`](super::Engine::leave), unless a fault came
+    /// first.
+    pub stop_reason: StopReason,
+    /// One sentence, where something went wrong.
+    pub error: Option<String>,
+    /// Frames on the task's interfaces that were too short to decide on some criterion, whether or
+    /// not the task asks for it.
+    pub malformed: u64,
+}
+
+impl Ended {
+    /// The end of a task that could not be ended in order, with what was last known of it.
+    pub fn broken(error: Error, counters: Counters, files: Vec<FileRecord>) -> Self {
+        Self {
+            counters,
+            files,
+            ended_ns: unix_ns(),
+            stop_reason: StopReason::Error,
+            error: Some(error.message),
+            malformed: 0,
+        }
+    }
+}
+
+/// Wakes a thread that waits without a runtime.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+impl Leaving {
+    pub(super) fn new(
+        mut task: Task,
+        figures: SlotFigures,
+        drained: Drained,
+        reason: StopReason,
+        engine: (Arc<Shared>, TaskId),
+    ) -> Self {
+        let Drained { sink, ended_ns } = drained;
+        Self {
+            written: sink.counters(),
+            output: sink.end(&task.closing(figures, ended_ns)),
+            figures,
+            ended_ns,
+            reason,
+            fault: task.fault.take(),
+            malformed: task.malformed(),
+            engine,
+        }
+    }
+
+    /// Ready once [`Leaving::ended`] does not wait.
+    pub fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.output.poll_done(context)
+    }
+
+    /// Waits so long for the files to be closed, and says whether they are.
+    pub fn closed_within(&mut self, limit: Duration) -> bool {
+        let end = Instant::now() + limit;
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut context = Context::from_waker(&waker);
+        loop {
+            if self.poll_closed(&mut context).is_ready() {
+                return true;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            thread::park_timeout(left);
+        }
+    }
+
+    /// What the output is waiting for, where it is: `sync /mnt/a.pcapng.part, for 7s`.
+    pub fn waits_for(&self) -> Option<String> {
+        self.output.waits_for()
+    }
+
+    /// The figures so far; they add up once the files are closed.
+    pub fn counters(&self) -> Counters {
+        let mut counters = Counters::default();
+        self.written.fill(&mut counters);
+        task::fill(self.figures, &mut counters);
+        counters
+    }
+
+    /// Waits until the files are closed.
+    pub fn ended(self) -> Ended {
+        let Self {
+            output,
+            written,
+            figures,
+            ended_ns,
+            reason,
+            fault,
+            malformed,
+            engine: (engine, id),
+        } = self;
+        let report = output.report();
+        let mut counters = Counters::default();
+        written.fill(&mut counters);
+        task::fill(figures, &mut counters);
+        engine.left(id, Some(counters));
+        let (stop_reason, error) = match (report.error, fault) {
+            (Some((reason, error)), _) => (reason, Some(error)),
+            (None, Some(fault)) => (StopReason::Error, Some(fault)),
+            (None, None) => (reason, None),
+        };
+        Ended {
+            counters,
+            files: report.files,
+            ended_ns,
+            stop_reason,
+            error,
+            malformed,
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! One task inside the engine: its slot, its interfaces and hooks, and its figures.
+
+use std::sync::Arc;
+
+use capture_common::{Direction, HookPoint, LinkLayer};
+use capture_file::{Closing, InterfaceInfo, InterfaceStats, OutputCounters};
+use capture_task::{
+    error::{Error, Result},
+    plan::{Directions, Hook, InterfaceSelection, Plan},
+    task::Counters,
+};
+
+use super::Attachment;
+use crate::{
+    clock::{monotonic_ns, unix_ns},
+    drain::Ending,
+    interfaces::{InterfaceEntry, LINKTYPE_RAW},
+    kernel::{Attached, HookKind, InterfaceFigures, Kernel, SlotFigures, SlotId},
+};
+
+/// ARPHRD_LOOPBACK (include/uapi/linux/if_arp.h).
+const ARPHRD_LOOPBACK: u16 = 772;
+
+/// A task that the engine executes.
+pub(super) struct Task {
+    pub(super) plan: Plan,
+    pub(super) slot: SlotId,
+    /// Figures of the slot before this task.
+    baseline: SlotFigures,
+    pub(super) interfaces: Vec<TaskInterface>,
+    pub(super) ending: Arc<Ending>,
+    /// What went wrong in the kernel's view of the task's packets, in a sentence.
+    pub(super) fault: Option<String>,
+    pub(super) output: Option<Arc<OutputCounters>>,
+    pub(super) started_ns: u64,
+    /// Monotonic nanoseconds.
+    pub(super) deadline_ns: Option<u64>,
+}
+
+/// An interface that a task captures on, or did until it vanished.
+pub(super) struct TaskInterface {
+    pub(super) ifindex: u32,
+    pub(super) name: String,
+    pub(super) gone: bool,
+    /// Figures of the interface before this task.
+    baseline: InterfaceFigures,
+    /// Figures since then, as of the last reading.
+    figures: InterfaceFigures,
+}
+
+impl Task {
+    pub(super) fn new(plan: &Plan, slot: SlotId) -> Self {
+        Self {
+            plan: plan.clone(),
+            slot,
+            baseline: SlotFigures::default(),
+            interfaces: Vec::new(),
+            ending: Arc::new(Ending::default()),
+            fault: None,
+            output: None,
+            started_ns: 0,
+            deadline_ns: None,
+        }
+    }
+
+    /// Attaches the hooks on every interface, and says what the output is to know of these.
+    pub(super) fn attach_all(
+        &mut self,
+        kernel: &mut Kernel,
+        entries: &[InterfaceEntry],
+    ) -> Result<Vec<InterfaceInfo>> {
+        self.baseline = kernel.slot_figures(self.slot).map_err(|error| {
+            Error::runtime(format!("cannot read the kernel's counters: {error:#}"))
+        })?;
+        let selected = select(&self.plan.interfaces, entries)?;
+        let mut infos = Vec::with_capacity(selected.len());
+        for entry in selected {
+            infos.push(info(entry)?);
+            self.attach(kernel, entry)?;
+        }
+        Ok(infos)
+    }
+
+    /// Attaches what the task needs on one interface.
+    pub(super) fn attach(&mut self, kernel: &mut Kernel, entry: &InterfaceEntry) -> Result<()> {
+        let raw = info(entry)?.link_type == LINKTYPE_RAW;
+        let link = if raw {
+            LinkLayer::None
+        } else {
+            LinkLayer::Ethernet
+        };
+        let Plan {
+            hook, directions, ..
+        } = self.plan;
+        // What loopback sends it receives: once is enough, and what tcpdump shows.
+        let directions = match directions {
+            Directions::Both if entry.arphrd == ARPHRD_LOOPBACK => {
+                Directions::Only(Direction::Ingress)
+            }
+            other => other,
+        };
+        let there = (entry.ifindex, entry.name.as_str(), link);
+        kernel.attach(there, self.slot, hook, directions)?;
+        let baseline = figures(kernel, entry.ifindex).unwrap_or_default();
+        self.interfaces.push(TaskInterface {
+            ifindex: entry.ifindex,
+            name: entry.name.clone(),
+            gone: false,
+            baseline,
+            figures: InterfaceFigures::default(),
+        });
+        Ok(())
+    }
+
+    /// Lets the task match from now on, until its deadline. Without the deadline in the kernel the
+    /// task still ends in time, by its caller.
+    pub(super) fn activate(&mut self, kernel: &mut Kernel) {
+        self.started_ns = unix_ns();
+        if let Some(duration) = self.plan.duration {
+            let deadline = monotonic_ns().saturating_add(duration.as_nanos() as u64);
+            self.deadline_ns = Some(deadline);
+            if let Err(error) = kernel.tables.set_deadline(self.slot, deadline) {
+                log::warn!("cannot set the deadline in the kernel: {error:#}");
+            }
+        }
+        kernel.tables.activate(self.slot);
+    }
+
+    /// Takes a task that never matched off its interfaces and out of the tables.
+    pub(super) fn give_up(&mut self, kernel: &mut Kernel) {
+        self.detach(kernel);
+        if let Err(error) = kernel.tables.remove(self.slot) {
+            log::warn!("undoing a task: {error:#}");
+        }
+    }
+
+    /// Takes the task off all its interfaces.
+    pub(super) fn detach(&mut self, kernel: &mut Kernel) {
+        for interface in self.interfaces.iter().filter(|interface| !interface.gone) {
+            kernel.detach(interface.ifindex, self.slot);
+        }
+    }
+
+    /// Interfaces on which the task captures by tc what comes in, if they are to have a link header.
+    pub(super) fn tc_ingress(&self, kernel: &Kernel) -> impl Iterator<Item = u32> {
+        let there = self.interfaces.iter().filter(|interface| !interface.gone);
+        let indexes = there.map(|interface| interface.ifindex);
+        indexes.filter(|ifindex| kernel.hooks.has_tc_ingress(*ifindex, self.slot))
+    }
+
+    /// Remembers what the hooks saw; done while they are still there.
+    pub(super) fn read_interfaces(&mut self, kernel: &Kernel) {
+        for interface in self
+            .interfaces
+            .iter_mut()
+            .filter(|interface| !interface.gone)
+        {
+            if let Some(figures) = figures(kernel, interface.ifindex) {
+                interface.figures = figures.since(interface.baseline);
+            }
+        }
+    }
+
+    /// Frames that were too short to decide on, on all interfaces of the task.
+    pub(super) fn malformed(&self) -> u64 {
+        let interfaces = self.interfaces.iter();
+        interfaces
+            .map(|interface| interface.figures.malformed)
+            .sum()
+    }
+
+    /// What the kernel counted for this task.
+    pub(super) fn figures(&self, kernel: &Kernel) -> anyhow::Result<SlotFigures> {
+        Ok(kernel.slot_figures(self.slot)?.since(self.baseline))
+    }
+
+    /// All figures so far.
+    pub(super) fn counters(&self, kernel: &Kernel) -> Counters {
+        let mut counters = Counters::default();
+        if let Some(output) = &self.output {
+            output.fill(&mut counters);
+        }
+        match self.figures(kernel) {
+            Ok(figures) => fill(figures, &mut counters),
+            Err(error) => log::warn!("cannot read the kernel's counters: {error:#}"),
+        }
+        counters
+    }
+
+    /// What the last file says of the whole.
+    pub(super) fn closing(&self, figures: SlotFigures, ended_ns: u64) -> Closing {
+        let interfaces = self.interfaces.iter().map(|interface| InterfaceStats {
+            ifindex: interface.ifindex,
+            seen: interface.figures.seen,
+            dropped: None,
+        });
+        Closing {
+            started_ns: self.started_ns,
+            ended_ns,
+            interfaces: interfaces.collect(),
+            matched: figures.matched,
+            oversize_discarded: figures.oversize_discarded,
+            dropped_ring: figures.ring_full,
+            dropped_copy: figures.copy_failed,
+        }
+    }
+
+    /// The hooks that serve this task.
+    pub(super) fn attachments(&self, kernel: &Kernel) -> Vec<Attachment> {
+        let there = self.interfaces.iter().filter(|interface| !interface.gone);
+        there
+            .map(|interface| {
+                let attached = kernel.hooks.attached(interface.ifindex);
+                Attachment {
+                    interface: interface.name.clone(),
+                    hook: match self.plan.hook {
+                        Hook::Auto | Hook::Tc => "tc",
+                        Hook::Xdp => "xdp",
+                        Hook::XdpGeneric => "xdp-generic",
+                    },
+                    mode: mode(&attached),
+                }
+            })
+            .collect()
+    }
+}
+
+/// What capture files say of an interface; an error where its frames are of no known kind.
+pub(super) fn info(entry: &InterfaceEntry) -> Result<InterfaceInfo> {
+    let link_type = entry.link_type().ok_or_else(|| {
+        Error::usage(format!(
+            "cannot capture on {}: {}",
+            entry.name,
+            entry.link_description()
+        ))
+    })?;
+    Ok(InterfaceInfo {
+        ifindex: entry.ifindex,
+        name: entry.name.clone(),
+        link_type,
+    })
+}
+
+/// Puts the kernel's figures into those of the task.
+pub(super) fn fill(figures: SlotFigures, counters: &mut Counters) {
+    let SlotFigures {
+        matched,
+        oversize_discarded,
+        ring_full,
+        copy_failed,
+    } = figures;
+    counters.matched = matched;
+    counters.oversize_discarded = oversize_discarded;
+    counters.dropped.ring = ring_full;
+    counters.dropped.copy = copy_failed;
+}
+
+/// `tcx ingress+egress`, `native ingress, tcx egress`.
+fn mode(attached: &[Attached]) -> String {
+    let mut modes: Vec<(HookKind, Vec<&str>)> = Vec::new();
+    for Attached { kind, point } in attached {
+        let way = match point {
+            HookPoint::TcIngress | HookPoint::Xdp => "ingress",
+            HookPoint::TcEgress => "egress",
+        };
+        match modes.iter_mut().find(|(there, _)| there == kind) {
+            Some((_, ways)) => ways.push(way),
+            None => modes.push((*kind, vec![way])),
+        }
+    }
+    let modes = modes.iter().rev().map(|(kind, ways)| {
+        let kind = match kind {
+            HookKind::Tcx => "tcx",
+            HookKind::Clsact => "clsact",
+            HookKind::XdpNative => "native",
+            HookKind::XdpGeneric => "generic",
+        };
+        format!("{kind} {}", ways.join("+"))
+    });
+    modes.collect::<Vec<_>>().join(", ")
+}
+
+fn figures(kernel: &Kernel, ifindex: u32) -> Option<InterfaceFigures> {
+    kernel.interface_figures(kernel.hooks.row(ifindex)?).ok()
+}
+
+/// The interfaces that a task wants, among those that there are.
+fn select<'a>(
+    selection: &InterfaceSelection,
+    entries: &'a [InterfaceEntry],
+) -> Result<Vec<&'a InterfaceEntry>> {
+    match selection {
+        InterfaceSelection::Any => Ok(entries
+            .iter()
+            .filter(|entry| entry.link_type().is_some())
+            .collect()),
+        InterfaceSelection::Named(names) => {
+            names
+                .iter()
+                .map(|name| {
+                    entries.iter().find(|entry| entry.name == *name).ok_or_else(|| {
+                    Error::usage(format!(
+                        "there is no interface {name}; `capture-agent interfaces` lists them"
+                    ))
+                })
+                })
+                .collect()
+        }
+    }
+}

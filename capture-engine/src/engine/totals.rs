@@ -1,0 +1,214 @@
+//! The figures of an engine since its start, of all tasks together and by interface: what metrics show.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+use capture_common::{Direction, HookPoint};
+use capture_task::task::{Counters, Dropped};
+
+use super::{Engine, State};
+use crate::kernel::InterfaceTraffic;
+
+/// Everything at one moment. All but `ring_used` only grow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Totals {
+    /// Packets that tasks lost, those that have ended included.
+    pub dropped: Dropped,
+    /// What passed interfaces, where tasks were or are, each direction for itself.
+    pub interfaces: Vec<InterfaceTotals>,
+    /// The part of the fullest ring that is in use, 0–1.
+    pub ring_used: f64,
+}
+
+/// One direction of the interfaces that bear, or bore, one name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterfaceTotals {
+    /// Name.
+    pub name: String,
+    /// As the host sees it.
+    pub direction: Direction,
+    /// Frames that hooks saw.
+    pub seen: u64,
+    /// Those that were too short, or had too many headers, to decide on a criterion.
+    pub malformed: u64,
+    /// Those that reached the agent for some task, each once.
+    pub captured: Volume,
+}
+
+/// Packets and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Volume {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes that were kept of them.
+    pub bytes: u64,
+}
+
+/// What the reader took off the rings, by interface. The reader adds up what it takes between two
+/// looks, so that a packet costs it no lock.
+#[derive(Debug, Default)]
+pub(crate) struct Taken(Mutex<BTreeMap<(u32, Way), Volume>>);
+
+/// [`Direction`] as a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    In,
+    Out,
+}
+
+/// What the reader took since it last told.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    volumes: Vec<((u32, Way), Volume)>,
+    /// The place of the last packet, where the next one likely belongs.
+    last: usize,
+}
+
+impl From<Direction> for Way {
+    fn from(direction: Direction) -> Self {
+        match direction {
+            Direction::Ingress => Self::In,
+            Direction::Egress => Self::Out,
+        }
+    }
+}
+
+impl Batch {
+    /// Counts a packet.
+    pub(crate) fn add(&mut self, ifindex: u32, direction: Direction, bytes: usize) {
+        let key = (ifindex, Way::from(direction));
+        if self
+            .volumes
+            .get(self.last)
+            .is_none_or(|(there, _)| *there != key)
+        {
+            let found = self.volumes.iter().position(|(there, _)| *there == key);
+            self.last = found.unwrap_or_else(|| {
+                self.volumes.push((key, Volume::default()));
+                self.volumes.len() - 1
+            });
+        }
+        if let Some((_, volume)) = self.volumes.get_mut(self.last) {
+            volume.packets += 1;
+            volume.bytes += bytes as u64;
+        }
+    }
+
+    /// Tells what was counted.
+    pub(crate) fn hand_over(&mut self, taken: &Taken) {
+        if self.volumes.is_empty() {
+            return;
+        }
+        let mut taken = taken.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, new) in self.volumes.drain(..) {
+            let volume = taken.entry(key).or_default();
+            volume.packets += new.packets;
+            volume.bytes += new.bytes;
+        }
+    }
+}
+
+impl Engine {
+    /// The figures since the start.
+    pub fn totals(&self) -> Totals {
+        let (traffic, dropped, ring_used) = {
+            let state = self.shared.lock();
+            let traffic = state.kernel.traffic();
+            (traffic, state.counters().dropped, state.kernel.ring_used())
+        };
+        let mut taken = self
+            .shared
+            .taken
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Interfaces that nobody remembers are not remembered here.
+        taken.retain(|(ifindex, _), _| traffic.contains_key(ifindex));
+        Totals {
+            dropped,
+            interfaces: by_name(&traffic, &taken),
+            ring_used,
+        }
+    }
+}
+
+impl State {
+    /// The figures of all tasks together, those that have ended included.
+    fn counters(&self) -> Counters {
+        let running = self.tasks.values().map(|task| task.counters(&self.kernel));
+        let leaving = self.leaving.values().copied();
+        running.chain(leaving).fold(self.ended, std::ops::Add::add)
+    }
+}
+
+/// Adds up by name: an interface that was deleted and made again is the same to people.
+fn by_name(
+    traffic: &BTreeMap<u32, InterfaceTraffic>,
+    taken: &BTreeMap<(u32, Way), Volume>,
+) -> Vec<InterfaceTotals> {
+    let mut totals: BTreeMap<(&str, Way), InterfaceTotals> = BTreeMap::new();
+    for (ifindex, InterfaceTraffic { name, figures }) in traffic {
+        for direction in [Direction::Ingress, Direction::Egress] {
+            let way = Way::from(direction);
+            let total = totals
+                .entry((name, way))
+                .or_insert_with(|| InterfaceTotals {
+                    name: name.clone(),
+                    direction,
+                    seen: 0,
+                    malformed: 0,
+                    captured: Volume::default(),
+                });
+            for point in HookPoint::ALL
+                .into_iter()
+                .filter(|point| point.direction() == direction)
+            {
+                total.seen += figures[point as usize].seen;
+                total.malformed += figures[point as usize].malformed;
+            }
+            if let Some(volume) = taken.get(&(*ifindex, way)) {
+                total.captured.packets += volume.packets;
+                total.captured.bytes += volume.bytes;
+            }
+        }
+    }
+    totals.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_reader_takes_is_added_up() {
+        let taken = Taken::default();
+        let mut batch = Batch::default();
+        for ifindex in [1, 2, 1] {
+            batch.add(ifindex, Direction::Ingress, 100);
+            batch.add(ifindex, Direction::Egress, 10);
+        }
+        batch.hand_over(&taken);
+        batch.add(1, Direction::Ingress, 1);
+        batch.hand_over(&taken);
+        let traffic = [1, 2].map(|ifindex| {
+            let name = "same".to_owned();
+            let figures = Default::default();
+            (ifindex, InterfaceTraffic { name, figures })
+        });
+        let totals = by_name(
+            &BTreeMap::from(traffic),
+            &taken.0.lock().expect("nobody panics"),
+        );
+        let volumes: Vec<_> = totals.iter().map(|total| total.captured).collect();
+        let [packets, bytes] = [[4, 3], [301, 30]];
+        assert_eq!(
+            volumes,
+            [0, 1].map(|way| Volume {
+                packets: packets[way],
+                bytes: bytes[way],
+            })
+        );
+    }
+}

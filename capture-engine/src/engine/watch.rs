@@ -1,0 +1,207 @@
+//! The watch on interfaces: a thread that hears of every change over netlink, and brings tasks on
+//! `any` to new interfaces, and tasks to their end whose last interface has vanished or whose packets
+//! the kernel has begun to show without link header.
+
+use std::{
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
+
+use capture_task::{
+    error::{Error, Result},
+    plan::InterfaceSelection,
+    task::StopReason,
+};
+use jiff::Timestamp;
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{
+        eventfd::{EfdFlags, EventFd},
+        socket::{
+            AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv,
+            socket,
+        },
+    },
+};
+
+use super::{
+    Shared, State,
+    task::{Task, info},
+};
+use crate::{interfaces, interfaces::InterfaceEntry, kernel::headless::Links};
+
+/// RTMGRP_LINK (include/uapi/linux/rtnetlink.h): news of interfaces.
+const RTMGRP_LINK: u32 = 1;
+
+/// Looked at even without news, in milliseconds: a message may be lost to a full socket buffer.
+const INTERVAL_MS: u16 = 1000;
+
+/// A running watch; dropping it ends the thread.
+pub(super) struct Watch {
+    stop: Arc<EventFd>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    /// Starts the watch in the network namespace of the caller.
+    pub(super) fn start(shared: Arc<Shared>) -> Result<Self> {
+        let failed = |what: &str, error: &dyn std::fmt::Display| {
+            Error::runtime(format!("cannot watch the interfaces: {what}: {error}"))
+        };
+        let news = news().map_err(|error| failed("netlink socket", &error))?;
+        let stop = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
+            .map_err(|error| failed("eventfd", &error))?;
+        let stop = Arc::new(stop);
+        let stopped = Arc::clone(&stop);
+        let thread = thread::Builder::new()
+            .name("interfaces".to_owned())
+            .spawn(move || {
+                let mut checked = Timestamp::now();
+                while wait(&news, &stopped) {
+                    match interfaces::list() {
+                        Ok(entries) => follow(&shared, &entries),
+                        Err(error) => log::warn!("cannot list the interfaces: {error}"),
+                    }
+                    let now = Timestamp::now();
+                    end_headless(&shared, checked);
+                    checked = now;
+                }
+            })
+            .map_err(|error| failed("thread", &error))?;
+        Ok(Self {
+            stop,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Err(error) = self.stop.write(1) {
+            log::warn!("cannot stop the watch on interfaces: {error}");
+            return;
+        }
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("the watch on interfaces has panicked");
+        }
+    }
+}
+
+fn news() -> nix::Result<OwnedFd> {
+    let socket = socket(
+        AddressFamily::Netlink,
+        SockType::Raw,
+        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+        SockProtocol::NetlinkRoute,
+    )?;
+    bind(socket.as_raw_fd(), &NetlinkAddr::new(0, RTMGRP_LINK))?;
+    Ok(socket)
+}
+
+/// Waits for news or the next look; false when the watch is to end.
+fn wait(news: &OwnedFd, stop: &EventFd) -> bool {
+    let mut fds = [
+        PollFd::new(news.as_fd(), PollFlags::POLLIN),
+        PollFd::new(stop.as_fd(), PollFlags::POLLIN),
+    ];
+    // An interruption is as good as news.
+    let _ = poll(&mut fds, PollTimeout::from(INTERVAL_MS));
+    if fds[1].any().unwrap_or(true) {
+        return false;
+    }
+    // What the messages say is not read: the list of interfaces says it better.
+    let mut buffer = [0; 8192];
+    while recv(news.as_raw_fd(), &mut buffer, MsgFlags::empty()).is_ok() {}
+    true
+}
+
+/// Ends the tasks that have been shown frames without link header since, at the earliest, the look
+/// before: what they lost, and which of their packets are spoiled, nobody can tell.
+fn end_headless(shared: &Shared, before: Timestamp) {
+    let mut state = shared.lock();
+    let State { kernel, tasks, .. } = &mut *state;
+    let captures = |task: &Task| task.tc_ingress(kernel).next().is_some();
+    if !tasks.values().any(captures) {
+        return;
+    }
+    let links = match Links::now(kernel.hooks.release()) {
+        Ok(links) => links,
+        Err(error) => {
+            log::warn!("cannot look for generic XDP on the interfaces: {error}");
+            return;
+        }
+    };
+    for task in tasks.values_mut().filter(|task| task.fault.is_none()) {
+        let why = task
+            .tc_ingress(kernel)
+            .find_map(|ifindex| links.headless(ifindex));
+        if let Some(why) = why {
+            kernel.tables.deactivate(task.slot);
+            task.fault = Some(format!(
+                "{why}; packets after {before:.0} may lack it in the file, or be missing"
+            ));
+            shared.end(&task.ending, StopReason::Error);
+        }
+    }
+}
+
+/// Brings every task to the interfaces that there are now.
+fn follow(shared: &Shared, entries: &[InterfaceEntry]) {
+    let mut state = shared.lock();
+    let State { kernel, tasks, .. } = &mut *state;
+    for task in tasks.values_mut() {
+        task.read_interfaces(kernel);
+        let slot = task.slot;
+        let mut vanished = Vec::new();
+        for interface in task
+            .interfaces
+            .iter_mut()
+            .filter(|interface| !interface.gone)
+        {
+            if !entries
+                .iter()
+                .any(|entry| entry.ifindex == interface.ifindex)
+            {
+                interface.gone = true;
+                vanished.push(interface.name.clone());
+                // The kernel took the links away with the device.
+                kernel.detach(interface.ifindex, slot);
+            }
+        }
+        match task.plan.interfaces {
+            InterfaceSelection::Any => {
+                for entry in entries.iter().filter(|entry| entry.link_type().is_some()) {
+                    let known = task
+                        .interfaces
+                        .iter()
+                        .any(|there| there.ifindex == entry.ifindex && !there.gone);
+                    if known {
+                        continue;
+                    }
+                    // The output knows of the interface before its first packet comes.
+                    let added = info(entry)
+                        .and_then(|info| shared.reader.add_interface(slot, info))
+                        .and_then(|()| task.attach(kernel, entry));
+                    match added {
+                        Ok(()) => log::info!("now capturing on {} too", entry.name),
+                        Err(error) => log::warn!("not capturing on {}: {error}", entry.name),
+                    }
+                }
+            }
+            InterfaceSelection::Named(_) => {
+                if task.interfaces.iter().all(|interface| interface.gone) {
+                    shared.end(&task.ending, StopReason::InterfaceGone);
+                } else {
+                    for name in vanished {
+                        log::warn!(
+                            "{name} is gone, and is not captured on any more, not even if it comes back"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

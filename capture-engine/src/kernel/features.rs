@@ -1,0 +1,78 @@
+//! What the running kernel can do, by its version. Where a distribution backported a feature, the
+//! version is the careful answer: the replacement works as well.
+
+use std::fmt::{Display, Formatter};
+
+use capture_task::error::{Error, Result};
+
+use crate::procfs;
+
+/// Major and minor version of a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KernelVersion(pub(crate) u32, pub(crate) u32);
+
+impl KernelVersion {
+    /// The oldest kernel that this agent runs on.
+    pub const FLOOR: Self = Self(5, 10);
+    /// Since when there are ring buffers.
+    pub const RING_BUFFER: Self = Self(5, 8);
+    /// Since when maps no longer count against RLIMIT_MEMLOCK.
+    pub const NO_MEMLOCK: Self = Self(5, 11);
+    /// Since when XDP programs may see frames in several buffers, and there is
+    /// `bpf_xdp_load_bytes`.
+    pub const XDP_FRAGS: Self = Self(5, 18);
+    /// Since when there are TCX links, which go with the process that made them.
+    pub const TCX: Self = Self(6, 6);
+    /// Since when generic XDP copies frames for programs that take them in several buffers
+    /// (e6d5dbdd20aa, "xdp: add multi-buff support for xdp running in generic mode").
+    pub const GENERIC_XDP_FRAGS: Self = Self(6, 9);
+
+    /// The running kernel's.
+    ///
+    /// # Errors
+    /// Where `/proc` is not mounted or its answer is not understood.
+    pub fn running() -> Result<Self> {
+        let release = procfs::read("/proc/sys/kernel/osrelease")?;
+        Self::parse(&release).ok_or_else(|| {
+            Error::runtime(format!(
+                "the kernel's version is not understood: {release:?}"
+            ))
+        })
+    }
+
+    /// From the text of `uname -r`, `6.1.0-18-amd64`.
+    fn parse(release: &str) -> Option<Self> {
+        let mut parts = release.split(|c: char| !c.is_ascii_digit());
+        Some(Self(
+            parts.next()?.parse().ok()?,
+            parts.next()?.parse().ok()?,
+        ))
+    }
+}
+
+impl Display for KernelVersion {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let Self(major, minor) = self;
+        write!(f, "{major}.{minor}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_and_ordered() {
+        for (release, version) in [
+            ("6.18.44-fc-v669", Some(KernelVersion(6, 18))),
+            ("5.10.0-28-amd64", Some(KernelVersion(5, 10))),
+            ("7.0-rc1", Some(KernelVersion(7, 0))),
+            ("6", None),
+            ("", None),
+        ] {
+            assert_eq!(KernelVersion::parse(release), version, "{release}");
+        }
+        assert!(KernelVersion(5, 9) < KernelVersion::FLOOR);
+        assert!(KernelVersion::running().is_ok());
+    }
+}

@@ -1,0 +1,299 @@
+//! Where tc at ingress would be shown frames without their link header, which is a flaw of the kernel
+//! since 6.9. Generic XDP copies a frame for a program that takes frames in several buffers, unless
+//! the frame is unshared, in one piece and has 256 bytes of room before it, as few have
+//! (`netif_skb_check_for_xdp` in net/core/dev.c). The copy (`skb_pp_cow_data`) has no `mac_len`, and by
+//! that length every tc program at ingress is given the header back: on this interface, and on those
+//! above it to which the stack hands the same frame on. For a program that wants each frame in one
+//! piece, as ours for generic XDP, the frame stays the same and nothing is lost.
+
+use std::{
+    io,
+    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+};
+
+use aya_obj::generated::{
+    BPF_EXIT, BPF_JMP, bpf_attach_type, bpf_attr, bpf_cmd, bpf_map_type, bpf_prog_type,
+};
+use capture_task::error::{Error, Result};
+
+use super::{
+    KernelVersion,
+    netlink::{Netlink, attribute, text, u32_at},
+};
+
+/// Length of `struct ifinfomsg` (include/uapi/linux/rtnetlink.h).
+const INFO_LEN: usize = 16;
+
+/// Attributes of a link and what they hold (include/uapi/linux/if_link.h).
+const IFLA_IFNAME: u32 = 3;
+const IFLA_LINK: u32 = 5;
+const IFLA_MASTER: u32 = 10;
+const IFLA_LINKINFO: u32 = 18;
+const IFLA_LINK_NETNSID: u32 = 37;
+const IFLA_XDP: u32 = 43;
+const IFLA_INFO_KIND: u32 = 1;
+const IFLA_XDP_SKB_PROG_ID: u32 = 6;
+
+/// Devices that get the frames of the one below them as they are (`another_round` in
+/// net/core/dev.c), and not as new ones.
+const ABOVE_ONE: [&str; 5] = ["vlan", "macvlan", "macvtap", "ipvlan", "ipvtap"];
+/// The same of those that have several below them.
+const ABOVE_MANY: [&str; 2] = ["bond", "team"];
+
+/// The interfaces of a network namespace, as far as it matters here.
+pub(crate) struct Links {
+    links: Vec<Link>,
+    /// Whether this kernel has the flaw.
+    flawed: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Link {
+    ifindex: u32,
+    name: String,
+    kind: String,
+    /// The one below in the same namespace.
+    lower: Option<u32>,
+    /// The bond or bridge that it is a port of.
+    master: Option<u32>,
+    /// Identifier of its generic XDP program.
+    program: Option<u32>,
+}
+
+impl Links {
+    /// As they are now in the namespace of the calling thread.
+    pub(crate) fn now(release: KernelVersion) -> io::Result<Self> {
+        let mut links = Vec::new();
+        let flawed = release >= KernelVersion::GENERIC_XDP_FRAGS;
+        if flawed {
+            Netlink::open()?.dump(libc::RTM_GETLINK, &[0; INFO_LEN], |answer| {
+                links.push(Link::read(answer.header, answer.attributes));
+            })?;
+        }
+        Ok(Self { links, flawed })
+    }
+
+    /// Why tc at ingress of an interface would be shown frames without link header, if it would.
+    pub(crate) fn headless(&self, ifindex: u32) -> Option<String> {
+        if !self.flawed {
+            return None;
+        }
+        let source = self.source(ifindex, &|program| !wants_one_piece(program))?;
+        let here = self.link(ifindex)?;
+        let place = if source.ifindex == ifindex {
+            here.name.clone()
+        } else {
+            format!("{}, below {},", source.name, here.name)
+        };
+        Some(format!(
+            "{place} has a generic XDP program of somebody else, behind which this kernel shows tc at ingress frames without their link header"
+        ))
+    }
+
+    /// The interface, this one or below it, whose generic XDP program spoils the frames.
+    fn source(&self, ifindex: u32, spoils: &dyn Fn(u32) -> bool) -> Option<&Link> {
+        let mut pending = vec![ifindex];
+        let mut seen = Vec::new();
+        while let Some(ifindex) = pending.pop() {
+            if seen.contains(&ifindex) {
+                continue;
+            }
+            seen.push(ifindex);
+            let Some(link) = self.link(ifindex) else {
+                continue;
+            };
+            if link.program.is_some_and(spoils) {
+                return Some(link);
+            }
+            if ABOVE_ONE.contains(&link.kind.as_str()) {
+                pending.extend(link.lower);
+            }
+            if ABOVE_MANY.contains(&link.kind.as_str()) {
+                let ports = self
+                    .links
+                    .iter()
+                    .filter(|port| port.master == Some(ifindex));
+                pending.extend(ports.map(|port| port.ifindex));
+            }
+        }
+        None
+    }
+
+    fn link(&self, ifindex: u32) -> Option<&Link> {
+        self.links.iter().find(|link| link.ifindex == ifindex)
+    }
+}
+
+impl Link {
+    fn read(header: &[u8], attributes: &[u8]) -> Self {
+        let number = |kind| u32_at(attribute(attributes, kind)?, 0);
+        let name = attribute(attributes, IFLA_IFNAME).map(text);
+        let kind = attribute(attributes, IFLA_LINKINFO)
+            .and_then(|info| attribute(info, IFLA_INFO_KIND))
+            .map(text);
+        let program = attribute(attributes, IFLA_XDP)
+            .and_then(|xdp| u32_at(attribute(xdp, IFLA_XDP_SKB_PROG_ID)?, 0));
+        Self {
+            ifindex: u32_at(header, 4).unwrap_or_default(),
+            name: name.unwrap_or_default(),
+            kind: kind.unwrap_or_default(),
+            // Of another namespace the index says nothing here.
+            lower: number(IFLA_LINK).filter(|_| number(IFLA_LINK_NETNSID).is_none()),
+            master: number(IFLA_MASTER),
+            program,
+        }
+    }
+}
+
+/// An error where tc at ingress of an interface would be shown frames without link header.
+pub(super) fn refuse(release: KernelVersion, ifindex: u32, name: &str) -> Result<()> {
+    let links = Links::now(release)
+        .map_err(|error| Error::runtime(format!("listing the interfaces: {error}")))?;
+    match links.headless(ifindex) {
+        None => Ok(()),
+        Some(why) => Err(Error::conflict(format!(
+            "cannot capture by tc at ingress of {name}: {why}; capture with `-Q egress`, or remove the program (a second one, as by `--hook xdp-generic`, has no place beside it)"
+        ))),
+    }
+}
+
+/// Whether an XDP program wants each frame in one piece. The kernel does not say; but an array of
+/// programs takes only such as are alike in this. `false` also where it cannot be told: looking at
+/// the program of another needs CAP_SYS_ADMIN.
+fn wants_one_piece(program: u32) -> bool {
+    let Ok(theirs) = program_by_id(program) else {
+        return false;
+    };
+    // Newer kernels want the attach type to be the same, too, of which there are two for XDP.
+    [0, bpf_attach_type::BPF_XDP as u32]
+        .into_iter()
+        .any(|attach_type| {
+            let alike = || -> io::Result<()> {
+                let array = program_array()?;
+                let plain = plain_program(attach_type)?;
+                put(&array, &plain)?;
+                put(&array, &theirs)
+            };
+            alike().is_ok()
+        })
+}
+
+fn program_by_id(id: u32) -> io::Result<OwnedFd> {
+    let mut attr = empty();
+    attr.__bindgen_anon_6.__bindgen_anon_1.prog_id = id;
+    bpf_fd(bpf_cmd::BPF_PROG_GET_FD_BY_ID, &mut attr)
+}
+
+fn program_array() -> io::Result<OwnedFd> {
+    let mut attr = empty();
+    attr.__bindgen_anon_1.map_type = bpf_map_type::BPF_MAP_TYPE_PROG_ARRAY as u32;
+    attr.__bindgen_anon_1.key_size = 4;
+    attr.__bindgen_anon_1.value_size = 4;
+    attr.__bindgen_anon_1.max_entries = 1;
+    bpf_fd(bpf_cmd::BPF_MAP_CREATE, &mut attr)
+}
+
+/// An XDP program for frames in one piece that does nothing. It is never run.
+fn plain_program(attach_type: u32) -> io::Result<OwnedFd> {
+    /// BPF_ALU64 | BPF_MOV | BPF_K (include/uapi/linux/bpf.h): r0 = 0.
+    const MOVE: u8 = 0xb7;
+    let instructions: [[u8; 8]; 2] = [
+        [MOVE, 0, 0, 0, 0, 0, 0, 0],
+        [(BPF_JMP | BPF_EXIT) as u8, 0, 0, 0, 0, 0, 0, 0],
+    ];
+    let mut attr = empty();
+    attr.__bindgen_anon_3.prog_type = bpf_prog_type::BPF_PROG_TYPE_XDP as u32;
+    attr.__bindgen_anon_3.insns = instructions.as_ptr() as u64;
+    attr.__bindgen_anon_3.insn_cnt = instructions.len() as u32;
+    attr.__bindgen_anon_3.license = c"GPL".as_ptr() as u64;
+    attr.__bindgen_anon_3.expected_attach_type = attach_type;
+    bpf_fd(bpf_cmd::BPF_PROG_LOAD, &mut attr)
+}
+
+fn put(array: &OwnedFd, program: &OwnedFd) -> io::Result<()> {
+    let (key, value) = (0_u32, program.as_raw_fd());
+    let mut attr = empty();
+    attr.__bindgen_anon_2.map_fd = array.as_raw_fd() as u32;
+    attr.__bindgen_anon_2.key = (&raw const key) as u64;
+    attr.__bindgen_anon_2.__bindgen_anon_1.value = (&raw const value) as u64;
+    bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr).map(|_| ())
+}
+
+fn empty() -> bpf_attr {
+    // SAFETY: a union of integers, for all of which zero is valid.
+    unsafe { std::mem::zeroed() }
+}
+
+fn bpf_fd(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<OwnedFd> {
+    let fd = bpf(command, attr)?;
+    // SAFETY: the kernel has just made the descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i32> {
+    // SAFETY: `attr` is whole, and what its fields point to is alive in the caller.
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, command as u32, attr, size_of::<bpf_attr>()) };
+    Ok(nix::errno::Errno::result(result)? as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(ifindex: u32, kind: &str, lower: Option<u32>, program: Option<u32>) -> Link {
+        Link {
+            ifindex,
+            name: format!("if{ifindex}"),
+            kind: kind.to_owned(),
+            lower,
+            master: None,
+            program,
+        }
+    }
+
+    fn source(links: Vec<Link>, ifindex: u32) -> Option<u32> {
+        let links = Links {
+            links,
+            flawed: true,
+        };
+        links
+            .source(ifindex, &|program| program == 9)
+            .map(|link| link.ifindex)
+    }
+
+    #[test]
+    fn frames_are_followed_down_to_where_they_come_in() {
+        let links = vec![
+            link(1, "veth", Some(7), Some(9)),
+            link(2, "vlan", Some(1), None),
+            link(3, "macvlan", Some(2), None),
+            // A tunnel, and the other end of a veth pair, make new frames of what they are given.
+            link(4, "vxlan", Some(1), None),
+            link(7, "veth", Some(1), None),
+            link(8, "veth", None, Some(5)),
+        ];
+        let sources = [1, 2, 3, 4, 7, 8, 99].map(|ifindex| source(links.clone(), ifindex));
+        assert_eq!(sources, [Some(1), Some(1), Some(1), None, None, None, None]);
+    }
+
+    #[test]
+    fn a_bond_is_above_all_its_ports_and_a_bridge_is_not() {
+        let port = |ifindex, program| Link {
+            master: Some(10),
+            ..link(ifindex, "", None, program)
+        };
+        let with = |kind| vec![link(10, kind, None, None), port(1, None), port(2, Some(9))];
+        assert_eq!(source(with("bond"), 10), Some(2));
+        assert_eq!(source(with("bridge"), 10), None);
+    }
+
+    #[test]
+    fn links_that_name_each_other_come_to_an_end() {
+        let links = vec![
+            link(1, "macvlan", Some(2), None),
+            link(2, "macvlan", Some(1), None),
+        ];
+        assert_eq!(source(links, 1), None);
+    }
+}

@@ -1,0 +1,440 @@
+//! Programs on interfaces. A program is attached where the first task needs it and detached after
+//! the last; each interface has one row of counters, and says which tasks capture at which of its
+//! hook points. Links belong to this process: the kernel removes them when it dies. Filters, which
+//! kernels without TCX have instead, are [`super::clsact`]'s.
+
+use std::{collections::BTreeMap, os::fd::AsFd};
+
+use anyhow::Context as _;
+use aya::{
+    Ebpf,
+    programs::{
+        LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode,
+        tc::{SchedClassifierLink, TcAttachOptions, TcError},
+        xdp::XdpLink,
+    },
+};
+use capture_common::{HOOK_POINTS, HookPoint, Interface, LinkLayer, MAX_INTERFACES};
+use capture_task::{
+    error::{Error, Result},
+    plan::{Directions, Hook},
+};
+
+use super::{
+    KernelVersion, SlotId, Tables,
+    clsact::{self, AttachedFilter, Clsact},
+    headless,
+    load::load_error,
+    netlink::Side,
+    object::programs,
+};
+
+/// What a program hangs on, as people read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum HookKind {
+    /// A TCX link (6.6).
+    Tcx,
+    /// A filter of the clsact qdisc.
+    Clsact,
+    /// XDP in the driver.
+    XdpNative,
+    /// XDP in the stack.
+    XdpGeneric,
+}
+
+/// One program on one interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Attached {
+    /// What it hangs on.
+    pub(crate) kind: HookKind,
+    /// Where.
+    pub(crate) point: HookPoint,
+}
+
+/// All attached programs.
+pub(crate) struct Hooks {
+    ebpf: Ebpf,
+    clsact: Clsact,
+    release: KernelVersion,
+    interfaces: BTreeMap<u32, InterfaceHooks>,
+}
+
+struct InterfaceHooks {
+    name: String,
+    entry: Interface,
+    points: [Option<Point>; HOOK_POINTS],
+}
+
+struct Point {
+    kind: HookKind,
+    /// Held for its drop.
+    _link: Link,
+}
+
+/// Detaches when dropped.
+enum Link {
+    Tcx { _link: SchedClassifierLink },
+    Clsact { _filter: AttachedFilter },
+    Xdp { _link: XdpLink },
+}
+
+/// The hook points that a task needs.
+pub(crate) fn points(hook: Hook, directions: Directions) -> Vec<HookPoint> {
+    let ingress = match hook {
+        Hook::Auto | Hook::Tc => HookPoint::TcIngress,
+        Hook::Xdp | Hook::XdpGeneric => HookPoint::Xdp,
+    };
+    match directions {
+        Directions::Both => vec![ingress, HookPoint::TcEgress],
+        Directions::Only(capture_common::Direction::Ingress) => vec![ingress],
+        Directions::Only(capture_common::Direction::Egress) => vec![HookPoint::TcEgress],
+    }
+}
+
+impl Hooks {
+    pub(super) fn new(ebpf: Ebpf, release: KernelVersion) -> Self {
+        Self {
+            ebpf,
+            clsact: Clsact::default(),
+            release,
+            interfaces: BTreeMap::new(),
+        }
+    }
+
+    /// The loaded object, so that tests can run its programs on frames of their own.
+    #[cfg(any(test, feature = "bench"))]
+    pub(super) fn object(&mut self) -> &mut Ebpf {
+        &mut self.ebpf
+    }
+
+    /// Attaches what a task needs on an interface, and enters the task there.
+    ///
+    /// After an error nothing that this call attached is left.
+    pub(crate) fn add(
+        &mut self,
+        tables: &mut Tables,
+        (ifindex, name, link): (u32, &str, LinkLayer),
+        slot: SlotId,
+        hook: Hook,
+        directions: Directions,
+    ) -> Result<()> {
+        if !self.interfaces.contains_key(&ifindex) {
+            if self.release < KernelVersion::TCX {
+                clsact::clean(ifindex);
+            }
+            let entry = Interface {
+                slots: [0; HOOK_POINTS],
+                ifindex,
+                row: self.free_row()?,
+                link: link as u32,
+                displaced: 0,
+            };
+            self.interfaces.insert(
+                ifindex,
+                InterfaceHooks {
+                    name: name.to_owned(),
+                    entry,
+                    points: [const { None }; HOOK_POINTS],
+                },
+            );
+        }
+        let added = self.enter(tables, ifindex, slot, hook, directions);
+        if added.is_err() {
+            self.remove(tables, ifindex, slot);
+        }
+        added
+    }
+
+    fn enter(
+        &mut self,
+        tables: &mut Tables,
+        ifindex: u32,
+        slot: SlotId,
+        hook: Hook,
+        directions: Directions,
+    ) -> Result<()> {
+        let Self {
+            ebpf,
+            clsact,
+            release,
+            interfaces,
+        } = self;
+        let Some(interface) = interfaces.get_mut(&ifindex) else {
+            return Ok(());
+        };
+        let wanted = points(hook, directions);
+        for point in &wanted {
+            interface.entry.slots[*point as usize] |= slot.bit();
+        }
+        // The interface is known before the first program runs on it.
+        tables
+            .set_interface(interface.entry)
+            .map_err(|error| Error::runtime(format!("entering {}: {error:#}", interface.name)))?;
+        for point in wanted {
+            let kind = match (point, hook) {
+                (HookPoint::Xdp, Hook::XdpGeneric) => HookKind::XdpGeneric,
+                (HookPoint::Xdp, _) => HookKind::XdpNative,
+                _ if *release >= KernelVersion::TCX => HookKind::Tcx,
+                _ => HookKind::Clsact,
+            };
+            if point == HookPoint::TcIngress && interface.entry.link == LinkLayer::Ethernet as u32 {
+                headless::refuse(*release, ifindex, &interface.name)?;
+            }
+            match &interface.points[point as usize] {
+                Some(there) if there.kind == kind => {}
+                Some(there) => {
+                    return Err(Error::conflict(format!(
+                        "{} already captures by {}; one interface has one kind of XDP at a time",
+                        interface.name,
+                        there.kind.name(),
+                    )));
+                }
+                None => {
+                    let there = (ifindex, interface.name.as_str());
+                    let link = match kind {
+                        HookKind::Tcx => attach_tcx(ebpf, there, point),
+                        HookKind::Clsact => attach_clsact(ebpf, clsact, there, point),
+                        HookKind::XdpNative => attach_xdp(ebpf, *release, there, XdpMode::Driver),
+                        HookKind::XdpGeneric => attach_xdp(ebpf, *release, there, XdpMode::Skb),
+                    }?;
+                    interface.points[point as usize] = Some(Point { kind, _link: link });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a task off an interface, and detaches what nobody needs any more.
+    pub(crate) fn remove(&mut self, tables: &mut Tables, ifindex: u32, slot: SlotId) {
+        let Some(interface) = self.interfaces.get_mut(&ifindex) else {
+            return;
+        };
+        for point in HookPoint::ALL {
+            let slots = &mut interface.entry.slots[point as usize];
+            *slots &= !slot.bit();
+            if *slots == 0 {
+                interface.points[point as usize] = None;
+            }
+        }
+        let changed = if interface.entry.slots == [0; HOOK_POINTS] {
+            self.interfaces.remove(&ifindex);
+            tables.remove_interface(ifindex)
+        } else {
+            tables.set_interface(interface.entry)
+        };
+        if let Err(error) = changed {
+            log::warn!("taking a task off interface {ifindex}: {error:#}");
+        }
+    }
+
+    /// Whether a task captures by tc what comes in on an interface whose frames have a link header.
+    pub(crate) fn has_tc_ingress(&self, ifindex: u32, slot: SlotId) -> bool {
+        self.interfaces.get(&ifindex).is_some_and(|interface| {
+            let Interface { slots, link, .. } = interface.entry;
+            link == LinkLayer::Ethernet as u32
+                && slots[HookPoint::TcIngress as usize] & slot.bit() != 0
+        })
+    }
+
+    /// Version of the kernel.
+    pub(crate) fn release(&self) -> KernelVersion {
+        self.release
+    }
+
+    /// What is attached on an interface.
+    pub(crate) fn attached(&self, ifindex: u32) -> Vec<Attached> {
+        let points = self
+            .interfaces
+            .get(&ifindex)
+            .map(|interface| &interface.points);
+        HookPoint::ALL
+            .into_iter()
+            .filter_map(|point| {
+                let there = points?[point as usize].as_ref()?;
+                Some(Attached {
+                    kind: there.kind,
+                    point,
+                })
+            })
+            .collect()
+    }
+
+    /// Row of an interface in the counters.
+    pub(crate) fn row(&self, ifindex: u32) -> Option<u32> {
+        self.interfaces
+            .get(&ifindex)
+            .map(|interface| interface.entry.row)
+    }
+
+    fn free_row(&self) -> Result<u32> {
+        let mut rows: Vec<u32> = self
+            .interfaces
+            .values()
+            .map(|there| there.entry.row)
+            .collect();
+        rows.sort_unstable();
+        let free = rows
+            .iter()
+            .zip(0..)
+            .take_while(|(row, expected)| *row == expected)
+            .count();
+        if free < MAX_INTERFACES {
+            Ok(free as u32)
+        } else {
+            Err(Error::runtime(format!(
+                "more than {MAX_INTERFACES} interfaces at the same time"
+            )))
+        }
+    }
+}
+
+impl HookKind {
+    /// As in `capturing on IF (hook, mode)`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Tcx | Self::Clsact => "tc",
+            Self::XdpNative => "xdp",
+            Self::XdpGeneric => "xdp-generic",
+        }
+    }
+}
+
+fn attach_tcx(ebpf: &mut Ebpf, (_, name): (u32, &str), point: HookPoint) -> Result<Link> {
+    // First in and last out: the view of tcpdump.
+    let (attach_type, order) = match point {
+        HookPoint::TcEgress => (TcAttachType::Egress, LinkOrder::last()),
+        _ => (TcAttachType::Ingress, LinkOrder::first()),
+    };
+    let program = tc_program(ebpf, point)?;
+    program
+        .attach_with_options(name, attach_type, TcAttachOptions::TcxOrder(order))
+        .and_then(|id| program.take_link(id))
+        .map(|link| Link::Tcx { _link: link })
+        .map_err(|error| attach_error(&error, name, "tc"))
+}
+
+fn attach_clsact(
+    ebpf: &mut Ebpf,
+    clsact: &mut Clsact,
+    interface: (u32, &str),
+    point: HookPoint,
+) -> Result<Link> {
+    let side = match point {
+        HookPoint::TcEgress => Side::Egress,
+        _ => Side::Ingress,
+    };
+    let program = tc_program(ebpf, point)?
+        .fd()
+        .map_err(|error| attach_error(&error, interface.1, "tc"))?;
+    // First on both sides: a filter before ours may decide, and the kernel asks no further.
+    clsact
+        .attach(interface, side, program.as_fd())
+        .map(|filter| Link::Clsact { _filter: filter })
+}
+
+/// The loaded tc program of a hook point.
+fn tc_program(ebpf: &mut Ebpf, point: HookPoint) -> Result<&mut SchedClassifier> {
+    let name = match point {
+        HookPoint::TcEgress => programs::TC_EGRESS,
+        _ => programs::TC_INGRESS,
+    };
+    let program: &mut SchedClassifier = program(ebpf, name)?;
+    loaded(program.load())?;
+    Ok(program)
+}
+
+fn attach_xdp(
+    ebpf: &mut Ebpf,
+    release: KernelVersion,
+    (ifindex, name): (u32, &str),
+    mode: XdpMode,
+) -> Result<Link> {
+    let (name_of_program, what) = match mode {
+        XdpMode::Skb => (programs::XDP_GENERIC, "xdp-generic"),
+        _ => (programs::xdp(release), "xdp"),
+    };
+    let program: &mut Xdp = program(ebpf, name_of_program)?;
+    loaded(program.load())?;
+    program
+        .attach_to_if_index(ifindex, mode)
+        .and_then(|id| program.take_link(id))
+        .map(|link| Link::Xdp { _link: link })
+        .map_err(|error| attach_error(&error, name, what))
+}
+
+fn program<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P>
+where
+    &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
+{
+    ebpf.program_mut(name)
+        .with_context(|| format!("the kernel object has no program {name}"))
+        .and_then(|program| program.try_into().map_err(anyhow::Error::from))
+        .map_err(|error| Error::runtime(error.to_string()))
+}
+
+/// A program that is loaded already is as good as one that was loaded now.
+fn loaded(result: std::result::Result<(), ProgramError>) -> Result<()> {
+    match result {
+        Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(()),
+        Err(error) => Err(load_error(&anyhow::Error::new(error))),
+    }
+}
+
+/// A sentence for a hook that could not be attached.
+fn attach_error(error: &ProgramError, interface: &str, hook: &str) -> Error {
+    let os = match error {
+        ProgramError::SyscallError(error) => error.io_error.raw_os_error(),
+        ProgramError::TcError(TcError::IoError(error)) => error.raw_os_error(),
+        _ => root_os_error(error),
+    };
+    let xdp = hook != "tc";
+    match os {
+        Some(libc::ENODEV | libc::ENXIO) => Error::runtime(format!(
+            "interface {interface} vanished while it was being attached to"
+        )),
+        Some(libc::EOPNOTSUPP) if xdp => Error::missing(format!(
+            "the driver of {interface} cannot do native XDP; use `--hook auto` (tc), or `--hook xdp-generic`"
+        )),
+        Some(libc::EBUSY | libc::EEXIST) if xdp => Error::conflict(format!(
+            "{interface} already has an XDP program, which was left untouched; use `--hook auto` (tc), or remove it with `ip link set dev {interface} xdp off`"
+        )),
+        Some(libc::EINVAL | libc::ERANGE) if xdp => Error::missing(format!(
+            "{interface} refuses native XDP as it is configured now (often its MTU, its queues or a bond or bridge it belongs to); use `--hook auto` (tc)"
+        )),
+        Some(libc::EPERM | libc::EACCES) => Error::missing(format!(
+            "no privilege to attach to {interface}; CAP_NET_ADMIN in the interface's network namespace is needed"
+        )),
+        _ => Error::runtime(format!(
+            "cannot attach to {interface} by {hook}: {}",
+            chain(error)
+        )),
+    }
+}
+
+fn root_os_error(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(os) = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::raw_os_error)
+        {
+            return Some(os);
+        }
+        next = error.source();
+    }
+    None
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        let cause = error.to_string();
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+        next = error.source();
+    }
+    text
+}

@@ -1,0 +1,262 @@
+//! The rings, one for each CPU, read as one stream in order of time. The head record of each ring
+//! is known by its time stamp, and the oldest goes first: order without a sort and without a copy.
+
+use std::{
+    os::fd::AsFd,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use aya::{
+    Ebpf,
+    maps::{ArrayOfMaps, Map, MapData, RingBuf},
+};
+use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
+use capture_common::{CHUNK_LEN, RecordHeader};
+use capture_task::plan::MAX_RING;
+use nix::{
+    poll::PollTimeout,
+    sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags},
+};
+
+use super::{
+    mapping::page_len,
+    object::maps,
+    ring::{Ring, RingGauge, RingMemory},
+    tables::take,
+};
+
+/// Least bytes of a ring: the longest record fits behind a chunk that is left early for it.
+const MIN_RING: u64 = 2 * CHUNK_LEN as u64;
+
+/// Whether a CPU's stores are seen by the others in the order in which its program made them. Programs have no
+/// instruction for that which every kernel here knows.
+const STORES_IN_ORDER: bool = cfg!(target_arch = "x86_64");
+
+/// Bytes of each CPU's ring when all together may have `total`: a power of two.
+pub(super) fn ring_bytes(total: u64, cpus: usize) -> u32 {
+    let share = (total / cpus.max(1) as u64).clamp(MIN_RING, MAX_RING);
+    // The clamp keeps the power of two within 32 bits.
+    1 << share.ilog2()
+}
+
+/// All rings, for the one reader.
+pub(crate) struct Rings {
+    rings: Vec<Source>,
+    /// What the programs ring when much is in a ring.
+    bells: Vec<RingBuf<MapData>>,
+    epoll: Epoll,
+    table: Arc<Mutex<BellTable>>,
+}
+
+/// A CPU's ring, and when its next record is from.
+struct Source {
+    ring: Ring,
+    /// Time stamp of the record at the head, `u64::MAX` where the ring was empty when last looked at.
+    head_ns: u64,
+}
+
+/// What [`Rings::drain`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Drained {
+    /// Records given to the sink.
+    pub(crate) records: usize,
+    /// Every record stamped until then has been given to the sink.
+    pub(crate) up_to_ns: u64,
+}
+
+/// The bells of all CPUs as the programs find them: a map of maps, which also tells when no program uses an old
+/// table any more.
+pub(super) struct BellTable {
+    outer: ArrayOfMaps<MapData, MapData>,
+    first: MapData,
+}
+
+impl BellTable {
+    /// Waits until every program that was running has ended.
+    ///
+    /// The kernel does so in each change of a map of maps (`maybe_wait_bpf_programs` in
+    /// kernel/bpf/syscall.c), which is why the same bell is put into its place once more.
+    pub(super) fn wait_for_programs(&mut self) -> Result<()> {
+        self.outer
+            .set(0, &self.first, 0)
+            .context("waiting for running programs")
+    }
+}
+
+/// Takes the rings of `cpus`, of `bytes` bytes each, out of a loaded object, and makes a bell for each.
+pub(super) fn create(
+    ebpf: &mut Ebpf,
+    cpus: usize,
+    bytes: u32,
+) -> Result<(Rings, Arc<Mutex<BellTable>>, Vec<RingGauge>)> {
+    let ring_maps = [maps::RING_CHUNKS, maps::RING_ORDER, maps::RING_ENDS];
+    let [chunks, order, ends] = ring_maps.map(|name| take(ebpf, name));
+    let memory = RingMemory::of([chunks?, order?, ends?], cpus, bytes)?;
+    let mut outer: ArrayOfMaps<MapData, MapData> = take(ebpf, maps::BELLS)?.try_into()?;
+    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).context("creating an epoll")?;
+    let mut bells = Vec::with_capacity(cpus);
+    let mut first = None;
+    let bell_bytes = u32::try_from(page_len()?)?;
+    for cpu in 0..cpus {
+        let definition =
+            aya_obj::Map::new_from_params(BPF_MAP_TYPE_RINGBUF as u32, 0, 0, bell_bytes, 0);
+        let map = MapData::create(definition, "capture_bell", None).context("making a bell")?;
+        outer.set(cpu as u32, &map, 0)?;
+        if first.is_none() {
+            let fd = map.fd().as_fd().try_clone_to_owned()?;
+            first = Some(MapData::from_fd(fd)?);
+        }
+        epoll
+            // By edges: a ring that holds only records too young to drain is no reason to wake up.
+            .add(
+                map.fd().as_fd(),
+                EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, cpu as u64),
+            )
+            .context("watching a bell")?;
+        bells.push(RingBuf::try_from(Map::RingBuf(map))?);
+    }
+    let first = first.context("the system has no CPU")?;
+    let table = Arc::new(Mutex::new(BellTable { outer, first }));
+    let gauge = |cpu| RingGauge::of(Arc::clone(&memory), cpu, bytes);
+    let source = |cpu| Source {
+        ring: Ring::of(Arc::clone(&memory), cpu, bytes),
+        head_ns: u64::MAX,
+    };
+    let rings = Rings {
+        rings: (0..cpus).map(source).collect(),
+        bells,
+        epoll,
+        table: Arc::clone(&table),
+    };
+    Ok((rings, table, (0..cpus).map(gauge).collect()))
+}
+
+impl Rings {
+    /// Gives records to `sink`, the oldest first, none younger than `horizon_ns` and at most `most`.
+    ///
+    /// A record that a CPU stamped before the horizon and that becomes visible only later comes out
+    /// of order; the horizon should lie further back than that takes.
+    pub(crate) fn drain(
+        &mut self,
+        horizon_ns: u64,
+        most: usize,
+        mut sink: impl FnMut(&RecordHeader, &[u8]),
+    ) -> Drained {
+        if let Err(error) = self.look() {
+            log::warn!("cannot read the rings: {error:#}");
+            return Drained {
+                records: 0,
+                up_to_ns: 0,
+            };
+        }
+        let mut records = 0;
+        let up_to_ns = loop {
+            let Some((oldest, next_ns)) = self.oldest() else {
+                break horizon_ns;
+            };
+            let ring = &mut self.rings[oldest];
+            if ring.head_ns > horizon_ns || records >= most {
+                break horizon_ns.min(ring.head_ns.saturating_sub(1));
+            }
+            // All that this ring has until another ring has something older.
+            let until = next_ns.min(horizon_ns);
+            while ring.head_ns <= until && records < most {
+                ring.take(&mut sink);
+                records += 1;
+            }
+        };
+        for source in &mut self.rings {
+            source.ring.give_back();
+        }
+        Drained { records, up_to_ns }
+    }
+
+    /// What all of them lie in.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> &RingMemory {
+        self.rings[0].ring.memory()
+    }
+
+    /// Looks what has come into each ring.
+    fn look(&mut self) -> Result<()> {
+        let mut has_more = false;
+        for source in &mut self.rings {
+            has_more |= source.ring.look();
+        }
+        if has_more && !STORES_IN_ORDER {
+            let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+            table.wait_for_programs()?;
+        }
+        for source in &mut self.rings {
+            source.ring.let_read();
+            if source.head_ns == u64::MAX {
+                source.look();
+            }
+        }
+        Ok(())
+    }
+
+    /// The ring with the oldest head, and the time of the head that comes after it.
+    fn oldest(&self) -> Option<(usize, u64)> {
+        let mut oldest = None;
+        let mut oldest_ns = u64::MAX;
+        let mut next_ns = u64::MAX;
+        for (index, ring) in self.rings.iter().enumerate() {
+            if ring.head_ns < oldest_ns {
+                next_ns = oldest_ns;
+                oldest_ns = ring.head_ns;
+                oldest = Some(index);
+            } else if ring.head_ns < next_ns {
+                next_ns = ring.head_ns;
+            }
+        }
+        oldest.map(|oldest| (oldest, next_ns))
+    }
+
+    /// Waits until a ring has much to drain, at most `timeout`; little is found when time is up.
+    pub(crate) fn wait(&mut self, timeout: Duration) {
+        let mut events = [EpollEvent::empty(); 1];
+        let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::ZERO);
+        // An interruption by a signal is as good as a wake-up.
+        let _ = self.epoll.wait(&mut events, timeout);
+        for bell in &mut self.bells {
+            // A full one cannot be rung.
+            while bell.next().is_some() {}
+        }
+    }
+}
+
+impl Source {
+    /// Reads the head's time stamp.
+    #[inline]
+    fn look(&mut self) {
+        let head = self.ring.head();
+        self.head_ns = head.map_or(u64::MAX, |(header, _)| header.timestamp_ns);
+    }
+
+    /// Takes the head off the ring, and looks at the next one.
+    #[inline]
+    fn take(&mut self, sink: &mut impl FnMut(&RecordHeader, &[u8])) {
+        if let Some((header, frame)) = self.ring.head() {
+            sink(&header, frame);
+        }
+        self.ring.next();
+        self.look();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rings_share_the_total_in_powers_of_two() {
+        assert_eq!(ring_bytes(64 << 20, 2), 32 << 20);
+        assert_eq!(ring_bytes(64 << 20, 3), 16 << 20);
+        assert_eq!(ring_bytes(64 << 20, 512), 1 << 20);
+        assert_eq!(ring_bytes(0, 0), 1 << 20);
+        assert_eq!(ring_bytes(u64::MAX, 1), 1 << 30);
+    }
+}

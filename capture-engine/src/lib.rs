@@ -1,0 +1,22 @@
+//! The engine: executes validated plans on live interfaces. It loads the kernel programs, attaches them
+//! to interfaces, drains their rings and gives the packets to each task's output.
+//!
+//! [`Engine`] is the entrance. Plans come from `capture-task`, outputs from `capture-file`. The module
+//! `kernel` is the only one in the workspace that touches aya.
+
+pub mod clock;
+pub mod doctor;
+mod drain;
+mod engine;
+pub mod interfaces;
+mod kernel;
+pub mod netns;
+pub mod procfs;
+
+pub use engine::{
+    Attachment, Ended, Engine, EngineOptions, InterfaceTotals, Leaving, Outlook, TaskId, Totals,
+    Volume,
+};
+#[cfg(feature = "bench")]
+pub use kernel::bench;
+pub use kernel::{KernelVersion, possible_cpus, remove_orphaned_filters};

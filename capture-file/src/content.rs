@@ -1,0 +1,263 @@
+//! What the current file holds so far, as the sink has encoded it: header, descriptions of interfaces,
+//! packets, and what statistics will be added. It knows how large the file becomes before anything is
+//! appended, which is what limits and rotation are decided on.
+
+use std::collections::HashMap;
+
+use capture_task::error::Result;
+
+use super::{
+    Closing, InterfaceInfo, OutputCounters,
+    encode::{Encoder, Frame, InterfaceStatistics, Statistics, Totals},
+};
+
+/// An interface and its place in the current file.
+struct Interface {
+    info: InterfaceInfo,
+    /// Its description as a block.
+    block: Vec<u8>,
+    /// Its number in the current file, once its description is there.
+    id: Option<u32>,
+    /// Packets encoded, in all files.
+    delivered: u64,
+}
+
+/// The current file, and the interfaces that every file describes.
+pub(super) struct Content {
+    encoder: Encoder,
+    interfaces: Vec<Interface>,
+    by_ifindex: HashMap<u32, usize>,
+    /// The last packet's entry of `by_ifindex`, which is mostly the next one's as well.
+    recent: Option<(u32, usize)>,
+    open: bool,
+    size: u64,
+    packets: u64,
+    described: u32,
+}
+
+impl Content {
+    pub(super) fn new(encoder: Encoder, interfaces: &[InterfaceInfo]) -> Result<Self> {
+        let mut content = Self {
+            encoder,
+            interfaces: Vec::new(),
+            by_ifindex: HashMap::new(),
+            recent: None,
+            open: false,
+            size: 0,
+            packets: 0,
+            described: 0,
+        };
+        for info in interfaces {
+            content.know(info.clone())?;
+        }
+        Ok(content)
+    }
+
+    /// Makes an interface known, and gives its index. What was known of the same interface index
+    /// keeps its packets.
+    pub(super) fn know(&mut self, info: InterfaceInfo) -> Result<usize> {
+        if let Some(index) = self.index_of(info.ifindex)
+            && self.interfaces[index].info == info
+        {
+            return Ok(index);
+        }
+        let block = self.encoder.interface(&info)?;
+        let index = self.interfaces.len();
+        self.by_ifindex.insert(info.ifindex, index);
+        self.recent = None;
+        self.interfaces.push(Interface {
+            info,
+            block,
+            id: None,
+            delivered: 0,
+        });
+        Ok(index)
+    }
+
+    pub(super) fn index_of(&self, ifindex: u32) -> Option<usize> {
+        match self.recent {
+            Some((recent, index)) if recent == ifindex => Some(index),
+            _ => self.by_ifindex.get(&ifindex).copied(),
+        }
+    }
+
+    pub(super) fn link_type(&self, index: usize) -> u16 {
+        self.interfaces[index].info.link_type
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.open
+    }
+
+    pub(super) fn packets(&self) -> u64 {
+        self.packets
+    }
+
+    /// Length of a packet's record.
+    pub(super) fn record_len(&self, frame: &Frame<'_>, drops: u64) -> usize {
+        self.encoder.record_len(frame, drops)
+    }
+
+    /// Length of the description that must stand before a packet of the interface.
+    pub(super) fn missing_len(&self, index: usize) -> usize {
+        let interface = &self.interfaces[index];
+        if interface.id.is_none() {
+            interface.block.len()
+        } else {
+            0
+        }
+    }
+
+    /// The most that the current file is once closed, if it is closed now.
+    pub(super) fn size_closed(&self) -> u64 {
+        self.size + self.encoder.trailer_reserve(self.described as usize)
+    }
+
+    /// The same with another record in it.
+    pub(super) fn size_with(&self, index: usize, record: usize) -> u64 {
+        let missing = usize::from(self.interfaces[index].id.is_none());
+        self.size
+            + (self.missing_len(index) + record) as u64
+            + self
+                .encoder
+                .trailer_reserve(self.described as usize + missing)
+    }
+
+    /// Whether files of the format end with statistics.
+    pub(super) fn has_statistics(&self) -> bool {
+        self.encoder.trailer_reserve(1) > 0
+    }
+
+    /// The most that a file without packets is.
+    pub(super) fn size_empty(&self) -> u64 {
+        let blocks: usize = self
+            .interfaces
+            .iter()
+            .map(|interface| interface.block.len())
+            .sum();
+        (self.encoder.file_header().len() + blocks) as u64
+            + self.encoder.trailer_reserve(self.interfaces.len())
+    }
+
+    /// Begins a file: its header, and all interfaces that are known.
+    pub(super) fn begin(&mut self, out: &mut Vec<u8>) {
+        let header = self.encoder.file_header();
+        self.open = true;
+        self.size = header.len() as u64;
+        self.packets = 0;
+        self.described = 0;
+        out.extend_from_slice(header);
+        for interface in &mut self.interfaces {
+            interface.id = None;
+        }
+        for index in 0..self.interfaces.len() {
+            self.describe(index, out);
+        }
+    }
+
+    /// The number of an interface, after its description was appended if it was not there.
+    fn describe(&mut self, index: usize, out: &mut Vec<u8>) -> u32 {
+        let interface = &mut self.interfaces[index];
+        *interface.id.get_or_insert_with(|| {
+            let id = self.described;
+            self.described += 1;
+            self.size += interface.block.len() as u64;
+            out.extend_from_slice(&interface.block);
+            id
+        })
+    }
+
+    /// Appends a packet, before which `drops` were lost.
+    pub(super) fn record(
+        &mut self,
+        index: usize,
+        frame: &Frame<'_>,
+        drops: u64,
+        out: &mut Vec<u8>,
+    ) {
+        let id = self.describe(index, out);
+        let before = out.len();
+        self.encoder.record(frame, id, drops, out);
+        self.size += (out.len() - before) as u64;
+        self.packets += 1;
+        let interface = &mut self.interfaces[index];
+        interface.delivered += 1;
+        self.recent = Some((interface.info.ifindex, index));
+    }
+
+    /// Ends the file with statistics, and gives its size.
+    pub(super) fn end(&mut self, statistics: &Statistics, out: &mut Vec<u8>) -> Result<u64> {
+        self.open = false;
+        let trailer = self.encoder.trailer(statistics)?;
+        out.extend_from_slice(&trailer);
+        Ok(self.size + trailer.len() as u64)
+    }
+
+    /// The interfaces of the current file, in the order of their descriptions.
+    fn in_order(&self) -> Vec<&Interface> {
+        let mut described: Vec<_> = self.interfaces.iter().filter(|i| i.id.is_some()).collect();
+        described.sort_by_key(|interface| interface.id);
+        described
+    }
+
+    /// Statistics for a file that is not the last: what the sink alone knows.
+    pub(super) fn statistics_so_far(&self, times_ns: [u64; 2], drops: u64) -> Statistics {
+        let single = self.interfaces.len() == 1;
+        let interfaces = self
+            .in_order()
+            .into_iter()
+            .map(|interface| InterfaceStatistics {
+                system_dropped: single.then_some(drops),
+                delivered: interface.delivered,
+                ..InterfaceStatistics::default()
+            });
+        Statistics {
+            started_ns: times_ns[0],
+            ended_ns: times_ns[1],
+            interfaces: interfaces.collect(),
+            totals: None,
+        }
+    }
+
+    /// Statistics for the last file. With one interface the task's figures are the interface's; with
+    /// several, whose packets were lost is not known, and the comment has the figures of all together.
+    pub(super) fn last_statistics(
+        &self,
+        closing: &Closing,
+        counters: &OutputCounters,
+        captured: u64,
+    ) -> Statistics {
+        let totals = Totals {
+            matched: closing.matched,
+            captured,
+            oversize_discarded: closing.oversize_discarded,
+            over_limit: counters.over_limit(),
+            dropped_ring: closing.dropped_ring,
+            dropped_queue: counters.dropped_queue(),
+            dropped_write: counters.dropped_write(),
+            dropped_copy: closing.dropped_copy,
+        };
+        let lost = totals.dropped_ring + totals.dropped_queue + totals.dropped_copy;
+        let single = self.interfaces.len() == 1;
+        let interfaces = self.in_order().into_iter().map(|interface| {
+            let ifindex = interface.info.ifindex;
+            let known = closing
+                .interfaces
+                .iter()
+                .find(|stats| stats.ifindex == ifindex);
+            InterfaceStatistics {
+                received: known.map(|stats| stats.seen),
+                interface_dropped: known.and_then(|stats| stats.dropped),
+                accepted: single.then_some(totals.matched),
+                system_dropped: single.then_some(lost),
+                delivered: interface.delivered,
+            }
+        });
+        Statistics {
+            started_ns: closing.started_ns,
+            ended_ns: closing.ended_ns,
+            interfaces: interfaces.collect(),
+            totals: Some(totals),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! An output that has got all it gets, while its writer still has work: the rest of the queue, fsync,
+//! the final name. Whoever ends the task need not wait for a disk that does not answer, and can say
+//! what it is that takes so long. Comes after the sink; the report is the end.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use capture_task::task::StopReason;
+
+use super::{OutputReport, fault::Fault, queue::Queue, writer::Shared};
+
+/// The end of an output, under way.
+pub struct Finishing {
+    queue: Queue,
+    shared: Arc<Shared>,
+    /// A fault on the sink's side.
+    fault: Option<Fault>,
+}
+
+impl Finishing {
+    pub(super) fn new(mut queue: Queue, shared: Arc<Shared>, fault: Option<Fault>) -> Self {
+        queue.close();
+        Self {
+            queue,
+            shared,
+            fault,
+        }
+    }
+
+    /// Ready once [`Finishing::report`] does not wait.
+    pub fn poll_done(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.queue.poll_ended(context)
+    }
+
+    /// What the writer is waiting for, and for how many seconds: `write to /mnt/a.pcapng.part, for 7s`.
+    pub fn waits_for(&self) -> Option<String> {
+        let doing = self.shared.waits_for()?;
+        let seconds = doing.since.elapsed().as_secs();
+        Some(format!(
+            "{} {}, for {seconds}s",
+            doing.what,
+            doing.path.display()
+        ))
+    }
+
+    /// Waits for the disk, and for the reader of a pipe only as long as that reads.
+    ///
+    /// A pipe that was closed by its reader is no error; [`TaskSink::failure`](super::TaskSink::failure)
+    /// says so beforehand.
+    pub fn report(self) -> OutputReport {
+        let files = self.queue.finish();
+        let here = self.fault.map(|fault| (fault.reason, fault.error.message));
+        let error = self.shared.failure().or(here);
+        OutputReport {
+            files,
+            error: error.filter(|(reason, _)| *reason != StopReason::User),
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Several files: where they are cut, what they are called, and that each is complete in itself.
+
+use capture_task::{error::ErrorKind, plan::Rotate, task::StopReason};
+use pcap_file::pcapng::blocks::{
+    interface_statistics::InterfaceStatisticsOption, opt_common::CommonOption,
+};
+
+use super::*;
+
+fn rotating(format: Format, bytes: Option<u64>, seconds: Option<u64>, files: Option<u64>) -> Plan {
+    Plan {
+        rotate: Some(Rotate {
+            bytes,
+            seconds,
+            files,
+        }),
+        ..plan(format)
+    }
+}
+
+#[test]
+fn by_bytes() {
+    for (format, name, extension) in [
+        (Format::Pcapng, "a.pcapng", "pcapng"),
+        (Format::Pcap, "a.pcap", "pcap"),
+    ] {
+        let mut output = Output::new(&rotating(format, Some(1500), None, None), name);
+        for n in 0..50 {
+            assert_eq!(output.give(&packet(n, &[n as u8; 100])), None);
+        }
+        let (report, counters, directory) = output.finish();
+        assert_eq!(report.error, None);
+        assert_eq!(counters.captured(), 50);
+        let mut found = Vec::new();
+        for (n, file) in (1..).zip(&report.files) {
+            let path = directory.path().join(format!("a_{n:05}.{extension}"));
+            assert_eq!(file.name, path.to_string_lossy());
+            assert!(file.complete && file.size <= 1500, "{file:?}");
+            assert!(file.size > 1000 || n == report.files.len(), "{file:?}");
+            let (packets, statistics) = read(&path);
+            assert_eq!(packets.len() as u64, file.packets);
+            assert_eq!(statistics.len(), usize::from(format == Format::Pcapng));
+            found.extend(packets.iter().map(|packet| packet.data[0]));
+            run("tshark", &["-r"], &path);
+        }
+        assert_eq!(found, (0..50).collect::<Vec<u8>>());
+        assert_eq!(names(&directory).len(), report.files.len());
+    }
+}
+
+#[test]
+fn a_packet_larger_than_a_file_has_one_of_its_own() {
+    let mut output = Output::new(&rotating(Format::Pcap, Some(200), None, None), "a.pcap");
+    for n in 0..3 {
+        output.give(&packet(n, &[1; 500]));
+    }
+    let (report, _, _directory) = output.finish();
+    let packets: Vec<_> = report.files.iter().map(|file| file.packets).collect();
+    assert_eq!(packets, [1, 1, 1]);
+}
+
+#[test]
+fn a_ring_keeps_the_newest() {
+    let mut output = Output::new(&rotating(Format::Pcap, Some(300), None, Some(3)), "a.pcap");
+    for n in 0..20 {
+        output.give(&packet(n, &[1; 100]));
+    }
+    let (report, counters, directory) = output.finish();
+    // Two records of 116 bytes fit behind a header of 24.
+    assert_eq!(
+        names(&directory),
+        ["a_00008.pcap", "a_00009.pcap", "a_00010.pcap"]
+    );
+    assert_eq!(
+        report
+            .files
+            .iter()
+            .map(|file| file.index)
+            .collect::<Vec<_>>(),
+        [7, 8, 9]
+    );
+    assert_eq!(counters.captured(), 20);
+}
+
+#[test]
+fn by_seconds_aligned_to_the_clock() {
+    let mut output = Output::new(
+        &rotating(Format::Pcapng, None, Some(10), None),
+        "%H-%M-%S.pcapng",
+    );
+    // The first file is named after the time of opening, which is long after these packets; from a
+    // boundary after that on, packets decide.
+    let now = super::super::sink::now_ns();
+    let boundary = (now / SECOND_NS + 20) / 10 * 10 * SECOND_NS;
+    for offset in [
+        0,
+        9 * SECOND_NS,
+        10 * SECOND_NS - 1,
+        10 * SECOND_NS,
+        35 * SECOND_NS,
+    ] {
+        output.give(&Packet {
+            timestamp_ns: boundary + offset,
+            ..packet(0, &[1; 60])
+        });
+    }
+    let (report, _, directory) = output.finish();
+    let packets: Vec<_> = report.files.iter().map(|file| file.packets).collect();
+    assert_eq!(packets, [0, 3, 1, 1]);
+    for (file, offset) in report.files[1..].iter().zip([0, 10, 30]) {
+        let time = jiff::Timestamp::from_second((boundary / SECOND_NS) as i64 + offset)
+            .expect("a time")
+            .strftime("%H-%M-%S.pcapng")
+            .to_string();
+        assert_eq!(file.name, directory.path().join(time).to_string_lossy());
+    }
+}
+
+#[test]
+fn seconds_and_files_end_the_task() {
+    let mut output = Output::new(&rotating(Format::Pcap, None, Some(3600), Some(2)), "a.pcap");
+    let now = super::super::sink::now_ns();
+    let hour = 3600 * SECOND_NS;
+    let next = (now / hour + 1) * hour;
+    assert_eq!(
+        output.give(&Packet {
+            timestamp_ns: next - 1,
+            ..packet(0, &[1; 60])
+        }),
+        None
+    );
+    assert_eq!(
+        output.give(&Packet {
+            timestamp_ns: next,
+            ..packet(0, &[1; 60])
+        }),
+        None
+    );
+    assert_eq!(output.sink.tick(next + hour), None);
+    let used_up = output.give(&Packet {
+        timestamp_ns: next + hour,
+        ..packet(0, &[1; 60])
+    });
+    assert_eq!(used_up, Some(StopReason::MaxFileBytes));
+    let (report, counters, directory) = output.finish();
+    assert_eq!(report.error, None);
+    assert_eq!((counters.captured(), counters.over_limit()), (2, 1));
+    assert_eq!(names(&directory), ["a_00001.pcap", "a_00002.pcap"]);
+}
+
+#[test]
+fn a_silent_period_ends_by_the_clock() {
+    let mut output = Output::new(&rotating(Format::Pcap, None, Some(3600), Some(2)), "a.pcap");
+    let now = super::super::sink::now_ns();
+    let hour = 3600 * SECOND_NS;
+    let next = (now / hour + 1) * hour;
+    output.give(&Packet {
+        timestamp_ns: next - 1,
+        ..packet(0, &[1; 60])
+    });
+    assert_eq!(output.sink.tick(next + SECOND_NS - 1), None);
+    assert!(output.sink.content_is_open());
+    assert_eq!(output.sink.tick(next + SECOND_NS), None);
+    assert!(!output.sink.content_is_open());
+    output.give(&Packet {
+        timestamp_ns: next + 5,
+        ..packet(0, &[1; 60])
+    });
+    assert_eq!(
+        output.sink.tick(next + hour + SECOND_NS),
+        Some(StopReason::MaxFileBytes)
+    );
+    let (report, _, _directory) = output.finish();
+    let packets: Vec<_> = report.files.iter().map(|file| file.packets).collect();
+    assert_eq!(packets, [1, 1]);
+}
+
+/// Gives a packet, closes its file by the clock, and ends the output; what its files hold, as packets and figures.
+fn silent_before_the_end(plan: &Plan, name: &str) -> Vec<(u64, bool)> {
+    let mut output = Output::new(plan, name);
+    let hour = 3600 * SECOND_NS;
+    let next = (super::super::sink::now_ns() / hour + 1) * hour;
+    output.give(&Packet {
+        timestamp_ns: next - 1,
+        ..packet(0, &[1; 60])
+    });
+    assert_eq!(output.sink.tick(next + SECOND_NS), None);
+    assert!(!output.sink.content_is_open());
+    let (report, _, _directory) = output.finish();
+    assert_eq!(report.error, None);
+    let files = report.files.iter().map(|file| {
+        assert!(file.complete, "{file:?}");
+        let (packets, statistics) = read(Path::new(&file.name));
+        assert_eq!(packets.len() as u64, file.packets);
+        let has_figures = statistics.iter().any(|block| {
+            block.options.iter().any(|option| match option {
+                InterfaceStatisticsOption::Common(CommonOption::Comment(comment)) => {
+                    comment.contains(" captured=1 ")
+                }
+                _ => false,
+            })
+        });
+        (file.packets, has_figures)
+    });
+    files.collect()
+}
+
+#[test]
+fn the_figures_have_a_file_of_their_own_after_a_silent_period() {
+    let plan = rotating(Format::Pcapng, None, Some(3600), None);
+    let files = silent_before_the_end(&plan, "a.pcapng");
+    assert_eq!(files, [(1, false), (0, true)]);
+    // A ring that has room.
+    let plan = rotating(Format::Pcapng, Some(10_000), Some(3600), Some(2));
+    let files = silent_before_the_end(&plan, "a.pcapng");
+    assert_eq!(files, [(1, false), (0, true)]);
+}
+
+#[test]
+fn no_packet_and_no_limit_is_the_price_of_the_figures() {
+    let plan = rotating(Format::Pcapng, Some(10_000), Some(3600), Some(1));
+    assert_eq!(silent_before_the_end(&plan, "a.pcapng"), [(1, false)]);
+    let plan = Plan {
+        max_file_bytes: Some(1000),
+        ..rotating(Format::Pcapng, None, Some(3600), None)
+    };
+    assert_eq!(silent_before_the_end(&plan, "a.pcapng"), [(1, false)]);
+    // A format without.
+    let plan = rotating(Format::Pcap, None, Some(3600), None);
+    assert_eq!(silent_before_the_end(&plan, "a.pcap"), [(1, false)]);
+}
+
+#[test]
+fn a_pattern_never_names_two_files_alike() {
+    let mut output = Output::new(&rotating(Format::Pcap, Some(300), None, None), "x_%Y.pcap");
+    for n in 0..6 {
+        output.give(&packet(n, &[1; 100]));
+    }
+    let year = jiff::Timestamp::now().strftime("%Y").to_string();
+    let (report, _, directory) = output.finish();
+    assert_eq!(report.files.iter().map(|file| file.packets).sum::<u64>(), 6);
+    let expected = [
+        "x_2024.pcap".to_owned(),
+        "x_2024_2.pcap".to_owned(),
+        format!("x_{year}.pcap"),
+    ];
+    assert_eq!(names(&directory), expected);
+}
+
+#[test]
+fn what_cannot_be_rotated_is_refused() {
+    let plan = rotating(Format::Pcap, Some(1000), None, None);
+    for path in ["/dev/null", "/tmp/%!.pcap"] {
+        let error = open(&plan, Path::new(path)).err().expect("it is refused");
+        assert_eq!(error.kind, ErrorKind::Usage, "{error}");
+    }
+    let stdout = OutputConfig {
+        target: Target::Stdout,
+        task_id: String::new(),
+        space: None,
+    };
+    let error = TaskSink::open(&plan, &stdout, &[])
+        .err()
+        .expect("it is refused");
+    assert_eq!(error.kind, ErrorKind::Usage, "{error}");
+}

@@ -1,0 +1,282 @@
+//! The writer thread of an output: takes buffers of whole records off the queue, puts them into files,
+//! and gives the buffers back. It counts what write(2) has taken, and after a failure what it has not.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, SyncSender},
+    },
+    time::Instant,
+};
+
+use capture_task::{
+    error::Error,
+    plan::Format,
+    task::{FileRecord, StopReason},
+};
+
+use super::{
+    OutputCounters, Space, count, encode::walk, fault::Fault, file::OutFile, queue::BUFFER_LEN,
+};
+
+/// Whole records for one file.
+#[derive(Debug, Default)]
+pub(super) struct Chunk {
+    /// The file that begins with this chunk.
+    pub(super) open: Option<NextFile>,
+    /// The records, the file's header among them.
+    pub(super) data: Vec<u8>,
+    /// Packets in them.
+    pub(super) packets: u64,
+    /// Bytes kept of these packets.
+    pub(super) bytes: u64,
+    /// Whether the file ends with this chunk.
+    pub(super) close: bool,
+}
+
+/// A file to begin.
+#[derive(Debug)]
+pub(super) struct NextFile {
+    /// Its name.
+    pub(super) name: PathBuf,
+    /// Files that leave the ring before.
+    pub(super) evicted: Vec<PathBuf>,
+}
+
+/// What the reader's side sees of the writer.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) counters: Arc<OutputCounters>,
+    failed: AtomicBool,
+    failure: Mutex<Option<(StopReason, String)>>,
+    closing: OnceLock<Instant>,
+    doing: Mutex<Option<Doing>>,
+    space: Option<Arc<Space>>,
+}
+
+/// A system call that may take as long as the disk does.
+#[derive(Clone, Debug)]
+pub(super) struct Doing {
+    /// `write to`, `sync`.
+    pub(super) what: &'static str,
+    pub(super) path: PathBuf,
+    pub(super) since: Instant,
+}
+
+/// Until it is dropped, the writer is doing something.
+pub(super) struct DoingGuard<'a>(&'a Shared);
+
+impl Drop for DoingGuard<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.doing) = None;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(super) fn new(space: Option<Arc<Space>>) -> Self {
+        Self {
+            space,
+            ..Self::default()
+        }
+    }
+
+    /// Takes room for bytes that are about to be written.
+    fn take_space(&self, bytes: usize) -> Result<(), Fault> {
+        let Some(space) = &self.space else {
+            return Ok(());
+        };
+        space.take(bytes as u64).map_err(|refusal| Fault {
+            reason: StopReason::DiskFull,
+            error: Error::runtime(refusal),
+        })
+    }
+
+    fn give_space_back(&self, bytes: u64) {
+        if let Some(space) = &self.space {
+            space.give_back(bytes);
+        }
+    }
+
+    /// Whether the output has failed; as cheap as it has to be for every packet.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn failure(&self) -> Option<(StopReason, String)> {
+        if self.has_failed() {
+            lock(&self.failure).clone()
+        } else {
+            None
+        }
+    }
+
+    /// Keeps the first failure.
+    pub(super) fn fail(&self, fault: Fault) {
+        lock(&self.failure).get_or_insert((fault.reason, fault.error.message));
+        self.failed.store(true, Ordering::Release);
+    }
+
+    /// Says what the writer begins to wait for.
+    pub(super) fn doing(&self, what: &'static str, path: &Path) -> DoingGuard<'_> {
+        *lock(&self.doing) = Some(Doing {
+            what,
+            path: path.to_owned(),
+            since: Instant::now(),
+        });
+        DoingGuard(self)
+    }
+
+    /// What the writer is waiting for.
+    pub(super) fn waits_for(&self) -> Option<Doing> {
+        lock(&self.doing).clone()
+    }
+
+    /// Says that no more will come.
+    pub(super) fn close(&self) {
+        self.closing.get_or_init(Instant::now);
+    }
+
+    pub(super) fn closing_since(&self) -> Option<Instant> {
+        self.closing.get().copied()
+    }
+}
+
+/// The thread's state.
+pub(super) struct Writer {
+    format: Format,
+    shared: Arc<Shared>,
+    file: Option<OutFile>,
+    next_index: u64,
+}
+
+impl Writer {
+    pub(super) fn new(format: Format, shared: Arc<Shared>, first: OutFile) -> Self {
+        shared.counters.files.begin(0, first.name());
+        Self {
+            format,
+            shared,
+            file: Some(first),
+            next_index: 0,
+        }
+    }
+
+    /// Runs until the queue's other end is dropped, and returns the files that exist.
+    pub(super) fn run(
+        mut self,
+        chunks: &Receiver<Chunk>,
+        returned: &SyncSender<Vec<u8>>,
+    ) -> Vec<FileRecord> {
+        for chunk in chunks {
+            if self.shared.has_failed() {
+                count(&self.shared.counters.dropped_write, chunk.packets);
+            } else if let Err(fault) = self.chunk(&chunk) {
+                self.shared.fail(fault);
+                // The records that got through stay, under the final name, without statistics.
+                self.close(false);
+            }
+            let mut buffer = chunk.data;
+            buffer.clear();
+            buffer.shrink_to(2 * BUFFER_LEN);
+            // The channel has room for every buffer; at the end nobody is there to take them.
+            let _ = returned.try_send(buffer);
+        }
+        if let Some(file) = self.file.take() {
+            self.abandon(file);
+        }
+        self.shared.counters.files.now()
+    }
+
+    /// Lets go of a file that is not reported; one without packets goes with it.
+    fn abandon(&self, file: OutFile) {
+        if file.packets() == 0 {
+            self.shared.give_space_back(file.size());
+        }
+        file.abandon();
+        self.shared.counters.files.abandoned();
+    }
+
+    fn chunk(&mut self, chunk: &Chunk) -> Result<(), Fault> {
+        let counters = &self.shared.counters;
+        if let Some(next) = &chunk.open {
+            for path in &next.evicted {
+                if let Err(error) = fs::remove_file(path) {
+                    log::warn!("cannot remove {} from the ring: {error}", path.display());
+                }
+                self.shared.give_space_back(counters.files.evicted(path));
+            }
+        }
+        if let Err(fault) = self.shared.take_space(chunk.data.len()) {
+            count(&counters.dropped_write, chunk.packets);
+            return Err(fault);
+        }
+        if let Some(next) = &chunk.open {
+            let doing = self.shared.doing("open", &next.name);
+            let opened = OutFile::open(&next.name);
+            drop(doing);
+            match opened {
+                Ok(file) => {
+                    counters.files.begin(self.next_index, file.name());
+                    self.file = Some(file);
+                }
+                Err(fault) => {
+                    count(&counters.dropped_write, chunk.packets);
+                    return Err(fault);
+                }
+            }
+        }
+        let Some(file) = &mut self.file else {
+            count(&counters.dropped_write, chunk.packets);
+            return Err(Error::runtime("records came for a file that is not open").into());
+        };
+        let at_start = file.size() == 0;
+        let doing = self.shared.doing("write to", file.name());
+        let result = file.write(&chunk.data, chunk.packets, &self.shared);
+        drop(doing);
+        match result {
+            Ok(()) => {
+                count(&counters.captured, chunk.packets);
+                count(&counters.bytes, chunk.bytes);
+                counters.files.grown(file.size(), file.packets());
+            }
+            Err((written, error)) => {
+                let whole = walk(self.format, &chunk.data[..written], at_start);
+                count(&counters.captured, whole.packets);
+                count(&counters.bytes, whole.bytes);
+                count(&counters.dropped_write, chunk.packets - whole.packets);
+                if let Err(error) = file.cut_back(written, whole) {
+                    log::warn!(
+                        "cannot cut {} back to its last whole packet: {error}",
+                        file.name().display()
+                    );
+                }
+                let lost = chunk.data.len() - whole.len;
+                self.shared.give_space_back(lost as u64);
+                return Err(Fault::io("write to", file.name(), &error));
+            }
+        }
+        if chunk.close {
+            self.close(true);
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, complete: bool) {
+        let Some(file) = self.file.take() else { return };
+        if !complete && file.can_vanish() {
+            return self.abandon(file);
+        }
+        let (record, fault) = file.close(self.next_index, complete, &self.shared);
+        self.next_index += 1;
+        self.shared.counters.files.closed(record);
+        if let Some(fault) = fault {
+            self.shared.fail(fault);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Faults on their way to the caller: what a parser found wrong, the collector that gives each its
+//! field, and the words of the messages. [`Plan::resolve`](super::Plan::resolve) collects, so that
+//! people see all faults of a request at once.
+//!
+//! In every message the user's own text stands in double quotes and a field's name in backticks;
+//! the command line replaces the latter by its option.
+
+use super::Fault;
+
+/// What is wrong with a value, before it is known which field it stands in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// As [`Fault::code`].
+    pub code: &'static str,
+    /// As [`Fault::detail`].
+    pub detail: String,
+}
+
+impl Problem {
+    /// The value cannot be read.
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        Self {
+            code: "invalid",
+            detail: detail.into(),
+        }
+    }
+
+    /// The value can be read, and is too small or too large.
+    pub fn out_of_range(detail: impl Into<String>) -> Self {
+        Self {
+            code: "out_of_range",
+            detail: detail.into(),
+        }
+    }
+
+    pub(super) fn required(detail: impl Into<String>) -> Self {
+        Self {
+            code: "required",
+            detail: detail.into(),
+        }
+    }
+
+    pub(super) fn conflict(detail: impl Into<String>) -> Self {
+        Self {
+            code: "conflict",
+            detail: detail.into(),
+        }
+    }
+
+    /// The value is none of the words that are allowed.
+    pub fn unknown(detail: impl Into<String>) -> Self {
+        Self {
+            code: "unknown",
+            detail: detail.into(),
+        }
+    }
+}
+
+/// Collects the faults of one request.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// Notes a fault of the field at `pointer`.
+    pub(super) fn add(&mut self, pointer: impl Into<String>, problem: Problem) {
+        let Problem { code, detail } = problem;
+        self.0.push(Fault {
+            pointer: pointer.into(),
+            code,
+            detail,
+        });
+    }
+
+    /// The value, or nothing and a fault noted.
+    pub(super) fn check<T>(
+        &mut self,
+        pointer: impl Into<String>,
+        value: Result<T, Problem>,
+    ) -> Option<T> {
+        value.map_err(|problem| self.add(pointer, problem)).ok()
+    }
+
+    /// [`Self::check`] for a field that may be absent.
+    pub(super) fn check_given<T, U>(
+        &mut self,
+        pointer: &str,
+        field: Option<&T>,
+        parse: impl FnOnce(&T) -> Result<U, Problem>,
+    ) -> Option<U> {
+        field.and_then(|value| self.check(pointer, parse(value)))
+    }
+
+    /// Everything noted.
+    pub(super) fn into_vec(self) -> Vec<Fault> {
+        self.0
+    }
+}
+
+/// The user's own text for a message: quoted, control characters escaped, and not endless.
+pub fn quote(text: &str) -> String {
+    const MOST: usize = 60;
+    match text.char_indices().nth(MOST) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+    }
+}
+
+/// The candidate that the user most likely meant, if any is near.
+pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let text = text.to_lowercase();
+    let distance = |candidate: &str| {
+        let candidate = candidate.to_lowercase();
+        if text.len() >= 2 && candidate.starts_with(&text) {
+            return 1;
+        }
+        strsim::damerau_levenshtein(&text, &candidate)
+    };
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.chars().count() / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_needs_to_be_near() {
+        let words = ["both", "ingress", "egress"];
+        assert_eq!(nearest("in", words), Some("ingress"));
+        assert_eq!(nearest("Egres", words), Some("egress"));
+        assert_eq!(nearest("xyz", words), None);
+        assert_eq!(nearest("", words), None);
+    }
+
+    #[test]
+    fn quote_escapes_and_shortens() {
+        assert_eq!(quote("a\u{1b}[31m\"b"), r#""a\u{1b}[31m\"b""#);
+        assert_eq!(quote(&"é".repeat(100)), format!("\"{}\"…", "é".repeat(60)));
+    }
+}

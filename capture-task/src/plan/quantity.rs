@@ -1,0 +1,290 @@
+//! Numbers with units: sizes, durations and counts, as text or as bare numbers.
+//!
+//! A size is a whole number of bytes with an optional unit in either case: `kB`, `MB`, `GB`, `TB`
+//! are powers of 1,000; `KiB`, `MiB`, `GiB`, `TiB` and, as in tcpdump and systemd, the bare letters
+//! `k`, `M`, `G`, `T` are powers of 1,024. A duration is whole seconds, or numbers with `d`, `h`,
+//! `m` and `s`, largest unit first.
+
+use std::num::IntErrorKind;
+
+use super::fault::{Problem, quote};
+use crate::task::Quantity;
+
+/// Longest duration, 36,500 days: far from where nanoseconds in 64 bits end.
+pub(super) const MAX_SECONDS: u64 = 36_500 * 86_400;
+
+const SIZE_UNITS: &[(&str, u64)] = &[
+    ("", 1),
+    ("b", 1),
+    ("k", 1 << 10),
+    ("kib", 1 << 10),
+    ("kb", 1_000),
+    ("m", 1 << 20),
+    ("mib", 1 << 20),
+    ("mb", 1_000_000),
+    ("g", 1 << 30),
+    ("gib", 1 << 30),
+    ("gb", 1_000_000_000),
+    ("t", 1 << 40),
+    ("tib", 1 << 40),
+    ("tb", 1_000_000_000_000),
+];
+
+const TIME_UNITS: &[(char, u64)] = &[('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
+
+/// Bytes.
+pub fn size(value: &Quantity) -> Result<u64, Problem> {
+    match value {
+        Quantity::Number(number) => {
+            u64::try_from(*number).map_err(|_| negative(&number.to_string()))
+        }
+        Quantity::Text(text) => size_from_text(text),
+    }
+}
+
+/// Bytes, from text.
+fn size_from_text(text: &str) -> Result<u64, Problem> {
+    let (digits, unit) = split_number(text.trim());
+    let unit = unit.trim_start().to_ascii_lowercase();
+    let factor = SIZE_UNITS
+        .iter()
+        .find(|(name, _)| *name == unit)
+        .map(|(_, factor)| *factor);
+    let (false, Some(factor)) = (digits.is_empty(), factor) else {
+        return Err(if text.trim_start().starts_with('-') {
+            negative(text)
+        } else {
+            Problem::invalid(format!(
+                "{} is not a size; write whole bytes, or a unit as in \"64MiB\" or \"10MB\"",
+                quote(text)
+            ))
+        });
+    };
+    digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(factor))
+        .filter(|bytes| i64::try_from(*bytes).is_ok())
+        .ok_or_else(|| Problem::out_of_range(format!("{} is more than 8 EiB", quote(text))))
+}
+
+/// A size of at least one byte.
+pub(super) fn positive_size(value: &Quantity) -> Result<u64, Problem> {
+    size(value).and_then(|bytes| match bytes {
+        0 => Err(Problem::out_of_range(
+            "0 leaves no room for any packet; leave it out for no limit",
+        )),
+        bytes => Ok(bytes),
+    })
+}
+
+/// Whole seconds, at least one.
+pub fn seconds(value: &Quantity) -> Result<u64, Problem> {
+    let (text, total) = match value {
+        Quantity::Number(number) => {
+            let text = number.to_string();
+            let total = u64::try_from(*number).map_err(|_| negative(&text))?;
+            (text, Some(total))
+        }
+        Quantity::Text(text) => (quote(text), seconds_from_text(text)?),
+    };
+    match total {
+        Some(0) => Err(Problem::out_of_range(
+            "0 seconds is no time; the least is 1 second",
+        )),
+        Some(total) if total <= MAX_SECONDS => Ok(total),
+        _ => Err(Problem::out_of_range(format!(
+            "{text} is too long; the most is \"36500d\""
+        ))),
+    }
+}
+
+/// `None` where the sum is beyond 64 bits.
+fn seconds_from_text(text: &str) -> Result<Option<u64>, Problem> {
+    let trimmed = text.trim();
+    let malformed = || {
+        Problem::invalid(format!(
+            "{} is not a duration; write seconds, or units as in \"90s\", \"10m\", \"1h30m\", \"1d\"",
+            quote(text)
+        ))
+    };
+    if trimmed.starts_with('-') {
+        return Err(negative(text));
+    }
+    let (digits, unit) = split_number(trimmed);
+    if digits.is_empty() {
+        return Err(malformed());
+    }
+    if unit.is_empty() {
+        return Ok(digits.parse().ok());
+    }
+
+    let mut total = Some(0_u64);
+    let mut smaller_units = TIME_UNITS;
+    let mut rest = trimmed;
+    while !rest.is_empty() {
+        let (digits, after) = split_number(rest);
+        let letter = after.chars().next().ok_or_else(malformed)?;
+        let position = smaller_units.iter().position(|(name, _)| *name == letter);
+        let (false, Some(position)) = (digits.is_empty(), position) else {
+            return Err(malformed());
+        };
+        let (_, factor) = smaller_units[position];
+        let part = digits
+            .parse::<u64>()
+            .ok()
+            .and_then(|number| number.checked_mul(factor));
+        total = total
+            .zip(part)
+            .and_then(|(total, part)| total.checked_add(part));
+        smaller_units = &smaller_units[position + 1..];
+        rest = &after[letter.len_utf8()..];
+    }
+    Ok(total)
+}
+
+/// A whole number of at least one; `of` says of what.
+pub(super) fn count(value: &Quantity, of: &str) -> Result<u64, Problem> {
+    let number = match value {
+        Quantity::Number(number) => {
+            u64::try_from(*number).map_err(|_| negative(&number.to_string()))?
+        }
+        Quantity::Text(text) => match text.trim().parse::<u64>() {
+            Ok(number) if i64::try_from(number).is_ok() => number,
+            _ if text.trim_start().starts_with('-') => return Err(negative(text)),
+            Ok(_) => return Err(too_many(text)),
+            Err(error) if *error.kind() == IntErrorKind::PosOverflow => return Err(too_many(text)),
+            _ => {
+                return Err(Problem::invalid(format!(
+                    "{} is not a number of {of}; write a whole number such as 1000",
+                    quote(text)
+                )));
+            }
+        },
+    };
+    match number {
+        0 => Err(Problem::out_of_range(format!(
+            "0 {of} is too few; the least is 1"
+        ))),
+        number => Ok(number),
+    }
+}
+
+/// Leading ASCII digits, and what follows them.
+fn split_number(text: &str) -> (&str, &str) {
+    text.split_at(
+        text.find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len()),
+    )
+}
+
+fn too_many(text: &str) -> Problem {
+    Problem::out_of_range(format!(
+        "{} is too many; the most is {}",
+        quote(text),
+        i64::MAX
+    ))
+}
+
+fn negative(text: &str) -> Problem {
+    Problem::out_of_range(format!("{} is negative", quote(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("1000", 1000),
+            (" 10MB ", 10_000_000),
+            ("10 mb", 10_000_000),
+            ("64MiB", 64 << 20),
+            ("1GiB", 1 << 30),
+            ("1k", 1024),
+            ("1K", 1024),
+            ("2M", 2 << 20),
+            ("3G", 3 << 30),
+            ("1TB", 1_000_000_000_000),
+            ("5B", 5),
+        ] {
+            assert_eq!(size_from_text(text), Ok(bytes), "{text}");
+        }
+        for (text, code) in [
+            ("", "invalid"),
+            ("MB", "invalid"),
+            ("1.5GiB", "invalid"),
+            ("1 0", "invalid"),
+            ("1XB", "invalid"),
+            ("-1", "out_of_range"),
+            ("9223372036854775808", "out_of_range"),
+            ("99999999999999999999999", "out_of_range"),
+            ("99999999TiB", "out_of_range"),
+        ] {
+            assert_eq!(size_from_text(text).expect_err(text).code, code, "{text}");
+        }
+    }
+
+    #[test]
+    fn counts() {
+        let parse = |text: &str| count(&Quantity::Text(text.to_owned()), "packets");
+        for (text, number) in [
+            ("1", 1),
+            (" +5 ", 5),
+            ("9223372036854775807", i64::MAX.cast_unsigned()),
+        ] {
+            assert_eq!(parse(text), Ok(number), "{text}");
+        }
+        for (text, code) in [
+            ("", "invalid"),
+            ("1k", "invalid"),
+            ("1.5", "invalid"),
+            ("0", "out_of_range"),
+            ("-1", "out_of_range"),
+            ("9223372036854775808", "out_of_range"),
+            ("99999999999999999999", "out_of_range"),
+        ] {
+            assert_eq!(parse(text).expect_err(text).code, code, "{text}");
+        }
+    }
+
+    #[test]
+    fn durations() {
+        let parse = |text: &str| seconds(&Quantity::Text(text.to_owned()));
+        for (text, expected) in [
+            ("90", 90),
+            ("90s", 90),
+            ("10m", 600),
+            ("1h30m", 5400),
+            ("1d", 86_400),
+            ("1d1s", 86_401),
+            ("36500d", MAX_SECONDS),
+        ] {
+            assert_eq!(parse(text), Ok(expected), "{text}");
+        }
+        for (text, code) in [
+            ("", "invalid"),
+            ("s", "invalid"),
+            ("1h30", "invalid"),
+            ("30m1h", "invalid"),
+            ("1m1m", "invalid"),
+            ("1.5h", "invalid"),
+            ("500ms", "invalid"),
+            ("10M", "invalid"),
+            ("1µ", "invalid"),
+            ("0", "out_of_range"),
+            ("0h0m", "out_of_range"),
+            ("-5", "out_of_range"),
+            ("36501d", "out_of_range"),
+            ("99999999999999999999", "out_of_range"),
+            ("99999999999999999999d", "out_of_range"),
+            ("18446744073709551615s1", "invalid"),
+        ] {
+            assert_eq!(parse(text).expect_err(text).code, code, "{text}");
+        }
+        assert_eq!(seconds(&Quantity::Number(60)), Ok(60));
+        assert!(seconds(&Quantity::Number(-1)).is_err());
+    }
+}

@@ -1,0 +1,288 @@
+//! What the OpenAPI document says of the fields that are read here: their words, ranges and patterns, beside
+//! the code that decides. [`TaskSpec`](crate::task::TaskSpec) keeps them as they came and names these types.
+//! Rules between fields are in no schema; a task that breaks one is answered by 422.
+
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema, schema::Type},
+};
+
+pub use super::word::AddressType;
+use super::{
+    Directions, Format, Hook, Oversize, Protocol, quantity::MAX_SECONDS,
+    resolve::MAX_INTERFACE_NAME, word::Word,
+};
+
+/// A type that the document has a name for.
+macro_rules! schema {
+    ($type:ty, $name:literal, $schema:expr) => {
+        impl PartialSchema for $type {
+            fn schema() -> RefOr<Schema> {
+                $schema
+            }
+        }
+
+        impl ToSchema for $type {
+            fn name() -> std::borrow::Cow<'static, str> {
+                $name.into()
+            }
+        }
+    };
+}
+
+schema!(
+    Directions,
+    "Direction",
+    words::<Directions>("As the host sees it.")
+);
+schema!(
+    Hook,
+    "Hook",
+    words::<Hook>("Kind of program; `auto` never disturbs a link.")
+);
+schema!(
+    Protocol,
+    "Protocol",
+    words::<Protocol>("`icmp` is ICMP over IPv4 and ICMPv6, and takes no ports.")
+);
+schema!(
+    AddressType,
+    "AddressType",
+    words::<AddressType>(
+        "`ip` needs `ip`; `ip_pair` needs `ip` and `peer_ip`; `any` takes neither."
+    )
+);
+schema!(
+    Oversize,
+    "Oversize",
+    words::<Oversize>("What becomes of a frame that is longer than `max_bytes`.")
+);
+schema!(Format, "Format", words::<Format>("Format of the files."));
+
+/// The name of an interface, or `any`.
+pub struct InterfaceName;
+
+schema!(
+    InterfaceName,
+    "InterfaceName",
+    text(
+        "An interface of the daemon's network namespace, or `any` alone; at most 15 bytes.",
+        r"^[^/:\s\u0000]+$",
+        &["eth0", "any"],
+    )
+    .max_length(Some(MAX_INTERFACE_NAME))
+    .into()
+);
+
+/// An address or a prefix.
+pub struct Address;
+
+schema!(
+    Address,
+    "Address",
+    text(
+        "One address or CIDR prefix, IPv4 or IPv6.",
+        r"^\s*[0-9A-Fa-f:.]+(/[0-9]+)?\s*$",
+        &["10.0.0.1", "10.0.0.0/8", "2001:db8::/32"],
+    )
+    .into()
+);
+
+/// A port or a range of ports.
+pub struct Ports;
+
+schema!(
+    Ports,
+    "Ports",
+    number_or_text(
+        "A port, or a range of ports.",
+        0..=65_535,
+        r"^\s*[0-9]+\s*(-\s*[0-9]+\s*)?$",
+        &["8000-8100", "443"],
+    )
+);
+
+/// Bytes of a frame.
+pub struct FrameBytes;
+
+schema!(
+    FrameBytes,
+    "FrameBytes",
+    number_or_text(
+        "Bytes of a frame, 0–65535, also with a unit.",
+        0..=65_535,
+        SIZE,
+        &["128", "1k"],
+    )
+);
+
+/// Bytes, at least one.
+pub struct Size;
+
+schema!(
+    Size,
+    "Size",
+    number_or_text(
+        "Bytes, less than 8 EiB, also with a unit: kB, MB, GB, TB are powers of 1000; k, M, G, T and KiB, MiB, GiB, TiB of 1024.",
+        1..=i64::MAX,
+        SIZE,
+        &["64MiB", "10MB"],
+    )
+);
+
+/// Seconds, at least one.
+pub struct Seconds;
+
+schema!(
+    Seconds,
+    "Seconds",
+    number_or_text(
+        "Seconds, or days, hours, minutes and seconds.",
+        1..=MAX_SECONDS.cast_signed(),
+        r"^\s*[0-9]+(d([0-9]+h)?([0-9]+m)?([0-9]+s)?|h([0-9]+m)?([0-9]+s)?|m([0-9]+s)?|s)?\s*$",
+        &["90s", "10m", "1h30m", "1d"],
+    )
+);
+
+/// A number of things, at least one.
+pub struct Count;
+
+schema!(
+    Count,
+    "Count",
+    number_or_text("A number.", 1..=i64::MAX, r"^\s*\+?[0-9]+\s*$", &["1000"])
+);
+
+const SIZE: &str = r"^\s*[0-9]+\s*([kKmMgGtT]?[bB]?|[kKmMgGtT][iI][bB])\s*$";
+
+fn words<T: Word>(description: &str) -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(description))
+        .enum_values(Some(T::words()))
+        .into()
+}
+
+/// Text with a pattern of ECMA-262.
+fn text(description: &str, pattern: &str, examples: &[&str]) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(description))
+        .pattern(Some(pattern))
+        .examples(examples.iter().copied())
+}
+
+fn number_or_text(
+    description: &str,
+    range: std::ops::RangeInclusive<i64>,
+    pattern: &str,
+    examples: &[&str],
+) -> RefOr<Schema> {
+    let number = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(*range.start() as isize))
+        .maximum(Some(*range.end() as isize));
+    OneOfBuilder::new()
+        .description(Some(description))
+        .item(number)
+        .item(text("The same as text.", pattern, examples))
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{prelude::*, string::string_regex};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        plan::{Face, Plan},
+        task::TaskSpec,
+    };
+
+    /// What is to be said of a field: its name, its schemas for numbers and for text, and how a value
+    /// stands in it.
+    type Field = (&'static str, Vec<Value>, fn(Value) -> Value);
+
+    fn fields() -> Vec<Field> {
+        let itself: fn(Value) -> Value = |value| value;
+        let item: fn(Value) -> Value = |value| json!([value]);
+        vec![
+            ("direction", parts::<Directions>(), itself),
+            ("hook", parts::<Hook>(), itself),
+            ("protocol", parts::<Protocol>(), itself),
+            ("oversize", parts::<Oversize>(), itself),
+            ("format", parts::<Format>(), itself),
+            ("interfaces", parts::<InterfaceName>(), item),
+            ("ip", parts::<Address>(), itself),
+            ("ports", parts::<Ports>(), item),
+            ("max_bytes", parts::<FrameBytes>(), itself),
+            ("max_file_bytes", parts::<Size>(), itself),
+            ("duration", parts::<Seconds>(), itself),
+            ("max_packets", parts::<Count>(), itself),
+        ]
+    }
+
+    /// The codes of what is wrong with a task that has this value.
+    fn faults(field: &str, value: Value) -> Vec<(&'static str, String)> {
+        let mut task = json!({"name": "n", "interfaces": ["lo"]});
+        task[field] = value;
+        let spec: TaskSpec = serde_json::from_value(task).expect("of the right types");
+        let faults = Plan::resolve(&spec, Face::Daemon).err().unwrap_or_default();
+        let faults = faults.into_iter().map(|fault| (fault.code, fault.detail));
+        faults.collect()
+    }
+
+    fn parts<T: PartialSchema>() -> Vec<Value> {
+        let schema = serde_json::to_value(T::schema()).expect("JSON");
+        let parts = schema["oneOf"].as_array().cloned();
+        parts.unwrap_or_else(|| vec![schema])
+    }
+
+    #[test]
+    fn what_the_document_gives_as_good_is_taken_and_no_more() {
+        for (field, parts, place) in fields() {
+            for part in parts {
+                let all = |key: &str| part[key].as_array().cloned().unwrap_or_default();
+                for value in all("enum").into_iter().chain(all("examples")) {
+                    assert_eq!(faults(field, place(value.clone())), [], "{field} {value}");
+                }
+                let (Some(least), Some(most)) =
+                    (part["minimum"].as_i64(), part["maximum"].as_i64())
+                else {
+                    continue;
+                };
+                for bound in [least, most] {
+                    assert_eq!(faults(field, place(json!(bound))), [], "{field} {bound}");
+                }
+                for beyond in [least.checked_sub(1), most.checked_add(1)]
+                    .into_iter()
+                    .flatten()
+                {
+                    let faults = faults(field, place(json!(beyond)));
+                    assert_eq!(faults[0].0, "out_of_range", "{field} {beyond}");
+                }
+            }
+        }
+    }
+
+    proptest! {
+        /// What has the form may be too much; but it is never said to have another form.
+        #[test]
+        fn text_of_the_documented_form_is_read(
+            (field, value) in prop::sample::select(fields())
+                .prop_filter("an address has a finer form", |(field, ..)| *field != "ip")
+                .prop_flat_map(|(field, parts, place)| {
+                    let part = parts.last().expect("one part");
+                    let pattern = part["pattern"].as_str().unwrap_or("tcp|udp").to_owned();
+                    let text = string_regex(pattern.trim_matches(['^', '$'])).expect("a pattern");
+                    (Just(field), text.prop_map(move |text| place(json!(text))))
+                })
+        ) {
+            for (code, detail) in faults(field, value) {
+                let is_finer = ["backwards", "reserved", "15 bytes"].iter().any(|rule| detail.contains(rule));
+                prop_assert!(code != "invalid" || is_finer, "{field}: {detail}");
+            }
+        }
+    }
+}
