@@ -1,23 +1,36 @@
-//! All checks that need no running: format, clippy for the host and for the BPF target, and the
+//! All checks that need no running: the layer rules, format, clippy for the host and for the BPF target, and the
 //! documentation. Every check runs, also after one has failed.
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{build, command, setup, toolchain, workspace};
+use crate::{build, command, layers, setup, toolchain, workspace};
 
 type Check = fn() -> Result<()>;
 
+/// Every check, by its name.
+const CHECKS: [(&str, Check); 5] = [
+    ("layers", layers::check),
+    ("format", format),
+    ("clippy", clippy),
+    ("kernel-clippy", kernel_clippy),
+    ("documentation", documentation),
+];
+
+/// Arguments of `cargo xtask lint`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Run only these checks
+    #[arg(value_name = "CHECK", value_parser = CHECKS.map(|(name, _)| name))]
+    only: Vec<String>,
+}
+
 /// `cargo xtask lint`.
-pub(crate) fn lint() -> Result<()> {
+pub(crate) fn lint(arguments: &Arguments) -> Result<()> {
     toolchain::ensure_components()?;
-    let checks: [(&str, Check); 4] = [
-        ("format", format),
-        ("clippy", clippy),
-        ("clippy for the kernel programs", kernel_clippy),
-        ("documentation", documentation),
-    ];
     let mut failed = Vec::new();
-    for (name, check) in checks {
+    let wanted =
+        |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|one| one == name);
+    for (name, check) in CHECKS.into_iter().filter(|(name, _)| wanted(name)) {
         command::say(format_args!("checking {name}"));
         if let Err(error) = check() {
             command::report(&error);

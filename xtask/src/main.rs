@@ -5,6 +5,7 @@
 mod bench;
 mod build;
 mod command;
+mod layers;
 mod linker;
 mod lint;
 mod packages;
@@ -40,8 +41,8 @@ enum Action {
     VmTest(vm_test::Arguments),
     /// Measure the kernel programs, as root
     Bench(bench::Arguments),
-    /// Check format, lints of both sides, and documentation
-    Lint,
+    /// Check layers, format, lints of both sides, and documentation
+    Lint(lint::Arguments),
     /// Make what the kernel programs are built with available, once
     Setup(setup::Arguments),
 }
@@ -53,7 +54,7 @@ fn main() -> ExitCode {
         Action::Bench(arguments) => bench::bench(&arguments),
         Action::Test(arguments) => return test::test(&arguments),
         Action::VmTest(arguments) => return vm_test::vm_test(&arguments),
-        Action::Lint => lint::lint(),
+        Action::Lint(arguments) => lint::lint(&arguments),
         Action::Setup(arguments) => setup::setup(&arguments),
     };
     match outcome {

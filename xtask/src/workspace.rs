@@ -23,6 +23,12 @@ pub(crate) fn root() -> &'static Path {
     &ROOT
 }
 
+/// A path for people: below the root of the workspace.
+pub(crate) fn shown(path: &Path) -> String {
+    let path = path.strip_prefix(root()).unwrap_or(path);
+    path.display().to_string()
+}
+
 /// Cargo's target directory of the workspace, whatever variable or configuration sets it.
 pub(crate) fn target_dir() -> Result<PathBuf> {
     let metadata =

@@ -1,0 +1,87 @@
+//! The layer rules of the product, as checks: which crate may depend on which, what the lower ones do
+//! without, and that no files of a crate import each other in a circle. `ARCHITECTURE.md` says why.
+
+mod circles;
+mod source;
+
+use anyhow::{Context as _, Result, bail};
+
+use self::source::Crate;
+use crate::{command, workspace};
+
+/// The crates of the product that run in user space, lowest first. Each may depend on those above it in
+/// this list, and on no other.
+const LAYERS: [&str; 6] = [
+    "capture-common",
+    "capture-task",
+    "capture-file",
+    "capture-engine",
+    "capture-daemon",
+    "capture-agent",
+];
+
+/// Crates that a layer must not bring in, not even through others.
+const WITHOUT: [(&str, &[&str]); 4] = [
+    (
+        "capture-task",
+        &["aya", "axum", "clap", "hyper", "nix", "rusqlite", "tokio"],
+    ),
+    (
+        "capture-file",
+        &["aya", "axum", "clap", "hyper", "rusqlite"],
+    ),
+    ("capture-engine", &["axum", "clap", "hyper", "rusqlite"]),
+    ("capture-daemon", &["aya-ebpf", "clap"]),
+];
+
+/// Fails with every rule that is broken, and where.
+pub(crate) fn check() -> Result<()> {
+    let mut broken = Vec::new();
+    for (index, name) in LAYERS.iter().enumerate() {
+        broken.extend(dependencies(name, &LAYERS[..index])?);
+    }
+    for name in LAYERS.iter().chain(&["capture-ebpf", "xtask"]) {
+        let directory = workspace::root().join(name);
+        let parsed = Crate::parse(&directory.join("src"))
+            .with_context(|| format!("reading the source of {name}"))?;
+        broken.extend(parsed.circles());
+        if *name != "capture-agent" && *name != "xtask" {
+            broken.extend(parsed.exits());
+        }
+    }
+    match broken.as_slice() {
+        [] => Ok(()),
+        broken => bail!("{}", broken.join("\n")),
+    }
+}
+
+/// What a crate depends on and should not.
+fn dependencies(name: &str, lower: &[&str]) -> Result<Vec<String>> {
+    let tree = command::output(command::cargo().args([
+        "tree",
+        "--package",
+        name,
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ]))?;
+    let without = WITHOUT.iter().find(|(layer, _)| *layer == name);
+    let without = without.map_or(&[][..], |(_, names)| names);
+    let mut found: Vec<&str> = tree
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|other| *other != name)
+        .filter(|other| {
+            without.contains(other) || (LAYERS.contains(other) && !lower.contains(other))
+        })
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    let found = found.into_iter();
+    Ok(found
+        .map(|other| format!("{name} must not depend on {other}; `cargo tree -p {name}` says how"))
+        .collect())
+}
