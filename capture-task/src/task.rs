@@ -161,6 +161,13 @@ pub enum State {
     Failed,
 }
 
+impl State {
+    /// Whether nothing more will happen to the task.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed)
+    }
+}
+
 /// Why a task ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -46,7 +46,7 @@ pub(crate) fn clean(program: impl AsRef<OsStr>) -> Command {
 /// The cargo that started xtask, with its toolchain; `cargo` where xtask was started by hand.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(crate::workspace::root());
+    command.current_dir(crate::root::root());
     command
 }
 

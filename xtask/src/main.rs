@@ -10,6 +10,7 @@ mod linker;
 mod lint;
 mod packages;
 mod results;
+mod root;
 mod run;
 mod setup;
 mod test;

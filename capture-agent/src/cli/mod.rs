@@ -18,23 +18,26 @@ mod run;
 mod signals;
 mod task;
 mod tasks_file;
+mod terminal;
 mod token;
 mod usage;
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
 };
 
 use capture_daemon as daemon;
 use capture_daemon::Deadlines;
 use capture_engine::netns;
-use capture_task::error::{Error, Result};
+use capture_task::error::Result;
 use clap::{CommandFactory, Parser};
-use log::Level;
 
-use self::args::{Arguments, Command};
-use crate::cli::exit::Exit;
+pub(crate) use self::terminal::{print, report_error, say};
+use self::{
+    args::{Arguments, Command},
+    exit::Exit,
+};
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
@@ -76,33 +79,6 @@ fn execute(command: Command) -> Result<Exit> {
             print(&script).map(|()| Exit::Ok)
         }
     }
-}
-
-/// Writes a result to stdout. A reader that went away is no failure.
-fn print(text: &[u8]) -> Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::runtime(format!(
-            "writing to standard output: {error}"
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// Writes one line to stderr. There is nowhere to say that this failed.
-fn say(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
-}
-
-fn report_error(error: Error) -> Exit {
-    let priority = match journal::is_behind(io::stderr()) {
-        true => journal::priority(Level::Error),
-        false => "",
-    };
-    for line in error.message.lines() {
-        say(&format!("{priority}capture-agent: {line}"));
-    }
-    error.kind.into()
 }
 
 /// What is logged unless somebody says otherwise: of the daemon, also what it does.

@@ -21,8 +21,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use super::{
     mapped::Mapped,
     masks::{AddressBook, Role},
-    object::maps,
-    tables::take,
+    object::{maps, take},
 };
 
 /// The address tables of both families.

@@ -13,8 +13,8 @@ use capture_common::{
 };
 
 use super::{
-    object::maps,
-    tables::{SlotId, take},
+    object::{maps, take},
+    tables::SlotId,
 };
 
 /// The counters' maps.

@@ -23,8 +23,8 @@ use capture_task::{
 use super::{
     KernelVersion, SlotId, Tables,
     clsact::{self, AttachedFilter, Clsact},
+    error::load_error,
     headless,
-    load::load_error,
     netlink::Side,
     object::programs,
 };

@@ -20,6 +20,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use super::{
     InterfaceFigures, KernelVersion, SlotFigures, SlotId, Tables,
     counters::{CounterMaps, LossCounters},
+    error::load_error,
     hooks::Hooks,
     object::{globals, maps, object, programs},
     ring::RingGauge,
@@ -198,23 +199,6 @@ fn load_object(release: KernelVersion, cpus: usize, ring_bytes: u32) -> Result<E
         .load(object)
         .context("loading the kernel programs")
         .map_err(|error| load_error(&error))
-}
-
-/// A sentence for a failed load: a privilege that is lacking, memory, or the kernel's own words.
-pub(super) fn load_error(error: &anyhow::Error) -> Error {
-    let os = error
-        .chain()
-        .find_map(|cause| cause.downcast_ref::<std::io::Error>())
-        .and_then(std::io::Error::raw_os_error);
-    match os {
-        Some(libc::EPERM) => Error::missing(format!(
-            "the kernel refuses to load programs: {error:#}; CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are needed, and before 5.11 a higher `ulimit -l`"
-        )),
-        Some(libc::ENOMEM) => Error::runtime(
-            "not enough memory for the kernel tables and rings; try a smaller --ring-size",
-        ),
-        _ => Error::runtime(format!("{error:#}")),
-    }
 }
 
 /// Kernel-side log lines, which come at debug level and only of faults; the reader shows them.

@@ -12,6 +12,7 @@ mod clsact;
 mod counters;
 #[cfg(test)]
 mod differential;
+mod error;
 mod features;
 pub(crate) mod headless;
 mod hooks;

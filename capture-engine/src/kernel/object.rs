@@ -1,6 +1,9 @@
 //! The compiled kernel programs, embedded in the binary. `build.rs` put the object into `OUT_DIR`
 //! before; the loader takes it from here next, and refuses to start where it is absent.
 
+use anyhow::{Context as _, Result};
+use aya::{Ebpf, maps::Map};
+
 /// The ELF object, aligned as its parser needs; empty when built without the BPF toolchain.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/capture-programs"));
 
@@ -8,6 +11,12 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ca
 /// it, by plain `cargo build` instead of `cargo xtask build`.
 pub(crate) fn object() -> Option<&'static [u8]> {
     (!OBJECT.is_empty()).then_some(OBJECT)
+}
+
+/// Takes a map out of a loaded object.
+pub(super) fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map> {
+    ebpf.take_map(name)
+        .with_context(|| format!("the kernel object has no map {name}"))
 }
 
 /// Names of the maps in the object, the statics of `capture-ebpf/src/maps.rs`.

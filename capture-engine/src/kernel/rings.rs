@@ -22,9 +22,8 @@ use nix::{
 
 use super::{
     mapping::page_len,
-    object::maps,
+    object::{maps, take},
     ring::{Ring, RingGauge, RingMemory},
-    tables::take,
 };
 
 /// Least bytes of a ring: the longest record fits behind a chunk that is left early for it.

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use aya::{
     Ebpf,
-    maps::{Array, HashMap, Map, MapData},
+    maps::{Array, HashMap, MapData},
 };
 use capture_common::{
     Control, HOOK_POINTS, Interface, MAX_BYTES_BITS, MAX_INTERFACES, MAX_SLOTS, PortMasks, Slot,
@@ -23,7 +23,7 @@ use super::{
     addresses::AddressTables,
     mapped::{Mapped, put},
     masks::Role,
-    object::maps,
+    object::{maps, take},
 };
 
 /// The slot of a task, below [`MAX_SLOTS`].
@@ -296,12 +296,6 @@ impl Tables {
         }
         Ok(())
     }
-}
-
-/// Takes a map out of a loaded object.
-pub(super) fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map> {
-    ebpf.take_map(name)
-        .with_context(|| format!("the kernel object has no map {name}"))
 }
 
 /// [`Control`] as words that programs read while they are changed.

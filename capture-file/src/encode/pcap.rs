@@ -1,7 +1,7 @@
 //! Nanosecond pcap in host byte order (draft-ietf-opsawg-pcap, magic 0xa1b23c4d): a header, and
 //! records of 16 bytes before each packet. It knows one link type, no interfaces and no statistics.
 
-use super::{Frame, word};
+use super::frame::{Frame, word};
 
 /// Bytes of the file header.
 pub(super) const HEADER_LEN: usize = 24;

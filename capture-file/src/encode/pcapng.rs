@@ -24,7 +24,7 @@ use pcap_file::{
     },
 };
 
-use super::{Frame, InterfaceStatistics, Statistics, Totals, word};
+use super::frame::{Frame, InterfaceStatistics, Statistics, Totals, word};
 use crate::InterfaceInfo;
 
 const ENHANCED_PACKET: u32 = 6;

@@ -6,7 +6,7 @@ use capture_daemon::access::Role;
 use capture_task::task::State;
 use clap::{Args, Subcommand, ValueHint};
 
-use super::{FormArgs, OutputForm, TaskArgs, Words};
+use super::task::{FormArgs, OutputForm, TaskArgs, Words};
 
 const CREATE_EXAMPLES: &str = "\
 Examples:

@@ -1,6 +1,6 @@
 //! The arguments' shape: clap's own check, the help as people see it, and the completions.
 
-use clap::CommandFactory;
+use clap::{CommandFactory, ValueEnum as _};
 
 use super::*;
 

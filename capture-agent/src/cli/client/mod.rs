@@ -10,7 +10,10 @@ mod unreachable;
 use std::{env, future::Future, io, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
-use capture_task::error::{Error, ErrorKind, Result};
+use capture_task::{
+    error::{Error, ErrorKind, Result},
+    task::TaskRecord,
+};
 use http::{HeaderName, HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{body::Incoming, client::conn::http1};
@@ -65,6 +68,11 @@ impl Client {
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         let response = self.ask(Method::GET, path, Vec::new(), None).await?;
         self.value(response).await
+    }
+
+    /// The record of a task.
+    pub(super) async fn task(&self, id: &str) -> Result<TaskRecord> {
+        self.get(&format!("/tasks/{id}")).await
     }
 
     /// Asks, with a body of JSON where there is one. The answer is a good one.

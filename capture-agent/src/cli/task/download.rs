@@ -14,7 +14,10 @@ use hyper::body::Incoming;
 use sha2::{Digest as _, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{has_ended, place, place::Part, record, tables};
+use super::{
+    place::{self, Part},
+    tables,
+};
 use crate::cli::{
     args::DownloadArgs,
     client::{Client, block_on},
@@ -40,7 +43,7 @@ pub(super) fn download(args: DownloadArgs) -> Result<Exit> {
     let client = Client::new(socket.socket);
     block_on(async {
         let work = async {
-            let task = record(&client, &client.find(&task).await?).await?;
+            let task = client.task(&client.find(&task).await?).await?;
             let files = wanted(&task, file)?;
             let download = Download {
                 client: &client,
@@ -109,7 +112,7 @@ fn one_of<'a>(files: &[&'a FileRecord], option: &str) -> Result<&'a FileRecord> 
 /// Says what must not be taken for more than it is.
 fn warn(task: &TaskRecord) {
     let lost = task.counters.dropped.total();
-    if !has_ended(task) {
+    if !task.state.is_final() {
         say(&format!(
             "the task is {}: this is what there was until now",
             tables::state(task)

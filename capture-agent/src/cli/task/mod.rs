@@ -157,7 +157,7 @@ fn list(args: ListArgs) -> Result<Exit> {
 fn show(args: OneTask) -> Result<Exit> {
     let OneTask { task, form, socket } = args;
     let client = Client::new(socket.socket);
-    let record = block_on(async { record(&client, &client.find(&task).await?).await })?;
+    let record = block_on(async { client.task(&client.find(&task).await?).await })?;
     match form.output {
         OutputForm::Json => print(&json_line(&record)?)?,
         OutputForm::Table => print(tables::task(&record).as_bytes())?,
@@ -252,19 +252,10 @@ impl Faults {
     }
 }
 
-async fn record(client: &Client, id: &str) -> Result<TaskRecord> {
-    client.get(&format!("/tasks/{id}")).await
-}
-
 /// One line for people, or one JSON value.
 fn say_form(form: OutputForm, text: &str, value: &impl serde::Serialize) -> Result<()> {
     match form {
         OutputForm::Json => print(&json_line(value)?),
         OutputForm::Table => print(format!("{text}\n").as_bytes()),
     }
-}
-
-/// Whether nothing more will happen to a task.
-fn has_ended(record: &TaskRecord) -> bool {
-    matches!(record.state, State::Completed | State::Failed)
 }

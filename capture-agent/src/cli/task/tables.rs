@@ -9,7 +9,6 @@ use capture_task::{
 use comfy_table::CellAlignment;
 use jiff::Timestamp;
 
-use super::has_ended;
 use crate::cli::{
     listing::{finished, plain_table},
     report::{bytes_text, count_text, duration_text, loss_text, packet_rows, reason_text},
@@ -96,7 +95,7 @@ pub(super) fn outcome(task: &TaskRecord) -> String {
 pub(super) fn state(task: &TaskRecord) -> String {
     let word = task.state.as_word();
     match task.stop_reason {
-        Some(reason) if has_ended(task) => format!("{word}: {}", reason_text(reason)),
+        Some(reason) if task.state.is_final() => format!("{word}: {}", reason_text(reason)),
         _ => word.to_owned(),
     }
 }

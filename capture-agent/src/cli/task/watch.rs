@@ -14,7 +14,7 @@ use capture_task::{
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{has_ended, record, tables};
+use super::tables;
 use crate::cli::{
     args::OutputForm,
     client::{Client, Event, Events},
@@ -89,18 +89,18 @@ async fn follow(client: &Client, id: &str, view: &mut View) -> Result<Option<Tas
     loop {
         // First, so that no change falls in between.
         let mut events = Events::listen(client).await?;
-        let mut task = record(client, id).await?;
+        let mut task = client.task(id).await?;
         loop {
             if !view.task(&task)? {
                 return Ok(None);
             }
-            if has_ended(&task) {
+            if task.state.is_final() {
                 view.end(&task)?;
                 return Ok(Some(task));
             }
             match next(&mut events, id, &mut task).await? {
                 Next::Changed => {}
-                Next::Unknown => task = record(client, id).await?,
+                Next::Unknown => task = client.task(id).await?,
                 Next::Over => break,
             }
         }
