@@ -18,6 +18,12 @@ pub(crate) fn unix_ns() -> u64 {
     nanoseconds(ClockId::CLOCK_REALTIME)
 }
 
+/// CPU time of this thread, for tests of what something costs.
+#[cfg(test)]
+pub(crate) fn thread_cpu_time() -> std::time::Duration {
+    std::time::Duration::from_nanos(nanoseconds(ClockId::CLOCK_THREAD_CPUTIME_ID))
+}
+
 fn nanoseconds(clock: ClockId) -> u64 {
     // These clocks exist on every kernel that we run on.
     clock_gettime(clock)

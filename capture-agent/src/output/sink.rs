@@ -72,8 +72,8 @@ impl From<Error> for Refused {
 
 impl TaskSink {
     /// Opens the first file and starts the writer, so that what cannot be written fails before
-    /// anything is attached. The header and the descriptions of `interfaces` are written at once,
-    /// for live readers. Opening a FIFO waits for its reader.
+    /// anything is attached. The header and the descriptions of `interfaces`, as far as they take no
+    /// more than half of a file, are written at once, for live readers. Opening a FIFO waits for its reader.
     ///
     /// # Errors
     /// Usage: interfaces that the format cannot hold together, limits below an empty file, a name
@@ -93,7 +93,7 @@ impl TaskSink {
             )));
         }
         let encoder = Encoder::new(plan, &config.task_id, first_link_type)?;
-        let content = Content::new(encoder, interfaces)?;
+        let content = Content::new(encoder, interfaces, file_bytes(plan))?;
         check_sizes(plan, content.size_empty())?;
 
         let opened_ns = now_ns();
@@ -309,8 +309,7 @@ impl TaskSink {
             let total = if next {
                 let closing = self.content.is_open().then(|| self.content.size_closed());
                 self.rotation.finished_bytes_then(closing)
-                    + self.content.size_empty()
-                    + record as u64
+                    + self.content.size_of_next(index, record)
             } else {
                 self.rotation.finished_bytes() + with
             };
@@ -323,9 +322,10 @@ impl TaskSink {
 
     /// Ends the current file with the statistics so far.
     fn close_file(&mut self) -> Result<(), Refused> {
+        // First, as this is asked with each packet while there is none.
+        let chunk = self.queue.chunk().ok_or(Refused::NoBuffer)?;
         let times = [self.opened_ns, self.last_ns];
         let statistics = self.content.statistics_so_far(times, self.all_drops);
-        let chunk = self.queue.chunk().ok_or(Refused::NoBuffer)?;
         chunk.close = true;
         let size = self.content.end(&statistics, &mut chunk.data)?;
         self.queue.hand_over();
@@ -347,6 +347,12 @@ impl TaskSink {
         self.content.begin(&mut chunk.data);
         Ok(())
     }
+}
+
+/// The largest that a file may be.
+fn file_bytes(plan: &Plan) -> Option<u64> {
+    let rotated = plan.rotate.and_then(|rotate| rotate.bytes);
+    rotated.into_iter().chain(plan.max_file_bytes).min()
 }
 
 /// A limit below a file without packets could not be kept.
