@@ -17,9 +17,12 @@ use std::{ops::RangeInclusive, time::Duration};
 use capture_common::Direction;
 use ipnet::IpNet;
 
-pub(crate) use fault::{Problem, nearest, quote};
+use crate::task::TaskSpec;
+
+pub(crate) use fault::{MOST_FAULTS, Problem, nearest, quote};
 pub(crate) use quantity::{seconds, size};
-pub(crate) use reading::Reading;
+pub(crate) use reading::{Reading, add_new};
+pub(crate) use resolve::MAX_INTERFACES;
 pub use word::Word;
 pub(crate) use word::parse as parse_word;
 
@@ -30,6 +33,12 @@ pub enum Face {
     Run,
     /// The daemon: 60 seconds and 1 GiB unless asked otherwise, and a name is required.
     Daemon,
+}
+
+/// Brings the lists of a request into their shortest form, in which it is kept and shown.
+pub(crate) fn normalise(spec: &mut TaskSpec) {
+    ports::normalise(&mut spec.ports);
+    ports::normalise(&mut spec.peer_ports);
 }
 
 /// A task that can be executed.

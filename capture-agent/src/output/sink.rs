@@ -17,6 +17,7 @@ use super::{
     finishing::Finishing,
     queue::Queue,
     rotation::Rotation,
+    sizes,
     writer::Shared,
 };
 use crate::{
@@ -93,8 +94,8 @@ impl TaskSink {
             )));
         }
         let encoder = Encoder::new(plan, &config.task_id, first_link_type)?;
-        let content = Content::new(encoder, interfaces, file_bytes(plan))?;
-        check_sizes(plan, content.size_empty())?;
+        let content = Content::new(encoder, interfaces, sizes::largest(plan))?;
+        sizes::check(plan, content.size_empty())?;
 
         let opened_ns = now_ns();
         let (rotation, first) = first_file(plan, &config.target, opened_ns)?;
@@ -347,28 +348,6 @@ impl TaskSink {
         self.content.begin(&mut chunk.data);
         Ok(())
     }
-}
-
-/// The largest that a file may be.
-fn file_bytes(plan: &Plan) -> Option<u64> {
-    let rotated = plan.rotate.and_then(|rotate| rotate.bytes);
-    rotated.into_iter().chain(plan.max_file_bytes).min()
-}
-
-/// A limit below a file without packets could not be kept.
-fn check_sizes(plan: &Plan, empty: u64) -> Result<()> {
-    let file_bytes = plan.rotate.and_then(|rotate| rotate.bytes);
-    for (field, most) in [
-        ("max_file_bytes", plan.max_file_bytes),
-        ("rotate.bytes", file_bytes),
-    ] {
-        if let Some(most) = most.filter(|most| *most < empty) {
-            return Err(Error::usage(format!(
-                "{field} is {most}, but a file without packets takes {empty} bytes; give more"
-            )));
-        }
-    }
-    Ok(())
 }
 
 fn first_file(plan: &Plan, target: &Target, now_ns: u64) -> Result<(Rotation, OutFile)> {

@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::plan::Fault;
+use crate::plan::{Fault, MOST_FAULTS};
 
 /// The media type of RFC 9457.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -29,8 +29,9 @@ pub struct ProblemBody {
     pub status: u16,
     /// What was wrong, and what to do about it.
     pub detail: String,
-    /// Everything that is wrong, at least one.
-    #[schema(min_items = 1)]
+    /// Everything that is wrong, at least one. Of more than a hundred faults the first hundred are here, and then one
+    /// with the code `more` that says how many are not.
+    #[schema(min_items = 1, max_items = 101)]
     pub errors: Vec<ProblemError>,
 }
 
@@ -81,11 +82,20 @@ impl Problem {
     }
 
     /// All that is wrong with a task, or with the parameters of a query.
-    pub fn faults(status: StatusCode, what: &str, faults: Vec<Fault>) -> Self {
+    pub fn faults(status: StatusCode, what: &str, mut faults: Vec<Fault>) -> Self {
         let detail = match faults.as_slice() {
             [one] => one.detail.clone(),
             many => format!("{what} has {} faults; `errors` lists them", many.len()),
         };
+        let more = faults.len().saturating_sub(MOST_FAULTS);
+        faults.truncate(MOST_FAULTS);
+        if more > 0 {
+            faults.push(Fault {
+                pointer: String::new(),
+                code: "more",
+                detail: format!("{more} more faults are not listed"),
+            });
+        }
         let errors = faults.into_iter().map(|fault| {
             let Fault {
                 pointer,

@@ -70,7 +70,7 @@ pub(super) struct DryRun {
         (status = 200, description = "`dry_run`: the task is valid", body = DryRun),
         (status = 408, description = "The body did not come in time"),
         (status = 409, description = "The key was used for another request"),
-        (status = 413, description = "The body is longer than 1 MiB"),
+        (status = 413, description = "The body is longer than 64 KiB"),
         (status = 415, description = "The body is not `application/json`"),
         (status = 422, description = "The task is not valid: all that is wrong with it"),
         (

@@ -255,6 +255,71 @@ fn a_task_that_waits_can_be_stopped_and_deleted() {
     assert_eq!(acts, expected);
 }
 
+/// What is kept and shown of a request says the same in the shortest way, and any way of saying it is the same
+/// request.
+#[test]
+fn lists_of_ports_are_kept_in_their_shortest_form() {
+    use crate::daemon::store::IdempotencyKey;
+
+    let place = Place::new("");
+    block_on(async {
+        let tasks = place.tasks();
+        let daemon = Actor::daemon();
+        let ask = |ports: Value| {
+            let spec = spec(
+                json!({"ip": "10.0.0.1", "peer_ip": "10.0.0.2", "ports": ports, "peer_ports": ports}),
+            );
+            let key = IdempotencyKey::new("k");
+            tasks.create(spec, &daemon, key, tomorrow(&place), false)
+        };
+        let first = ask(json!([8080, "8000-8079", "443", 443, "443-443"])).await;
+        let Ok(Created::New(record)) = first else {
+            panic!("{first:?}");
+        };
+        let shown = json!([443, "8000-8080"]);
+        let kept = serde_json::to_value(&record.spec).expect("JSON");
+        assert_eq!((&kept["ports"], &kept["peer_ports"]), (&shown, &shown));
+        let again = ask(shown).await;
+        assert!(matches!(&again, Ok(Created::Repeated(_))), "{again:?}");
+        let other = ask(json!([443])).await;
+        assert!(matches!(other, Err(CreateError::Refused(_))), "{other:?}");
+        end(tasks).await;
+    });
+}
+
+/// What could only fail when it starts is no valid task.
+#[test]
+fn a_limit_below_an_empty_file_is_a_fault_at_once() {
+    let place = Place::new("");
+    block_on(async {
+        let tasks = place.tasks();
+        for (format, least) in [("pcapng", 200..2000), ("pcap", 24..25)] {
+            let ask = |bytes: u64| {
+                let spec = spec(json!({"max_file_bytes": bytes, "format": format}));
+                let daemon = Actor::daemon();
+                let tasks = &tasks;
+                async move { tasks.create(spec, &daemon, None, None, true).await }
+            };
+            let refused = ask(1).await;
+            let Err(CreateError::Invalid(faults)) = refused else {
+                panic!("{refused:?}");
+            };
+            let found = (faults[0].pointer.as_str(), faults[0].code);
+            assert_eq!(
+                (found, faults.len()),
+                (("/max_file_bytes", "out_of_range"), 1)
+            );
+            let words = faults[0].detail.split(' ');
+            let said: Option<u64> = words.filter_map(|word| word.parse().ok()).next_back();
+            let said = said.expect("a number");
+            assert!(least.contains(&said), "{said}");
+            assert!(ask(said - 1).await.is_err());
+            assert!(matches!(ask(said).await, Ok(Created::Valid)));
+        }
+        end(tasks).await;
+    });
+}
+
 #[test]
 fn after_the_end_nothing_is_created() {
     let place = Place::new("");
