@@ -39,7 +39,10 @@ use super::{
     config::{Config, LiveConfig},
     events::{EventStream, Events},
     storage::Storage,
-    store::{Action, Deletion, Event, Outcome, Store, StoredTask, TaskFilter, TaskUlid},
+    store::{
+        Action, Cursor, Deletion, Event, FILE_BYTES, Outcome, PAGE_BYTES, Store, StoredTask,
+        TaskFilter, TaskUlid,
+    },
 };
 use crate::{
     error::{Error, Result},
@@ -87,6 +90,15 @@ pub struct TaskPage {
     /// Where the next page begins, if there is one.
     #[schema(required = true, pattern = "^t[0-7][0-9a-f]{15}$")]
     pub next_cursor: Option<String>,
+}
+
+impl TaskPage {
+    fn new(tasks: Vec<TaskRecord>, next: Option<Cursor>) -> Self {
+        Self {
+            tasks,
+            next_cursor: next.map(|cursor| cursor.to_string()),
+        }
+    }
 }
 
 /// Why something was not done to a task.
@@ -216,11 +228,18 @@ impl Tasks {
     pub async fn list(&self, filter: TaskFilter) -> Result<TaskPage, TaskError> {
         self.blocking(move |inner| {
             let page = inner.store.tasks(&filter)?;
-            let tasks = page.tasks.into_iter().map(|task| inner.shown(task));
-            Ok(TaskPage {
-                tasks: tasks.collect(),
-                next_cursor: page.next_cursor.map(|cursor| cursor.to_string()),
-            })
+            let (mut tasks, mut files, mut last) = (Vec::new(), 0, None);
+            for task in page.tasks {
+                // The store has ended the page by what it has; the files of running tasks it does not have.
+                if files * FILE_BYTES >= PAGE_BYTES {
+                    return Ok(TaskPage::new(tasks, last));
+                }
+                last = Some(task.cursor);
+                let record = inner.shown(task);
+                files += record.files.len();
+                tasks.push(record);
+            }
+            Ok(TaskPage::new(tasks, page.next_cursor))
         })
         .await
     }
