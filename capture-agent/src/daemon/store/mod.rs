@@ -17,6 +17,7 @@ mod tests;
 
 use std::{
     fmt,
+    fs::File,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -54,6 +55,8 @@ struct Inner {
     writer: Mutex<Connection>,
     /// Apart, so that a list does not wait for the disk as a change does.
     reader: Mutex<Connection>,
+    /// The daemon's lock. The last field, as the connections must be closed before it is.
+    _lock: Option<File>,
 }
 
 impl fmt::Debug for Store {
@@ -70,6 +73,15 @@ impl Store {
     /// The file cannot be opened, is no database of ours, or is of a newer version.
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
         open::open(path, clock, Missing::Create)
+    }
+
+    /// The same for a daemon, which has the database as long as the process lives, and alone: it takes every
+    /// task that runs in there for its own. Commands may open it beside.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; another daemon has it.
+    pub fn open_for_daemon(path: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
+        open::open_for_daemon(path, clock)
     }
 
     /// Opens the database for a command that has nothing to do where there is none.
