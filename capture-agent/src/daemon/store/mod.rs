@@ -5,6 +5,7 @@
 
 mod audit;
 mod create;
+mod limiter;
 mod open;
 mod quota;
 mod rows;
@@ -30,7 +31,6 @@ use serde::{
 };
 use ulid::Ulid;
 
-use self::open::Missing;
 pub use self::{
     audit::{Action, AuditFilter, AuditLine, Chain, Event, Outcome},
     quota::{Edition, Quota, QuotaRules},
@@ -40,6 +40,7 @@ pub use self::{
     },
     tokens::{NewToken, Secret, TokenInfo},
 };
+use self::{limiter::Limiter, open::Missing};
 use super::{access::Account, clock::Clock};
 use crate::{
     error::{Error, Result},
@@ -52,6 +53,7 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     clock: Arc<dyn Clock>,
+    limiter: Limiter,
     writer: Mutex<Connection>,
     /// Apart, so that a list does not wait for the disk as a change does.
     reader: Mutex<Connection>,

@@ -19,7 +19,7 @@ use std::{
 use nix::unistd::{AccessFlags, eaccess, geteuid};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{Inner, Store, schema};
+use super::{Inner, Limiter, Store, schema};
 use crate::{
     daemon::{clock::Clock, storage::OWN_PATHS},
     error::{Error, Result},
@@ -92,6 +92,7 @@ fn connections(path: &Path, clock: Arc<dyn Clock>, lock: Option<File>) -> Result
     })?;
     Ok(Store(Arc::new(Inner {
         clock,
+        limiter: Limiter::default(),
         writer: Mutex::new(writer),
         reader: Mutex::new(reader),
         _lock: lock,
