@@ -128,11 +128,11 @@ impl Daemon {
         let now = config.get();
         let clock = Arc::new(SystemClock);
         let _context = runtime.enter();
-        // First, as it tells whether another daemon is there.
+        // First, as they tell whether another daemon is there.
         let storage = Storage::open(&now.paths.captures, now.limits.disk_budget)?;
+        let store = Store::open_for_daemon(&now.paths.database, clock.clone())?;
         // A daemon that was killed may have left filters, and perhaps no task comes that would meet them.
         kernel::clean_all()?;
-        let store = Store::open(&now.paths.database, clock.clone())?;
         let tasks = Tasks::start(Arc::clone(&config), store, storage, clock)?;
         match runtime.block_on(Server::start(&now, tasks.clone())) {
             Ok(server) => {

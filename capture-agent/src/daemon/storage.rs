@@ -27,6 +27,10 @@ const REMOVED: &str = ".removed-";
 /// What only one daemon may hold.
 const LOCK: &str = ".lock";
 
+/// What to do where another daemon has the captures or the database.
+pub(super) const OWN_PATHS: &str =
+    "each daemon needs its own `paths.captures`, `paths.database` and `paths.socket`";
+
 /// The stem of every capture file.
 pub(super) const STEM: &str = "capture";
 
@@ -65,7 +69,7 @@ impl Storage {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(Error::conflict(format!(
-                    "another daemon keeps its captures in {}; give each its own `paths.captures`",
+                    "another daemon keeps its captures in {}; {OWN_PATHS}",
                     root.display()
                 )));
             }

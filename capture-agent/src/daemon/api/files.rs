@@ -78,6 +78,10 @@ pub(super) async fn download(
     let file = opened.map_err(to_problem)?;
     let tag = etag(&format!("{id}.{index}"), &file);
     let response = answer(file, &tag, &method, &headers);
+    if method == Method::GET && response.status().is_success() {
+        let noted = api.tasks.downloaded(id, index, &asker.actor).await;
+        noted.map_err(|error| Problem::internal(&error))?;
+    }
     let standing = Standing::of(&api, &asker);
     Ok(response.map(|body| standing.limit(body)))
 }

@@ -76,6 +76,8 @@ impl Action {
 pub enum Outcome<'a> {
     /// It was done.
     Done,
+    /// It was done so often again, in parts or as a whole, shortly after a line that says so.
+    DoneAgain(u64),
     /// It was not allowed; why.
     Refused(&'a str),
     /// It was allowed and did not succeed; why.
@@ -86,6 +88,7 @@ impl Outcome<'_> {
     fn text(self) -> String {
         match self {
             Self::Done => "done".to_owned(),
+            Self::DoneAgain(times) => format!("done: {times} more times"),
             Self::Refused(why) => format!("refused: {}", printable(why)),
             Self::Failed(why) => format!("failed: {}", printable(why)),
         }
@@ -119,7 +122,7 @@ pub struct AuditLine {
     pub action: String,
     /// To what.
     pub object: String,
-    /// `done`, `refused: WHY`, `failed: WHY`.
+    /// `done`, `done: N more times`, `refused: WHY`, `failed: WHY`.
     pub outcome: String,
     /// Hash of the line before, in lower-case hexadecimal; zeros before the first.
     #[serde(serialize_with = "as_hex")]
@@ -160,12 +163,38 @@ pub enum Chain {
 }
 
 impl Store {
-    /// Writes a line.
+    /// Writes a line, or counts it where there are too many of its kind.
     ///
     /// # Errors
     /// The database cannot be written. What should have been logged must then not be done.
     pub fn audit(&self, caller: &Caller, event: Event<'_>) -> Result<()> {
+        if !self.admits(caller, event) {
+            return Ok(());
+        }
         self.write(|transaction, now| Ok(append(transaction, now, caller, event)?))
+    }
+
+    /// Whether something has a line of its own; else it is counted.
+    pub(super) fn admits(&self, caller: &Caller, event: Event<'_>) -> bool {
+        let now = self.0.clock.elapsed();
+        self.0.limiter.admits(caller, event, now)
+    }
+
+    /// Writes the counts of what had no line of its own; to be called now and then, and with `all` at the end.
+    ///
+    /// # Errors
+    /// The database cannot be written; the counts are lost.
+    pub fn flush_audit(&self, all: bool) -> Result<()> {
+        let summaries = self.0.limiter.take(all, self.0.clock.elapsed());
+        if summaries.is_empty() {
+            return Ok(());
+        }
+        self.write(|transaction, now| {
+            for summary in &summaries {
+                append(transaction, now, &summary.caller, summary.event())?;
+            }
+            Ok(())
+        })
     }
 
     /// Checks every line, and logs that, unless a broken log takes no more lines.

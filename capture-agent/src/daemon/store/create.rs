@@ -57,7 +57,9 @@ impl Store {
                         return answer.map(Ok);
                     };
                     let event = event(&new.name, Outcome::Refused(code));
-                    append(transaction, now, &actor.caller, event)?;
+                    if self.admits(&actor.caller, event) {
+                        append(transaction, now, &actor.caller, event)?;
+                    }
                 }
             }
             Ok(answer)

@@ -5,6 +5,7 @@
 
 mod audit;
 mod create;
+mod limiter;
 mod open;
 mod quota;
 mod rows;
@@ -17,6 +18,7 @@ mod tests;
 
 use std::{
     fmt,
+    fs::File,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -29,7 +31,6 @@ use serde::{
 };
 use ulid::Ulid;
 
-use self::open::Missing;
 use self::tasks::RECORD_BYTES;
 pub(super) use self::tasks::{FILE_BYTES, PAGE_BYTES};
 pub use self::{
@@ -41,6 +42,7 @@ pub use self::{
     },
     tokens::{NewToken, Secret, TokenInfo},
 };
+use self::{limiter::Limiter, open::Missing};
 use super::{access::Account, clock::Clock};
 use crate::{
     error::{Error, Result},
@@ -53,9 +55,12 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     clock: Arc<dyn Clock>,
+    limiter: Limiter,
     writer: Mutex<Connection>,
     /// Apart, so that a list does not wait for the disk as a change does.
     reader: Mutex<Connection>,
+    /// The daemon's lock. The last field, as the connections must be closed before it is.
+    _lock: Option<File>,
 }
 
 impl fmt::Debug for Store {
@@ -72,6 +77,15 @@ impl Store {
     /// The file cannot be opened, is no database of ours, or is of a newer version.
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
         open::open(path, clock, Missing::Create)
+    }
+
+    /// The same for a daemon, which has the database as long as the process lives, and alone: it takes every
+    /// task that runs in there for its own. Commands may open it beside.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; another daemon has it.
+    pub fn open_for_daemon(path: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
+        open::open_for_daemon(path, clock)
     }
 
     /// Opens the database for a command that has nothing to do where there is none.

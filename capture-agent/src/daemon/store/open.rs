@@ -1,8 +1,8 @@
-//! Opening the database: the file and its directory with narrow modes and the right owner, then the
-//! connections, then the tables.
+//! Opening the database: the file and its directory with narrow modes and the right owner, for the daemon a
+//! lock, then the connections, then the tables.
 
 use std::{
-    fs::{self, DirBuilder, OpenOptions, Permissions},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
     io,
     os::{
         fd::AsRawFd as _,
@@ -19,9 +19,9 @@ use std::{
 use nix::unistd::{AccessFlags, eaccess, geteuid};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{Inner, Store, schema};
+use super::{Inner, Limiter, Store, schema};
 use crate::{
-    daemon::clock::Clock,
+    daemon::{clock::Clock, storage::OWN_PATHS},
     error::{Error, Result},
 };
 
@@ -39,14 +39,50 @@ pub(super) enum Missing {
 
 pub(super) fn open(path: &Path, clock: Arc<dyn Clock>, missing: Missing) -> Result<Store> {
     let path = prepare(path, missing).map_err(|error| failed(path, &error))?;
+    connections(&path, clock, None)
+}
+
+/// Opens the database for the one daemon that may have it.
+pub(super) fn open_for_daemon(path: &Path, clock: Arc<dyn Clock>) -> Result<Store> {
+    let path = prepare(path, Missing::Create).map_err(|error| failed(path, &error))?;
+    // Before anything of it is read, or brought to a newer version.
+    let lock = lock(&path)?;
+    connections(&path, clock, Some(lock))
+}
+
+/// Locks the database against other daemons. The lock is one of the file itself, so that no other path leads
+/// around it, and by flock(2), which SQLite and with it the commands do not use. It goes with the process.
+///
+/// Closing the file ends the locks that SQLite holds on it in this process (fcntl(2)): it is opened before the
+/// first connection, and closed after the last.
+fn lock(path: &Path) -> Result<File> {
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path);
+    let file = opened.map_err(|error| failed(path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::conflict(format!(
+            "another daemon has the database {}; {OWN_PATHS}",
+            path.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(Error::runtime(format!(
+            "cannot lock the database {}: {error}",
+            path.display()
+        ))),
+    }
+}
+
+fn connections(path: &Path, clock: Arc<dyn Clock>, lock: Option<File>) -> Result<Store> {
     let connections = || {
-        let mut writer = connect(&path)?;
+        let mut writer = connect(path)?;
         schema::look(&writer)?;
         // Not before it is known to be ours.
-        narrow(&path).map_err(|error| Error::runtime(error.to_string()))?;
+        narrow(path).map_err(|error| Error::runtime(error.to_string()))?;
         use_wal(&writer)?;
         schema::migrate(&mut writer)?;
-        let reader = connect(&path)?;
+        let reader = connect(path)?;
         reader.pragma_update(None, "query_only", true)?;
         Ok((writer, reader))
     };
@@ -56,8 +92,10 @@ pub(super) fn open(path: &Path, clock: Arc<dyn Clock>, missing: Missing) -> Resu
     })?;
     Ok(Store(Arc::new(Inner {
         clock,
+        limiter: Limiter::default(),
         writer: Mutex::new(writer),
         reader: Mutex::new(reader),
+        _lock: lock,
     })))
 }
 
@@ -118,7 +156,7 @@ fn create(directory: &Path, path: &Path) -> io::Result<()> {
                 fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
             }
             file.sync_all()?;
-            fs::File::open(directory)?.sync_all()
+            File::open(directory)?.sync_all()
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),

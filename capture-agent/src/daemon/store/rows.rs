@@ -161,7 +161,9 @@ impl Store {
                 object: &id.to_string(),
                 outcome,
             };
-            append(transaction, now, &actor.caller, event)?;
+            if self.admits(&actor.caller, event) {
+                append(transaction, now, &actor.caller, event)?;
+            }
             Ok(deletion)
         })
     }

@@ -252,13 +252,12 @@ impl Tasks {
         let actor = actor.clone();
         self.blocking(move |inner| {
             let stopped = inner.stop(&id, &actor);
-            inner.audit(
-                &actor,
-                Action::TaskStop,
-                &id.to_string(),
-                stopped.as_ref().err(),
-            )?;
-            stopped
+            let nothing_done = matches!(stopped, Ok((_, false)));
+            if !nothing_done {
+                let refused = stopped.as_ref().err();
+                inner.audit(&actor, Action::TaskStop, &id.to_string(), refused)?;
+            }
+            stopped.map(|(record, _)| record)
         })
         .await
     }
@@ -293,7 +292,7 @@ impl Tasks {
         self.blocking(move |inner| inner.delete(&id, &actor)).await
     }
 
-    /// Opens a file of a task.
+    /// Opens a file of a task. Whoever then sends any of it says so by [`Tasks::downloaded`] first.
     ///
     /// # Errors
     /// [`TaskError::NotFound`], [`TaskError::Forbidden`], [`TaskError::FilesRemoved`], or the file system's.
@@ -306,9 +305,24 @@ impl Tasks {
         let actor = actor.clone();
         self.blocking(move |inner| {
             let opened = inner.open_file(&id, index, &actor);
-            let object = format!("{id}/{index}");
-            inner.audit(&actor, Action::FileDownload, &object, opened.as_ref().err())?;
+            if let Err(error) = &opened {
+                let object = format!("{id}/{index}");
+                inner.audit(&actor, Action::FileDownload, &object, Some(error))?;
+            }
             opened
+        })
+        .await
+    }
+
+    /// Notes that an actor gets a file of a task, or a part of one.
+    ///
+    /// # Errors
+    /// It cannot be noted, and must then not be done.
+    pub async fn downloaded(&self, id: TaskUlid, index: u64, actor: &Actor) -> Result<()> {
+        let actor = actor.clone();
+        self.blocking(move |inner| {
+            let object = format!("{id}/{index}");
+            inner.audit(&actor, Action::FileDownload, &object, None)
         })
         .await
     }
@@ -420,23 +434,29 @@ impl Inner {
         figures
     }
 
-    fn stop(&self, id: &TaskUlid, actor: &Actor) -> Result<TaskRecord, TaskError> {
+    /// Gives the task, and whether this has changed anything: it may be ending already, or have ended.
+    fn stop(&self, id: &TaskUlid, actor: &Actor) -> Result<(TaskRecord, bool), TaskError> {
         if !actor.may(Right::Stop) {
             return Err(TaskError::Forbidden);
         }
         let stored = self.stored(id)?;
         let waited = self.live().take_waiting(id);
+        let mut is_done = true;
         if let Some(waiting) = waited {
             if let Err(error) = self.finish(id, Final::before_start(StopReason::User, None)) {
                 self.live().put_back(waiting);
                 return Err(error.into());
             }
-        } else if self.live().end(id, StopReason::User).is_some() {
-            self.wake.notify_one();
         } else {
-            return Ok(stored.record);
+            let mut live = self.live();
+            is_done = live.stop_of(id).is_none();
+            if live.end(id, StopReason::User).is_none() {
+                return Ok((stored.record, false));
+            }
+            drop(live);
+            self.wake.notify_one();
         }
-        Ok(self.shown(self.stored(id)?))
+        Ok((self.shown(self.stored(id)?), is_done))
     }
 
     fn may_delete(&self, id: &TaskUlid, force: bool, actor: &Actor) -> Result<(), TaskError> {

@@ -245,7 +245,6 @@ fn a_task_that_waits_can_be_stopped_and_deleted() {
         "task.create done",
         "task.stop refused: not allowed",
         "task.stop done",
-        "task.stop done",
         "task.delete refused: not allowed",
         "task.delete done",
         "task.delete refused: not found",

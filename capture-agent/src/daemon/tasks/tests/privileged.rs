@@ -124,7 +124,7 @@ fn a_task_begins_and_ends_by_the_clock_of_its_packets() {
         reach(&tasks, id, State::Running).await;
         send(lab, 10);
         captured(&tasks, id, 10).await;
-        place.clock.advance(SignedDuration::from_hours(-2));
+        place.clock.step(SignedDuration::from_hours(-2));
         tasks.stop(id, &Actor::daemon()).await.expect("it stops");
         let record = reach(&tasks, id, State::Completed).await;
         let nanoseconds = |time: Option<&String>| {
