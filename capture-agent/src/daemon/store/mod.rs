@@ -37,8 +37,8 @@ pub use self::{
     audit::{Action, AuditFilter, AuditLine, Chain, Event, Outcome},
     quota::{Edition, Quota, QuotaRules},
     tasks::{
-        Change, CreateLimits, Creation, Cursor, Deletion, IdempotencyKey, NewTask, Page, Refusal,
-        StoredTask, TaskFilter, TaskUlid, Totals,
+        Change, CreateLimits, Creation, Cursor, Deletion, IdempotencyKey, Kept, NewTask, Page,
+        Refusal, StoredTask, TaskFilter, TaskUlid, Totals,
     },
     tokens::{NewToken, Secret, TokenInfo},
 };

@@ -5,9 +5,9 @@ use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 use ulid::Ulid;
 
 use super::{
-    Action, Change, Cursor, Deletion, Event, FILE_BYTES, Outcome, PAGE_BYTES, Page, RECORD_BYTES,
-    Store, StoredTask, TaskFilter, TaskUlid, Totals, account, audit::append, from_word, millis,
-    page_size, time, unreadable, unwritable, whole, word,
+    Action, Change, Cursor, Deletion, Event, FILE_BYTES, Kept, Outcome, PAGE_BYTES, Page,
+    RECORD_BYTES, Store, StoredTask, TaskFilter, TaskUlid, Totals, account, audit::append,
+    from_word, millis, page_size, time, unreadable, unwritable, whole, word,
 };
 use crate::{
     daemon::access::Actor,
@@ -71,15 +71,42 @@ impl Store {
         self.select("WHERE state IN ('running', 'stopping') ORDER BY seq", [])
     }
 
-    /// The tasks whose files are to be removed by now, the earliest first.
+    /// The tasks that have ended and whose files are not removed yet, those first that are to go first.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn expired(&self, now: Timestamp) -> Result<Vec<StoredTask>> {
-        self.select(
-            "WHERE expires_at <= ? AND files_removed_at IS NULL ORDER BY expires_at",
-            [millis(now)],
-        )
+    pub fn kept(&self) -> Result<Vec<Kept>> {
+        self.read(|transaction, _| {
+            let mut statement = transaction.prepare_cached(
+                "SELECT id, ended_at, expires_at, held_bytes > 0 FROM tasks WHERE expires_at IS NOT NULL AND files_removed_at IS NULL ORDER BY expires_at",
+            )?;
+            let rows = statement.query_map([], |row| {
+                let ended_at: Option<i64> = row.get(1)?;
+                Ok(Kept {
+                    id: Ulid::from_string(&row.get::<_, String>(0)?).map_err(unreadable)?,
+                    ended_at: ended_at.map(time).transpose()?,
+                    expires_at: time(row.get(2)?)?,
+                    has_files: row.get(3)?,
+                })
+            })?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// Gives tasks another time when their files are to go, where they are not gone yet.
+    ///
+    /// # Errors
+    /// The database cannot be written; then nothing has changed.
+    pub fn move_expiry(&self, tasks: &[(TaskUlid, Timestamp)]) -> Result<()> {
+        self.write(|transaction, _| {
+            let mut statement = transaction.prepare_cached(
+                "UPDATE tasks SET expires_at = ? WHERE id = ? AND files_removed_at IS NULL",
+            )?;
+            for (id, at) in tasks {
+                statement.execute(params![millis(*at), id.to_string()])?;
+            }
+            Ok(())
+        })
     }
 
     /// All tasks together.

@@ -119,6 +119,19 @@ pub struct StoredTask {
     pub held_bytes: u64,
 }
 
+/// A task that has ended, and whose files are not removed yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The ID.
+    pub id: TaskUlid,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// When its files are to be removed.
+    pub expires_at: Timestamp,
+    /// Whether there is any byte of them.
+    pub has_files: bool,
+}
+
 /// Which tasks to list.
 #[derive(Clone, Debug, Default)]
 pub struct TaskFilter {

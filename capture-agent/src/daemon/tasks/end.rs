@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{Inner, files};
+use super::{Inner, files, retention::Reading};
 use crate::{
     daemon::{
         storage::Leftover,
@@ -168,6 +168,8 @@ impl Inner {
         // By the wall clock, as whoever removes them.
         let now = self.clock.now();
         let kept = self.config().limits.retention;
+        let reading = Reading::of(&*self.clock);
+        self.retention().ended(*id, reading, kept);
         let expires_at = now.saturating_add(kept).unwrap_or(now);
         let finished = self.store.task(id).and_then(|stored| {
             let stored = stored.ok_or_else(|| Error::not_found("the task is gone"))?;

@@ -1,8 +1,8 @@
 //! The tasks of the daemon, from the request to the removal: what the API calls, and what runs below it.
 //!
 //! In the order of a task's life: `create` checks a request and has the store keep it, `schedule`
-//! decides when a task starts and when it ends, `start` and `end` do so on the `engine`, and
-//! `files` opens what it has written, meanwhile too. `live` is what the memory holds of all this;
+//! decides when a task starts and when it ends, `start` and `end` do so on the `engine`, `files` opens
+//! what it has written, meanwhile too, and `retention` decides when that goes. `live` is what the memory holds of all this;
 //! everything else is in the store.
 
 mod create;
@@ -10,6 +10,7 @@ mod end;
 mod engine;
 mod files;
 mod live;
+mod retention;
 mod schedule;
 mod start;
 #[cfg(test)]
@@ -32,7 +33,12 @@ pub use self::{
     create::{CreateError, Created},
     files::OpenFile,
 };
-use self::{end::Final, engine::LazyEngine, live::Live};
+use self::{
+    end::Final,
+    engine::LazyEngine,
+    live::Live,
+    retention::{Reading, Retention},
+};
 use super::{
     access::{Actor, Right},
     clock::Clock,
@@ -69,6 +75,7 @@ struct Inner {
     engine: LazyEngine,
     config: Arc<LiveConfig>,
     live: Mutex<Live>,
+    retention: Mutex<Retention>,
     /// Held while a task is created.
     creating: Mutex<()>,
     figures: Mutex<Option<(Instant, Arc<Figures>)>>,
@@ -154,6 +161,7 @@ impl Tasks {
             store,
             storage,
             events: Events::new(ulid::Ulid::new().to_string()),
+            retention: Mutex::new(Retention::new(Reading::of(&*clock))),
             clock,
             config,
             creating: Mutex::new(()),
@@ -392,6 +400,10 @@ impl Inner {
         lock(&self.live)
     }
 
+    fn retention(&self) -> MutexGuard<'_, Retention> {
+        lock(&self.retention)
+    }
+
     fn config(&self) -> Arc<Config> {
         self.config.get()
     }
@@ -493,6 +505,7 @@ impl Inner {
         });
         match deleted {
             Ok(()) => {
+                self.retention().gone(id);
                 self.events.deleted(&id.to_string());
                 // The task is gone, whatever becomes of its files: the next start finds them.
                 if let Err(error) = self.storage.purge(id) {

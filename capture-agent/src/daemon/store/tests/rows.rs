@@ -303,27 +303,30 @@ fn files_expire_once() {
     let waiting = lab.create();
     update(&lab, &first, ended(lab.clock.now(), &[5])).expect("it ends");
     lab.clock.advance(SignedDuration::from_mins(1));
-    update(&lab, &second, ended(lab.clock.now(), &[5])).expect("it ends");
+    // Without files.
+    update(&lab, &second, ended(lab.clock.now(), &[])).expect("it ends");
 
-    let expired = |time: &str| {
-        let tasks = lab
-            .store
-            .expired(time.parse().expect("a time"))
-            .expect("tasks");
-        tasks
-            .into_iter()
-            .map(|task| task.record.id)
-            .collect::<Vec<_>>()
+    let time = |time: &str| time.parse::<Timestamp>().expect("a time");
+    let kept = || {
+        let kept = lab.store.kept().expect("tasks").into_iter();
+        let kept = kept.map(|task| {
+            assert_eq!(task.has_files, task.id == ulid(&first));
+            (task.id, task.ended_at, task.expires_at)
+        });
+        kept.collect::<Vec<_>>()
     };
-    assert_eq!(expired("2026-12-02T11:59:59.999Z"), [""; 0]);
-    assert_eq!(expired("2026-12-02T12:00:00Z"), [first.id.as_str()]);
-    assert_eq!(
-        expired("2026-12-02T12:01:00Z"),
-        [first.id.as_str(), second.id.as_str()]
-    );
-    let at = "2026-12-02T12:00:00Z".parse().expect("a time");
+    let (noon, later) = (time("2026-11-25T12:00:00Z"), time("2026-11-25T12:01:00Z"));
+    let at = time("2026-12-02T12:00:00Z");
+    let of_first = (ulid(&first), Some(noon), at);
+    let of_second = (ulid(&second), Some(later), time("2026-12-02T12:01:00Z"));
+    assert_eq!(kept(), [of_first, of_second]);
     update(&lab, &first, Change::FilesRemoved { at }).expect("they are removed");
-    assert_eq!(expired("2027-01-01T00:00:00Z"), [second.id.as_str()]);
+    assert_eq!(kept(), [of_second]);
+    // Only of those whose files are there.
+    let moved = [ulid(&first), ulid(&second), ulid(&waiting)].map(|id| (id, later));
+    lab.store.move_expiry(&moved[..2]).expect("it is moved");
+    assert_eq!(kept(), [(ulid(&second), Some(later), later)]);
+    assert_eq!(stored(&lab, &first).expires_at, Some(at));
 
     // The record stays, and still says what there was.
     let task = stored(&lab, &first);

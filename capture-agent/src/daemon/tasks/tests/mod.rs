@@ -1,5 +1,6 @@
 //! The life of tasks: on the store and the file system here, on the engine under traffic in `privileged`.
 
+mod expiry;
 mod privileged;
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, sync::Arc, time::Duration};
