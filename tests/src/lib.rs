@@ -19,7 +19,8 @@
 //! | `tcpdump` | `tcpdump` |
 //! | `tcpreplay` | `tcpreplay` |
 //! | `python3-scapy` | `scapy`, for Debian's `/usr/bin/python3` |
-//! | `util-linux`, `mount` | `setpriv`, `mount`, `umount` |
+//! | `util-linux`, `mount`, `passwd` | `setpriv`, `unshare`, `nsenter`, `mount`, `umount`, `usermod` |
+//! | `systemd` | `systemd-analyze`, `systemd-sysusers`, `systemd-tmpfiles` |
 //! | `curl`, `openssl` | `curl`, `openssl` |
 //! | `coreutils` | `sha256sum` |
 //!
@@ -61,6 +62,7 @@ pub mod random;
 pub mod record;
 pub mod reference;
 pub mod rights;
+pub mod sandbox;
 pub mod stream;
 pub mod traffic;
 

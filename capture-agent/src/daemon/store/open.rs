@@ -21,7 +21,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{Inner, Store, schema};
 use crate::{
-    daemon::clock::Clock,
+    daemon::{clock::Clock, user},
     error::{Error, Result},
 };
 
@@ -38,7 +38,7 @@ pub(super) enum Missing {
 }
 
 pub(super) fn open(path: &Path, clock: Arc<dyn Clock>, missing: Missing) -> Result<Store> {
-    let path = prepare(path, missing).map_err(|error| failed(path, &error))?;
+    let path = prepare(path, missing).map_err(|error| failed(path, missing, &error))?;
     let connections = || {
         let mut writer = connect(&path)?;
         schema::look(&writer)?;
@@ -61,12 +61,16 @@ pub(super) fn open(path: &Path, clock: Arc<dyn Clock>, missing: Missing) -> Resu
     })))
 }
 
-fn failed(path: &Path, error: &io::Error) -> Error {
+fn failed(path: &Path, missing: Missing, error: &io::Error) -> Error {
     let shown = path.display();
     match error.kind() {
         io::ErrorKind::NotFound => Error::not_found(format!(
             "{shown}: there is no database; the daemon makes it at its first start"
         )),
+        // Of the daemon.
+        io::ErrorKind::PermissionDenied if missing == Missing::Create => {
+            Error::missing(format!("{shown}: {error}{}", user::why_denied(path, error)))
+        }
         io::ErrorKind::PermissionDenied => Error::missing(format!(
             "{shown}: {error}; run as root or as the user of the daemon"
         )),
