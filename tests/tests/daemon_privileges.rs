@@ -7,6 +7,8 @@ use std::{
     path::Path,
     process::Command,
     sync::Arc,
+    thread,
+    time::Duration,
 };
 
 use capture_tests::{
@@ -84,6 +86,28 @@ fn root_gives_up_all_else() {
     );
     let told = "holds CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON";
     assert!(report.contains(told), "{report}");
+    daemon.stop();
+}
+
+/// The daemon has given up what it takes to look at programs of others. Its own it knows.
+#[test]
+fn tasks_by_generic_xdp_and_tc_go_together() {
+    let lab = Lab::new();
+    let daemon = daemon::start(&lab.host);
+    let on = |hook: &str| json!({"interfaces": [HOST_IF], "protocol": "udp", "hook": hook});
+    let hooks = ["auto", "xdp-generic", "tc"];
+    let ids = hooks.map(|hook| daemon.run(on(hook)));
+    // Longer than it takes to look at the programs of the interface once more.
+    thread::sleep(Duration::from_millis(1500));
+    let from = "10.0.0.2:4000".parse().expect("an address");
+    let to = "10.0.0.1:9".parse().expect("an address");
+    let frames = (0..50).map(|number| traffic::udp_frame(from, to, number, 100));
+    traffic::send(&lab.peer, PEER_IF, 0, frames);
+    for (id, hook) in ids.iter().zip(hooks) {
+        daemon.captured(id, 50);
+        let task = daemon.stop_task(id);
+        assert_eq!(task["verdict"], "complete", "{hook}: {task}");
+    }
     daemon.stop();
 }
 

@@ -6,6 +6,7 @@
 mod args;
 mod audit;
 mod client;
+mod completions;
 mod journal;
 mod listing;
 mod progress;
@@ -25,7 +26,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 use log::Level;
 
 use self::args::{Arguments, Command};
@@ -64,12 +65,7 @@ fn execute(command: Command) -> Result<Exit> {
         }
         Command::Doctor(args) => listing::doctor(args.form.output),
         Command::Recover(args) => recover::recover(&args),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            let mut command = Arguments::command();
-            clap_complete::generate(shell, &mut command, "capture-agent", &mut script);
-            print(&script).map(|()| Exit::Ok)
-        }
+        Command::Completions { shell } => print(&completions::script(shell)).map(|()| Exit::Ok),
     }
 }
 

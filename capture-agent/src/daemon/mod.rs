@@ -15,6 +15,7 @@ mod privileges;
 pub mod storage;
 pub mod store;
 pub mod tasks;
+mod user;
 
 use std::{
     path::Path,
@@ -72,7 +73,7 @@ impl Default for Deadlines {
 pub fn run(path: Option<&Path>, deadlines: Deadlines) -> Result<Exit> {
     let config = Arc::new(LiveConfig::load(path)?);
     doctor::preflight()?;
-    privileges::give_up(socket_group(&config)?)?;
+    privileges::give_up(&config.get().paths, socket_group(&config)?)?;
     doctor::programs_load()?;
 
     let runtime = Builder::new_multi_thread()

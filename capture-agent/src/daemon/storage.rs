@@ -13,7 +13,7 @@ use std::{
 };
 
 pub(super) use self::recovery::Leftover;
-use super::store::TaskUlid;
+use super::{store::TaskUlid, user};
 use crate::{
     error::{Error, Result},
     output::{Space, part_of, sha256, sync_directory},
@@ -48,10 +48,11 @@ impl Storage {
     /// # Errors
     /// Another daemon has it; it cannot be made, or read.
     pub fn open(root: &Path, budget: u64) -> Result<Self> {
-        let failed = |what: &str, error: &dyn std::fmt::Display| {
+        let failed = |what: &str, error: &io::Error| {
             Error::runtime(format!(
-                "the directory of captures {}: {what}: {error}",
-                root.display()
+                "the directory of captures {}: {what}: {error}{}",
+                root.display(),
+                user::why_denied(root, error)
             ))
         };
         make_directories(root).map_err(|error| failed("cannot make it", &error))?;

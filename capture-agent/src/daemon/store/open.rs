@@ -21,7 +21,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{Inner, Limiter, Store, schema};
 use crate::{
-    daemon::{clock::Clock, storage::OWN_PATHS},
+    daemon::{clock::Clock, storage::OWN_PATHS, user},
     error::{Error, Result},
 };
 
@@ -38,13 +38,14 @@ pub(super) enum Missing {
 }
 
 pub(super) fn open(path: &Path, clock: Arc<dyn Clock>, missing: Missing) -> Result<Store> {
-    let path = prepare(path, missing).map_err(|error| failed(path, &error))?;
+    let path = prepare(path, missing).map_err(|error| failed(path, missing, &error))?;
     connections(&path, clock, None)
 }
 
 /// Opens the database for the one daemon that may have it.
 pub(super) fn open_for_daemon(path: &Path, clock: Arc<dyn Clock>) -> Result<Store> {
-    let path = prepare(path, Missing::Create).map_err(|error| failed(path, &error))?;
+    let path = prepare(path, Missing::Create)
+        .map_err(|error| failed(path, Missing::Create, &error))?;
     // Before anything of it is read, or brought to a newer version.
     let lock = lock(&path)?;
     connections(&path, clock, Some(lock))
@@ -60,7 +61,7 @@ fn lock(path: &Path) -> Result<File> {
         .read(true)
         .custom_flags(libc::O_NOFOLLOW)
         .open(path);
-    let file = opened.map_err(|error| failed(path, &error))?;
+    let file = opened.map_err(|error| failed(path, Missing::Create, &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::conflict(format!(
@@ -99,12 +100,16 @@ fn connections(path: &Path, clock: Arc<dyn Clock>, lock: Option<File>) -> Result
     })))
 }
 
-fn failed(path: &Path, error: &io::Error) -> Error {
+fn failed(path: &Path, missing: Missing, error: &io::Error) -> Error {
     let shown = path.display();
     match error.kind() {
         io::ErrorKind::NotFound => Error::not_found(format!(
             "{shown}: there is no database; the daemon makes it at its first start"
         )),
+        // Of the daemon.
+        io::ErrorKind::PermissionDenied if missing == Missing::Create => {
+            Error::missing(format!("{shown}: {error}{}", user::why_denied(path, error)))
+        }
         io::ErrorKind::PermissionDenied => Error::missing(format!(
             "{shown}: {error}; run as root or as the user of the daemon"
         )),

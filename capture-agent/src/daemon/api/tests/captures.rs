@@ -3,6 +3,7 @@
 mod privileged {
     use std::net::UdpSocket;
 
+    use capture_tests::rights;
     use serde_json::json;
     use sha2::{Digest as _, Sha256};
 
@@ -84,6 +85,7 @@ mod privileged {
 
     #[tokio::test]
     async fn a_file_is_readable_while_it_grows() {
+        rights::as_unit();
         let lab = Lab::new();
         for (format, kind) in [
             ("pcapng", "application/x-pcapng"),
@@ -177,6 +179,7 @@ mod privileged {
 
     #[tokio::test]
     async fn figures_are_those_of_the_kernel() {
+        rights::as_unit();
         let lab = Lab::new();
         let capture = Capture::start(&lab, "pcapng").await;
         capture.send(&lab, 30).await;
