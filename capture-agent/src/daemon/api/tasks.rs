@@ -129,7 +129,7 @@ pub(super) async fn create(
     tag = "tasks",
     params(
         ("state" = Option<task::State>, Query, description = "Only tasks in this state"),
-        ("limit" = Option<u32>, Query, description = "Most tasks of a page, 1–1000; 100 by default", minimum = 1, maximum = 1000),
+        ("limit" = Option<u32>, Query, description = "Most tasks of a page, 1–1000; 100 by default. A page of tasks with long lists has fewer", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, pattern = "^t[0-7][0-9a-f]{15}$", description = "`next_cursor` of the page before"),
     ),
     responses((status = 200, description = "A page of tasks", body = TaskPage)),

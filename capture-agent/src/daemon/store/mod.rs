@@ -30,6 +30,8 @@ use serde::{
 use ulid::Ulid;
 
 use self::open::Missing;
+use self::tasks::RECORD_BYTES;
+pub(super) use self::tasks::{FILE_BYTES, PAGE_BYTES};
 pub use self::{
     audit::{Action, AuditFilter, AuditLine, Chain, Event, Outcome},
     quota::{Edition, Quota, QuotaRules},

@@ -5,9 +5,9 @@ use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 use ulid::Ulid;
 
 use super::{
-    Action, Change, Cursor, Deletion, Event, Outcome, Page, Store, StoredTask, TaskFilter,
-    TaskUlid, Totals, account, audit::append, from_word, millis, page_size, time, unreadable,
-    unwritable, whole, word,
+    Action, Change, Cursor, Deletion, Event, FILE_BYTES, Outcome, PAGE_BYTES, Page, RECORD_BYTES,
+    Store, StoredTask, TaskFilter, TaskUlid, Totals, account, audit::append, from_word, millis,
+    page_size, time, unreadable, unwritable, whole, word,
 };
 use crate::{
     daemon::access::Actor,
@@ -22,7 +22,7 @@ impl Store {
     /// The database cannot be read.
     pub fn task(&self, id: &TaskUlid) -> Result<Option<StoredTask>> {
         let tasks = self.select("WHERE id = ?", [id.to_string()])?;
-        Ok(tasks.into_iter().next().map(|(_, task)| task))
+        Ok(tasks.into_iter().next())
     }
 
     /// A page of tasks, newest first.
@@ -34,22 +34,24 @@ impl Store {
         let state = filter.state.as_ref().map(word).transpose()?;
         let before = filter.cursor.map_or(i64::MAX, |Cursor(seq)| seq);
         // One more than asked for tells whether there is another page.
-        let mut rows = match state {
-            Some(state) => self.select(
+        let (mut tasks, is_cut) = match state {
+            Some(state) => self.select_up_to(
+                PAGE_BYTES,
                 "WHERE state = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
                 params![state, before, size + 1],
             ),
-            None => self.select(
+            None => self.select_up_to(
+                PAGE_BYTES,
                 "WHERE seq < ? ORDER BY seq DESC LIMIT ?",
                 params![before, size + 1],
             ),
         }?;
-        let is_more = rows.len() > size as usize;
-        rows.truncate(size as usize);
-        let last = rows.last().map(|(seq, _)| Cursor(*seq));
+        let is_more = is_cut || tasks.len() > size as usize;
+        tasks.truncate(size as usize);
+        let last = tasks.last().map(|task| task.cursor);
         Ok(Page {
             next_cursor: last.filter(|_| is_more),
-            tasks: without_seq(rows),
+            tasks,
         })
     }
 
@@ -59,7 +61,6 @@ impl Store {
     /// The database cannot be read.
     pub fn pending(&self) -> Result<Vec<StoredTask>> {
         self.select("WHERE state = 'pending' ORDER BY seq", [])
-            .map(without_seq)
     }
 
     /// The tasks that are `running` or `stopping`, in the order in which they were created.
@@ -68,7 +69,6 @@ impl Store {
     /// The database cannot be read.
     pub fn unfinished(&self) -> Result<Vec<StoredTask>> {
         self.select("WHERE state IN ('running', 'stopping') ORDER BY seq", [])
-            .map(without_seq)
     }
 
     /// The tasks whose files are to be removed by now, the earliest first.
@@ -80,7 +80,6 @@ impl Store {
             "WHERE expires_at <= ? AND files_removed_at IS NULL ORDER BY expires_at",
             [millis(now)],
         )
-        .map(without_seq)
     }
 
     /// All tasks together.
@@ -167,23 +166,37 @@ impl Store {
         })
     }
 
-    /// Tasks, each with the number that orders them.
-    fn select(&self, which: &str, parameters: impl Params) -> Result<Vec<(i64, StoredTask)>> {
+    /// All tasks of a selection.
+    fn select(&self, which: &str, parameters: impl Params) -> Result<Vec<StoredTask>> {
+        let (tasks, _) = self.select_up_to(usize::MAX, which, parameters)?;
+        Ok(tasks)
+    }
+
+    /// Tasks of a selection until they have so many bytes, and whether there are more. The rest is not read.
+    fn select_up_to(
+        &self,
+        most_bytes: usize,
+        which: &str,
+        parameters: impl Params,
+    ) -> Result<(Vec<StoredTask>, bool)> {
         self.read(|transaction, _| {
             let mut statement =
                 transaction.prepare_cached(&format!("SELECT * FROM tasks {which}"))?;
-            let rows = statement.query_map(parameters, |row| {
-                let (seq, mut task) = read_task(row)?;
-                task.record.files = read_files(transaction, seq)?;
-                Ok((seq, task))
-            })?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
+            let mut rows = statement.query(parameters)?;
+            let (mut tasks, mut bytes) = (Vec::new(), 0);
+            while let Some(row) = rows.next()? {
+                if bytes >= most_bytes {
+                    return Ok((tasks, true));
+                }
+                let mut task = read_task(row)?;
+                task.record.files = read_files(transaction, task.cursor.0)?;
+                let spec = row.get_ref("spec")?.as_str().map_or(0, str::len);
+                bytes += RECORD_BYTES + spec + task.record.files.len() * FILE_BYTES;
+                tasks.push(task);
+            }
+            Ok((tasks, false))
         })
     }
-}
-
-fn without_seq(rows: Vec<(i64, StoredTask)>) -> Vec<StoredTask> {
-    rows.into_iter().map(|(_, task)| task).collect()
 }
 
 /// Whether a state allows a step.
@@ -312,14 +325,15 @@ fn read_files(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<FileRec
 }
 
 /// A task without its files, which are in a table of their own.
-fn read_task(row: &Row<'_>) -> rusqlite::Result<(i64, StoredTask)> {
+fn read_task(row: &Row<'_>) -> rusqlite::Result<StoredTask> {
     let text = |name| row.get::<_, String>(name);
     let moment = |name| row.get::<_, Option<i64>>(name)?.map(time).transpose();
     let id = text("id")?;
     let start_at = moment("start_at")?;
     let expires_at = moment("expires_at")?;
     let stop_reason: Option<String> = row.get("stop_reason")?;
-    let task = StoredTask {
+    Ok(StoredTask {
+        cursor: Cursor(row.get("seq")?),
         id: Ulid::from_string(&id).map_err(unreadable)?,
         account: account(&text("account")?)?,
         start_at,
@@ -342,6 +356,5 @@ fn read_task(row: &Row<'_>) -> rusqlite::Result<(i64, StoredTask)> {
             verdict: row.get("verdict")?,
             files: Vec::new(),
         },
-    };
-    Ok((row.get("seq")?, task))
+    })
 }

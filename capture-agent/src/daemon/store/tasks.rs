@@ -103,6 +103,8 @@ pub enum Refusal {
 pub struct StoredTask {
     /// The ID, as in the record.
     pub id: TaskUlid,
+    /// Its place in the list: what comes behind it is the next page of one that ends with it.
+    pub cursor: Cursor,
     /// What people see.
     pub record: TaskRecord,
     /// Whose it is.
@@ -127,6 +129,14 @@ pub struct TaskFilter {
     /// Where the page before ended.
     pub cursor: Option<Cursor>,
 }
+
+/// Bytes of JSON at which a page ends, however few tasks it has: lists of ports, interfaces and files make a
+/// task as long as a thousand others.
+pub(in crate::daemon) const PAGE_BYTES: usize = 2 << 20;
+
+/// What a task weighs there without its request and its files, and what each file does.
+pub(super) const RECORD_BYTES: usize = 1000;
+pub(in crate::daemon) const FILE_BYTES: usize = 200;
 
 /// Where a page ended. Its text is for clients to hand back, not to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,7 +170,7 @@ impl fmt::Display for Cursor {
     }
 }
 
-/// A page of tasks, newest first.
+/// A page of tasks, newest first; it ends at [`PAGE_BYTES`], with one task at least.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page {
     /// The tasks.

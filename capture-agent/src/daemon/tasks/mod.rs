@@ -39,7 +39,10 @@ use super::{
     config::{Config, LiveConfig},
     events::{EventStream, Events},
     storage::Storage,
-    store::{Action, Deletion, Event, Outcome, Store, StoredTask, TaskFilter, TaskUlid},
+    store::{
+        Action, Cursor, Deletion, Event, FILE_BYTES, Outcome, PAGE_BYTES, Store, StoredTask,
+        TaskFilter, TaskUlid,
+    },
 };
 use crate::{
     error::{Error, Result},
@@ -87,6 +90,27 @@ pub struct TaskPage {
     /// Where the next page begins, if there is one.
     #[schema(required = true, pattern = "^t[0-7][0-9a-f]{15}$")]
     pub next_cursor: Option<String>,
+}
+
+impl TaskPage {
+    /// Tasks with their places in the list, and where the next page begins behind the last of them. The store has
+    /// ended the page by what it has itself; the files of running tasks come here, and may end it sooner.
+    fn of(shown: impl Iterator<Item = (Cursor, TaskRecord)>, mut next: Option<Cursor>) -> Self {
+        let (mut tasks, mut files, mut last) = (Vec::new(), 0, None);
+        for (cursor, record) in shown {
+            if files * FILE_BYTES >= PAGE_BYTES {
+                next = last;
+                break;
+            }
+            last = Some(cursor);
+            files += record.files.len();
+            tasks.push(record);
+        }
+        Self {
+            tasks,
+            next_cursor: next.map(|cursor| cursor.to_string()),
+        }
+    }
 }
 
 /// Why something was not done to a task.
@@ -216,11 +240,9 @@ impl Tasks {
     pub async fn list(&self, filter: TaskFilter) -> Result<TaskPage, TaskError> {
         self.blocking(move |inner| {
             let page = inner.store.tasks(&filter)?;
-            let tasks = page.tasks.into_iter().map(|task| inner.shown(task));
-            Ok(TaskPage {
-                tasks: tasks.collect(),
-                next_cursor: page.next_cursor.map(|cursor| cursor.to_string()),
-            })
+            let tasks = page.tasks.into_iter();
+            let shown = tasks.map(|task| (task.cursor, inner.shown(task)));
+            Ok(TaskPage::of(shown, page.next_cursor))
         })
         .await
     }

@@ -255,6 +255,87 @@ fn a_task_that_waits_can_be_stopped_and_deleted() {
     assert_eq!(acts, expected);
 }
 
+/// The longest request that is taken.
+fn longest() -> Value {
+    let ports: Vec<_> = (0..1024_u32)
+        .map(|n| format!("{}-{}", 10_000 + 3 * n, 10_001 + 3 * n))
+        .collect();
+    let interfaces: Vec<_> = (0..256).map(|n| format!("veth-{n:010}")).collect();
+    json!({"interfaces": interfaces, "ip": "10.0.0.1", "peer_ip": "10.0.0.2", "ports": ports,
+        "peer_ports": ports, "max_file_bytes": "1MiB"})
+}
+
+/// A page is bounded, whatever the tasks are, and all of them are on some page.
+#[test]
+fn a_page_of_long_tasks_has_fewer() {
+    let place = Place::new("");
+    block_on(async {
+        let tasks = place.tasks();
+        let longest = longest();
+        assert!(longest.to_string().len() < 64 << 10, "it is a body");
+        let mut expected = Vec::new();
+        for _ in 0..150 {
+            expected.push(create_at(&tasks, longest.clone(), tomorrow(&place)).await);
+        }
+        expected.reverse();
+        let mut found: Vec<TaskUlid> = Vec::new();
+        let (mut pages, mut cursor) = (0, None);
+        loop {
+            let filter = TaskFilter {
+                limit: 1000,
+                cursor,
+                ..TaskFilter::default()
+            };
+            let page = tasks.list(filter).await.expect("a page");
+            let bytes = serde_json::to_vec(&page).expect("JSON").len();
+            assert!(bytes < 3 << 20, "{bytes} bytes");
+            pages += 1;
+            found.extend(
+                page.tasks
+                    .iter()
+                    .map(|task| task.id.parse::<TaskUlid>().expect("an ID")),
+            );
+            let Some(next) = page.next_cursor else { break };
+            assert!(!page.tasks.is_empty());
+            cursor = Cursor::parse(&next);
+        }
+        assert_eq!(found, expected);
+        assert!((2..5).contains(&pages), "{pages} pages");
+        end(tasks).await;
+    });
+}
+
+/// The store does not know how many files running tasks have.
+#[test]
+fn a_page_of_running_tasks_with_many_files_has_fewer() {
+    let place = Place::new("");
+    block_on(async {
+        let tasks = place.tasks();
+        let id = create_at(&tasks, json!({}), tomorrow(&place)).await;
+        let mut record = get(&tasks, id).await;
+        let file = crate::task::FileRecord {
+            index: 0,
+            name: "capture_00001.pcapng".to_owned(),
+            size: 65_536,
+            packets: 1,
+            complete: true,
+            sha256: Some("0".repeat(64)),
+        };
+        record.files = vec![file; 10_000];
+        let cursor = |n: u64| Cursor::parse(&format!("t{n:016x}")).expect("a cursor");
+        let shown = || (1..=5).rev().map(|n| (cursor(n), record.clone()));
+        let page = TaskPage::of(shown(), None);
+        assert_eq!(page.tasks.len(), 2);
+        assert_eq!(page.next_cursor, Some(cursor(4).to_string()));
+        let page = TaskPage::of(shown().take(2), Some(cursor(4)));
+        assert_eq!(
+            (page.tasks.len(), page.next_cursor),
+            (2, Some(cursor(4).to_string()))
+        );
+        end(tasks).await;
+    });
+}
+
 /// What is kept and shown of a request says the same in the shortest way, and any way of saying it is the same
 /// request.
 #[test]
