@@ -145,7 +145,7 @@ pub struct TaskFilter {
 
 /// Bytes of JSON at which a page ends, however few tasks it has: lists of ports, interfaces and files make a
 /// task as long as a thousand others.
-pub(in crate::daemon) const PAGE_BYTES: usize = 4 << 20;
+pub(in crate::daemon) const PAGE_BYTES: usize = 2 << 20;
 
 /// What a task weighs there without its request and its files, and what each file does.
 pub(super) const RECORD_BYTES: usize = 1000;

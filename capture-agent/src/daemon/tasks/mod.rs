@@ -100,7 +100,19 @@ pub struct TaskPage {
 }
 
 impl TaskPage {
-    fn new(tasks: Vec<TaskRecord>, next: Option<Cursor>) -> Self {
+    /// Tasks with their places in the list, and where the next page begins behind the last of them. The store has
+    /// ended the page by what it has itself; the files of running tasks come here, and may end it sooner.
+    fn of(shown: impl Iterator<Item = (Cursor, TaskRecord)>, mut next: Option<Cursor>) -> Self {
+        let (mut tasks, mut files, mut last) = (Vec::new(), 0, None);
+        for (cursor, record) in shown {
+            if files * FILE_BYTES >= PAGE_BYTES {
+                next = last;
+                break;
+            }
+            last = Some(cursor);
+            files += record.files.len();
+            tasks.push(record);
+        }
         Self {
             tasks,
             next_cursor: next.map(|cursor| cursor.to_string()),
@@ -236,18 +248,9 @@ impl Tasks {
     pub async fn list(&self, filter: TaskFilter) -> Result<TaskPage, TaskError> {
         self.blocking(move |inner| {
             let page = inner.store.tasks(&filter)?;
-            let (mut tasks, mut files, mut last) = (Vec::new(), 0, None);
-            for task in page.tasks {
-                // The store has ended the page by what it has; the files of running tasks it does not have.
-                if files * FILE_BYTES >= PAGE_BYTES {
-                    return Ok(TaskPage::new(tasks, last));
-                }
-                last = Some(task.cursor);
-                let record = inner.shown(task);
-                files += record.files.len();
-                tasks.push(record);
-            }
-            Ok(TaskPage::new(tasks, page.next_cursor))
+            let tasks = page.tasks.into_iter();
+            let shown = tasks.map(|task| (task.cursor, inner.shown(task)));
+            Ok(TaskPage::of(shown, page.next_cursor))
         })
         .await
     }
