@@ -59,6 +59,7 @@ pub mod pcapng;
 pub mod random;
 pub mod record;
 pub mod reference;
+pub mod small_disk;
 pub mod stream;
 pub mod traffic;
 
