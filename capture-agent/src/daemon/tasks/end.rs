@@ -12,7 +12,7 @@ use super::{Inner, files};
 use crate::{
     daemon::{
         storage::Leftover,
-        store::{Change, TaskUlid},
+        store::{Change, Failure, TaskUlid},
     },
     engine::{Ended, Leaving, TaskId},
     error::{Error, Result},
@@ -203,6 +203,7 @@ impl Inner {
                     expires_at,
                 },
             )
+            .map_err(Into::into)
         });
         // Before its place is given up: a deletion waits for that, and then there is no record to tell of.
         self.announce(id);
@@ -211,12 +212,12 @@ impl Inner {
         finished
     }
 
-    fn store_end(&self, id: &TaskUlid, change: &Change) -> Result<()> {
+    fn store_end(&self, id: &TaskUlid, change: &Change) -> Result<(), Failure> {
         let mut tried = 0;
         loop {
             tried += 1;
             match self.store.update(id, change) {
-                Err(error) if tried < ATTEMPTS && error.exit == crate::error::Exit::Runtime => {
+                Err(error) if tried < ATTEMPTS && error.may_pass() => {
                     log::warn!("task {id}: {error}; trying again");
                     std::thread::sleep(BETWEEN);
                 }

@@ -39,7 +39,9 @@ use super::{
     config::{Config, LiveConfig},
     events::{EventStream, Events},
     storage::Storage,
-    store::{Action, Deletion, Event, Outcome, Store, StoredTask, TaskFilter, TaskUlid},
+    store::{
+        Action, Deletion, Event, Failure, Known, Outcome, Store, StoredTask, TaskFilter, TaskUlid,
+    },
 };
 use crate::{
     error::{Error, Result},
@@ -100,6 +102,8 @@ pub enum TaskError {
     Unfinished(State),
     /// The time of its files is over, and they are removed.
     FilesRemoved,
+    /// No space is left for it.
+    NoSpace(Error),
     /// Something failed.
     Broken(Error),
 }
@@ -107,6 +111,15 @@ pub enum TaskError {
 impl From<Error> for TaskError {
     fn from(error: Error) -> Self {
         Self::Broken(error)
+    }
+}
+
+impl From<Failure> for TaskError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NoSpace(error) => Self::NoSpace(error),
+            Failure::Refused(error) | Failure::Broken(error) => Self::Broken(error),
+        }
     }
 }
 
@@ -118,7 +131,7 @@ impl TaskError {
             Self::Forbidden => Outcome::Refused("not allowed"),
             Self::Unfinished(_) => Outcome::Refused("not ended"),
             Self::FilesRemoved => Outcome::Refused("files removed"),
-            Self::Broken(error) => Outcome::Failed(&error.message),
+            Self::NoSpace(error) | Self::Broken(error) => Outcome::Failed(&error.message),
         }
     }
 }
@@ -215,7 +228,7 @@ impl Tasks {
     /// The store's.
     pub async fn list(&self, filter: TaskFilter) -> Result<TaskPage, TaskError> {
         self.blocking(move |inner| {
-            let page = inner.store.tasks(&filter)?;
+            let page = inner.store.tasks(&filter, &Known::default())?;
             let tasks = page.tasks.into_iter().map(|task| inner.shown(task));
             Ok(TaskPage {
                 tasks: tasks.collect(),
@@ -502,7 +515,7 @@ impl Inner {
             object,
             outcome,
         };
-        self.store.audit(&actor.caller, event)
+        Ok(self.store.audit_soon(&actor.caller, event)?)
     }
 
     /// Tells everybody about the state of a task.

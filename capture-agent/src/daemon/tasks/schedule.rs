@@ -101,6 +101,7 @@ struct Chores {
     ticks: u32,
     stats: Option<AbortHandle>,
     sweep: Option<AbortHandle>,
+    late: Option<AbortHandle>,
 }
 
 impl Chores {
@@ -113,6 +114,12 @@ impl Chores {
         if self.ticks.is_multiple_of(SWEEP_TICKS) && is_free(&self.sweep) {
             let inner = Arc::clone(inner);
             self.sweep = Some(jobs.spawn_blocking(move || inner.sweep()));
+        }
+        if is_free(&self.late) {
+            let inner = Arc::clone(inner);
+            // What is wrong was said when it began.
+            let catch_up = move || drop(inner.store.catch_up());
+            self.late = Some(jobs.spawn_blocking(catch_up));
         }
         self.ticks = self.ticks.wrapping_add(1);
     }

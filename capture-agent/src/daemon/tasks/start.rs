@@ -58,7 +58,7 @@ impl Inner {
             // A capture that nobody knows of would be one that nobody can end.
             take_back(engine, task);
             self.storage.remove(id)?;
-            return Err(error);
+            return Err(error.into());
         }
         self.live().running(id, task, outlook);
         Ok(())
