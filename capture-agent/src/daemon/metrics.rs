@@ -18,7 +18,7 @@ use crate::{
 /// The store cannot be read.
 pub(super) fn scrape(tasks: &Tasks) -> Result<String> {
     let figures = Figures {
-        tasks: tasks.store().totals(&store::Known::default())?,
+        tasks: tasks.totals()?,
         is_writable: tasks.store().is_writable(),
         storage_bytes: tasks.stored_bytes(),
         engine: tasks.engine_totals(),

@@ -80,6 +80,10 @@ pub(super) async fn run(inner: Arc<Inner>) {
     while let Some(ended) = jobs.join_next().await {
         note_panic(ended);
     }
+    jobs.spawn_blocking(move || inner.last_try());
+    while let Some(ended) = jobs.join_next().await {
+        note_panic(ended);
+    }
 }
 
 fn note_panic(ended: Result<(), JoinError>) {
@@ -115,11 +119,9 @@ impl Chores {
             let inner = Arc::clone(inner);
             self.sweep = Some(jobs.spawn_blocking(move || inner.sweep()));
         }
-        if is_free(&self.late) {
+        if is_free(&self.late) && inner.unstored().is_due() {
             let inner = Arc::clone(inner);
-            // What is wrong was said when it began.
-            let catch_up = move || drop(inner.store.catch_up());
-            self.late = Some(jobs.spawn_blocking(catch_up));
+            self.late = Some(jobs.spawn_blocking(move || inner.catch_up()));
         }
         self.ticks = self.ticks.wrapping_add(1);
     }

@@ -1,6 +1,7 @@
 //! The life of tasks: on the store and the file system here, on the engine under traffic in `privileged`.
 
 mod privileged;
+mod takeover;
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, sync::Arc, time::Duration};
 
