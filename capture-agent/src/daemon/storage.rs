@@ -1,7 +1,9 @@
 //! Where captures lie: one directory a task below the root, named by the task's ID, that nobody but the
 //! daemon's user can enter. Every path is made here, of the root, an ID and names of our own; nothing that
-//! a client sends becomes part of one. `recovery` is what the start does about the last daemon's end.
+//! a client sends becomes part of one. `recovery` is what the start does about the last daemon's end, `notes`
+//! what is written down here when the database takes nothing.
 
+mod notes;
 mod recovery;
 
 use std::{
@@ -225,6 +227,12 @@ impl Storage {
     fn hidden(&self, id: &TaskUlid) -> PathBuf {
         self.root.join(format!("{REMOVED}{id}"))
     }
+}
+
+/// The ID that a directory is named after, exactly as we write it.
+fn id_of(name: &str) -> Option<TaskUlid> {
+    let id = TaskUlid::from_string(name).ok()?;
+    (id.to_string() == name).then_some(id)
 }
 
 fn remove_error(path: &Path, error: &io::Error) -> Error {

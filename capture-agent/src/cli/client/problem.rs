@@ -5,7 +5,7 @@ use http::StatusCode;
 
 use crate::{
     cli::request::in_words_of_options,
-    daemon::api::problem::{ProblemBody, ProblemError},
+    daemon::api::problem::{NO_SPACE, ProblemBody, ProblemError},
     error::{Error, Exit},
 };
 
@@ -47,6 +47,7 @@ fn exit_of(status: StatusCode, code: &str) -> Exit {
     match status {
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Exit::Usage,
         StatusCode::NOT_FOUND | StatusCode::GONE => Exit::NotFound,
+        StatusCode::INSUFFICIENT_STORAGE if code == NO_SPACE => Exit::Runtime,
         StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS | StatusCode::INSUFFICIENT_STORAGE => {
             Exit::Conflict
         }
@@ -112,6 +113,11 @@ mod tests {
                 budget,
                 Exit::Conflict,
                 "--max-file-bytes: lower --max-file-bytes",
+            ),
+            (
+                Problem::no_space(&"no space is left on /var"),
+                Exit::Runtime,
+                "no space is left on /var",
             ),
             (
                 Problem::not_found("no such task"),

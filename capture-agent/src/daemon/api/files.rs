@@ -62,6 +62,7 @@ struct Capture(Vec<u8>);
         (status = 304, description = "It is as it was"),
         (status = 410, description = "The time of the files is over, and they are removed"),
         (status = 416, description = "The range begins behind the end"),
+        (status = 507, description = "No space is left for the audit log"),
     ),
 )]
 pub(super) async fn download(

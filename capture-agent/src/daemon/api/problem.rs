@@ -15,6 +15,9 @@ use crate::plan::{Fault, MOST_FAULTS};
 /// The media type of RFC 9457.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
+/// The code of an answer for which no space is left.
+pub const NO_SPACE: &str = "no_space";
+
 /// The JSON of a problem.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Problem)]
@@ -167,6 +170,12 @@ impl Problem {
             "internal",
             "the daemon failed to answer; its log says why",
         )
+    }
+
+    /// There is no room for what was asked for.
+    pub fn no_space(error: &dyn std::fmt::Display) -> Self {
+        let status = StatusCode::INSUFFICIENT_STORAGE;
+        Self::new(status, NO_SPACE, error.to_string())
     }
 
     /// Not now.

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     daemon::{
         access::Right,
-        store::{Action, Cursor, IdempotencyKey, Refusal, TaskFilter},
+        store::{Action, Cursor, Failure, IdempotencyKey, Refusal, TaskFilter},
         tasks::{CreateError, Created, TaskError, TaskPage},
     },
     plan::{Face, Fault, Reading, Word as _, parse_word},
@@ -77,7 +77,7 @@ pub(super) struct DryRun {
             status = 429, description = "The tasks of the day are used up",
             headers(("Retry-After" = u64, description = "Seconds until the next day")),
         ),
-        (status = 507, description = "There is no room for the files"),
+        (status = 507, description = "There is no room for the files, or none for the record"),
     ),
 )]
 pub(super) async fn create(
@@ -192,7 +192,10 @@ pub(super) async fn show(
     operation_id = "stop_task",
     tag = "tasks",
     params(("id" = String, Path, pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$", description = "ID of the task, a ULID")),
-    responses((status = 202, description = "The task as it is now", body = TaskRecord)),
+    responses(
+        (status = 202, description = "The task as it is now", body = TaskRecord),
+        (status = 507, description = "No space is left for the audit log"),
+    ),
 )]
 pub(super) async fn stop(
     State(api): State<Api>,
@@ -218,6 +221,7 @@ pub(super) async fn stop(
     responses(
         (status = 204, description = "It is gone"),
         (status = 409, description = "It is running"),
+        (status = 507, description = "No space is left to note it, and it has no files that could make some"),
     ),
 )]
 pub(super) async fn delete(
@@ -311,7 +315,8 @@ fn refusal(error: CreateError) -> Problem {
             "key_reused",
             "this `Idempotency-Key` was used for another request; a new request needs a new key",
         ),
-        Refusal::Broken(error) => Problem::internal(&error),
+        Refusal::Broken(Failure::NoSpace(error)) => Problem::no_space(&error),
+        Refusal::Broken(failure) => Problem::internal(&failure),
     }
 }
 
@@ -332,6 +337,7 @@ pub(super) fn to_problem(error: TaskError) -> Problem {
             "files_removed",
             "the time of the task's files is over, and they are removed",
         ),
+        TaskError::NoSpace(error) => Problem::no_space(&error),
         TaskError::Broken(error) => Problem::internal(&error),
     }
 }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{Store, millis, time};
+use super::{Failure, Need, Store, millis, time};
 use crate::{
     daemon::access::{Actor, Caller},
     error::Result,
@@ -85,7 +85,7 @@ pub enum Outcome<'a> {
 }
 
 impl Outcome<'_> {
-    fn text(self) -> String {
+    pub(super) fn text(self) -> String {
         match self {
             Self::Done => "done".to_owned(),
             Self::DoneAgain(times) => format!("done: {times} more times"),
@@ -167,11 +167,18 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be written. What should have been logged must then not be done.
-    pub fn audit(&self, caller: &Caller, event: Event<'_>) -> Result<()> {
+    pub fn audit(&self, caller: &Caller, event: Event<'_>) -> Result<(), Failure> {
         if !self.admits(caller, event) {
             return Ok(());
         }
-        self.write(|transaction, now| Ok(append(transaction, now, caller, event)?))
+        // Anybody can be refused.
+        let need = match event.outcome {
+            Outcome::Refused(_) => Need::CanWait,
+            Outcome::Done | Outcome::DoneAgain(_) | Outcome::Failed(_) => Need::Urgent,
+        };
+        self.write(need, |transaction, now| {
+            Ok(append(transaction, now, caller, event)?)
+        })
     }
 
     /// Whether something has a line of its own; else it is counted.
@@ -184,12 +191,12 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be written; the counts are lost.
-    pub fn flush_audit(&self, all: bool) -> Result<()> {
+    pub fn flush_audit(&self, all: bool) -> Result<(), Failure> {
         let summaries = self.0.limiter.take(all, self.0.clock.elapsed());
         if summaries.is_empty() {
             return Ok(());
         }
-        self.write(|transaction, now| {
+        self.write(Need::CanWait, |transaction, now| {
             for summary in &summaries {
                 append(transaction, now, &summary.caller, summary.event())?;
             }
@@ -245,15 +252,32 @@ pub(super) fn append(
     caller: &Caller,
     event: Event<'_>,
 ) -> rusqlite::Result<()> {
+    let Event {
+        action,
+        object,
+        outcome,
+    } = event;
+    append_text(transaction, now, caller, action, object, outcome.text())
+}
+
+/// The same with the text of what came of it.
+pub(super) fn append_text(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    caller: &Caller,
+    action: Action,
+    object: &str,
+    outcome: String,
+) -> rusqlite::Result<()> {
     let (last, previous) = head(transaction)?;
     let mut line = AuditLine {
         seq: last + 1,
         at: now,
         who: caller.who.to_string(),
         from: caller.from.to_string(),
-        action: event.action.as_str().to_owned(),
-        object: printable(event.object),
-        outcome: event.outcome.text(),
+        action: action.as_str().to_owned(),
+        object: printable(object),
+        outcome,
         previous,
         hash: [0; 32],
     };

@@ -11,7 +11,7 @@ use std::{
         },
     },
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     thread,
     time::{Duration, Instant},
 };
@@ -19,7 +19,7 @@ use std::{
 use nix::unistd::{AccessFlags, eaccess, geteuid};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{Inner, Limiter, Store, schema};
+use super::{Abort, Inner, Limiter, Reserve, Store, schema};
 use crate::{
     daemon::{clock::Clock, storage::OWN_PATHS, user},
     error::{Error, Result},
@@ -39,16 +39,16 @@ pub(super) enum Missing {
 
 pub(super) fn open(path: &Path, clock: Arc<dyn Clock>, missing: Missing) -> Result<Store> {
     let path = prepare(path, missing).map_err(|error| failed(path, missing, &error))?;
-    connections(&path, clock, None)
+    connections(&path, clock, missing, None)
 }
 
 /// Opens the database for the one daemon that may have it.
 pub(super) fn open_for_daemon(path: &Path, clock: Arc<dyn Clock>) -> Result<Store> {
-    let path = prepare(path, Missing::Create)
-        .map_err(|error| failed(path, Missing::Create, &error))?;
+    let path =
+        prepare(path, Missing::Create).map_err(|error| failed(path, Missing::Create, &error))?;
     // Before anything of it is read, or brought to a newer version.
     let lock = lock(&path)?;
-    connections(&path, clock, Some(lock))
+    connections(&path, clock, Missing::Create, Some(lock))
 }
 
 /// Locks the database against other daemons. The lock is one of the file itself, so that no other path leads
@@ -75,8 +75,13 @@ fn lock(path: &Path) -> Result<File> {
     }
 }
 
-fn connections(path: &Path, clock: Arc<dyn Clock>, lock: Option<File>) -> Result<Store> {
-    let connections = || {
+fn connections(
+    path: &Path,
+    clock: Arc<dyn Clock>,
+    missing: Missing,
+    lock: Option<File>,
+) -> Result<Store> {
+    let connections = || -> Result<_, Abort> {
         let mut writer = connect(path)?;
         schema::look(&writer)?;
         // Not before it is known to be ours.
@@ -87,17 +92,57 @@ fn connections(path: &Path, clock: Arc<dyn Clock>, lock: Option<File>) -> Result
         reader.pragma_update(None, "query_only", true)?;
         Ok((writer, reader))
     };
-    let (writer, reader) = connections().map_err(|error: Error| Error {
-        message: format!("{}: {error}", path.display()),
-        ..error
-    })?;
+    let reserve = Reserve::of(path);
+    let (writer, reader) = loop {
+        match connections() {
+            Ok(both) => break both,
+            Err(abort) => match without_room(abort, &reserve) {
+                // A write-ahead log needs some even for reading.
+                None if reserve.give_up() => {}
+                None => return Err(no_room(path, &reserve)),
+                Some(error) => {
+                    return Err(Error {
+                        message: format!("{}: {error}", path.display()),
+                        ..error
+                    });
+                }
+            },
+        }
+    };
+    if missing == Missing::Create {
+        reserve.make();
+    }
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
     Ok(Store(Arc::new(Inner {
         clock,
         limiter: Limiter::default(),
         writer: Mutex::new(writer),
         reader: Mutex::new(reader),
+        log: log.into(),
+        reserve,
+        late: Mutex::default(),
+        is_failing: AtomicBool::new(false),
         _lock: lock,
     })))
+}
+
+/// What is wrong, unless it is that there is no space.
+fn without_room(abort: Abort, reserve: &Reserve) -> Option<Error> {
+    match abort {
+        Abort::Refused(error) => Some(error),
+        Abort::Sqlite(error) if reserve.is_lacking(&error) => None,
+        Abort::Sqlite(error) => Some(error.into()),
+    }
+}
+
+fn no_room(path: &Path, reserve: &Reserve) -> Error {
+    Error::runtime(format!(
+        "{}: no space is left on {}, and what is kept for the database is used up; free a few MiB \
+         there, and try again",
+        path.display(),
+        reserve.directory().display()
+    ))
 }
 
 fn failed(path: &Path, missing: Missing, error: &io::Error) -> Error {
@@ -155,17 +200,23 @@ fn create(directory: &Path, path: &Path) -> io::Result<()> {
         .open(path);
     match created {
         Ok(file) => {
-            // A command of root's must not leave a database that the daemon's user cannot open.
-            let owner = fs::metadata(directory)?;
-            if geteuid().is_root() && owner.uid() != 0 {
-                fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
-            }
+            give_to_owner(&file, directory)?;
             file.sync_all()?;
             File::open(directory)?.sync_all()
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Gives a file that root has made to the owner of its directory: a command of root's must not leave one that
+/// the daemon's user cannot open.
+pub(super) fn give_to_owner(file: &File, directory: &Path) -> io::Result<()> {
+    let owner = fs::metadata(directory)?;
+    if geteuid().is_root() && owner.uid() != 0 {
+        fchown(file, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    Ok(())
 }
 
 /// Takes away what others may do with the files that are there. `O_PATH`, as closing any other descriptor of
@@ -209,7 +260,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 
 /// Switches to a write-ahead log, in which readers and a writer do not wait for each other. That needs the
 /// database for a moment alone, and SQLite does not always wait for it by itself.
-fn use_wal(connection: &Connection) -> Result<()> {
+fn use_wal(connection: &Connection) -> Result<(), Abort> {
     let until = Instant::now() + BUSY;
     loop {
         let mode = connection
@@ -219,7 +270,8 @@ fn use_wal(connection: &Connection) -> Result<()> {
             Ok(mode) => {
                 return Err(Error::runtime(format!(
                     "its file system does not allow a write-ahead log, only {mode:?}; name a file on a local disk as `paths.database`"
-                )));
+                ))
+                .into());
             }
             Err(error)
                 if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)

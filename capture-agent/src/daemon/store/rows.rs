@@ -5,9 +5,9 @@ use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 use ulid::Ulid;
 
 use super::{
-    Action, Change, Cursor, Deletion, Event, FILE_BYTES, Kept, Outcome, PAGE_BYTES, Page,
-    RECORD_BYTES, Store, StoredTask, TaskFilter, TaskUlid, Totals, account, audit::append,
-    from_word, millis, page_size, time, unreadable, unwritable, whole, word,
+    Action, Change, Cursor, Deletion, Event, FILE_BYTES, Failure, Kept, Known, Need, Outcome,
+    PAGE_BYTES, Page, RECORD_BYTES, Store, StoredTask, TaskFilter, TaskUlid, Totals, account,
+    audit::append, from_word, millis, page_size, time, unreadable, unwritable, whole, word,
 };
 use crate::{
     daemon::access::Actor,
@@ -25,25 +25,47 @@ impl Store {
         Ok(tasks.into_iter().next())
     }
 
-    /// A page of tasks, newest first.
+    /// A page of tasks, newest first; the filter is applied to what is known.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn tasks(&self, filter: &TaskFilter) -> Result<Page> {
+    pub fn tasks(&self, filter: &TaskFilter, known: &Known) -> Result<Page> {
         let size = page_size(filter.limit);
         let state = filter.state.as_ref().map(word).transpose()?;
         let before = filter.cursor.map_or(i64::MAX, |Cursor(seq)| seq);
         // One more than asked for tells whether there is another page.
         let (mut tasks, is_cut) = match state {
-            Some(state) => self.select_up_to(
-                PAGE_BYTES,
+            Some(state) if known.ended.is_empty() && known.removed.is_empty() => self.select_up_to(
+                    PAGE_BYTES,
                 "WHERE state = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
                 params![state, before, size + 1],
             ),
+            Some(state) => {
+                let is_so = |id: &&TaskUlid| {
+                    let (known, _) = known.ended[*id];
+                    filter.state == Some(known)
+                };
+                let ended = known.ended.keys();
+                self.select_up_to(
+                    PAGE_BYTES,
+                    "WHERE (state = ? AND id NOT IN (SELECT value FROM json_each(?)) \
+                         OR id IN (SELECT value FROM json_each(?))) \
+                     AND id NOT IN (SELECT value FROM json_each(?)) \
+                     AND seq < ? ORDER BY seq DESC LIMIT ?",
+                    params![
+                        state,
+                        list(ended.clone())?,
+                        list(ended.filter(is_so))?,
+                        list(&known.removed)?,
+                        before,
+                        size + 1
+                    ],
+                )
+            }
             None => self.select_up_to(
-                PAGE_BYTES,
-                "WHERE seq < ? ORDER BY seq DESC LIMIT ?",
-                params![before, size + 1],
+                    PAGE_BYTES,
+                "WHERE id NOT IN (SELECT value FROM json_each(?)) AND seq < ? ORDER BY seq DESC LIMIT ?",
+                params![list(&known.removed)?, before, size + 1],
             ),
         }?;
         let is_more = is_cut || tasks.len() > size as usize;
@@ -97,8 +119,8 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be written; then nothing has changed.
-    pub fn move_expiry(&self, tasks: &[(TaskUlid, Timestamp)]) -> Result<()> {
-        self.write(|transaction, _| {
+    pub fn move_expiry(&self, tasks: &[(TaskUlid, Timestamp)]) -> Result<(), Failure> {
+        self.write(Need::CanWait, |transaction, _| {
             let mut statement = transaction.prepare_cached(
                 "UPDATE tasks SET expires_at = ? WHERE id = ? AND files_removed_at IS NULL",
             )?;
@@ -109,30 +131,27 @@ impl Store {
         })
     }
 
-    /// All tasks together.
+    /// All tasks together, as they are known.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn totals(&self) -> Result<Totals> {
+    pub fn totals(&self, known: &Known) -> Result<Totals> {
         self.read(|transaction, _| {
             let mut totals = Totals::default();
             let mut statement = transaction.prepare_cached(
-                "SELECT state, count(*), sum(held_bytes) FROM tasks GROUP BY state",
+                "SELECT state, count(*), sum(held_bytes) FROM tasks \
+                 WHERE id NOT IN (SELECT value FROM json_each(?)) GROUP BY state",
             )?;
-            let mut rows = statement.query([])?;
+            let others = list(known.ended.keys().chain(&known.removed))?;
+            let mut rows = statement.query([others])?;
             while let Some(row) = rows.next()? {
                 let state: State = from_word(&row.get::<_, String>(0)?)?;
                 let count = row.get::<_, i64>(1)?.unsigned_abs();
                 let held = row.get::<_, i64>(2)?.unsigned_abs();
-                let (counter, bytes) = match state {
-                    State::Pending => (&mut totals.pending, &mut totals.reserved_bytes),
-                    State::Running => (&mut totals.running, &mut totals.reserved_bytes),
-                    State::Stopping => (&mut totals.stopping, &mut totals.reserved_bytes),
-                    State::Completed => (&mut totals.completed, &mut totals.stored_bytes),
-                    State::Failed => (&mut totals.failed, &mut totals.stored_bytes),
-                };
-                *counter = count;
-                *bytes += held;
+                totals.add(state, count, held);
+            }
+            for (state, bytes) in known.ended.values() {
+                totals.add(*state, 1, *bytes);
             }
             Ok(totals)
         })
@@ -142,8 +161,8 @@ impl Store {
     ///
     /// # Errors
     /// There is no such task, or its state does not allow the step; then nothing has changed.
-    pub fn update(&self, id: &TaskUlid, change: &Change) -> Result<()> {
-        self.write(|transaction, _| {
+    pub fn update(&self, id: &TaskUlid, change: &Change) -> Result<(), Failure> {
+        self.write(Need::Urgent, |transaction, _| {
             let found: Option<(i64, String)> = transaction
                 .prepare_cached("SELECT seq, state FROM tasks WHERE id = ?")?
                 .query_row([id.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -153,7 +172,8 @@ impl Store {
             if !is_allowed(from_word(&state)?, change) {
                 return Err(Error::conflict(format!(
                     "task {id} is {state}, and cannot become what was asked for"
-                )));
+                ))
+                .into());
             }
             Ok(apply(transaction, seq, change)?)
         })
@@ -164,8 +184,20 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be written.
-    pub fn delete(&self, id: &TaskUlid, actor: &Actor) -> Result<Deletion> {
-        self.write(|transaction, now| {
+    pub fn delete(&self, id: &TaskUlid, actor: &Actor) -> Result<Deletion, Failure> {
+        self.remove(id, actor, false)
+    }
+
+    /// The same of a task that has ended, though its row may not say so yet.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn delete_ended(&self, id: &TaskUlid, actor: &Actor) -> Result<Deletion, Failure> {
+        self.remove(id, actor, true)
+    }
+
+    fn remove(&self, id: &TaskUlid, actor: &Actor, has_ended: bool) -> Result<Deletion, Failure> {
+        self.write(Need::Urgent, |transaction, now| {
             let state: Option<String> = transaction
                 .prepare_cached("SELECT state FROM tasks WHERE id = ?")?
                 .query_row([id.to_string()], |row| row.get(0))
@@ -173,10 +205,10 @@ impl Store {
             let state: Option<State> = state.map(|state| from_word(&state)).transpose()?;
             let (deletion, outcome) = match state {
                 None => (Deletion::NotFound, Outcome::Refused("not found")),
-                Some(State::Running | State::Stopping) => {
+                Some(State::Running | State::Stopping) if !has_ended => {
                     (Deletion::Unfinished, Outcome::Refused("not ended"))
                 }
-                Some(State::Pending | State::Completed | State::Failed) => {
+                Some(_) => {
                     transaction
                         .prepare_cached("DELETE FROM tasks WHERE id = ?")?
                         .execute([id.to_string()])?;
@@ -226,6 +258,12 @@ impl Store {
             Ok((tasks, false))
         })
     }
+}
+
+/// IDs for `json_each`.
+fn list<'a>(ids: impl IntoIterator<Item = &'a TaskUlid>) -> rusqlite::Result<String> {
+    let ids: Vec<_> = ids.into_iter().map(ToString::to_string).collect();
+    json(&ids)
 }
 
 /// Whether a state allows a step.

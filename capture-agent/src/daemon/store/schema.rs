@@ -5,7 +5,8 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::error::{Error, Result};
+use super::Abort;
+use crate::error::Error;
 
 /// `application_id` of our databases, "capt" in ASCII.
 const APPLICATION_ID: i32 = 0x6361_7074;
@@ -28,7 +29,7 @@ pub(super) enum Found {
 }
 
 /// Looks, and refuses what is not ours or not ours to read.
-pub(super) fn look(connection: &Connection) -> Result<Found> {
+pub(super) fn look(connection: &Connection) -> Result<Found, Abort> {
     let application: i32 =
         connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -46,20 +47,22 @@ pub(super) fn look(connection: &Connection) -> Result<Found> {
                     Error::runtime(format!(
                         "the database is of version {version}, this capture-agent knows versions up to {newest}; run the newer one that made it"
                     ))
+                    .into()
                 })
         }
         _ => Err(Error::runtime(
             "it is an SQLite database of another program; name another file as `paths.database`",
-        )),
+        )
+        .into()),
     }
 }
 
 /// Brings a database to the newest version, all steps or none.
-pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), Abort> {
     migrate_by(STEPS, connection)
 }
 
-pub(super) fn migrate_by(steps: &[&str], connection: &mut Connection) -> Result<()> {
+pub(super) fn migrate_by(steps: &[&str], connection: &mut Connection) -> Result<(), Abort> {
     let newest = steps.len() as u32;
     if look(connection)? == Found::Ours(newest) {
         return Ok(());

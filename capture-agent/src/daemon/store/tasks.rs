@@ -1,14 +1,13 @@
 //! Tasks as the store takes and gives them: what is asked for, what is kept, and how it may change.
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 use jiff::Timestamp;
 use ulid::Ulid;
 
-use super::{Edition, QuotaRules};
+use super::{Edition, Failure, QuotaRules};
 use crate::{
     daemon::access::Account,
-    error::Error,
     task::{Counters, FileRecord, State, StopReason, TaskRecord, TaskSpec},
 };
 
@@ -95,7 +94,7 @@ pub enum Refusal {
     /// The key was used for another request.
     KeyReused,
     /// The store failed.
-    Broken(Error),
+    Broken(Failure),
 }
 
 /// A task as the store has it.
@@ -150,20 +149,22 @@ pub(in crate::daemon) const PAGE_BYTES: usize = 2 << 20;
 /// What a task weighs there without its request and its files, and what each file does.
 pub(super) const RECORD_BYTES: usize = 1000;
 pub(in crate::daemon) const FILE_BYTES: usize = 200;
+/// What memory knows of tasks before the rows do.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The tasks that have ended, with their final state and the bytes of their files.
+    pub ended: HashMap<TaskUlid, (State, u64)>,
+    /// The tasks that are gone.
+    pub removed: Vec<TaskUlid>,
+}
 
 /// Where a page ended. Its text is for clients to hand back, not to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor(pub(super) i64);
 
-impl From<rusqlite::Error> for Refusal {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Broken(error.into())
-    }
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Self::Broken(error)
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self::Broken(failure)
     }
 }
 
@@ -262,4 +263,18 @@ pub struct Totals {
     pub stored_bytes: u64,
     /// Most bytes that the other tasks may write.
     pub reserved_bytes: u64,
+}
+
+impl Totals {
+    pub(super) fn add(&mut self, state: State, count: u64, held: u64) {
+        let (counter, bytes) = match state {
+            State::Pending => (&mut self.pending, &mut self.reserved_bytes),
+            State::Running => (&mut self.running, &mut self.reserved_bytes),
+            State::Stopping => (&mut self.stopping, &mut self.reserved_bytes),
+            State::Completed => (&mut self.completed, &mut self.stored_bytes),
+            State::Failed => (&mut self.failed, &mut self.stored_bytes),
+        };
+        *counter += count;
+        *bytes += held;
+    }
 }

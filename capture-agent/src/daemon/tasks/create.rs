@@ -12,7 +12,7 @@ use super::{Inner, Tasks};
 use crate::{
     daemon::{
         access::Actor,
-        store::{CreateLimits, Creation, IdempotencyKey, NewTask, Refusal},
+        store::{CreateLimits, Creation, Failure, IdempotencyKey, NewTask, Refusal},
     },
     error::{Error, Result},
     interfaces::{self, InterfaceEntry},
@@ -50,6 +50,12 @@ pub enum CreateError {
     Closing,
     /// Something failed.
     Broken(Error),
+}
+
+impl From<Failure> for CreateError {
+    fn from(failure: Failure) -> Self {
+        Self::Refused(Refusal::Broken(failure))
+    }
 }
 
 impl From<Error> for CreateError {

@@ -3,18 +3,22 @@
 //! In the order of a task's life: `create` checks a request and has the store keep it, `schedule`
 //! decides when a task starts and when it ends, `start` and `end` do so on the `engine`, `files` opens
 //! what it has written, meanwhile too, and `retention` decides when that goes. `live` is what the memory holds of all this;
-//! everything else is in the store.
+//! everything else is in the store, or on its way there in `unstored`. `takeover` is what a start does about the
+//! last daemon's tasks.
 
 mod create;
 mod end;
 mod engine;
 mod files;
 mod live;
+mod removal;
 mod retention;
 mod schedule;
 mod start;
+mod takeover;
 #[cfg(test)]
 mod tests;
+mod unstored;
 
 use std::{
     collections::HashMap,
@@ -38,6 +42,7 @@ use self::{
     engine::LazyEngine,
     live::Live,
     retention::{Reading, Retention},
+    unstored::Unstored,
 };
 use super::{
     access::{Actor, Right},
@@ -46,8 +51,8 @@ use super::{
     events::{EventStream, Events},
     storage::Storage,
     store::{
-        Action, Cursor, Deletion, Event, FILE_BYTES, Outcome, PAGE_BYTES, Store, StoredTask,
-        TaskFilter, TaskUlid,
+        Action, Cursor, Deletion, Event, FILE_BYTES, Failure, Outcome, PAGE_BYTES, Store,
+        StoredTask, TaskFilter, TaskUlid, Totals,
     },
 };
 use crate::{
@@ -76,6 +81,7 @@ struct Inner {
     config: Arc<LiveConfig>,
     live: Mutex<Live>,
     retention: Mutex<Retention>,
+    unstored: Mutex<Unstored>,
     /// Held while a task is created.
     creating: Mutex<()>,
     figures: Mutex<Option<(Instant, Arc<Figures>)>>,
@@ -131,6 +137,8 @@ pub enum TaskError {
     Unfinished(State),
     /// The time of its files is over, and they are removed.
     FilesRemoved,
+    /// No space is left for it.
+    NoSpace(Error),
     /// Something failed.
     Broken(Error),
 }
@@ -138,6 +146,15 @@ pub enum TaskError {
 impl From<Error> for TaskError {
     fn from(error: Error) -> Self {
         Self::Broken(error)
+    }
+}
+
+impl From<Failure> for TaskError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NoSpace(error) => Self::NoSpace(error),
+            Failure::Refused(error) | Failure::Broken(error) => Self::Broken(error),
+        }
     }
 }
 
@@ -149,7 +166,7 @@ impl TaskError {
             Self::Forbidden => Outcome::Refused("not allowed"),
             Self::Unfinished(_) => Outcome::Refused("not ended"),
             Self::FilesRemoved => Outcome::Refused("files removed"),
-            Self::Broken(error) => Outcome::Failed(&error.message),
+            Self::NoSpace(error) | Self::Broken(error) => Outcome::Failed(&error.message),
         }
     }
 }
@@ -168,7 +185,8 @@ impl Tasks {
     ) -> Result<Self> {
         storage.tidy(|id| Ok(store.task(id)?.is_some()))?;
         let inner = Arc::new(Inner {
-            live: Mutex::new(Live::of(store.pending()?)),
+            live: Mutex::default(),
+            unstored: Mutex::default(),
             engine: LazyEngine::new(config.get().capture.ring_size),
             store,
             storage,
@@ -182,16 +200,7 @@ impl Tasks {
             pulse: AtomicU64::new(0),
             scheduler: Mutex::new(None),
         });
-        for task in inner.store.unfinished()? {
-            let leftover = inner.storage.recover(&task.id);
-            log::warn!(
-                "task {} {:?} was running when the last daemon ended; {} packets of it are there",
-                task.id,
-                task.record.name,
-                leftover.counters.captured
-            );
-            inner.finish(&task.id, Final::interrupted(leftover))?;
-        }
+        inner.take_over()?;
         let scheduler = tokio::spawn(schedule::run(Arc::clone(&inner)));
         *lock(&inner.scheduler) = Some(scheduler);
         Ok(Self(inner))
@@ -217,6 +226,14 @@ impl Tasks {
     /// The store.
     pub fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    /// All tasks together.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn totals(&self) -> Result<Totals> {
+        self.0.store.totals(&self.0.known())
     }
 
     /// Bytes of all captures.
@@ -247,9 +264,12 @@ impl Tasks {
     /// The store's.
     pub async fn list(&self, filter: TaskFilter) -> Result<TaskPage, TaskError> {
         self.blocking(move |inner| {
-            let page = inner.store.tasks(&filter)?;
+            let page = inner.store.tasks(&filter, &inner.known())?;
             let tasks = page.tasks.into_iter();
-            let shown = tasks.map(|task| (task.cursor, inner.shown(task)));
+            let shown = tasks.filter_map(|task| {
+                let cursor = task.cursor;
+                Some((cursor, inner.shown(inner.as_known(task)?)))
+            });
             Ok(TaskPage::of(shown, page.next_cursor))
         })
         .await
@@ -412,12 +432,18 @@ impl Inner {
     }
 
     fn stored(&self, id: &TaskUlid) -> Result<StoredTask, TaskError> {
-        self.store.task(id)?.ok_or(TaskError::NotFound)
+        let stored = self.store.task(id)?;
+        stored
+            .and_then(|stored| self.as_known(stored))
+            .ok_or(TaskError::NotFound)
     }
 
     /// The record of a task, with the figures of the moment while it runs.
     fn shown(&self, stored: StoredTask) -> TaskRecord {
         let StoredTask { id, mut record, .. } = stored;
+        if record.state == State::Running && self.live().is_stopping_unstored(&id) {
+            record.state = State::Stopping;
+        }
         if matches!(record.state, State::Running | State::Stopping)
             && let Some((counters, files)) = self.figures().get(&id)
         {
@@ -457,11 +483,8 @@ impl Inner {
         let stored = self.stored(id)?;
         let waited = self.live().take_waiting(id);
         let mut is_done = true;
-        if let Some(waiting) = waited {
-            if let Err(error) = self.finish(id, Final::before_start(StopReason::User, None)) {
-                self.live().put_back(waiting);
-                return Err(error.into());
-            }
+        if waited.is_some() {
+            self.finish(id, Final::before_start(StopReason::User, None));
         } else {
             let mut live = self.live();
             is_done = live.stop_of(id).is_none();
@@ -501,10 +524,21 @@ impl Inner {
     fn delete(&self, id: &TaskUlid, actor: &Actor) -> Result<(), TaskError> {
         let waiting = self.live().take_waiting(id);
         let deleted = self.storage.hide(id).map_err(TaskError::from);
-        let deleted = deleted.and_then(|()| match self.store.delete(id, actor)? {
-            Deletion::Deleted => Ok(()),
-            Deletion::NotFound => Err(TaskError::NotFound),
-            Deletion::Unfinished => Err(TaskError::Unfinished(State::Running)),
+        let deleted = deleted.and_then(|()| {
+            let has_ended = self.unstored().has(id);
+            let deletion = match has_ended {
+                true => self.store.delete_ended(id, actor),
+                false => self.store.delete(id, actor),
+            };
+            let deletion = match deletion {
+                Err(Failure::NoSpace(error)) => self.delete_files_first(id, actor, error)?,
+                deletion => deletion?,
+            };
+            match deletion {
+                Deletion::Deleted => Ok(()),
+                Deletion::NotFound => Err(TaskError::NotFound),
+                Deletion::Unfinished => Err(TaskError::Unfinished(State::Running)),
+            }
         });
         match deleted {
             Ok(()) => {
@@ -514,6 +548,11 @@ impl Inner {
                 if let Err(error) = self.storage.purge(id) {
                     log::error!("{error}");
                 }
+                // Unless its record is on its way.
+                if self.store.task(id).is_ok_and(|stored| stored.is_none()) {
+                    self.forget(id);
+                }
+                self.store.replenish();
                 Ok(())
             }
             Err(TaskError::NotFound) => {
@@ -557,15 +596,15 @@ impl Inner {
             object,
             outcome,
         };
-        self.store.audit(&actor.caller, event)
+        Ok(self.store.audit_soon(&actor.caller, event)?)
     }
 
     /// Tells everybody about the state of a task.
     fn announce(&self, id: &TaskUlid) {
-        match self.store.task(id) {
-            Ok(Some(stored)) => self.events.task(&self.shown(stored)),
-            Ok(None) => {}
-            Err(error) => log::error!("{error}"),
+        match self.stored(id) {
+            Ok(stored) => self.events.task(&self.shown(stored)),
+            Err(TaskError::Broken(error)) => log::error!("{error}"),
+            Err(_) => {}
         }
     }
 }

@@ -83,6 +83,10 @@ pub(super) async fn run(inner: Arc<Inner>) {
     while let Some(ended) = jobs.join_next().await {
         note_panic(ended);
     }
+    jobs.spawn_blocking(move || inner.last_try());
+    while let Some(ended) = jobs.join_next().await {
+        note_panic(ended);
+    }
 }
 
 fn note_panic(ended: Result<(), JoinError>) {
@@ -104,6 +108,7 @@ struct Chores {
     ticks: u32,
     stats: Option<AbortHandle>,
     sweep: Option<AbortHandle>,
+    late: Option<AbortHandle>,
 }
 
 impl Chores {
@@ -118,6 +123,10 @@ impl Chores {
         if (is_set || self.ticks.is_multiple_of(SWEEP_TICKS)) && is_free(&self.sweep) {
             let inner = Arc::clone(inner);
             self.sweep = Some(jobs.spawn_blocking(move || inner.sweep()));
+        }
+        if is_free(&self.late) && inner.unstored().is_due() {
+            let inner = Arc::clone(inner);
+            self.late = Some(jobs.spawn_blocking(move || inner.catch_up()));
         }
         self.ticks = self.ticks.wrapping_add(1);
     }
@@ -170,7 +179,7 @@ impl Inner {
         if moved.is_empty() {
             return Ok(());
         }
-        self.store.move_expiry(&moved)
+        Ok(self.store.move_expiry(&moved)?)
     }
 
     fn expire(&self, id: &TaskUlid) -> Result<()> {

@@ -179,7 +179,7 @@ fn only_steps_that_the_state_allows() {
         .store
         .update(&TaskUlid::nil(), &Change::Stopping)
         .expect_err("no task");
-    assert_eq!(error.exit, Exit::NotFound);
+    assert_eq!(Error::from(error).exit, Exit::NotFound);
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn pages_newest_first() {
     };
     let mut sizes = Vec::new();
     loop {
-        let page = lab.store.tasks(&filter).expect("a page");
+        let page = lab.store.tasks(&filter, &Known::default()).expect("a page");
         sizes.push(page.tasks.len());
         found.extend(page.tasks.into_iter().map(|task| task.record.id));
         let Some(cursor) = page.next_cursor else {
@@ -223,7 +223,13 @@ fn pages_newest_first() {
         limit: 27,
         ..TaskFilter::default()
     };
-    assert_eq!(lab.store.tasks(&exact).expect("a page").next_cursor, None);
+    assert_eq!(
+        lab.store
+            .tasks(&exact, &Known::default())
+            .expect("a page")
+            .next_cursor,
+        None
+    );
 }
 
 #[test]
@@ -239,7 +245,7 @@ fn pages_of_one_state() {
             limit,
             cursor,
         };
-        lab.store.tasks(&filter).expect("a page")
+        lab.store.tasks(&filter, &Known::default()).expect("a page")
     };
     let first = page(3, None);
     let second = page(3, first.next_cursor);

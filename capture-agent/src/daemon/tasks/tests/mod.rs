@@ -2,6 +2,7 @@
 
 mod expiry;
 mod privileged;
+mod takeover;
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, sync::Arc, time::Duration};
 
