@@ -6,7 +6,7 @@ mod tests;
 
 use std::{
     fmt, io,
-    net::SocketAddr,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     os::fd::{AsRawFd, BorrowedFd},
 };
 
@@ -174,6 +174,17 @@ pub struct Caller {
     pub who: Who,
     /// From where.
     pub from: Origin,
+}
+
+/// What counts as one host: an address, or a /64 of IPv6, where addresses cost nothing.
+pub(super) fn host(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4(v4),
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
 }
 
 /// Somebody with rights.

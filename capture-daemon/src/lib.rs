@@ -15,6 +15,7 @@ mod privileges;
 pub mod storage;
 pub mod store;
 pub mod tasks;
+mod user;
 
 use std::{
     path::Path,
@@ -69,7 +70,7 @@ impl Default for Deadlines {
 pub fn run(path: Option<&Path>, deadlines: Deadlines) -> Result<()> {
     let config = Arc::new(LiveConfig::load(path)?);
     doctor::preflight()?;
-    privileges::give_up(socket_group(&config)?)?;
+    privileges::give_up(&config.get().paths, socket_group(&config)?)?;
     doctor::programs_load()?;
 
     let runtime = Builder::new_multi_thread()
@@ -125,11 +126,11 @@ impl Daemon {
         let now = config.get();
         let clock = Arc::new(SystemClock);
         let _context = runtime.enter();
-        // First, as it tells whether another daemon is there.
+        // First, as they tell whether another daemon is there.
         let storage = Storage::open(&now.paths.captures, now.limits.disk_budget)?;
+        let store = Store::open_for_daemon(&now.paths.database, clock.clone())?;
         // A daemon that was killed may have left filters, and perhaps no task comes that would meet them.
         remove_orphaned_filters()?;
-        let store = Store::open(&now.paths.database, clock.clone())?;
         let tasks = Tasks::start(Arc::clone(&config), store, storage, clock)?;
         match runtime.block_on(Server::start(&now, tasks.clone())) {
             Ok(server) => {

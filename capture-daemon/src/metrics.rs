@@ -15,7 +15,8 @@ use super::{store, tasks::Tasks};
 /// The store cannot be read.
 pub(super) fn scrape(tasks: &Tasks) -> Result<String> {
     let figures = Figures {
-        tasks: tasks.store().totals()?,
+        tasks: tasks.totals()?,
+        is_writable: tasks.store().is_writable(),
         storage_bytes: tasks.stored_bytes(),
         engine: tasks.engine_totals(),
     };
@@ -25,6 +26,7 @@ pub(super) fn scrape(tasks: &Tasks) -> Result<String> {
 /// What is shown.
 struct Figures {
     tasks: store::Totals,
+    is_writable: bool,
     storage_bytes: u64,
     /// Nothing before the first task.
     engine: Option<engine::Totals>,
@@ -34,6 +36,7 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             tasks,
+            is_writable,
             storage_bytes,
             engine,
         } = self;
@@ -50,6 +53,14 @@ impl fmt::Display for Figures {
         write_interfaces(f, interfaces)?;
         write_dropped(f, *dropped)?;
         write_tasks(f, tasks)?;
+        head(
+            f,
+            "store_writable",
+            "gauge",
+            "Whether the database can be written, as of the last change: 1, or 0.",
+        )?;
+        let writable = u8::from(*is_writable);
+        writeln!(f, "capture_agent_store_writable {writable}")?;
         head(
             f,
             "storage_bytes",
@@ -216,6 +227,7 @@ mod tests {
                 running: 2,
                 ..store::Totals::default()
             },
+            is_writable: true,
             storage_bytes: 4096,
             engine: Some(engine::Totals {
                 dropped: Dropped {
@@ -233,6 +245,7 @@ mod tests {
             r#"capture_agent_bytes_total{interface="a\"\\b",direction="ingress",outcome="captured"} 500"#,
             r#"capture_agent_dropped_packets_total{stage="ring"} 7"#,
             r#"capture_agent_dropped_packets_total{stage="copy"} 0"#,
+            "capture_agent_store_writable 1",
             r#"capture_agent_tasks{state="running"} 2"#,
             "capture_agent_storage_bytes 4096",
             "capture_agent_ring_used_ratio 0.25",

@@ -1,6 +1,7 @@
 //! The daemon keeps the three privileges that capturing needs and gives up all others for good, before it
 //! opens anything and while it has one thread: privileges are a thread's own, and later threads inherit
-//! them. It does so as root and as an ordinary user who was given these (`AmbientCapabilities=` of systemd).
+//! them. It does so as root and as an ordinary user who was given these (`AmbientCapabilities=` of systemd); root becomes
+//! another user where the daemon's files belong to one ([`super::user`]).
 
 use std::collections::HashSet;
 
@@ -15,6 +16,8 @@ use nix::{
     unistd::{Gid, getgroups, setgroups},
 };
 
+use super::{config::Paths, user};
+
 /// What capturing needs.
 const NEEDED: [Capability; 3] = [
     Capability::CAP_BPF,
@@ -23,15 +26,13 @@ const NEEDED: [Capability; 3] = [
 ];
 
 /// Gives up what is not needed. Beforehand uses it for what lasts: the limits of memory and descriptors,
-/// and membership in the group of the socket, which can then be given to that group.
+/// membership in the group of the socket, which can then be given to that group, and the user.
 ///
 /// # Errors
 /// The kernel refuses. Then something is held that should not be.
-pub(super) fn give_up(socket_group: Option<u32>) -> Result<()> {
+pub(super) fn give_up(paths: &Paths, socket_group: Option<u32>) -> Result<()> {
     raise_limits();
-    if let Some(gid) = socket_group {
-        join_group(Gid::from_raw(gid));
-    }
+    let group = socket_group.map(Gid::from_raw);
     let failed = |error: CapsError| {
         Error::runtime(format!(
             "cannot give up privileges, and goes no further: {error}"
@@ -47,6 +48,17 @@ pub(super) fn give_up(socket_group: Option<u32>) -> Result<()> {
                 caps::drop(None, CapSet::Bounding, *capability).map_err(failed)?;
             }
         }
+    }
+    // In a container root may lack what that takes.
+    let may_change = [Capability::CAP_SETUID, Capability::CAP_SETGID];
+    let user = user::of_files(paths).filter(|_| may_change.iter().all(|one| held.contains(one)));
+    match &user {
+        Some(user) => {
+            user::make_socket_directory(&paths.socket, user);
+            user::become_user(user, group)?;
+            log::info!("running as {}, to whom the captures belong", user.name);
+        }
+        None => group.into_iter().for_each(join_group),
     }
     caps::clear(None, CapSet::Ambient).map_err(failed)?;
     caps::clear(None, CapSet::Inheritable).map_err(failed)?;

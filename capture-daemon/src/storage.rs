@@ -1,7 +1,9 @@
 //! Where captures lie: one directory a task below the root, named by the task's ID, that nobody but the
 //! daemon's user can enter. Every path is made here, of the root, an ID and names of our own; nothing that
-//! a client sends becomes part of one. `recovery` is what the start does about the last daemon's end.
+//! a client sends becomes part of one. `recovery` is what the start does about the last daemon's end, `notes`
+//! what is written down here when the database takes nothing.
 
+mod notes;
 mod recovery;
 
 use std::{
@@ -20,13 +22,17 @@ use capture_task::{
 };
 
 pub(super) use self::recovery::Leftover;
-use super::store::TaskUlid;
+use super::{store::TaskUlid, user};
 
 /// Before the name of a task's directory that is being removed.
 const REMOVED: &str = ".removed-";
 
 /// What only one daemon may hold.
 const LOCK: &str = ".lock";
+
+/// What to do where another daemon has the captures or the database.
+pub(super) const OWN_PATHS: &str =
+    "each daemon needs its own `paths.captures`, `paths.database` and `paths.socket`";
 
 /// The stem of every capture file.
 pub(super) const STEM: &str = "capture";
@@ -45,10 +51,11 @@ impl Storage {
     /// # Errors
     /// Another daemon has it; it cannot be made, or read.
     pub fn open(root: &Path, budget: u64) -> Result<Self> {
-        let failed = |what: &str, error: &dyn std::fmt::Display| {
+        let failed = |what: &str, error: &io::Error| {
             Error::runtime(format!(
-                "the directory of captures {}: {what}: {error}",
-                root.display()
+                "the directory of captures {}: {what}: {error}{}",
+                root.display(),
+                user::why_denied(root, error)
             ))
         };
         make_directories(root).map_err(|error| failed("cannot make it", &error))?;
@@ -66,7 +73,7 @@ impl Storage {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(Error::conflict(format!(
-                    "another daemon keeps its captures in {}; give each its own `paths.captures`",
+                    "another daemon keeps its captures in {}; {OWN_PATHS}",
                     root.display()
                 )));
             }
@@ -221,6 +228,12 @@ impl Storage {
     fn hidden(&self, id: &TaskUlid) -> PathBuf {
         self.root.join(format!("{REMOVED}{id}"))
     }
+}
+
+/// The ID that a directory is named after, exactly as we write it.
+fn id_of(name: &str) -> Option<TaskUlid> {
+    let id = TaskUlid::from_string(name).ok()?;
+    (id.to_string() == name).then_some(id)
 }
 
 fn remove_error(path: &Path, error: &io::Error) -> Error {

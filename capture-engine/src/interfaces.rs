@@ -360,7 +360,7 @@ mod tests {
 
     /// What needs root.
     mod privileged {
-        use capture_tests::netns::Netns;
+        use capture_tests::{netns::Netns, rights};
 
         use super::*;
 
@@ -374,7 +374,7 @@ mod tests {
             }
             thread::scope(|scope| {
                 let renaming = scope.spawn(|| namespace.ip(&renames));
-                namespace.within(|| {
+                rights::within_as_unit(&namespace, || {
                     while !renaming.is_finished() {
                         let entries = list().expect("interfaces can be listed");
                         assert_eq!(entries.len(), 3, "{entries:?}");

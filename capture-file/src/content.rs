@@ -22,30 +22,45 @@ struct Interface {
     delivered: u64,
 }
 
-/// The current file, and the interfaces that every file describes.
+/// The current file, and the interfaces.
 pub(super) struct Content {
     encoder: Encoder,
     interfaces: Vec<Interface>,
     by_ifindex: HashMap<u32, usize>,
     /// The last packet's entry of `by_ifindex`, which is mostly the next one's as well.
     recent: Option<(u32, usize)>,
+    /// How many of the interfaces a file begins with; the others are described before their first packet.
+    initial: usize,
+    /// The most that a file without packets is.
+    size_empty: u64,
+    /// The most that it may become by one more interface: half of a file.
+    most_empty: u64,
     open: bool,
     size: u64,
     packets: u64,
-    described: u32,
+    /// The interfaces of the current file, in the order of their descriptions.
+    described: Vec<usize>,
 }
 
 impl Content {
-    pub(super) fn new(encoder: Encoder, interfaces: &[InterfaceInfo]) -> Result<Self> {
+    /// `most` bytes is the largest that a file may be.
+    pub(super) fn new(
+        encoder: Encoder,
+        interfaces: &[InterfaceInfo],
+        most: Option<u64>,
+    ) -> Result<Self> {
         let mut content = Self {
+            size_empty: encoder.file_header().len() as u64,
+            most_empty: most.map_or(u64::MAX, |most| most / 2),
             encoder,
             interfaces: Vec::new(),
             by_ifindex: HashMap::new(),
             recent: None,
+            initial: 0,
             open: false,
             size: 0,
             packets: 0,
-            described: 0,
+            described: Vec::new(),
         };
         for info in interfaces {
             content.know(info.clone())?;
@@ -63,6 +78,12 @@ impl Content {
         }
         let block = self.encoder.interface(&info)?;
         let index = self.interfaces.len();
+        // Any number of interfaces may come, and must not leave a file without room for packets.
+        let with = self.size_empty + block.len() as u64 + self.encoder.trailer_reserve(1);
+        if self.initial == index && (index == 0 || with <= self.most_empty) {
+            self.initial += 1;
+            self.size_empty = with;
+        }
         self.by_ifindex.insert(info.ifindex, index);
         self.recent = None;
         self.interfaces.push(Interface {
@@ -110,17 +131,27 @@ impl Content {
 
     /// The most that the current file is once closed, if it is closed now.
     pub(super) fn size_closed(&self) -> u64 {
-        self.size + self.encoder.trailer_reserve(self.described as usize)
+        self.size + self.encoder.trailer_reserve(self.described.len())
     }
 
     /// The same with another record in it.
     pub(super) fn size_with(&self, index: usize, record: usize) -> u64 {
-        let missing = usize::from(self.interfaces[index].id.is_none());
-        self.size
-            + (self.missing_len(index) + record) as u64
-            + self
-                .encoder
-                .trailer_reserve(self.described as usize + missing)
+        let is_missing = self.interfaces[index].id.is_none();
+        self.size_closed() + self.description(index, is_missing) + record as u64
+    }
+
+    /// The most that the next file is with this record alone.
+    pub(super) fn size_of_next(&self, index: usize, record: usize) -> u64 {
+        self.size_empty + self.description(index, index >= self.initial) + record as u64
+    }
+
+    /// What the description of an interface adds to a file, statistics included, where it is missing.
+    fn description(&self, index: usize, is_missing: bool) -> u64 {
+        if is_missing {
+            self.interfaces[index].block.len() as u64 + self.encoder.trailer_reserve(1)
+        } else {
+            0
+        }
     }
 
     /// Whether files of the format end with statistics.
@@ -130,27 +161,20 @@ impl Content {
 
     /// The most that a file without packets is.
     pub(super) fn size_empty(&self) -> u64 {
-        let blocks: usize = self
-            .interfaces
-            .iter()
-            .map(|interface| interface.block.len())
-            .sum();
-        (self.encoder.file_header().len() + blocks) as u64
-            + self.encoder.trailer_reserve(self.interfaces.len())
+        self.size_empty
     }
 
-    /// Begins a file: its header, and all interfaces that are known.
+    /// Begins a file: its header, and the interfaces that are described beforehand.
     pub(super) fn begin(&mut self, out: &mut Vec<u8>) {
         let header = self.encoder.file_header();
         self.open = true;
         self.size = header.len() as u64;
         self.packets = 0;
-        self.described = 0;
         out.extend_from_slice(header);
-        for interface in &mut self.interfaces {
-            interface.id = None;
+        for index in self.described.drain(..) {
+            self.interfaces[index].id = None;
         }
-        for index in 0..self.interfaces.len() {
+        for index in 0..self.initial {
             self.describe(index, out);
         }
     }
@@ -159,8 +183,8 @@ impl Content {
     fn describe(&mut self, index: usize, out: &mut Vec<u8>) -> u32 {
         let interface = &mut self.interfaces[index];
         *interface.id.get_or_insert_with(|| {
-            let id = self.described;
-            self.described += 1;
+            let id = self.described.len() as u32;
+            self.described.push(index);
             self.size += interface.block.len() as u64;
             out.extend_from_slice(&interface.block);
             id
@@ -194,23 +218,18 @@ impl Content {
     }
 
     /// The interfaces of the current file, in the order of their descriptions.
-    fn in_order(&self) -> Vec<&Interface> {
-        let mut described: Vec<_> = self.interfaces.iter().filter(|i| i.id.is_some()).collect();
-        described.sort_by_key(|interface| interface.id);
-        described
+    fn in_order(&self) -> impl Iterator<Item = &Interface> {
+        self.described.iter().map(|index| &self.interfaces[*index])
     }
 
     /// Statistics for a file that is not the last: what the sink alone knows.
     pub(super) fn statistics_so_far(&self, times_ns: [u64; 2], drops: u64) -> Statistics {
         let single = self.interfaces.len() == 1;
-        let interfaces = self
-            .in_order()
-            .into_iter()
-            .map(|interface| InterfaceStatistics {
-                system_dropped: single.then_some(drops),
-                delivered: interface.delivered,
-                ..InterfaceStatistics::default()
-            });
+        let interfaces = self.in_order().map(|interface| InterfaceStatistics {
+            system_dropped: single.then_some(drops),
+            delivered: interface.delivered,
+            ..InterfaceStatistics::default()
+        });
         Statistics {
             started_ns: times_ns[0],
             ended_ns: times_ns[1],
@@ -239,12 +258,13 @@ impl Content {
         };
         let lost = totals.dropped_ring + totals.dropped_queue + totals.dropped_copy;
         let single = self.interfaces.len() == 1;
-        let interfaces = self.in_order().into_iter().map(|interface| {
-            let ifindex = interface.info.ifindex;
-            let known = closing
-                .interfaces
-                .iter()
-                .find(|stats| stats.ifindex == ifindex);
+        let known: HashMap<_, _> = closing
+            .interfaces
+            .iter()
+            .map(|stats| (stats.ifindex, stats))
+            .collect();
+        let interfaces = self.in_order().map(|interface| {
+            let known = known.get(&interface.info.ifindex);
             InterfaceStatistics {
                 received: known.map(|stats| stats.seen),
                 interface_dropped: known.and_then(|stats| stats.dropped),

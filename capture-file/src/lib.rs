@@ -2,7 +2,7 @@
 //! the reader's thread, a bounded channel of buffers, and a writer thread that only does I/O.
 //!
 //! In the order of flow: `sink` takes the packets, `encode` turns them into records, `content` knows
-//! what the current file holds, `rotation` says which file is next, `queue` carries buffers to the thread in `writer`, and `file`
+//! what the current file holds, `sizes` what one takes without packets, `rotation` says which file is next, `queue` carries buffers to the thread in `writer`, and `file`
 //! opens, locks, syncs and names. `progress` is what others see of the files meanwhile, `space` what all outputs share of the
 //! disk. `finishing` is an output whose writer alone is still at work, `recovery` repairs what a killed agent left behind.
 
@@ -16,6 +16,7 @@ mod queue;
 mod recovery;
 mod rotation;
 mod sink;
+mod sizes;
 mod space;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ pub use self::{
     progress::OutputFiles,
     recovery::{RecoveredFile, Scan, leftovers, recover, scan},
     sink::TaskSink,
+    sizes::size_faults,
     space::Space,
 };
 

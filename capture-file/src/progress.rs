@@ -2,6 +2,7 @@
 //! thread may look: a daemon shows the files of a running task and sends what is in them.
 
 use std::{
+    collections::VecDeque,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -12,12 +13,12 @@ use capture_task::task::FileRecord;
 ///
 /// A size is always that of whole records, and what it counts can be read from the file.
 #[derive(Debug, Default)]
-pub struct OutputFiles(Mutex<Vec<FileRecord>>);
+pub struct OutputFiles(Mutex<VecDeque<FileRecord>>);
 
 impl OutputFiles {
     /// The files as they are now. One that is not complete lies at its name with `.part` behind it.
     pub fn now(&self) -> Vec<FileRecord> {
-        self.lock().clone()
+        self.lock().iter().cloned().collect()
     }
 
     /// Bytes of all files together.
@@ -27,7 +28,7 @@ impl OutputFiles {
 
     /// A file was opened.
     pub(super) fn begin(&self, index: u64, name: &Path) {
-        self.lock().push(FileRecord {
+        self.lock().push_back(FileRecord {
             index,
             name: name.to_string_lossy().into_owned(),
             size: 0,
@@ -39,7 +40,7 @@ impl OutputFiles {
 
     /// So much is in the file that is being written.
     pub(super) fn grown(&self, size: u64, packets: u64) {
-        if let Some(file) = self.lock().last_mut() {
+        if let Some(file) = self.lock().back_mut() {
             file.size = size;
             file.packets = packets;
         }
@@ -47,27 +48,27 @@ impl OutputFiles {
 
     /// The file that was being written is closed.
     pub(super) fn closed(&self, record: FileRecord) {
-        if let Some(file) = self.lock().last_mut() {
+        if let Some(file) = self.lock().back_mut() {
             *file = record;
         }
     }
 
     /// The file that was being written is not reported.
     pub(super) fn abandoned(&self) {
-        self.lock().pop();
+        self.lock().pop_back();
     }
 
     /// A file left the ring of a rotation. Gives its size.
     pub(super) fn evicted(&self, path: &Path) -> u64 {
         let name = path.to_string_lossy();
         let mut files = self.lock();
-        match files.iter().position(|file| file.name == name) {
-            Some(index) => files.remove(index).size,
-            None => 0,
-        }
+        // It is the oldest, so that nothing is searched or moved.
+        let index = files.iter().position(|file| file.name == name);
+        let file = index.and_then(|index| files.remove(index));
+        file.map_or(0, |file| file.size)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<FileRecord>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<FileRecord>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -26,9 +26,10 @@ pub(super) struct Rotation {
     /// When the current file's period ends, nanoseconds since the epoch.
     boundary_ns: Option<u64>,
     current: PathBuf,
-    /// Finished files that exist, with their sizes.
-    finished: VecDeque<(PathBuf, u64)>,
-    /// The sum of these sizes.
+    /// Finished files of a ring that exist, oldest first, with their sizes. Others are never removed, and
+    /// so need not be known.
+    ring: VecDeque<(PathBuf, u64)>,
+    /// Bytes of the finished files that exist, kept as they come and go: it is asked for with each packet.
     finished_bytes: u64,
 }
 
@@ -41,7 +42,7 @@ impl Rotation {
             begun: 0,
             boundary_ns: None,
             current: PathBuf::new(),
-            finished: VecDeque::new(),
+            ring: VecDeque::new(),
             finished_bytes: 0,
         }
     }
@@ -59,7 +60,7 @@ impl Rotation {
 
     /// Whether the number of files is used up; with `bytes` it is the size of a ring instead.
     pub(super) fn is_used_up(&self) -> bool {
-        self.ring().is_none()
+        self.ring_size().is_none()
             && self
                 .rotate
                 .and_then(|rotate| rotate.files)
@@ -68,11 +69,12 @@ impl Rotation {
 
     /// Whether another file pushes one out of the ring.
     pub(super) fn is_ring_full(&self) -> bool {
-        self.ring()
-            .is_some_and(|files| self.finished.len() >= files)
+        self.ring_size()
+            .is_some_and(|files| self.ring.len() >= files)
     }
 
-    fn ring(&self) -> Option<usize> {
+    /// Most files of a ring; `None` without one.
+    fn ring_size(&self) -> Option<usize> {
         let rotate = self.rotate?;
         rotate.bytes?;
         rotate
@@ -88,19 +90,22 @@ impl Rotation {
     /// Bytes that the finished files will have once another has begun, `closing` being the size of
     /// the one that is open now, if one is.
     pub(super) fn finished_bytes_then(&self, closing: Option<u64>) -> u64 {
-        let newest_first = closing
-            .into_iter()
-            .chain(self.finished.iter().rev().map(|file| file.1));
-        match self.ring() {
-            Some(files) => newest_first.take(files - 1).sum(),
-            None => closing.unwrap_or(0) + self.finished_bytes,
-        }
+        let total = self.finished_bytes + closing.unwrap_or(0);
+        let files = self.ring.len() + usize::from(closing.is_some());
+        // At most one has to go, the oldest: each file that was begun has made room for itself.
+        let evicted = match self.ring_size() {
+            Some(most) if files >= most => self.ring.front().map(|file| file.1).or(closing),
+            _ => None,
+        };
+        total - evicted.unwrap_or(0)
     }
 
     /// The current file was finished with this size.
     pub(super) fn finished(&mut self, size: u64) {
-        self.finished
-            .push_back((std::mem::take(&mut self.current), size));
+        if self.ring_size().is_some() {
+            self.ring
+                .push_back((std::mem::take(&mut self.current), size));
+        }
         self.finished_bytes += size;
     }
 
@@ -118,7 +123,7 @@ impl Rotation {
         }
         let mut evicted = Vec::new();
         while self.is_ring_full()
-            && let Some((path, size)) = self.finished.pop_front()
+            && let Some((path, size)) = self.ring.pop_front()
         {
             self.naming.forget(&path);
             self.finished_bytes -= size;

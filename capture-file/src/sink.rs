@@ -23,6 +23,7 @@ use super::{
     finishing::Finishing,
     queue::Queue,
     rotation::Rotation,
+    sizes,
     writer::Shared,
 };
 
@@ -73,8 +74,8 @@ impl From<Error> for Refused {
 
 impl TaskSink {
     /// Opens the first file and starts the writer, so that what cannot be written fails before
-    /// anything is attached. The header and the descriptions of `interfaces` are written at once,
-    /// for live readers. Opening a FIFO waits for its reader.
+    /// anything is attached. The header and the descriptions of `interfaces`, as far as they take no
+    /// more than half of a file, are written at once, for live readers. Opening a FIFO waits for its reader.
     ///
     /// # Errors
     /// Usage: interfaces that the format cannot hold together, limits below an empty file, a name
@@ -94,8 +95,8 @@ impl TaskSink {
             )));
         }
         let encoder = Encoder::new(plan, &config.task_id, first_link_type)?;
-        let content = Content::new(encoder, interfaces)?;
-        check_sizes(plan, content.size_empty())?;
+        let content = Content::new(encoder, interfaces, sizes::largest(plan))?;
+        sizes::check(plan, content.size_empty())?;
 
         let opened_ns = now_ns();
         let (rotation, first) = first_file(plan, &config.target, opened_ns)?;
@@ -310,8 +311,7 @@ impl TaskSink {
             let total = if next {
                 let closing = self.content.is_open().then(|| self.content.size_closed());
                 self.rotation.finished_bytes_then(closing)
-                    + self.content.size_empty()
-                    + record as u64
+                    + self.content.size_of_next(index, record)
             } else {
                 self.rotation.finished_bytes() + with
             };
@@ -324,9 +324,10 @@ impl TaskSink {
 
     /// Ends the current file with the statistics so far.
     fn close_file(&mut self) -> Result<(), Refused> {
+        // First, as this is asked with each packet while there is none.
+        let chunk = self.queue.chunk().ok_or(Refused::NoBuffer)?;
         let times = [self.opened_ns, self.last_ns];
         let statistics = self.content.statistics_so_far(times, self.all_drops);
-        let chunk = self.queue.chunk().ok_or(Refused::NoBuffer)?;
         chunk.close = true;
         let size = self.content.end(&statistics, &mut chunk.data)?;
         self.queue.hand_over();
@@ -348,22 +349,6 @@ impl TaskSink {
         self.content.begin(&mut chunk.data);
         Ok(())
     }
-}
-
-/// A limit below a file without packets could not be kept.
-fn check_sizes(plan: &Plan, empty: u64) -> Result<()> {
-    let file_bytes = plan.rotate.and_then(|rotate| rotate.bytes);
-    for (field, most) in [
-        ("max_file_bytes", plan.max_file_bytes),
-        ("rotate.bytes", file_bytes),
-    ] {
-        if let Some(most) = most.filter(|most| *most < empty) {
-            return Err(Error::usage(format!(
-                "{field} is {most}, but a file without packets takes {empty} bytes; give more"
-            )));
-        }
-    }
-    Ok(())
 }
 
 fn first_file(plan: &Plan, target: &Target, now_ns: u64) -> Result<(Rotation, OutFile)> {

@@ -16,13 +16,16 @@ mod word;
 use std::{ops::RangeInclusive, time::Duration};
 
 use capture_common::Direction;
-pub use fault::{Problem, nearest, quote};
+pub use fault::{MOST_FAULTS, Problem, nearest, quote};
 use ipnet::IpNet;
 pub use quantity::{seconds, size};
-pub use reading::Reading;
+pub use reading::{Reading, add_new};
+pub use resolve::MAX_INTERFACES;
 pub use ring_size::{MAX_RING, ring_size};
 pub use word::Word;
 pub use word::parse as parse_word;
+
+use crate::task::TaskSpec;
 
 /// Who asks: it decides the defaults, and whether a task needs a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +34,12 @@ pub enum Face {
     Run,
     /// The daemon: 60 seconds and 1 GiB unless asked otherwise, and a name is required.
     Daemon,
+}
+
+/// Brings the lists of a request into their shortest form, in which it is kept and shown.
+pub fn normalise(spec: &mut TaskSpec) {
+    ports::normalise(&mut spec.ports);
+    ports::normalise(&mut spec.peer_ports);
 }
 
 /// A task that can be executed.

@@ -11,7 +11,10 @@ use utoipa::ToSchema;
 
 use crate::plan::{
     Directions, Format, Hook, Oversize, Protocol,
-    schema::{Address, AddressType, Count, FrameBytes, InterfaceName, Ports, Seconds, Size},
+    schema::{
+        Address, AddressType, Count, FrameBytes, InterfaceName, Ports, RotateBytes, RotateFiles,
+        Seconds, Size,
+    },
 };
 
 /// A task as requested, nothing checked yet. Field names are those of the API and of the messages.
@@ -22,8 +25,8 @@ pub struct TaskSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = true, min_length = 1, max_length = 128, pattern = r"^[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]+$")]
     pub name: Option<String>,
-    /// Interface names, none twice, or `any` alone.
-    #[schema(value_type = Vec<InterfaceName>, required = true, min_items = 1)]
+    /// Interface names, at most 256 and none twice, or `any` alone.
+    #[schema(value_type = Vec<InterfaceName>, required = true, min_items = 1, max_items = 256)]
     pub interfaces: Vec<String>,
     /// `both`, `ingress`, `egress`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,17 +48,18 @@ pub struct TaskSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Address>)]
     pub ip: Option<String>,
-    /// Ports and ranges of the `ip` endpoint.
+    /// Ports and ranges of the `ip` endpoint, at most 1024 items. A task has them sorted, with ranges that overlap or
+    /// touch as one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Vec<Ports>)]
+    #[schema(value_type = Vec<Ports>, max_items = 1024)]
     pub ports: Vec<Quantity>,
     /// One address or CIDR prefix of the other endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Address>)]
     pub peer_ip: Option<String>,
-    /// Ports and ranges of the peer endpoint.
+    /// Ports and ranges of the peer endpoint, as `ports`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Vec<Ports>)]
+    #[schema(value_type = Vec<Ports>, max_items = 1024)]
     pub peer_ports: Vec<Quantity>,
     /// Also take ICMP and ICMPv6 errors whose quoted packet belongs to the task.
     #[serde(skip_serializing_if = "is_false")]
@@ -102,7 +106,7 @@ pub struct RotateSpec {
     /// Next file before this size is exceeded; a bare number is in units of 1,000,000 bytes on the
     /// command line (tcpdump's `-C`) and in bytes in JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Size>)]
+    #[schema(value_type = Option<RotateBytes>)]
     pub bytes: Option<Quantity>,
     /// Next file every so many seconds, aligned to the clock.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,7 +114,7 @@ pub struct RotateSpec {
     pub seconds: Option<Quantity>,
     /// Ring size with `bytes`, limit with `seconds`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Count>)]
+    #[schema(value_type = Option<RotateFiles>)]
     pub files: Option<Quantity>,
 }
 

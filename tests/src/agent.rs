@@ -25,6 +25,7 @@ use crate::{
     figures::Figures,
     judge::{self, Packet},
     netns::Netns,
+    rights::Rights,
 };
 
 /// A program with the verifier's work before it: loading may take a while on a busy machine.
@@ -113,7 +114,7 @@ pub fn start_as<'a>(
     form: &str,
     arguments: &[&str],
 ) -> Running<'a> {
-    let mut command = namespace.command(binary());
+    let mut command = Rights::asked().command(namespace);
     command.args(["run", "-o", form]).args(arguments);
     spawn(namespace, directory, command)
 }
@@ -121,7 +122,7 @@ pub fn start_as<'a>(
 /// The same with a closing table in the place of the JSON summary.
 pub fn start_with_table<'a>(namespace: &'a Netns, arguments: &[&str]) -> Running<'a> {
     let directory = Arc::new(tempfile::tempdir().expect("a directory"));
-    let mut command = namespace.command(binary());
+    let mut command = Rights::asked().command(namespace);
     command.arg("run").args(arguments);
     spawn(namespace, directory, command)
 }
@@ -137,7 +138,7 @@ pub fn spawn<'a>(namespace: &'a Netns, directory: Arc<TempDir>, command: Command
 /// Starts `capture-agent run -o json -w -` with more arguments, and gives its standard output to be read.
 pub fn piped<'a>(namespace: &'a Netns, arguments: &[&str]) -> (Running<'a>, ChildStdout) {
     let directory = Arc::new(tempfile::tempdir().expect("a directory"));
-    let mut command = namespace.command(binary());
+    let mut command = Rights::asked().command(namespace);
     command.args(["run", "-o", "json", "-w", "-"]);
     command.args(arguments);
     let mut running = spawn_unread(namespace, directory, command);
@@ -161,6 +162,7 @@ fn spawn_unread<'a>(
         agents.0 += 1;
     }
     let found = names_in(directory.path());
+    Rights::asked().give(directory.path());
     command.current_dir(directory.path()).stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     // Behind `netns exec NAME`.

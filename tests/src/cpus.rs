@@ -20,3 +20,9 @@ pub fn stay_on(cpu: usize) {
     one.set(cpu).expect("a CPU");
     sched_setaffinity(Pid::from_raw(0), &one).expect("there are so many CPUs");
 }
+
+/// CPU time of this thread, for tests of what something costs.
+pub fn thread_cpu_time() -> std::time::Duration {
+    let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID);
+    time.expect("every kernel has this clock").into()
+}

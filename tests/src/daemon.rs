@@ -61,9 +61,14 @@ pub fn home(sections: &str) -> Arc<TempDir> {
 
 /// Writes the configuration of a home.
 pub fn configure(home: &TempDir, sections: &str) {
-    let root = home.path().display();
+    configure_with(home, &home.path().join("state.db"), sections);
+}
+
+/// The same with the database elsewhere.
+pub fn configure_with(home: &TempDir, database: &Path, sections: &str) {
+    let (root, database) = (home.path().display(), database.display());
     let text = format!(
-        "[paths]\ndatabase = \"{root}/state.db\"\ncaptures = \"{root}/captures\"\n\
+        "[paths]\ndatabase = \"{database}\"\ncaptures = \"{root}/captures\"\n\
          socket = \"{root}/api.sock\"\n{sections}\n"
     );
     fs::write(home.path().join("config.toml"), text).expect("a configuration");

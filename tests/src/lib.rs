@@ -19,7 +19,8 @@
 //! | `tcpdump` | `tcpdump` |
 //! | `tcpreplay` | `tcpreplay` |
 //! | `python3-scapy` | `scapy`, for Debian's `/usr/bin/python3` |
-//! | `util-linux`, `mount` | `setpriv`, `mount`, `umount` |
+//! | `util-linux`, `mount`, `passwd` | `setpriv`, `unshare`, `nsenter`, `mount`, `umount`, `usermod` |
+//! | `systemd` | `systemd-analyze`, `systemd-sysusers`, `systemd-tmpfiles` |
 //! | `curl`, `openssl` | `curl`, `openssl` |
 //! | `coreutils` | `sha256sum` |
 //!
@@ -29,6 +30,7 @@
 //! | variable | meaning | usual | long |
 //! | --- | --- | --- | --- |
 //! | `CAPTURE_TEST_SEED` | seed of what is random | fixed | any |
+//! | `CAPTURE_TEST_RIGHTS` | rights of the agents under test: `root`, or `unit` for those of the systemd unit | `root` | `unit` |
 //! | `CAPTURE_TEST_CHURN` | tasks that come and go | 500 | 5,000 |
 //! | `CAPTURE_TEST_KILLS` | captures that are killed | 12 | 1,000 |
 //! | `CAPTURE_TEST_BESIDE` | packets captured beside tcpdump and dumpcap | 100,000 | 10,000,000 |
@@ -59,6 +61,9 @@ pub mod pcapng;
 pub mod random;
 pub mod record;
 pub mod reference;
+pub mod rights;
+pub mod sandbox;
+pub mod small_disk;
 pub mod stream;
 pub mod traffic;
 

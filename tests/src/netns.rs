@@ -19,7 +19,7 @@ use std::{
 use nix::sched::{CloneFlags, setns};
 use serde_json::Value;
 
-use crate::{eventually, output};
+use crate::{eventually, output, rights};
 
 /// Every namespace of the tests begins with this, the process and a number follow.
 const PREFIX: &str = "cap-t-";
@@ -131,6 +131,8 @@ impl Netns {
             let worker = scope.spawn(move || {
                 let file =
                     File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                // Of a thread that has lowered its own.
+                rights::as_root();
                 setns(file, CloneFlags::CLONE_NEWNET).expect("setns");
                 work()
             });

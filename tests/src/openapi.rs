@@ -171,6 +171,12 @@ impl Document {
                         return wrong("long enough");
                     }
                 }
+                "maxItems" => {
+                    let count = value.as_array().map(|items| items.len() as u64);
+                    if count > rule.as_u64() {
+                        return wrong("short enough");
+                    }
+                }
                 "format" => {
                     if rule == "date-time" && value.is_string() && !is_time(value) {
                         return wrong("a time");

@@ -643,9 +643,9 @@ fn downloads_stream_also_of_a_running_task() {
 #[test]
 fn several_files_of_a_rotation() {
     let place = Place::new(UNLIMITED);
-    let id = place.create("--name ring --duration 10m -C 4KiB");
-    place.send(60);
-    place.daemon.captured(&id, 60);
+    let id = place.create("--name ring --duration 10m -C 64KiB");
+    place.send(700);
+    place.daemon.captured(&id, 700);
     place.daemon.stop_task(&id);
     place
         .cli("task download ring -o -")
@@ -666,7 +666,7 @@ fn several_files_of_a_rotation() {
         .lines()
         .map(|name| judge::packets(&place.work(name)).len());
     assert!(all.stdout.lines().count() > 2, "{all:?}");
-    assert_eq!(packets.sum::<usize>(), 60);
+    assert_eq!(packets.sum::<usize>(), 700);
     place
         .cli("task download ring --file 1 -o one.pcapng")
         .code(0);

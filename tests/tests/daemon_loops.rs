@@ -32,7 +32,7 @@ fn task(number: usize) -> Value {
         0 => {}
         1 => task["hook"] = json!("xdp-generic"),
         2 => task["interfaces"] = json!(["any"]),
-        _ => task["rotate"] = json!({"bytes": 2000}),
+        _ => task["rotate"] = json!({"bytes": 65_536}),
     }
     task
 }
@@ -119,8 +119,10 @@ fn tasks_that_come_and_go_leave_nothing() {
         // Some end with a file, some are taken down while they run.
         let forced = number.is_multiple_of(3);
         if !forced {
-            send(&lab, 20);
-            daemon.captured(&id, 20);
+            // Enough for several files.
+            let packets = if number % 4 == 3 { 600 } else { 20 };
+            send(&lab, packets);
+            daemon.captured(&id, packets.into());
             daemon.stop_task(&id);
         }
         let path = format!("/tasks/{id}?force={forced}");

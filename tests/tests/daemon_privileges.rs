@@ -1,7 +1,15 @@
 //! What the daemon holds: three capabilities and no more, as root and as an ordinary user; without them it
 //! does not start, and says what is lacking.
 
-use std::{fs, os::unix::fs::chown, process::Command, sync::Arc};
+use std::{
+    fs,
+    os::unix::fs::{chown, symlink},
+    path::Path,
+    process::Command,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use capture_tests::{
     agent::binary,
@@ -39,12 +47,17 @@ fn mask(daemon: &Daemon, field: &str) -> u64 {
     u64::from_str_radix(&masks[0], 16).expect("a mask")
 }
 
-fn captures_something(lab: &Lab, daemon: &Daemon) {
-    let id = daemon.run(json!({"interfaces": [HOST_IF], "protocol": "udp"}));
+/// 50 frames.
+fn send(lab: &Lab) {
     let from = "10.0.0.2:4000".parse().expect("an address");
     let to = "10.0.0.1:9".parse().expect("an address");
     let frames = (0..50).map(|number| traffic::udp_frame(from, to, number, 100));
     traffic::send(&lab.peer, PEER_IF, 0, frames);
+}
+
+fn captures_something(lab: &Lab, daemon: &Daemon) {
+    let id = daemon.run(json!({"interfaces": [HOST_IF], "protocol": "udp"}));
+    send(lab);
     daemon.captured(&id, 50);
     assert_eq!(daemon.stop_task(&id)["verdict"], "complete");
 }
@@ -73,6 +86,28 @@ fn root_gives_up_all_else() {
     );
     let told = "holds CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON";
     assert!(report.contains(told), "{report}");
+    daemon.stop();
+}
+
+/// The daemon has given up what it takes to look at programs of others. Its own it knows.
+#[test]
+fn tasks_by_generic_xdp_and_tc_go_together() {
+    let lab = Lab::new();
+    let daemon = daemon::start(&lab.host);
+    let on = |hook: &str| json!({"interfaces": [HOST_IF], "protocol": "udp", "hook": hook});
+    let hooks = ["auto", "xdp-generic", "tc"];
+    let ids = hooks.map(|hook| daemon.run(on(hook)));
+    // Longer than it takes to look at the programs of the interface once more.
+    thread::sleep(Duration::from_millis(1500));
+    let from = "10.0.0.2:4000".parse().expect("an address");
+    let to = "10.0.0.1:9".parse().expect("an address");
+    let frames = (0..50).map(|number| traffic::udp_frame(from, to, number, 100));
+    traffic::send(&lab.peer, PEER_IF, 0, frames);
+    for (id, hook) in ids.iter().zip(hooks) {
+        daemon.captured(id, 50);
+        let task = daemon.stop_task(id);
+        assert_eq!(task["verdict"], "complete", "{hook}: {task}");
+    }
     daemon.stop();
 }
 
@@ -131,14 +166,71 @@ fn a_second_daemon_in_the_same_place_is_refused() {
     let daemon = daemon::start(&lab.host);
     let second = daemon::spawn(lab.host.command(binary()), daemon.home()).wait_end();
     assert_eq!(second.status.code(), Some(4), "{}", second.stderr);
-    assert!(
-        second.stderr.contains("another daemon"),
-        "{}",
-        second.stderr
-    );
+    // What it advises must be true: with captures of its own alone it would be refused again.
+    for word in [
+        "another daemon",
+        "`paths.captures`",
+        "`paths.database`",
+        "`paths.socket`",
+    ] {
+        assert!(second.stderr.contains(word), "{word}: {}", second.stderr);
+    }
     // The first one goes on.
     captures_something(&lab, &daemon);
     daemon.stop();
+}
+
+/// A home that shares nothing with another but the database, by this path.
+fn home_with_database(database: &Path) -> Arc<TempDir> {
+    let home = daemon::home("");
+    let root = home.path().display();
+    let text = format!(
+        "[paths]\ndatabase = \"{}\"\ncaptures = \"{root}/captures\"\nsocket = \"{root}/api.sock\"\n\
+         {UNLIMITED}\n",
+        database.display()
+    );
+    fs::write(home.path().join("config.toml"), text).expect("a configuration");
+    home
+}
+
+#[test]
+fn a_second_daemon_with_the_same_database_is_refused() {
+    let lab = Lab::new();
+    let daemon = daemon::start(&lab.host);
+    let id = daemon.run(json!({"interfaces": [HOST_IF], "protocol": "udp"}));
+    let database = daemon.home().path().join("state.db");
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let link = elsewhere.path().join("link");
+    symlink(daemon.home().path(), &link).expect("a link");
+    let hard = elsewhere.path().join("other.db");
+    fs::hard_link(&database, &hard).expect("a second name");
+    for path in [&database, &link.join("state.db"), &hard] {
+        let home = home_with_database(path);
+        let ended = daemon::spawn(lab.host.command(binary()), &home).wait_end();
+        assert_eq!(ended.status.code(), Some(4), "{path:?}: {}", ended.stderr);
+        for word in [&*path.to_string_lossy(), "`paths.database`"] {
+            // Through a linked directory it is named by its own path.
+            let known = ended.stderr.contains(word) || *path == link.join("state.db");
+            assert!(known, "{word}: {}", ended.stderr);
+        }
+        assert!(!ended.stderr.contains("was running"), "{}", ended.stderr);
+    }
+    fs::remove_file(&hard).expect("it is ours");
+    // Commands open the database beside the daemon, and a check of the configuration opens nothing.
+    daemon.token("ci", "viewer", "ci");
+    let config = daemon.home().path().join("config.toml");
+    for arguments in [&["audit", "list"][..], &["daemon", "--check"]] {
+        let mut command = Command::new(binary());
+        output(command.args(arguments).arg("--config").arg(&config));
+    }
+    // The first one's task knows nothing of all this.
+    send(&lab);
+    daemon.captured(&id, 50);
+    assert_eq!(daemon.stop_task(&id)["verdict"], "complete");
+    // Whoever is killed holds nothing any more.
+    daemon.kill();
+    let home = home_with_database(&database);
+    daemon::start_in(&lab.host, &home).stop();
 }
 
 #[test]

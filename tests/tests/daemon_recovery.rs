@@ -42,7 +42,7 @@ fn what_ran_is_interrupted_and_its_packets_are_there() {
     );
     let daemon = daemon::start_in(&lab.host, &home);
     let plain = daemon.run(task(json!({})));
-    let rotated = daemon.run(task(json!({"rotate": {"bytes": 50_000}, "format": "pcap"})));
+    let rotated = daemon.run(task(json!({"rotate": {"bytes": 65_536}, "format": "pcap"})));
     let waiting = daemon.create(task(json!({})));
     traffic::send(&lab.peer, PEER_IF, 20_000, frames(1000));
     for id in [&plain, &rotated] {

@@ -111,11 +111,15 @@ fn reload_by_the_unit(daemon: &Daemon) -> Result<(), String> {
         .filter_map(|line| line.strip_prefix("ExecReload="));
     let agent = capture_tests::agent::binary();
     let config = daemon.home().path().join("config.toml");
-    let pid = daemon.pid().to_string();
     for command in commands {
-        let mut words = command.split(' ').map(|word| match word {
+        // An argument in single quotes may hold spaces.
+        let parts = command.split('\'').enumerate();
+        let words = parts.flat_map(|(number, part)| match number % 2 {
+            0 => part.split_whitespace().collect(),
+            _ => vec![part],
+        });
+        let mut words = words.map(|word| match word {
             "/usr/local/bin/capture-agent" => agent.as_os_str(),
-            "$MAINPID" => pid.as_ref(),
             word => word.as_ref(),
         });
         let program = words.next().expect("a program");
@@ -124,6 +128,9 @@ fn reload_by_the_unit(daemon: &Daemon) -> Result<(), String> {
         if program == agent {
             command.arg("--config").arg(&config);
         }
+        // No other program is at hand.
+        command.env_clear().env("PATH", "/no/such/directory");
+        command.env("MAINPID", daemon.pid().to_string());
         let done = command.output().expect("it starts");
         if !done.status.success() {
             assert_eq!(done.status.code(), Some(2));

@@ -2,12 +2,7 @@
 //! and nothing in the directory.
 
 use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::Arc,
-    time::Duration,
+    fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command, sync::Arc, time::Duration,
 };
 
 use capture_tests::{
@@ -15,9 +10,10 @@ use capture_tests::{
     judge,
     netns::{HOST_IF, Lab, PEER_IF},
     output,
+    small_disk::SmallDisk,
     traffic::{self, number_in},
 };
-use tempfile::{TempDir, tempdir};
+use tempfile::tempdir;
 
 const LIMIT: Duration = Duration::from_secs(15);
 
@@ -226,32 +222,6 @@ fn listings_and_help() {
     assert_eq!(unknown.status.code(), Some(2));
 }
 
-/// A small file system, gone when dropped.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    fn new(size: &str) -> Self {
-        let directory = tempdir().expect("a directory");
-        let options = format!("size={size}");
-        output(
-            Command::new("mount")
-                .args(["-t", "tmpfs", "-o", &options, "none"])
-                .arg(directory.path()),
-        );
-        Self(directory)
-    }
-
-    fn file(&self) -> PathBuf {
-        self.0.path().join("o.pcapng")
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).output();
-    }
-}
-
 fn numbers(file: &Path) -> Vec<u32> {
     judge::packets(file)
         .iter()
@@ -263,7 +233,7 @@ fn numbers(file: &Path) -> Vec<u32> {
 fn a_full_disk_is_an_error_and_the_file_ends_well() {
     let lab = Lab::new();
     let disk = SmallDisk::new("1m");
-    let file = disk.file();
+    let file = disk.path().join("o.pcapng");
     let path = file.to_str().expect("it is text");
     let running = agent::capture(&lab.host, &["-i", HOST_IF, "-w", path]);
     traffic::send(

@@ -1,16 +1,19 @@
 //! Programs of somebody else on the same interface, of every kind: they are shown everything before,
 //! during and after a capture, and the capture is whole. Where it cannot be, it says so.
 
-use std::{net::UdpSocket, time::Duration};
+use std::{fs, net::UdpSocket, sync::Arc, thread, time::Duration};
 
 use capture_tests::{
     agent::{self, Ended, Running},
     beside::Tcpdump,
     foreign::{DROP, Foreign, NEXT, PASS, Place, Side, Xdp},
+    judge,
     netns::{HOST_IF, Lab, PEER_IF},
     output,
+    rights::Rights,
     traffic::{self, number_in},
 };
+use serde_json::json;
 
 const LIMIT: Duration = Duration::from_secs(15);
 /// Length of every frame.
@@ -112,6 +115,10 @@ fn xdp_programs_count_on_beside_tc() {
             refused(&lab, &["-i", HOST_IF, "--hook", hook], &[HOST_IF, "XDP"]);
         }
         assert_eq!(lab.host.attachments(), attached, "{how:?}: untouched");
+        if how == Xdp::Generic && Rights::asked() == Rights::Unit {
+            refused(&lab, &["-i", HOST_IF], &[HEADLESS, UNSEEN]);
+            continue;
+        }
         let running = capture(&lab, &["--hook", "tc"]);
         receive(&lab, 0, 200);
         transmit(&lab, 200, 200);
@@ -161,6 +168,9 @@ fn verdicts_of_others_and_the_view_of_tcpdump() {
 
 const HEADLESS: &str = "without their link header";
 
+/// What is said of a program that may not be looked at.
+const UNSEEN: &str = "can only be seen with CAP_SYS_ADMIN";
+
 #[test]
 fn generic_xdp_that_takes_the_link_header_away_is_refused() {
     let lab = Lab::new();
@@ -205,14 +215,20 @@ fn generic_xdp_that_comes_later_ends_the_task_as_failed() {
     ended.check(bytes(&ended) == frames(0, 50), "what goes out");
 }
 
-/// Generic XDP of our own leaves tc its link header, also that of another agent, and may come and go
-/// beside it.
+/// Generic XDP of our own leaves tc its link header, also that of another agent that may be looked at, and may come
+/// and go beside it.
 #[test]
 fn our_generic_xdp_and_tc_go_together() {
     let lab = Lab::new();
     let tc = capture(&lab, &["--hook", "tc"]);
     receive(&lab, 0, 50);
     let generic = capture(&lab, &["--hook", "xdp-generic"]);
+    if Rights::asked() == Rights::Unit {
+        let tc = tc.wait(LIMIT).expect_code(1);
+        tc.check(tc.field("error").contains(UNSEEN), UNSEEN);
+        generic.stop().expect_whole("user");
+        return;
+    }
     let later = capture(&lab, &["--hook", "tc", "-Q", "ingress"]);
     receive(&lab, 50, 100);
     let generic = generic.stop().expect_whole("user");
@@ -223,4 +239,56 @@ fn our_generic_xdp_and_tc_go_together() {
     assert!(numbers.into_iter().eq((50..200).map(Some)), "tc, later");
     let tc = tc.stop().expect_whole("user");
     assert!(bytes(&tc) == frames(0, 200), "tc");
+}
+
+/// The same of tasks of one agent, which knows its own program also where it may not look at those of others.
+#[test]
+fn tasks_of_one_agent_capture_by_generic_xdp_and_tc() {
+    for rights in [Rights::Root, Rights::Unit] {
+        let lab = Lab::new();
+        let tasks = json!([
+            {"name": "tc", "interfaces": [HOST_IF], "write": "tc.pcapng"},
+            {"name": "generic", "interfaces": [HOST_IF], "hook": "xdp-generic", "write": "generic.pcapng"},
+            {"name": "later", "interfaces": [HOST_IF], "hook": "tc", "direction": "ingress", "write": "later.pcapng"},
+        ]);
+        let [directory, other] = [0, 1].map(|_| tempfile::tempdir().expect("a directory"));
+        let file = other.path().join("tasks.json");
+        fs::write(&file, tasks.to_string()).expect("it can be written");
+        for path in [directory.path(), other.path()] {
+            rights.give(path);
+        }
+        let mut command = rights.command(&lab.host);
+        command.args(["run", "-o", "json", "--tasks"]).arg(&file);
+        let running = agent::spawn(&lab.host, Arc::new(directory), command);
+        running.wait_ready();
+        // Longer than it takes to look at the programs of the interface once more.
+        thread::sleep(Duration::from_millis(1500));
+        receive(&lab, 0, 100);
+        let ended = running.stop().expect_code(0);
+        for record in ended.records() {
+            let whole = record["state"] == "completed" && record["counters"]["captured"] == 100;
+            ended.check(whole, format_args!("{rights:?}: {record}"));
+        }
+        for file in ended.files() {
+            let packets = judge::packets(&file).into_iter();
+            let bytes: Vec<_> = packets.map(|packet| packet.bytes).collect();
+            ended.check(
+                bytes == frames(0, 100),
+                format_args!("{rights:?}: {}", file.display()),
+            );
+        }
+    }
+}
+
+/// Where programs of others cannot be looked at, generic XDP of either kind is refused, for the reason that there is.
+#[test]
+fn generic_xdp_that_cannot_be_looked_at_is_refused() {
+    let lab = Lab::new();
+    let _theirs = Foreign::xdp(&lab.host, HOST_IF, Xdp::Generic);
+    let directory = tempfile::tempdir().expect("a directory");
+    Rights::Unit.give(directory.path());
+    let mut command = Rights::Unit.command(&lab.host);
+    command.args(["run", "-i", HOST_IF, "-w", "o.pcapng"]);
+    let ended = agent::spawn(&lab.host, Arc::new(directory), command).wait(LIMIT);
+    ended.expect_code(4).expect_stderr(&[HEADLESS, UNSEEN]);
 }

@@ -2,7 +2,8 @@
 
 use std::{
     fs::{self, File},
-    io::{Read as _, Write as _},
+    io::Read as _,
+    os::fd::OwnedFd,
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
     sync::Arc,
@@ -15,7 +16,7 @@ use capture_tests::{
     figures::Figures,
     judge,
     netns::{HOST_IF, Lab, Netns, PEER_IF},
-    pcapng,
+    output, pcapng,
     traffic::{self, number_in},
 };
 use nix::{
@@ -179,23 +180,72 @@ fn a_terminal_shows_progress() {
     command.args(["run", "-i", HOST_IF, "-w", "o.pcapng", "--duration", "2"]);
     command
         .current_dir(directory.path())
+        .env("TERM", "xterm")
         .stdin(Stdio::null())
-        .stdout(Stdio::null());
-    let mut child = command
-        .stderr(Stdio::from(terminal.slave))
-        .spawn()
-        .expect("it starts");
+        .stdout(Stdio::null())
+        .stderr(Stdio::from(terminal.slave));
+    let shown = on_terminal(command, terminal.master, || ());
+    assert!(shown.contains("capturing on "), "{shown}");
+    assert!(shown.contains(REWRITTEN), "a live line: {shown:?}");
+}
+
+/// How a line begins that is written over another one.
+const REWRITTEN: &str = "\r\x1b[K";
+
+/// All that a command shows on a terminal; something is done when it captures.
+fn on_terminal(mut command: Command, master: OwnedFd, then: impl FnOnce()) -> String {
+    let mut child = command.spawn().expect("it starts");
     // The command holds the other end of the terminal until it is dropped.
     drop(command);
-    let mut master = File::from(terminal.master);
-    let mut shown = Vec::new();
+    let mut master = File::from(master);
+    let (mut shown, mut some, mut then) = (Vec::new(), [0; 4096], Some(then));
     // A terminal whose last writer has gone gives an error, not an end.
-    let _ = master.read_to_end(&mut shown);
-    let _ = master.flush();
-    assert!(child.wait().expect("it ends").success());
-    let shown = String::from_utf8_lossy(&shown);
-    assert!(shown.contains("capturing on "), "{shown}");
-    assert!(shown.contains('\r'), "a live line: {shown:?}");
+    while let Ok(count @ 1..) = master.read(&mut some) {
+        shown.extend(&some[..count]);
+        if String::from_utf8_lossy(&shown).contains("capturing on ")
+            && let Some(then) = then.take()
+        {
+            then();
+        }
+    }
+    let shown = String::from_utf8_lossy(&shown).into_owned();
+    assert!(child.wait().expect("it ends").success(), "{shown}");
+    shown
+}
+
+/// The example of `run --help`, typed at a terminal: the reader has the screen for itself until the end.
+#[test]
+fn a_reader_has_the_terminal_for_itself() {
+    let lab = Lab::new();
+    let help = output(Command::new(agent::binary()).args(["run", "--help"]));
+    let example = help.lines().map(str::trim);
+    let mut example =
+        example.filter(|line| line.starts_with("capture-agent run ") && line.contains("-w - |"));
+    let example = example.next().expect("an example").to_owned();
+    let agent = agent::binary();
+    let typed = example
+        .replace("capture-agent", agent.to_str().expect("a plain path"))
+        .replace("eth0 ", &format!("{HOST_IF} --duration 3s "))
+        .replace("10.0.0.5", "192.0.2.2");
+    let terminal = openpty(None, None).expect("a pseudo terminal");
+    let other = || Stdio::from(terminal.slave.try_clone().expect("a descriptor"));
+    let mut command = lab.host.command("sh");
+    command.args(["-c", &typed]).env("TERM", "xterm");
+    command.stdin(other()).stdout(other()).stderr(other());
+    drop(terminal.slave);
+    let count = 20;
+    let shown = on_terminal(command, terminal.master, || {
+        traffic::send(&lab.peer, PEER_IF, 20, (0..count).map(frame));
+    });
+    let packets = shown.lines().filter(|line| line.contains("192.0.2.1"));
+    let packets: Vec<_> = packets.collect();
+    assert_eq!(packets.len() as u32, count, "{shown}");
+    for line in packets {
+        let number = line.split_whitespace().next().map(str::parse::<u32>);
+        assert!(matches!(number, Some(Ok(_))), "{line:?} in:\n{shown}");
+    }
+    assert!(!shown.contains('\x1b'), "{shown:?}");
+    assert!(shown.contains("capture is complete"), "{shown}");
 }
 
 /// A consumer of the stream, its own standard output in a file.

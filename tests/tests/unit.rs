@@ -1,13 +1,14 @@
 //! The systemd unit of the daemon: as closed as it is said to be, and without faults.
 
 use std::{
+    collections::BTreeSet,
     fs,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use capture_tests::agent::binary;
+use capture_tests::{agent::binary, output};
 
 /// 2.0, as `systemd-analyze --threshold` counts.
 const MOST_EXPOSED: &str = "20";
@@ -64,6 +65,34 @@ fn little_is_open() {
         &["security", "--offline=true", "--no-pager", &threshold],
         &unit(),
     );
+}
+
+/// A minimal system has the packages that Debian calls essential, and no other program can be counted on:
+/// `/bin/kill` is of procps, for one.
+#[test]
+fn every_program_in_it_is_ours_or_essential() {
+    let text = fs::read_to_string(unit()).expect("the unit");
+    let commands = text.lines().filter(|line| line.starts_with("Exec"));
+    let programs = commands.filter_map(|line| line.split_once('=')?.1.split_whitespace().next());
+    let programs: BTreeSet<_> = programs.collect();
+    assert!(
+        programs.contains("/usr/local/bin/capture-agent"),
+        "{programs:?}"
+    );
+    for program in programs {
+        if program == "/usr/local/bin/capture-agent" {
+            continue;
+        }
+        let owners = output(Command::new("dpkg-query").args(["--search", program]));
+        let owner = owners.lines().find(|line| !line.starts_with("diversion "));
+        let package = owner
+            .and_then(|line| line.split_once(": "))
+            .expect("a package")
+            .0;
+        let mut query = Command::new("dpkg-query");
+        let essential = output(query.args(["--show", "--showformat", "${Essential}", package]));
+        assert_eq!(essential, "yes", "{program} of {package}");
+    }
 }
 
 #[test]

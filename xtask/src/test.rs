@@ -22,6 +22,20 @@ const END_TO_END: &str = "capture-tests";
 /// The variable by which the end-to-end tests learn of the agent.
 const AGENT_VARIABLE: &str = "CAPTURE_AGENT_BIN";
 
+/// The variable by which they learn with which rights it runs, and its value for those of the systemd unit.
+const RIGHTS: (&str, &str) = ("CAPTURE_TEST_RIGHTS", "unit");
+
+/// The end-to-end tests that run once more with these rights: every kind of hook, alone, together and beside
+/// programs of others. What they need of the kernel is what any other capture needs.
+const WITH_UNIT_RIGHTS: [&str; 6] = [
+    "coexistence",
+    "foreign",
+    "mixture",
+    "shapes",
+    "stacked",
+    "tasks",
+];
+
 /// The path part of tests outside [`END_TO_END`] that need root.
 const PRIVILEGED: &str = "privileged::";
 
@@ -54,6 +68,7 @@ pub(crate) struct Arguments {
 
 /// A compiled test binary.
 struct Binary {
+    name: String,
     path: PathBuf,
     /// The directory of its package, where cargo would start it.
     directory: PathBuf,
@@ -115,14 +130,23 @@ fn privileged(arguments: &Arguments, object: &Path, tally: &mut Tally) -> Result
             for binary in compile(package, object)? {
                 let names = privileged_tests(&binary, &arguments.tests)?;
                 if !names.is_empty() {
-                    let mut tests = binary.as_root(&agent);
+                    let mut tests = binary.as_root(&agent, &[]);
                     tally.run(tests.arg("--exact").args(names).args(&arguments.tests))?;
                 }
             }
         }
     }
-    for binary in compile(END_TO_END, object)? {
-        tally.run(binary.as_root(&agent).args(&arguments.tests))?;
+    let binaries = compile(END_TO_END, object)?;
+    for binary in &binaries {
+        tally.run(binary.as_root(&agent, &[]).args(&arguments.tests))?;
+    }
+    for name in WITH_UNIT_RIGHTS {
+        let binary = binaries.iter().find(|binary| binary.name == name);
+        let binary = binary.with_context(|| format!("{END_TO_END} has no tests `{name}`"))?;
+        command::say(format_args!(
+            "the same with the rights of the systemd unit:"
+        ));
+        tally.run(binary.as_root(&agent, &[RIGHTS]).args(&arguments.tests))?;
     }
     Ok(())
 }
@@ -154,6 +178,7 @@ fn binaries(messages: &str) -> Vec<Binary> {
         .filter_map(|message| {
             let manifest = Path::new(message["manifest_path"].as_str()?);
             Some(Binary {
+                name: message["target"]["name"].as_str()?.to_owned(),
                 path: message["executable"].as_str()?.into(),
                 directory: manifest.parent()?.to_owned(),
             })
@@ -179,9 +204,9 @@ fn privileged_names(list: &str) -> Vec<String> {
 }
 
 impl Binary {
-    /// The command that runs all its tests as root, with what cargo and xtask tell a test. Where
-    /// there is no sudo the tests run, and fail, without.
-    fn as_root(&self, agent: &Path) -> Command {
+    /// The command that runs all its tests as root, with what cargo and xtask tell a test, and more variables.
+    /// Where there is no sudo the tests run, and fail, without.
+    fn as_root(&self, agent: &Path, more: &[(&'static str, &str)]) -> Command {
         command::say(format_args!("running {}", self.path.display()));
         let mut variables = vec![
             (AGENT_VARIABLE, agent.as_os_str().to_owned()),
@@ -190,6 +215,7 @@ impl Binary {
                 self.directory.clone().into_os_string(),
             ),
         ];
+        variables.extend(more.iter().map(|(name, value)| (*name, value.into())));
         if let Some(backtrace) = env::var_os("RUST_BACKTRACE") {
             variables.push(("RUST_BACKTRACE", backtrace));
         }
@@ -225,12 +251,13 @@ mod tests {
             r#""profile":{"test":false},"executable":"/w/target/debug/a"}"#,
             "\n",
             r#"{"reason":"compiler-artifact","manifest_path":"/w/tests/Cargo.toml","#,
-            r#""profile":{"test":true},"executable":"/w/target/debug/deps/t-1"}"#,
+            r#""target":{"name":"t"},"profile":{"test":true},"executable":"/w/target/debug/deps/t-1"}"#,
             "\nnot JSON\n",
             r#"{"reason":"build-finished","success":true}"#,
         );
         let found = binaries(messages);
         assert_eq!(found.len(), 1);
+        assert_eq!(found[0].name, "t");
         assert_eq!(found[0].path, Path::new("/w/target/debug/deps/t-1"));
         assert_eq!(found[0].directory, Path::new("/w/tests"));
     }

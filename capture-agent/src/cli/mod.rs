@@ -6,6 +6,7 @@
 mod args;
 mod audit;
 mod client;
+mod completions;
 mod exit;
 mod journal;
 mod listing;
@@ -31,7 +32,7 @@ use capture_daemon as daemon;
 use capture_daemon::Deadlines;
 use capture_engine::netns;
 use capture_task::error::Result;
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
 pub(crate) use self::terminal::{print, report_error, say};
 use self::{
@@ -72,12 +73,7 @@ fn execute(command: Command) -> Result<Exit> {
         }
         Command::Doctor(args) => listing::doctor(args.form.output),
         Command::Recover(args) => recover::recover(&args),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            let mut command = Arguments::command();
-            clap_complete::generate(shell, &mut command, "capture-agent", &mut script);
-            print(&script).map(|()| Exit::Ok)
-        }
+        Command::Completions { shell } => print(&completions::script(shell)).map(|()| Exit::Ok),
     }
 }
 

@@ -8,10 +8,10 @@ use std::{
 };
 
 use capture_engine::possible_cpus;
-use capture_file::Target;
+use capture_file::{Target, size_faults};
 use capture_task::{
     error::{Error, Result},
-    plan::{Face, Format, Plan, ring_size as ring_size_of},
+    plan::{Face, Fault, Format, MOST_FAULTS, Plan, normalise, ring_size as ring_size_of},
     task::{Quantity, RotateSpec, TaskSpec},
 };
 
@@ -113,7 +113,7 @@ pub(super) fn resolve(args: RunArgs) -> Result<RunRequest> {
             0
         });
     if !problems.is_empty() {
-        return Err(Error::usage(problems.join("\n")));
+        return Err(Error::usage(listed(problems)));
     }
     let options = RunOptions {
         netns,
@@ -123,6 +123,16 @@ pub(super) fn resolve(args: RunArgs) -> Result<RunRequest> {
         from_file,
     };
     Ok(RunRequest { tasks, options })
+}
+
+/// One on each line, as many as people read.
+fn listed(mut problems: Vec<String>) -> String {
+    let more = problems.len().saturating_sub(MOST_FAULTS);
+    problems.truncate(MOST_FAULTS);
+    if more > 0 {
+        problems.push(format!("{more} more faults are not listed"));
+    }
+    problems.join("\n")
 }
 
 /// The task that the options describe, where nothing is wrong with it.
@@ -155,18 +165,30 @@ fn single(
         }
         _ => {}
     }
-    Some(TaskRequest::new(spec, resolved.ok()?, target))
+    let request = TaskRequest::new(spec, resolved.ok()?, target);
+    let faults = request.size_faults();
+    let lines = faults
+        .iter()
+        .map(|fault| in_words_of_options(&fault.pointer, &fault.detail));
+    problems.extend(lines);
+    Some(request)
 }
 
 impl TaskRequest {
     /// A task whose format, unless given, follows from its file.
-    pub(super) fn new(spec: TaskSpec, mut plan: Plan, target: Option<Target>) -> Self {
+    pub(super) fn new(mut spec: TaskSpec, mut plan: Plan, target: Option<Target>) -> Self {
+        normalise(&mut spec);
         if spec.format.is_none()
             && let Some(Target::File(path)) = &target
         {
             plan.format = format_of(path);
         }
         Self { spec, plan, target }
+    }
+
+    /// Limits that no file of this format could keep.
+    pub(super) fn size_faults(&self) -> Vec<Fault> {
+        size_faults(&self.plan)
     }
 }
 

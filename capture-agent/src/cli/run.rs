@@ -161,7 +161,9 @@ impl Capture {
         let limit = limits
             .reduce(|one, other| one.zip(other).map(|(one, other)| one.max(other)))
             .flatten();
-        let mut progress = Progress::new(self.options.quiet, self.started, limit);
+        // The reader of standard output has the screen.
+        let quiet = self.options.quiet || self.has_stdout;
+        let mut progress = Progress::new(quiet, self.started, limit);
         runtime.block_on(self.all_ended(&mut progress));
         progress.clear();
         self.report()

@@ -110,7 +110,11 @@ fn resolve(tasks: Vec<Value>, problems: &mut Vec<String>) -> Vec<TaskRequest> {
                 quote(&path.to_string_lossy())
             ));
         }
-        requests.extend(task.request());
+        if let Some(request) = task.request() {
+            let faults = request.size_faults();
+            problems.extend(faults.iter().map(|fault| in_place(&place, fault)));
+            requests.push(request);
+        }
     }
     requests
 }

@@ -7,7 +7,7 @@ use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, FromRequestParts, RawPathParams, Request},
 };
-use capture_task::plan::{Fault, nearest, quote};
+use capture_task::plan::{Fault, MOST_FAULTS, nearest, quote};
 use http::{HeaderMap, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
@@ -15,8 +15,8 @@ use ulid::Ulid;
 
 use super::problem::{Problem, Result};
 
-/// Most bytes of a body.
-pub(super) const BODY_BYTES: usize = 1024 * 1024;
+/// Most bytes of a body: twice what the longest lists of a task take.
+pub(super) const BODY_BYTES: usize = 64 * 1024;
 
 /// Most time for a body.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -152,7 +152,11 @@ impl Query {
     /// a `dry_run` that is misspelt.
     pub(super) fn finish(mut self) -> Result<()> {
         for name in std::mem::take(&mut self.given).into_keys() {
-            let hint = nearest(&name, self.known.iter().copied())
+            // A hint that nobody gets to see is not worth its search.
+            let is_shown = self.faults.len() < MOST_FAULTS;
+            let near = is_shown.then(|| nearest(&name, self.known.iter().copied()));
+            let hint = near
+                .flatten()
                 .map(|near| format!(" (did you mean `{near}`?)"))
                 .unwrap_or_default();
             let detail = format!("there is no parameter {} here{hint}", quote(&name));

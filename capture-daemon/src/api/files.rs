@@ -62,6 +62,7 @@ struct Capture(Vec<u8>);
         (status = 304, description = "It is as it was"),
         (status = 410, description = "The time of the files is over, and they are removed"),
         (status = 416, description = "The range begins behind the end"),
+        (status = 507, description = "No space is left for the audit log"),
     ),
 )]
 pub(super) async fn download(
@@ -78,6 +79,10 @@ pub(super) async fn download(
     let file = opened.map_err(to_problem)?;
     let tag = etag(&format!("{id}.{index}"), &file);
     let response = answer(file, &tag, &method, &headers);
+    if method == Method::GET && response.status().is_success() {
+        let noted = api.tasks.downloaded(id, index, &asker.actor).await;
+        noted.map_err(|error| Problem::internal(&error))?;
+    }
     let standing = Standing::of(&api, &asker);
     Ok(response.map(|body| standing.limit(body)))
 }

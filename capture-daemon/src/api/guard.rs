@@ -18,7 +18,6 @@ use http::{HeaderMap, Method, header, request::Parts};
 use super::{
     Api, blocking, origin,
     origin::AllowedHosts,
-    pool::PeerKey,
     problem::{Problem, Result},
 };
 use crate::{
@@ -101,17 +100,6 @@ impl Source {
             },
         }
     }
-
-    /// For what is counted by peer.
-    pub(super) fn key(&self) -> PeerKey {
-        match self {
-            Self::Unix { caller, .. } => match caller.who {
-                Who::User { uid } => PeerKey::User(uid),
-                _ => PeerKey::Outsiders,
-            },
-            Self::Tcp { address, .. } => PeerKey::of(address.ip()),
-        }
-    }
 }
 
 /// Somebody who got through the gate.
@@ -119,7 +107,6 @@ impl Source {
 pub(super) struct Asker {
     /// Who.
     pub(super) actor: Actor,
-    key: PeerKey,
 }
 
 impl Asker {
@@ -142,9 +129,7 @@ impl Asker {
     /// Notes a refusal.
     pub(super) async fn refused(&self, api: &Api, action: Action, object: &str, problem: &Problem) {
         let caller = self.actor.caller.clone();
-        api.refusals
-            .note(self.key, caller, action, object, problem.code())
-            .await;
+        api.refused(caller, action, object, problem.code()).await;
     }
 }
 
@@ -178,22 +163,14 @@ pub(super) async fn admit(State(api): State<Api>, request: Request, next: Next) 
     match identify(&api, &source, &parts).await {
         Ok(actor) => {
             if let Some(actor) = actor {
-                let key = source.key();
-                parts.extensions.insert(Asker { actor, key });
+                parts.extensions.insert(Asker { actor });
             }
             next.run(Request::from_parts(parts, body)).await
         }
         Err(problem) => {
             let object = format!("{} {}", parts.method, parts.uri.path());
             let caller = source.caller();
-            api.refusals
-                .note(
-                    source.key(),
-                    caller,
-                    Action::Access,
-                    &object,
-                    problem.code(),
-                )
+            api.refused(caller, Action::Access, &object, problem.code())
                 .await;
             problem.into_response()
         }

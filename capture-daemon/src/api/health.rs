@@ -10,6 +10,7 @@ use axum::{
     extract::State,
     response::{IntoResponse as _, Response},
 };
+use capture_task::error::Error;
 use http::{HeaderValue, header};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -24,7 +25,7 @@ use super::{
 use crate::{
     access::Right,
     metrics,
-    store::{Action, Store},
+    store::{Action, Known, Store},
 };
 
 /// How long the tasks may go without care before the daemon is not ready: the scheduler makes a round
@@ -64,7 +65,7 @@ impl Health {
         }
     }
 
-    /// Whether the store answers; however many ask, it is asked once a second.
+    /// Whether the store answers, and takes changes; however many ask, it is asked once a second.
     async fn store_answers(&self, store: &Store) -> bool {
         let mut known = self.store.lock().await;
         if let Some((answers, since)) = *known
@@ -73,7 +74,11 @@ impl Health {
             return answers;
         }
         let store = store.clone();
-        let answers = blocking(move || store.totals()).await.is_ok();
+        let answers = blocking(move || {
+            store.totals(&Known::default())?;
+            Ok::<_, Error>(store.is_writable())
+        });
+        let answers = answers.await.unwrap_or(false);
         *known = Some((answers, Instant::now()));
         answers
     }
@@ -112,7 +117,7 @@ pub(super) async fn ready(State(api): State<Api>) -> Result<Json<Status>> {
     if !api.health.store_answers(&api.store).await {
         return Err(Problem::unavailable(
             "store",
-            "the database does not answer; the daemon's log says why",
+            "the database does not answer, or takes no changes; the daemon's log says why",
         ));
     }
     Ok(Json(Status { status: "ok" }))

@@ -17,7 +17,10 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio_rustls::TlsAcceptor;
 
 use super::tls::{self, Certificate};
-use crate::config::{Config, Tls};
+use crate::{
+    config::{Config, Tls},
+    user,
+};
 
 /// The sockets that are open.
 #[derive(Debug)]
@@ -50,7 +53,10 @@ impl Sockets {
         };
         let addresses = tcp.iter().filter_map(|tcp| tcp.local_addr().ok()).collect();
         let path = config.paths.socket.clone();
-        let at_path = |error: io::Error| Error::runtime(format!("{}: {error}", path.display()));
+        let at_path = |error: io::Error| {
+            let why = user::why_denied(&path, &error);
+            Error::runtime(format!("{}: {error}{why}", path.display()))
+        };
         clear(&path)?;
         let unix = open_unix(&path, gid).map_err(at_path)?;
         let metadata = fs::symlink_metadata(&path).map_err(at_path)?;

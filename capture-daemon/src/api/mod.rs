@@ -18,7 +18,6 @@ mod pool;
 pub mod problem;
 mod quota;
 mod range;
-mod refusals;
 mod server;
 mod standing;
 mod tasks;
@@ -41,15 +40,19 @@ use self::{
     guard::{Policies, Policy},
     listen::Sockets,
     problem::{Problem, Result},
-    refusals::Refusals,
     server::{Limits, Listening},
 };
-use super::{config::Config, store::Store, tasks::Tasks};
+use super::{
+    access::Caller,
+    config::Config,
+    store::{Action, Event, Outcome, Store},
+    tasks::Tasks,
+};
 
 /// Where all calls but the probes are.
 const PREFIX: &str = "/api/v1";
 
-/// How often the counts of refusals are written to the audit log.
+/// How often the counts of what has no line of its own are written to the audit log.
 const FLUSH: Duration = Duration::from_secs(60);
 
 /// What handlers have at hand.
@@ -60,10 +63,33 @@ struct Shared {
     tasks: Tasks,
     store: Store,
     policies: Arc<Policies>,
-    refusals: Refusals,
     health: health::Health,
     /// Whether the server is about to end: streams that would go on for ever then do not.
     closing: watch::Receiver<bool>,
+}
+
+impl Api {
+    /// Notes that `caller` was refused `action` on `object`.
+    async fn refused(&self, caller: Caller, action: Action, object: &str, why: &str) {
+        let (store, object, why) = (self.store.clone(), object.to_owned(), why.to_owned());
+        let written = blocking(move || {
+            let event = Event {
+                action,
+                object: &object,
+                outcome: Outcome::Refused(&why),
+            };
+            store.audit(&caller, event)
+        });
+        // The request is refused either way, and the log of the daemon has the error.
+        let _ = written.await;
+    }
+
+    /// Writes the counts of what had no line of its own in the audit log.
+    async fn flush_audit(&self, all: bool) {
+        let store = self.store.clone();
+        // As above.
+        let _ = blocking(move || store.flush_audit(all)).await;
+    }
 }
 
 impl std::ops::Deref for Api {
@@ -117,7 +143,6 @@ impl Server {
         let store = tasks.store().clone();
         let api = Api(Arc::new(Shared {
             health: health::Health::default(),
-            refusals: Refusals::new(store.clone()),
             policies: Arc::clone(&policies),
             store,
             tasks,
@@ -158,7 +183,7 @@ impl Server {
         self.closing.send_replace(true);
         let cut = self.listening.stop(Instant::now() + deadline).await;
         self.flushing.abort();
-        self.api.refusals.flush(true).await;
+        self.api.flush_audit(true).await;
         self.sockets.close();
         match cut {
             0 => Vec::new(),
@@ -199,7 +224,7 @@ async fn harden(mut response: Response) -> Response {
 async fn flush(api: Api) {
     loop {
         tokio::time::sleep(FLUSH).await;
-        api.refusals.flush(false).await;
+        api.flush_audit(false).await;
     }
 }
 

@@ -6,13 +6,16 @@ use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
-use capture_task::plan::Fault;
+use capture_task::plan::{Fault, MOST_FAULTS};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// The media type of RFC 9457.
 pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// The code of an answer for which no space is left.
+pub const NO_SPACE: &str = "no_space";
 
 /// The JSON of a problem.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -28,8 +31,9 @@ pub struct ProblemBody {
     pub status: u16,
     /// What was wrong, and what to do about it.
     pub detail: String,
-    /// Everything that is wrong, at least one.
-    #[schema(min_items = 1)]
+    /// Everything that is wrong, at least one. Of more than a hundred faults the first hundred are here, and then one
+    /// with the code `more` that says how many are not.
+    #[schema(min_items = 1, max_items = 101)]
     pub errors: Vec<ProblemError>,
 }
 
@@ -80,11 +84,20 @@ impl Problem {
     }
 
     /// All that is wrong with a task, or with the parameters of a query.
-    pub fn faults(status: StatusCode, what: &str, faults: Vec<Fault>) -> Self {
+    pub fn faults(status: StatusCode, what: &str, mut faults: Vec<Fault>) -> Self {
         let detail = match faults.as_slice() {
             [one] => one.detail.clone(),
             many => format!("{what} has {} faults; `errors` lists them", many.len()),
         };
+        let more = faults.len().saturating_sub(MOST_FAULTS);
+        faults.truncate(MOST_FAULTS);
+        if more > 0 {
+            faults.push(Fault {
+                pointer: String::new(),
+                code: "more",
+                detail: format!("{more} more faults are not listed"),
+            });
+        }
         let errors = faults.into_iter().map(|fault| {
             let Fault {
                 pointer,
@@ -156,6 +169,12 @@ impl Problem {
             "internal",
             "the daemon failed to answer; its log says why",
         )
+    }
+
+    /// There is no room for what was asked for.
+    pub fn no_space(error: &dyn std::fmt::Display) -> Self {
+        let status = StatusCode::INSUFFICIENT_STORAGE;
+        Self::new(status, NO_SPACE, error.to_string())
     }
 
     /// Not now.

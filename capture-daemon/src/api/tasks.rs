@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     access::Right,
-    store::{Action, Cursor, IdempotencyKey, Refusal, TaskFilter},
+    store::{Action, Cursor, Failure, IdempotencyKey, Refusal, TaskFilter},
     tasks::{CreateError, Created, TaskError, TaskPage},
 };
 
@@ -71,14 +71,14 @@ pub(super) struct DryRun {
         (status = 200, description = "`dry_run`: the task is valid", body = DryRun),
         (status = 408, description = "The body did not come in time"),
         (status = 409, description = "The key was used for another request"),
-        (status = 413, description = "The body is longer than 1 MiB"),
+        (status = 413, description = "The body is longer than 64 KiB"),
         (status = 415, description = "The body is not `application/json`"),
         (status = 422, description = "The task is not valid: all that is wrong with it"),
         (
             status = 429, description = "The tasks of the day are used up",
             headers(("Retry-After" = u64, description = "Seconds until the next day")),
         ),
-        (status = 507, description = "There is no room for the files"),
+        (status = 507, description = "There is no room for the files, or none for the record"),
     ),
 )]
 pub(super) async fn create(
@@ -130,7 +130,7 @@ pub(super) async fn create(
     tag = "tasks",
     params(
         ("state" = Option<task::State>, Query, description = "Only tasks in this state"),
-        ("limit" = Option<u32>, Query, description = "Most tasks of a page, 1–1000; 100 by default", minimum = 1, maximum = 1000),
+        ("limit" = Option<u32>, Query, description = "Most tasks of a page, 1–1000; 100 by default. A page of tasks with long lists has fewer", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, pattern = "^t[0-7][0-9a-f]{15}$", description = "`next_cursor` of the page before"),
     ),
     responses((status = 200, description = "A page of tasks", body = TaskPage)),
@@ -193,7 +193,10 @@ pub(super) async fn show(
     operation_id = "stop_task",
     tag = "tasks",
     params(("id" = String, Path, pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$", description = "ID of the task, a ULID")),
-    responses((status = 202, description = "The task as it is now", body = TaskRecord)),
+    responses(
+        (status = 202, description = "The task as it is now", body = TaskRecord),
+        (status = 507, description = "No space is left for the audit log"),
+    ),
 )]
 pub(super) async fn stop(
     State(api): State<Api>,
@@ -219,6 +222,7 @@ pub(super) async fn stop(
     responses(
         (status = 204, description = "It is gone"),
         (status = 409, description = "It is running"),
+        (status = 507, description = "No space is left to note it, and it has no files that could make some"),
     ),
 )]
 pub(super) async fn delete(
@@ -312,7 +316,8 @@ fn refusal(error: CreateError) -> Problem {
             "key_reused",
             "this `Idempotency-Key` was used for another request; a new request needs a new key",
         ),
-        Refusal::Broken(error) => Problem::internal(&error),
+        Refusal::Broken(Failure::NoSpace(error)) => Problem::no_space(&error),
+        Refusal::Broken(failure) => Problem::internal(&failure),
     }
 }
 
@@ -333,6 +338,7 @@ pub(super) fn to_problem(error: TaskError) -> Problem {
             "files_removed",
             "the time of the task's files is over, and they are removed",
         ),
+        TaskError::NoSpace(error) => Problem::no_space(&error),
         TaskError::Broken(error) => Problem::internal(&error),
     }
 }

@@ -2,6 +2,7 @@
 //! changed while connections go on.
 
 use std::{
+    io,
     path::Path,
     sync::{Arc, PoisonError, RwLock},
 };
@@ -10,11 +11,16 @@ use capture_task::error::{Error, Result};
 use rustls::{
     ServerConfig,
     crypto::{CryptoProvider, ring},
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    pki_types::{
+        CertificateDer, PrivateKeyDer,
+        pem::{self, PemObject as _},
+    },
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
 use tokio_rustls::TlsAcceptor;
+
+use crate::user;
 
 /// The certificate with its key, as the files had it when they were last read.
 #[derive(Debug)]
@@ -62,13 +68,23 @@ fn read(chain: &Path, key: &Path, provider: &CryptoProvider) -> Result<Certified
     let in_file = |path: &Path, error: &dyn std::fmt::Display| {
         Error::usage(format!("TLS: {}: {error}", path.display()))
     };
+    let of_pem = |path: &Path, error: &pem::Error| match error {
+        pem::Error::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let name = user::own_name();
+            in_file(
+                path,
+                &format_args!("{error}; the user {name} must be able to read it"),
+            )
+        }
+        _ => in_file(path, error),
+    };
     let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(chain)
         .and_then(Iterator::collect)
-        .map_err(|error| in_file(chain, &error))?;
+        .map_err(|error| of_pem(chain, &error))?;
     if certificates.is_empty() {
         return Err(in_file(chain, &"there is no certificate in it"));
     }
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| in_file(key, &error))?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| of_pem(key, &error))?;
     CertifiedKey::from_der(certificates, private, provider).map_err(|error| {
         Error::usage(format!(
             "TLS: the key in {} is not that of the certificate in {}: {error}",

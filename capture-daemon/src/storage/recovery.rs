@@ -6,11 +6,12 @@ use std::{fs, io, path::Path};
 use capture_file::{recover, scan, sha256};
 use capture_task::{
     error::{Error, Result},
-    task::{Counters, FileRecord},
+    task::{Counters, FileRecord, State, StopReason},
 };
 use jiff::Timestamp;
+use serde::Deserialize;
 
-use super::{REMOVED, STEM, Storage, size_below};
+use super::{REMOVED, STEM, Storage, id_of, size_below};
 use crate::store::TaskUlid;
 
 /// How a file is called that was not finished.
@@ -25,6 +26,22 @@ pub(crate) struct Leftover {
     pub(crate) counters: Counters,
     /// When the last of it was written, by the file system's clock: later than that, nothing is known of the task.
     pub(crate) written_at: Option<Timestamp>,
+    /// How it ended, where the record beside a file says so. Then only the store missed that.
+    pub(crate) ended: Option<Ended>,
+}
+
+/// What the record beside a file says of the end. What else is in it may be of a newer version.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Ended {
+    id: String,
+    state: State,
+    pub(crate) stop_reason: StopReason,
+    pub(crate) error: Option<String>,
+    pub(crate) ended_at: Option<String>,
+    pub(crate) expires_at: Option<String>,
+    pub(crate) counters: Counters,
+    pub(crate) verdict: Option<String>,
+    files: Vec<FileRecord>,
 }
 
 impl Storage {
@@ -41,14 +58,14 @@ impl Storage {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
-            if let Some(id) = name.strip_prefix(REMOVED).and_then(id) {
+            if let Some(id) = name.strip_prefix(REMOVED).and_then(id_of) {
                 // The record goes between hiding and purging.
                 if is_known(&id)? {
                     self.restore(&id).map_err(failed)?;
                 } else {
                     self.purge(&id)?;
                 }
-            } else if let Some(id) = id(name)
+            } else if let Some(id) = id_of(name)
                 && !is_known(&id)?
             {
                 let bytes = size_below(&entry.path()).unwrap_or(0);
@@ -74,7 +91,16 @@ impl Storage {
                 return left;
             }
         };
-        for name in names.iter().filter(|name| name.ends_with(".part")) {
+        for name in &names {
+            if let Some((file, ended)) = self.beside(id, &directory, name) {
+                left.files.push(file);
+                left.ended = Some(ended);
+            }
+        }
+        let is_known =
+            |left: &Leftover, name: &String| left.files.iter().any(|file| file.name == *name);
+        let parts = names.iter().filter(|name| name.ends_with(".part"));
+        for name in parts.filter(|name| !is_known(&left, name)) {
             let path = directory.join(name);
             let before = fs::metadata(&path).map_or(0, |there| there.len());
             match recover(&path) {
@@ -87,7 +113,8 @@ impl Storage {
             }
         }
         for name in self::names(&directory).unwrap_or_default() {
-            if name.starts_with(STEM) && (name.ends_with(".pcapng") || name.ends_with(".pcap")) {
+            let is_capture = name.ends_with(".pcapng") || name.ends_with(".pcap");
+            if name.starts_with(STEM) && is_capture && !is_known(&left, &name) {
                 self.register(&directory, name, &mut left);
             }
         }
@@ -99,6 +126,18 @@ impl Storage {
         }
         left.counters.matched = left.counters.captured;
         left
+    }
+
+    /// A finished file with what its sidecar says of the end, where this is a sidecar that is whole and true.
+    fn beside(&self, id: &TaskUlid, directory: &Path, name: &str) -> Option<(FileRecord, Ended)> {
+        let capture = name.strip_suffix(".json")?;
+        let text = fs::read(directory.join(name)).ok()?;
+        let mut ended: Ended = serde_json::from_slice(&text).ok()?;
+        let file = ended.files.pop()?;
+        let size = fs::metadata(directory.join(capture)).ok()?.len();
+        let is_final = ended.state == ended.stop_reason.final_state();
+        let is_true = ended.id == id.to_string() && file.name == capture && file.size == size;
+        (is_final && is_true).then_some((file, ended))
     }
 
     /// Takes a file into the list.
@@ -142,12 +181,6 @@ fn names(directory: &Path) -> io::Result<Vec<String>> {
     names.filter_map(Result::transpose).collect()
 }
 
-/// The ID that a directory is named after, exactly as we write it.
-fn id(name: &str) -> Option<TaskUlid> {
-    let id = TaskUlid::from_string(name).ok()?;
-    (id.to_string() == name).then_some(id)
-}
-
 /// Position of a file of a rotation, by its name: `capture_00001.pcapng` is the first.
 fn number(name: &str) -> Option<u64> {
     let digits = name.strip_prefix(STEM)?.strip_prefix('_')?;
@@ -170,9 +203,9 @@ mod tests {
     #[test]
     fn only_what_we_write_is_an_id() {
         let text = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
-        assert_eq!(id(text).map(|id| id.to_string()).as_deref(), Some(text));
+        assert_eq!(id_of(text).map(|id| id.to_string()).as_deref(), Some(text));
         for other in ["01arz3ndektsv4rrffq69g5fav", "lost+found", "", "../x"] {
-            assert_eq!(id(other), None, "{other}");
+            assert_eq!(id_of(other), None, "{other}");
         }
     }
 }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{Store, millis, time};
+use super::{Failure, Need, Store, millis, time};
 use crate::access::{Actor, Caller};
 
 /// Begins what is hashed; another number for another encoding.
@@ -74,6 +74,8 @@ impl Action {
 pub enum Outcome<'a> {
     /// It was done.
     Done,
+    /// It was done so often again, in parts or as a whole, shortly after a line that says so.
+    DoneAgain(u64),
     /// It was not allowed; why.
     Refused(&'a str),
     /// It was allowed and did not succeed; why.
@@ -81,9 +83,10 @@ pub enum Outcome<'a> {
 }
 
 impl Outcome<'_> {
-    fn text(self) -> String {
+    pub(super) fn text(self) -> String {
         match self {
             Self::Done => "done".to_owned(),
+            Self::DoneAgain(times) => format!("done: {times} more times"),
             Self::Refused(why) => format!("refused: {}", printable(why)),
             Self::Failed(why) => format!("failed: {}", printable(why)),
         }
@@ -117,7 +120,7 @@ pub struct AuditLine {
     pub action: String,
     /// To what.
     pub object: String,
-    /// `done`, `refused: WHY`, `failed: WHY`.
+    /// `done`, `done: N more times`, `refused: WHY`, `failed: WHY`.
     pub outcome: String,
     /// Hash of the line before, in lower-case hexadecimal; zeros before the first.
     #[serde(serialize_with = "as_hex")]
@@ -158,12 +161,45 @@ pub enum Chain {
 }
 
 impl Store {
-    /// Writes a line.
+    /// Writes a line, or counts it where there are too many of its kind.
     ///
     /// # Errors
     /// The database cannot be written. What should have been logged must then not be done.
-    pub fn audit(&self, caller: &Caller, event: Event<'_>) -> Result<()> {
-        self.write(|transaction, now| Ok(append(transaction, now, caller, event)?))
+    pub fn audit(&self, caller: &Caller, event: Event<'_>) -> Result<(), Failure> {
+        if !self.admits(caller, event) {
+            return Ok(());
+        }
+        // Anybody can be refused.
+        let need = match event.outcome {
+            Outcome::Refused(_) => Need::CanWait,
+            Outcome::Done | Outcome::DoneAgain(_) | Outcome::Failed(_) => Need::Urgent,
+        };
+        self.write(need, |transaction, now| {
+            Ok(append(transaction, now, caller, event)?)
+        })
+    }
+
+    /// Whether something has a line of its own; else it is counted.
+    pub(super) fn admits(&self, caller: &Caller, event: Event<'_>) -> bool {
+        let now = self.0.clock.elapsed();
+        self.0.limiter.admits(caller, event, now)
+    }
+
+    /// Writes the counts of what had no line of its own; to be called now and then, and with `all` at the end.
+    ///
+    /// # Errors
+    /// The database cannot be written; the counts are lost.
+    pub fn flush_audit(&self, all: bool) -> Result<(), Failure> {
+        let summaries = self.0.limiter.take(all, self.0.clock.elapsed());
+        if summaries.is_empty() {
+            return Ok(());
+        }
+        self.write(Need::CanWait, |transaction, now| {
+            for summary in &summaries {
+                append(transaction, now, &summary.caller, summary.event())?;
+            }
+            Ok(())
+        })
     }
 
     /// Checks every line, and logs that, unless a broken log takes no more lines.
@@ -214,15 +250,32 @@ pub(super) fn append(
     caller: &Caller,
     event: Event<'_>,
 ) -> rusqlite::Result<()> {
+    let Event {
+        action,
+        object,
+        outcome,
+    } = event;
+    append_text(transaction, now, caller, action, object, outcome.text())
+}
+
+/// The same with the text of what came of it.
+pub(super) fn append_text(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    caller: &Caller,
+    action: Action,
+    object: &str,
+    outcome: String,
+) -> rusqlite::Result<()> {
     let (last, previous) = head(transaction)?;
     let mut line = AuditLine {
         seq: last + 1,
         at: now,
         who: caller.who.to_string(),
         from: caller.from.to_string(),
-        action: event.action.as_str().to_owned(),
-        object: printable(event.object),
-        outcome: event.outcome.text(),
+        action: action.as_str().to_owned(),
+        object: printable(object),
+        outcome,
         previous,
         hash: [0; 32],
     };

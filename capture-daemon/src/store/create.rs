@@ -11,7 +11,8 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Action, CreateLimits, Creation, Event, IdempotencyKey, NewTask, Outcome, Refusal, Store,
+    Abort, Action, CreateLimits, Creation, Event, Failure, IdempotencyKey, Need, NewTask, Outcome,
+    Refusal, Store,
     audit::append,
     millis, new_ulid,
     quota::{self, quota},
@@ -34,8 +35,12 @@ impl Store {
         actor: &Actor,
     ) -> Result<Creation, Refusal> {
         // A refusal is an answer too: its audit line is to be kept.
-        self.write_as(|transaction, now| {
-            let answer = create(transaction, now, new, limits, actor);
+        self.write(Need::CanWait, |transaction, now| {
+            let answer = match create(transaction, now, new, limits, actor) {
+                Ok(creation) => Ok(creation),
+                Err(Denial::Refused(refusal)) => Err(refusal),
+                Err(Denial::Aborted(abort)) => return Err(abort),
+            };
             let event = |object, outcome| Event {
                 action: Action::TaskCreate,
                 object,
@@ -53,11 +58,10 @@ impl Store {
                 // Nothing was done.
                 Ok(Creation::Repeated(_)) => {}
                 Err(refusal) => {
-                    let Some(code) = refusal.code() else {
-                        return answer.map(Ok);
-                    };
-                    let event = event(&new.name, Outcome::Refused(code));
-                    append(transaction, now, &actor.caller, event)?;
+                    let event = event(&new.name, Outcome::Refused(refusal.code()));
+                    if self.admits(&actor.caller, event) {
+                        append(transaction, now, &actor.caller, event)?;
+                    }
                 }
             }
             Ok(answer)
@@ -74,8 +78,8 @@ impl Store {
         spec: &TaskSpec,
         start_at: Option<Timestamp>,
         account: &Account,
-    ) -> error::Result<Option<TaskRecord>> {
-        self.write(|transaction, now| {
+    ) -> Result<Option<TaskRecord>, Failure> {
+        self.write(Need::CanWait, |transaction, now| {
             let request = fingerprint(spec, start_at)?;
             let first = recall(transaction, now, account, key)?;
             let same = first.filter(|first| first.request == request);
@@ -85,15 +89,47 @@ impl Store {
 }
 
 impl Refusal {
-    /// The word for it in the audit log; none where the store failed.
-    fn code(&self) -> Option<&'static str> {
+    /// The word for it in the audit log.
+    fn code(&self) -> &'static str {
         match self {
-            Self::NotAllowed(_) => Some("edition"),
-            Self::Quota { .. } => Some("quota"),
-            Self::Budget { .. } => Some("disk budget"),
-            Self::KeyReused => Some("idempotency key reused"),
-            Self::Broken(_) => None,
+            Self::NotAllowed(_) => "edition",
+            Self::Quota { .. } => "quota",
+            Self::Budget { .. } => "disk budget",
+            Self::KeyReused => "idempotency key reused",
+            Self::Broken(_) => "not stored",
         }
+    }
+}
+
+/// Why a transaction creates nothing.
+enum Denial {
+    /// It is committed with a line in the audit log.
+    Refused(Refusal),
+    /// It is not.
+    Aborted(Abort),
+}
+
+impl From<Refusal> for Denial {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Abort> for Denial {
+    fn from(abort: Abort) -> Self {
+        Self::Aborted(abort)
+    }
+}
+
+impl From<rusqlite::Error> for Denial {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Aborted(error.into())
+    }
+}
+
+impl From<error::Error> for Denial {
+    fn from(error: error::Error) -> Self {
+        Self::Aborted(error.into())
     }
 }
 
@@ -103,7 +139,7 @@ fn create(
     new: &NewTask,
     limits: &CreateLimits,
     actor: &Actor,
-) -> Result<Creation, Refusal> {
+) -> Result<Creation, Denial> {
     let request = fingerprint(&new.spec, new.start_at)?;
     if let Some(key) = &new.key
         && let Some(first) = recall(transaction, now, &actor.account, key)?
@@ -111,7 +147,7 @@ fn create(
         return if first.request == request {
             Ok(Creation::Repeated(first.answer))
         } else {
-            Err(Refusal::KeyReused)
+            Err(Refusal::KeyReused.into())
         };
     }
     check_quota(transaction, now, limits, &actor.account)?;
@@ -146,10 +182,10 @@ fn check_quota(
     now: Timestamp,
     limits: &CreateLimits,
     account: &Account,
-) -> Result<(), Refusal> {
+) -> Result<(), Denial> {
     let edition = limits.quota.edition;
     if !limits.quota.may_capture() {
-        return Err(Refusal::NotAllowed(edition));
+        return Err(Refusal::NotAllowed(edition).into());
     }
     let quota = quota(connection, now, account, &limits.quota)?;
     match quota.limit {
@@ -160,7 +196,8 @@ fn check_quota(
                 used: quota.used,
                 limit,
                 edition,
-            })
+            }
+            .into())
         }
         _ => Ok(()),
     }
@@ -168,11 +205,7 @@ fn check_quota(
 
 /// A task must fit into what is left now. What others may still write is not set aside for them: most tasks
 /// end long before their limit, and the writers keep to the budget anyway.
-fn check_budget(
-    connection: &Connection,
-    needed: u64,
-    limits: &CreateLimits,
-) -> Result<(), Refusal> {
+fn check_budget(connection: &Connection, needed: u64, limits: &CreateLimits) -> Result<(), Denial> {
     let stored: i64 = connection
         .prepare_cached(
             "SELECT ifnull(sum(held_bytes), 0) FROM tasks WHERE held_bytes > 0 AND state IN ('completed', 'failed')",
@@ -188,7 +221,8 @@ fn check_budget(
         needed,
         available,
         budget,
-    })
+    }
+    .into())
 }
 
 fn insert(

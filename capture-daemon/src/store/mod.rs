@@ -2,12 +2,18 @@
 //! SQLite database. Every call is one transaction that is on disk when it returns; calls wait for the disk
 //! and belong on a thread that may. Several processes may have the database open, the daemon and commands
 //! such as `token create`.
+//!
+//! On a full disk what cannot wait has a `reserve`, and what was done without a line in the audit log gets
+//! it `late`.
 
 mod audit;
 mod create;
-mod error;
+mod failure;
+mod late;
+mod limiter;
 mod open;
 mod quota;
+mod reserve;
 mod rows;
 mod schema;
 mod tasks;
@@ -17,9 +23,14 @@ mod tokens;
 mod tests;
 
 use std::{
+    collections::VecDeque,
     fmt,
-    path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    fs::{self, File},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use capture_task::{
@@ -27,23 +38,28 @@ use capture_task::{
     task::rfc3339,
 };
 use jiff::Timestamp;
-use rusqlite::{Connection, Transaction, TransactionBehavior, types::Type};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, types::Type};
 use serde::{
     Deserialize, Serialize, Serializer,
     de::{IntoDeserializer as _, value},
 };
 use ulid::Ulid;
 
+pub(super) use self::tasks::{FILE_BYTES, PAGE_BYTES};
 pub use self::{
     audit::{Action, AuditFilter, AuditLine, Chain, Event, Outcome},
+    failure::Failure,
     quota::{Edition, Quota, QuotaRules},
     tasks::{
-        Change, CreateLimits, Creation, Cursor, Deletion, IdempotencyKey, NewTask, Page, Refusal,
-        StoredTask, TaskFilter, TaskUlid, Totals,
+        Change, CreateLimits, Creation, Cursor, Deletion, IdempotencyKey, Kept, Known, NewTask,
+        Page, Refusal, StoredTask, TaskFilter, TaskUlid, Totals,
     },
     tokens::{NewToken, Secret, TokenInfo},
 };
-use self::{error::StoreError, open::Missing};
+use self::{
+    failure::Abort, late::LateLine, limiter::Limiter, open::Missing, reserve::Reserve,
+    tasks::RECORD_BYTES,
+};
 use super::{access::Account, clock::Clock};
 
 /// The store; clones are the same one.
@@ -52,10 +68,31 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     clock: Arc<dyn Clock>,
+    limiter: Limiter,
     writer: Mutex<Connection>,
     /// Apart, so that a list does not wait for the disk as a change does.
     reader: Mutex<Connection>,
+    /// The write-ahead log.
+    log: PathBuf,
+    reserve: Reserve,
+    late: Mutex<VecDeque<LateLine>>,
+    /// Whether the last change could not be written.
+    is_failing: AtomicBool,
+    /// The daemon's lock. The last field, as the connections must be closed before it is.
+    _lock: Option<File>,
 }
+
+/// What a change may take on a full disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Need {
+    /// What is there.
+    CanWait,
+    /// Also the reserve: it ends something, makes room, or tells of what is done.
+    Urgent,
+}
+
+/// How often a change is tried again after room was made for it.
+const TRIES: usize = 8;
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -73,6 +110,15 @@ impl Store {
         open::open(path, clock, Missing::Create)
     }
 
+    /// The same for a daemon, which has the database as long as the process lives, and alone: it takes every
+    /// task that runs in there for its own. Commands may open it beside.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; another daemon has it.
+    pub fn open_for_daemon(path: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
+        open::open_for_daemon(path, clock)
+    }
+
     /// Opens the database for a command that has nothing to do where there is none.
     ///
     /// # Errors
@@ -84,27 +130,82 @@ impl Store {
     /// Changes something, all or nothing. The time is that of the change: no later one shows an earlier.
     fn write<T>(
         &self,
-        change: impl FnOnce(&Transaction<'_>, Timestamp) -> Result<T, StoreError>,
-    ) -> Result<T> {
-        self.write_as(change).map_err(Error::from)
+        need: Need,
+        change: impl Fn(&Transaction<'_>, Timestamp) -> Result<T, Abort>,
+    ) -> Result<T, Failure> {
+        let reserve = &self.0.reserve;
+        if need == Need::CanWait && reserve.is_low() {
+            reserve.make();
+            if reserve.is_low() {
+                return Err(Failure::no_space(reserve.directory()));
+            }
+        }
+        self.attempt(need, change)
     }
 
-    /// [`Self::write`] with another type of error.
-    fn write_as<T, E: From<rusqlite::Error>>(
+    fn attempt<T>(
         &self,
-        change: impl FnOnce(&Transaction<'_>, Timestamp) -> Result<T, E>,
-    ) -> Result<T, E> {
+        need: Need,
+        change: impl Fn(&Transaction<'_>, Timestamp) -> Result<T, Abort>,
+    ) -> Result<T, Failure> {
         let mut connection = lock(&self.0.writer);
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let answer = change(&transaction, self.0.clock.now())?;
-        transaction.commit()?;
-        Ok(answer)
+        let mut tries = 0;
+        let error = loop {
+            match transact(&mut connection, self.0.clock.now(), &change) {
+                Ok(answer) => {
+                    if self.0.is_failing.swap(false, Ordering::Relaxed) {
+                        log::info!("the database can be written again");
+                    }
+                    return Ok(answer);
+                }
+                Err(Abort::Refused(error)) => return Err(Failure::Refused(error)),
+                Err(Abort::Sqlite(error)) => {
+                    tries += 1;
+                    let helps = need == Need::Urgent && tries < TRIES;
+                    if !(helps && self.0.make_room(&connection, &error)) {
+                        break error;
+                    }
+                }
+            }
+        };
+        drop(connection);
+        Err(self.0.failed(error))
+    }
+
+    /// Whether changes can be written, as of the last one, and what can wait need not.
+    pub fn is_writable(&self) -> bool {
+        !self.0.is_failing.load(Ordering::Relaxed) && !self.0.reserve.is_low()
+    }
+
+    /// Makes the reserve whole where there is room, writes what waits, and finds out whether a database
+    /// that could not be written can be now. To be called now and then.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn catch_up(&self) -> Result<(), Failure> {
+        self.replenish();
+        self.write_late()?;
+        if self.0.is_failing.load(Ordering::Relaxed) {
+            // Written again, what is there already: a change, and not one that may take the reserve.
+            let version = schema::newest();
+            self.attempt(Need::CanWait, |transaction, _| {
+                Ok(transaction.pragma_update(None, "user_version", version)?)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Makes the reserve whole, where there is room.
+    pub fn replenish(&self) {
+        if !self.0.reserve.is_whole() {
+            self.0.reserve.make();
+        }
     }
 
     /// Reads, all of one moment.
     fn read<T>(
         &self,
-        read: impl FnOnce(&Transaction<'_>, Timestamp) -> Result<T, StoreError>,
+        read: impl FnOnce(&Transaction<'_>, Timestamp) -> Result<T, Abort>,
     ) -> Result<T> {
         let read = || {
             let mut connection = lock(&self.0.reader);
@@ -113,6 +214,52 @@ impl Store {
         };
         read().map_err(Error::from)
     }
+}
+
+impl Inner {
+    /// Makes room for a change that failed, where it failed for that.
+    fn make_room(&self, connection: &Connection, error: &rusqlite::Error) -> bool {
+        // In this order: a checkpoint may need room in the database itself.
+        self.reserve.is_lacking(error) && (self.reserve.give_up() | self.empty_log(connection))
+    }
+
+    /// Gives the room of the write-ahead log back, where what is in it can go into the database.
+    fn empty_log(&self, connection: &Connection) -> bool {
+        let size = || fs::metadata(&self.log).map_or(0, |log| log.len());
+        let before = size();
+        let emptied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        if let Err(error) = emptied {
+            log::debug!("{}: {error}", self.log.display());
+        }
+        size() < before
+    }
+
+    fn failed(&self, error: rusqlite::Error) -> Failure {
+        let is_full = self.reserve.is_lacking(&error);
+        let code = error.sqlite_error_code();
+        let failure = if is_full {
+            Failure::no_space(self.reserve.directory())
+        } else {
+            Failure::Broken(Abort::Sqlite(error).into())
+        };
+        // What a constraint refuses is our fault and not the disk's.
+        let is_failing = code.is_some_and(|code| code != ErrorCode::ConstraintViolation);
+        if is_failing && !self.is_failing.swap(true, Ordering::Relaxed) {
+            log::error!("the database cannot be written: {failure}");
+        }
+        failure
+    }
+}
+
+fn transact<T>(
+    connection: &mut Connection,
+    now: Timestamp,
+    change: impl Fn(&Transaction<'_>, Timestamp) -> Result<T, Abort>,
+) -> Result<T, Abort> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let answer = change(&transaction, now)?;
+    transaction.commit()?;
+    Ok(answer)
 }
 
 fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {

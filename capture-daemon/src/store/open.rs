@@ -1,8 +1,8 @@
-//! Opening the database: the file and its directory with narrow modes and the right owner, then the
-//! connections, then the tables.
+//! Opening the database: the file and its directory with narrow modes and the right owner, for the daemon a
+//! lock, then the connections, then the tables.
 
 use std::{
-    fs::{self, DirBuilder, OpenOptions, Permissions},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
     io,
     os::{
         fd::AsRawFd as _,
@@ -11,7 +11,7 @@ use std::{
         },
     },
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     thread,
     time::{Duration, Instant},
 };
@@ -20,8 +20,8 @@ use capture_task::error::{Error, Result};
 use nix::unistd::{AccessFlags, eaccess, geteuid};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{Inner, Store, error::StoreError, schema};
-use crate::clock::Clock;
+use super::{Abort, Inner, Limiter, Reserve, Store, schema};
+use crate::{clock::Clock, storage::OWN_PATHS, user};
 
 /// How long a call waits for other processes. They hold the lock for a transaction, a few milliseconds.
 const BUSY: Duration = Duration::from_secs(10);
@@ -36,38 +36,123 @@ pub(super) enum Missing {
 }
 
 pub(super) fn open(path: &Path, clock: Arc<dyn Clock>, missing: Missing) -> Result<Store> {
-    let path = prepare(path, missing).map_err(|error| failed(path, &error))?;
-    let connections = || {
-        let mut writer = connect(&path)?;
+    let path = prepare(path, missing).map_err(|error| failed(path, missing, &error))?;
+    connections(&path, clock, missing, None)
+}
+
+/// Opens the database for the one daemon that may have it.
+pub(super) fn open_for_daemon(path: &Path, clock: Arc<dyn Clock>) -> Result<Store> {
+    let path =
+        prepare(path, Missing::Create).map_err(|error| failed(path, Missing::Create, &error))?;
+    // Before anything of it is read, or brought to a newer version.
+    let lock = lock(&path)?;
+    connections(&path, clock, Missing::Create, Some(lock))
+}
+
+/// Locks the database against other daemons. The lock is one of the file itself, so that no other path leads
+/// around it, and by flock(2), which SQLite and with it the commands do not use. It goes with the process.
+///
+/// Closing the file ends the locks that SQLite holds on it in this process (fcntl(2)): it is opened before the
+/// first connection, and closed after the last.
+fn lock(path: &Path) -> Result<File> {
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path);
+    let file = opened.map_err(|error| failed(path, Missing::Create, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::conflict(format!(
+            "another daemon has the database {}; {OWN_PATHS}",
+            path.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(Error::runtime(format!(
+            "cannot lock the database {}: {error}",
+            path.display()
+        ))),
+    }
+}
+
+fn connections(
+    path: &Path,
+    clock: Arc<dyn Clock>,
+    missing: Missing,
+    lock: Option<File>,
+) -> Result<Store> {
+    let connections = || -> Result<_, Abort> {
+        let mut writer = connect(path)?;
         schema::look(&writer)?;
         // Not before it is known to be ours.
-        narrow(&path).map_err(|error| Error::runtime(error.to_string()))?;
+        narrow(path).map_err(|error| Error::runtime(error.to_string()))?;
         use_wal(&writer)?;
         schema::migrate(&mut writer)?;
-        let reader = connect(&path)?;
+        let reader = connect(path)?;
         reader.pragma_update(None, "query_only", true)?;
         Ok((writer, reader))
     };
-    let (writer, reader) = connections().map_err(|error: StoreError| {
-        let error = Error::from(error);
-        Error {
-            message: format!("{}: {error}", path.display()),
-            ..error
+    let reserve = Reserve::of(path);
+    let (writer, reader) = loop {
+        match connections() {
+            Ok(both) => break both,
+            Err(abort) => match without_room(abort, &reserve) {
+                // A write-ahead log needs some even for reading.
+                None if reserve.give_up() => {}
+                None => return Err(no_room(path, &reserve)),
+                Some(error) => {
+                    return Err(Error {
+                        message: format!("{}: {error}", path.display()),
+                        ..error
+                    });
+                }
+            },
         }
-    })?;
+    };
+    if missing == Missing::Create {
+        reserve.make();
+    }
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
     Ok(Store(Arc::new(Inner {
         clock,
+        limiter: Limiter::default(),
         writer: Mutex::new(writer),
         reader: Mutex::new(reader),
+        log: log.into(),
+        reserve,
+        late: Mutex::default(),
+        is_failing: AtomicBool::new(false),
+        _lock: lock,
     })))
 }
 
-fn failed(path: &Path, error: &io::Error) -> Error {
+/// What is wrong, unless it is that there is no space.
+fn without_room(abort: Abort, reserve: &Reserve) -> Option<Error> {
+    match abort {
+        Abort::Refused(error) => Some(error),
+        Abort::Sqlite(error) if reserve.is_lacking(&error) => None,
+        abort => Some(abort.into()),
+    }
+}
+
+fn no_room(path: &Path, reserve: &Reserve) -> Error {
+    Error::runtime(format!(
+        "{}: no space is left on {}, and what is kept for the database is used up; free a few MiB \
+         there, and try again",
+        path.display(),
+        reserve.directory().display()
+    ))
+}
+
+fn failed(path: &Path, missing: Missing, error: &io::Error) -> Error {
     let shown = path.display();
     match error.kind() {
         io::ErrorKind::NotFound => Error::not_found(format!(
             "{shown}: there is no database; the daemon makes it at its first start"
         )),
+        // Of the daemon.
+        io::ErrorKind::PermissionDenied if missing == Missing::Create => {
+            Error::missing(format!("{shown}: {error}{}", user::why_denied(path, error)))
+        }
         io::ErrorKind::PermissionDenied => Error::missing(format!(
             "{shown}: {error}; run as root or as the user of the daemon"
         )),
@@ -113,17 +198,23 @@ fn create(directory: &Path, path: &Path) -> io::Result<()> {
         .open(path);
     match created {
         Ok(file) => {
-            // A command of root's must not leave a database that the daemon's user cannot open.
-            let owner = fs::metadata(directory)?;
-            if geteuid().is_root() && owner.uid() != 0 {
-                fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
-            }
+            give_to_owner(&file, directory)?;
             file.sync_all()?;
-            fs::File::open(directory)?.sync_all()
+            File::open(directory)?.sync_all()
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Gives a file that root has made to the owner of its directory: a command of root's must not leave one that
+/// the daemon's user cannot open.
+pub(super) fn give_to_owner(file: &File, directory: &Path) -> io::Result<()> {
+    let owner = fs::metadata(directory)?;
+    if geteuid().is_root() && owner.uid() != 0 {
+        fchown(file, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    Ok(())
 }
 
 /// Takes away what others may do with the files that are there. `O_PATH`, as closing any other descriptor of
@@ -167,7 +258,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 
 /// Switches to a write-ahead log, in which readers and a writer do not wait for each other. That needs the
 /// database for a moment alone, and SQLite does not always wait for it by itself.
-fn use_wal(connection: &Connection) -> Result<(), StoreError> {
+fn use_wal(connection: &Connection) -> Result<(), Abort> {
     let until = Instant::now() + BUSY;
     loop {
         let mode = connection

@@ -12,7 +12,7 @@ use rusqlite::{Connection, params};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Store, error::StoreError, millis};
+use super::{Store, failure::Abort, millis};
 use crate::access::Account;
 
 /// What was bought.
@@ -141,7 +141,7 @@ pub(super) fn quota(
     now: Timestamp,
     account: &Account,
     rules: &QuotaRules,
-) -> Result<Quota, StoreError> {
+) -> Result<Quota, Abort> {
     let day = Day::of(now, &rules.timezone)?;
     let used: u32 = connection
         .prepare_cached("SELECT count(*) FROM creations WHERE account = ? AND at >= ? AND at < ?")?

@@ -9,9 +9,10 @@ use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 use ulid::Ulid;
 
 use super::{
-    Action, Change, Cursor, Deletion, Event, Outcome, Page, Store, StoredTask, TaskFilter,
-    TaskUlid, Totals, account, audit::append, error::StoreError, from_word, millis, page_size,
-    time, unreadable, unwritable, whole, word,
+    Abort, Action, Change, Cursor, Deletion, Event, FILE_BYTES, Failure, Kept, Known, Need,
+    Outcome, PAGE_BYTES, Page, RECORD_BYTES, Store, StoredTask, TaskFilter, TaskUlid, Totals,
+    account, audit::append, from_word, millis, page_size, time, unreadable, unwritable, whole,
+    word,
 };
 use crate::access::Actor;
 
@@ -22,35 +23,60 @@ impl Store {
     /// The database cannot be read.
     pub fn task(&self, id: &TaskUlid) -> Result<Option<StoredTask>> {
         let tasks = self.select("WHERE id = ?", [id.to_string()])?;
-        Ok(tasks.into_iter().next().map(|(_, task)| task))
+        Ok(tasks.into_iter().next())
     }
 
-    /// A page of tasks, newest first.
+    /// A page of tasks, newest first; the filter is applied to what is known.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn tasks(&self, filter: &TaskFilter) -> Result<Page> {
+    pub fn tasks(&self, filter: &TaskFilter, known: &Known) -> Result<Page> {
         let size = page_size(filter.limit);
         let state = filter.state.as_ref().map(word).transpose();
-        let state = state.map_err(StoreError::from)?;
+        let state = state.map_err(Abort::from)?;
+        let list = |ids: &mut dyn Iterator<Item = &TaskUlid>| list(ids).map_err(Abort::from);
         let before = filter.cursor.map_or(i64::MAX, |Cursor(seq)| seq);
         // One more than asked for tells whether there is another page.
-        let mut rows = match state {
-            Some(state) => self.select(
+        let (mut tasks, is_cut) = match state {
+            Some(state) if known.ended.is_empty() && known.removed.is_empty() => self.select_up_to(
+                    PAGE_BYTES,
                 "WHERE state = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
                 params![state, before, size + 1],
             ),
-            None => self.select(
-                "WHERE seq < ? ORDER BY seq DESC LIMIT ?",
-                params![before, size + 1],
+            Some(state) => {
+                let is_so = |id: &&TaskUlid| {
+                    let (known, _) = known.ended[*id];
+                    filter.state == Some(known)
+                };
+                let ended = known.ended.keys();
+                self.select_up_to(
+                    PAGE_BYTES,
+                    "WHERE (state = ? AND id NOT IN (SELECT value FROM json_each(?)) \
+                         OR id IN (SELECT value FROM json_each(?))) \
+                     AND id NOT IN (SELECT value FROM json_each(?)) \
+                     AND seq < ? ORDER BY seq DESC LIMIT ?",
+                    params![
+                        state,
+                        list(&mut ended.clone())?,
+                        list(&mut ended.filter(is_so))?,
+                        list(&mut known.removed.iter())?,
+                        before,
+                        size + 1
+                    ],
+                )
+            }
+            None => self.select_up_to(
+                    PAGE_BYTES,
+                "WHERE id NOT IN (SELECT value FROM json_each(?)) AND seq < ? ORDER BY seq DESC LIMIT ?",
+                params![list(&mut known.removed.iter())?, before, size + 1],
             ),
         }?;
-        let is_more = rows.len() > size as usize;
-        rows.truncate(size as usize);
-        let last = rows.last().map(|(seq, _)| Cursor(*seq));
+        let is_more = is_cut || tasks.len() > size as usize;
+        tasks.truncate(size as usize);
+        let last = tasks.last().map(|task| task.cursor);
         Ok(Page {
             next_cursor: last.filter(|_| is_more),
-            tasks: without_seq(rows),
+            tasks,
         })
     }
 
@@ -60,7 +86,6 @@ impl Store {
     /// The database cannot be read.
     pub fn pending(&self) -> Result<Vec<StoredTask>> {
         self.select("WHERE state = 'pending' ORDER BY seq", [])
-            .map(without_seq)
     }
 
     /// The tasks that are `running` or `stopping`, in the order in which they were created.
@@ -69,45 +94,67 @@ impl Store {
     /// The database cannot be read.
     pub fn unfinished(&self) -> Result<Vec<StoredTask>> {
         self.select("WHERE state IN ('running', 'stopping') ORDER BY seq", [])
-            .map(without_seq)
     }
 
-    /// The tasks whose files are to be removed by now, the earliest first.
+    /// The tasks that have ended and whose files are not removed yet, those first that are to go first.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn expired(&self, now: Timestamp) -> Result<Vec<StoredTask>> {
-        self.select(
-            "WHERE expires_at <= ? AND files_removed_at IS NULL ORDER BY expires_at",
-            [millis(now)],
-        )
-        .map(without_seq)
+    pub fn kept(&self) -> Result<Vec<Kept>> {
+        self.read(|transaction, _| {
+            let mut statement = transaction.prepare_cached(
+                "SELECT id, ended_at, expires_at, held_bytes > 0 FROM tasks WHERE expires_at IS NOT NULL AND files_removed_at IS NULL ORDER BY expires_at",
+            )?;
+            let rows = statement.query_map([], |row| {
+                let ended_at: Option<i64> = row.get(1)?;
+                Ok(Kept {
+                    id: Ulid::from_string(&row.get::<_, String>(0)?).map_err(unreadable)?,
+                    ended_at: ended_at.map(time).transpose()?,
+                    expires_at: time(row.get(2)?)?,
+                    has_files: row.get(3)?,
+                })
+            })?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
     }
 
-    /// All tasks together.
+    /// Gives tasks another time when their files are to go, where they are not gone yet.
+    ///
+    /// # Errors
+    /// The database cannot be written; then nothing has changed.
+    pub fn move_expiry(&self, tasks: &[(TaskUlid, Timestamp)]) -> Result<(), Failure> {
+        self.write(Need::CanWait, |transaction, _| {
+            let mut statement = transaction.prepare_cached(
+                "UPDATE tasks SET expires_at = ? WHERE id = ? AND files_removed_at IS NULL",
+            )?;
+            for (id, at) in tasks {
+                statement.execute(params![millis(*at), id.to_string()])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// All tasks together, as they are known.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn totals(&self) -> Result<Totals> {
+    pub fn totals(&self, known: &Known) -> Result<Totals> {
         self.read(|transaction, _| {
             let mut totals = Totals::default();
             let mut statement = transaction.prepare_cached(
-                "SELECT state, count(*), sum(held_bytes) FROM tasks GROUP BY state",
+                "SELECT state, count(*), sum(held_bytes) FROM tasks \
+                 WHERE id NOT IN (SELECT value FROM json_each(?)) GROUP BY state",
             )?;
-            let mut rows = statement.query([])?;
+            let others = list(known.ended.keys().chain(&known.removed))?;
+            let mut rows = statement.query([others])?;
             while let Some(row) = rows.next()? {
                 let state: State = from_word(&row.get::<_, String>(0)?)?;
                 let count = row.get::<_, i64>(1)?.unsigned_abs();
                 let held = row.get::<_, i64>(2)?.unsigned_abs();
-                let (counter, bytes) = match state {
-                    State::Pending => (&mut totals.pending, &mut totals.reserved_bytes),
-                    State::Running => (&mut totals.running, &mut totals.reserved_bytes),
-                    State::Stopping => (&mut totals.stopping, &mut totals.reserved_bytes),
-                    State::Completed => (&mut totals.completed, &mut totals.stored_bytes),
-                    State::Failed => (&mut totals.failed, &mut totals.stored_bytes),
-                };
-                *counter = count;
-                *bytes += held;
+                totals.add(state, count, held);
+            }
+            for (state, bytes) in known.ended.values() {
+                totals.add(*state, 1, *bytes);
             }
             Ok(totals)
         })
@@ -117,8 +164,8 @@ impl Store {
     ///
     /// # Errors
     /// There is no such task, or its state does not allow the step; then nothing has changed.
-    pub fn update(&self, id: &TaskUlid, change: &Change) -> Result<()> {
-        self.write(|transaction, _| {
+    pub fn update(&self, id: &TaskUlid, change: &Change) -> Result<(), Failure> {
+        self.write(Need::Urgent, |transaction, _| {
             let found: Option<(i64, String)> = transaction
                 .prepare_cached("SELECT seq, state FROM tasks WHERE id = ?")?
                 .query_row([id.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -140,8 +187,20 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be written.
-    pub fn delete(&self, id: &TaskUlid, actor: &Actor) -> Result<Deletion> {
-        self.write(|transaction, now| {
+    pub fn delete(&self, id: &TaskUlid, actor: &Actor) -> Result<Deletion, Failure> {
+        self.remove(id, actor, false)
+    }
+
+    /// The same of a task that has ended, though its row may not say so yet.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn delete_ended(&self, id: &TaskUlid, actor: &Actor) -> Result<Deletion, Failure> {
+        self.remove(id, actor, true)
+    }
+
+    fn remove(&self, id: &TaskUlid, actor: &Actor, has_ended: bool) -> Result<Deletion, Failure> {
+        self.write(Need::Urgent, |transaction, now| {
             let state: Option<String> = transaction
                 .prepare_cached("SELECT state FROM tasks WHERE id = ?")?
                 .query_row([id.to_string()], |row| row.get(0))
@@ -149,10 +208,10 @@ impl Store {
             let state: Option<State> = state.map(|state| from_word(&state)).transpose()?;
             let (deletion, outcome) = match state {
                 None => (Deletion::NotFound, Outcome::Refused("not found")),
-                Some(State::Running | State::Stopping) => {
+                Some(State::Running | State::Stopping) if !has_ended => {
                     (Deletion::Unfinished, Outcome::Refused("not ended"))
                 }
-                Some(State::Pending | State::Completed | State::Failed) => {
+                Some(_) => {
                     transaction
                         .prepare_cached("DELETE FROM tasks WHERE id = ?")?
                         .execute([id.to_string()])?;
@@ -164,28 +223,50 @@ impl Store {
                 object: &id.to_string(),
                 outcome,
             };
-            append(transaction, now, &actor.caller, event)?;
+            if self.admits(&actor.caller, event) {
+                append(transaction, now, &actor.caller, event)?;
+            }
             Ok(deletion)
         })
     }
 
-    /// Tasks, each with the number that orders them.
-    fn select(&self, which: &str, parameters: impl Params) -> Result<Vec<(i64, StoredTask)>> {
+    /// All tasks of a selection.
+    fn select(&self, which: &str, parameters: impl Params) -> Result<Vec<StoredTask>> {
+        let (tasks, _) = self.select_up_to(usize::MAX, which, parameters)?;
+        Ok(tasks)
+    }
+
+    /// Tasks of a selection until they have so many bytes, and whether there are more. The rest is not read.
+    fn select_up_to(
+        &self,
+        most_bytes: usize,
+        which: &str,
+        parameters: impl Params,
+    ) -> Result<(Vec<StoredTask>, bool)> {
         self.read(|transaction, _| {
             let mut statement =
                 transaction.prepare_cached(&format!("SELECT * FROM tasks {which}"))?;
-            let rows = statement.query_map(parameters, |row| {
-                let (seq, mut task) = read_task(row)?;
-                task.record.files = read_files(transaction, seq)?;
-                Ok((seq, task))
-            })?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
+            let mut rows = statement.query(parameters)?;
+            let (mut tasks, mut bytes) = (Vec::new(), 0);
+            while let Some(row) = rows.next()? {
+                if bytes >= most_bytes {
+                    return Ok((tasks, true));
+                }
+                let mut task = read_task(row)?;
+                task.record.files = read_files(transaction, task.cursor.0)?;
+                let spec = row.get_ref("spec")?.as_str().map_or(0, str::len);
+                bytes += RECORD_BYTES + spec + task.record.files.len() * FILE_BYTES;
+                tasks.push(task);
+            }
+            Ok((tasks, false))
         })
     }
 }
 
-fn without_seq(rows: Vec<(i64, StoredTask)>) -> Vec<StoredTask> {
-    rows.into_iter().map(|(_, task)| task).collect()
+/// IDs for `json_each`.
+fn list<'a>(ids: impl IntoIterator<Item = &'a TaskUlid>) -> rusqlite::Result<String> {
+    let ids: Vec<_> = ids.into_iter().map(ToString::to_string).collect();
+    json(&ids)
 }
 
 /// Whether a state allows a step.
@@ -314,14 +395,15 @@ fn read_files(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<FileRec
 }
 
 /// A task without its files, which are in a table of their own.
-fn read_task(row: &Row<'_>) -> rusqlite::Result<(i64, StoredTask)> {
+fn read_task(row: &Row<'_>) -> rusqlite::Result<StoredTask> {
     let text = |name| row.get::<_, String>(name);
     let moment = |name| row.get::<_, Option<i64>>(name)?.map(time).transpose();
     let id = text("id")?;
     let start_at = moment("start_at")?;
     let expires_at = moment("expires_at")?;
     let stop_reason: Option<String> = row.get("stop_reason")?;
-    let task = StoredTask {
+    Ok(StoredTask {
+        cursor: Cursor(row.get("seq")?),
         id: Ulid::from_string(&id).map_err(unreadable)?,
         account: account(&text("account")?)?,
         start_at,
@@ -344,6 +426,5 @@ fn read_task(row: &Row<'_>) -> rusqlite::Result<(i64, StoredTask)> {
             verdict: row.get("verdict")?,
             files: Vec::new(),
         },
-    };
-    Ok((row.get("seq")?, task))
+    })
 }

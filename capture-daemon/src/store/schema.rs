@@ -3,10 +3,10 @@
 //!
 //! Times are milliseconds since the epoch, UTC. Words are those of the API. JSON is that of the API.
 
-use capture_task::error::{Error, Result};
+use capture_task::error::Error;
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::error::StoreError;
+use super::Abort;
 
 /// `application_id` of our databases, "capt" in ASCII.
 const APPLICATION_ID: i32 = 0x6361_7074;
@@ -29,7 +29,7 @@ pub(super) enum Found {
 }
 
 /// Looks, and refuses what is not ours or not ours to read.
-pub(super) fn look(connection: &Connection) -> Result<Found, StoreError> {
+pub(super) fn look(connection: &Connection) -> Result<Found, Abort> {
     let application: i32 =
         connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -58,11 +58,11 @@ pub(super) fn look(connection: &Connection) -> Result<Found, StoreError> {
 }
 
 /// Brings a database to the newest version, all steps or none.
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), Abort> {
     migrate_by(STEPS, connection)
 }
 
-pub(super) fn migrate_by(steps: &[&str], connection: &mut Connection) -> Result<(), StoreError> {
+pub(super) fn migrate_by(steps: &[&str], connection: &mut Connection) -> Result<(), Abort> {
     let newest = steps.len() as u32;
     if look(connection)? == Found::Ours(newest) {
         return Ok(());

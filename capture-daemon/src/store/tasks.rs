@@ -1,15 +1,12 @@
 //! Tasks as the store takes and gives them: what is asked for, what is kept, and how it may change.
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
-use capture_task::{
-    error::Error,
-    task::{Counters, FileRecord, State, StopReason, TaskRecord, TaskSpec},
-};
+use capture_task::task::{Counters, FileRecord, State, StopReason, TaskRecord, TaskSpec};
 use jiff::Timestamp;
 use ulid::Ulid;
 
-use super::{Edition, QuotaRules, error::StoreError};
+use super::{Edition, Failure, QuotaRules};
 use crate::access::Account;
 
 /// The ID of a task.
@@ -95,7 +92,7 @@ pub enum Refusal {
     /// The key was used for another request.
     KeyReused,
     /// The store failed.
-    Broken(Error),
+    Broken(Failure),
 }
 
 /// A task as the store has it.
@@ -103,6 +100,8 @@ pub enum Refusal {
 pub struct StoredTask {
     /// The ID, as in the record.
     pub id: TaskUlid,
+    /// Its place in the list: what comes behind it is the next page of one that ends with it.
+    pub cursor: Cursor,
     /// What people see.
     pub record: TaskRecord,
     /// Whose it is.
@@ -117,6 +116,19 @@ pub struct StoredTask {
     pub held_bytes: u64,
 }
 
+/// A task that has ended, and whose files are not removed yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The ID.
+    pub id: TaskUlid,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// When its files are to be removed.
+    pub expires_at: Timestamp,
+    /// Whether there is any byte of them.
+    pub has_files: bool,
+}
+
 /// Which tasks to list.
 #[derive(Clone, Debug, Default)]
 pub struct TaskFilter {
@@ -128,25 +140,29 @@ pub struct TaskFilter {
     pub cursor: Option<Cursor>,
 }
 
+/// Bytes of JSON at which a page ends, however few tasks it has: lists of ports, interfaces and files make a
+/// task as long as a thousand others.
+pub(crate) const PAGE_BYTES: usize = 2 << 20;
+
+/// What a task weighs there without its request and its files, and what each file does.
+pub(super) const RECORD_BYTES: usize = 1000;
+pub(crate) const FILE_BYTES: usize = 200;
+/// What memory knows of tasks before the rows do.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The tasks that have ended, with their final state and the bytes of their files.
+    pub ended: HashMap<TaskUlid, (State, u64)>,
+    /// The tasks that are gone.
+    pub removed: Vec<TaskUlid>,
+}
+
 /// Where a page ended. Its text is for clients to hand back, not to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor(pub(super) i64);
 
-impl From<rusqlite::Error> for Refusal {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Broken(StoreError::from(error).into())
-    }
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Self::Broken(error)
-    }
-}
-
-impl From<StoreError> for Refusal {
-    fn from(error: StoreError) -> Self {
-        Self::Broken(error.into())
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self::Broken(failure)
     }
 }
 
@@ -166,7 +182,7 @@ impl fmt::Display for Cursor {
     }
 }
 
-/// A page of tasks, newest first.
+/// A page of tasks, newest first; it ends at [`PAGE_BYTES`], with one task at least.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page {
     /// The tasks.
@@ -245,4 +261,18 @@ pub struct Totals {
     pub stored_bytes: u64,
     /// Most bytes that the other tasks may write.
     pub reserved_bytes: u64,
+}
+
+impl Totals {
+    pub(super) fn add(&mut self, state: State, count: u64, held: u64) {
+        let (counter, bytes) = match state {
+            State::Pending => (&mut self.pending, &mut self.reserved_bytes),
+            State::Running => (&mut self.running, &mut self.reserved_bytes),
+            State::Stopping => (&mut self.stopping, &mut self.reserved_bytes),
+            State::Completed => (&mut self.completed, &mut self.stored_bytes),
+            State::Failed => (&mut self.failed, &mut self.stored_bytes),
+        };
+        *counter += count;
+        *bytes += held;
+    }
 }

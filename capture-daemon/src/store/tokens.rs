@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq as _;
 use ulid::Ulid;
 
 use super::{
-    Action, Event, Outcome, Store,
+    Action, Event, Need, Outcome, Store,
     audit::{append, hex},
     from_word, millis, new_ulid, time, unreadable, word,
 };
@@ -111,7 +111,7 @@ impl Store {
             )));
         };
         let secret = Secret::random()?;
-        let info = self.write(|transaction, now| {
+        let info = self.write(Need::CanWait, |transaction, now| {
             if expires_at.is_some_and(|end| end <= now) {
                 return Err(Error::usage("the token would be over already; name a later time").into());
             }
@@ -157,7 +157,7 @@ impl Store {
     /// # Errors
     /// The database cannot be read.
     pub fn token_list(&self, actor: &Actor) -> Result<Vec<TokenInfo>> {
-        self.write(|transaction, now| {
+        self.write(Need::Urgent, |transaction, now| {
             let event = Event {
                 action: Action::TokenList,
                 object: "tokens",
@@ -169,6 +169,7 @@ impl Store {
             let tokens = statement.query_map([], read_info)?;
             Ok(tokens.collect::<rusqlite::Result<_>>()?)
         })
+        .map_err(Into::into)
     }
 
     /// Revokes a token, by name or ID. Whoever bears it is nobody from then on.
@@ -178,7 +179,7 @@ impl Store {
     pub fn token_revoke(&self, name_or_id: &str, actor: &Actor) -> Result<TokenInfo> {
         let not_found =
             || Error::not_found(format!("there is no token {} in use", quote(name_or_id)));
-        self.write(|transaction, now| {
+        self.write(Need::Urgent, |transaction, now| {
             let token = find(transaction, name_or_id)?
                 .filter(|token| token.revoked_at.is_none())
                 .ok_or_else(not_found)?;
@@ -197,6 +198,7 @@ impl Store {
                 ..token
             })
         })
+        .map_err(Into::into)
     }
 
     /// The actor who bears this secret, if a token in use has it.

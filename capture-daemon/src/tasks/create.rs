@@ -1,12 +1,16 @@
 //! A new task: the request is checked as a whole, against the configuration and this machine too, and the
 //! store keeps it or refuses. Nothing is captured yet.
 
-use std::time::Duration;
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
-use capture_engine::interfaces;
+use capture_engine::{interfaces, interfaces::InterfaceEntry};
+use capture_file as output;
 use capture_task::{
     error::{Error, Result},
-    plan::{Face, Fault, Plan, nearest, quote, seconds},
+    plan::{Face, Fault, MAX_INTERFACES, Plan, add_new, nearest, normalise, quote, seconds},
     task::{TaskRecord, TaskSpec},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -14,11 +18,15 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Inner, Tasks};
 use crate::{
     access::Actor,
-    store::{CreateLimits, Creation, IdempotencyKey, NewTask, Refusal},
+    store::{CreateLimits, Creation, Failure, IdempotencyKey, NewTask, Refusal},
 };
 
 /// How far ahead a start may lie.
 const FAR: SignedDuration = SignedDuration::from_hours(366 * 24);
+
+/// Unknown interfaces of a request for which one is looked for that may have been meant: a host can have
+/// thousands.
+const HINTS: usize = 10;
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +52,12 @@ pub enum CreateError {
     Broken(Error),
 }
 
+impl From<Failure> for CreateError {
+    fn from(failure: Failure) -> Self {
+        Self::Refused(Refusal::Broken(failure))
+    }
+}
+
 impl From<Error> for CreateError {
     fn from(error: Error) -> Self {
         Self::Broken(error)
@@ -58,7 +72,7 @@ impl Tasks {
     /// Everything that is wrong with the request, or why it is refused.
     pub async fn create(
         &self,
-        spec: TaskSpec,
+        mut spec: TaskSpec,
         actor: &Actor,
         key: Option<IdempotencyKey>,
         start_at: Option<Timestamp>,
@@ -66,6 +80,7 @@ impl Tasks {
     ) -> Result<Created, CreateError> {
         let actor = actor.clone();
         self.blocking(move |inner| {
+            normalise(&mut spec);
             let plan = match inner.check(&spec, start_at) {
                 Ok(_) if dry_run => return Ok(Created::Valid),
                 Ok(plan) => plan,
@@ -106,10 +121,8 @@ impl Tasks {
         mut known: Vec<Fault>,
     ) -> Result<Vec<Fault>> {
         self.blocking(move |inner| {
-            let pointers: Vec<_> = known.iter().map(|fault| fault.pointer.clone()).collect();
-            let mut more = inner.check(&spec, start_at).err().unwrap_or_default();
-            more.retain(|fault| !pointers.contains(&fault.pointer));
-            known.append(&mut more);
+            let more = inner.check(&spec, start_at).err().unwrap_or_default();
+            add_new(&mut known, more);
             Ok(known)
         })
         .await
@@ -148,7 +161,10 @@ impl Inner {
     /// The plan for a request, or everything that is wrong with it here and now.
     fn check(&self, spec: &TaskSpec, start_at: Option<Timestamp>) -> Result<Plan, Vec<Fault>> {
         let (plan, mut faults) = match Plan::resolve(spec, Face::Daemon) {
-            Ok(plan) => (Some(plan), Vec::new()),
+            Ok(plan) => {
+                let faults = output::size_faults(&plan);
+                (Some(plan), faults)
+            }
             Err(faults) => (None, faults),
         };
         let now = self.clock.now();
@@ -162,7 +178,7 @@ impl Inner {
         let most = self.config().limits.max_duration;
         check_duration(spec, most, &mut faults);
         // What is not there yet may be by then.
-        if start_at.is_none_or(|at| at <= now) {
+        if start_at.is_none_or(|at| at <= now) && spec.interfaces.len() <= MAX_INTERFACES {
             check_interfaces(&spec.interfaces, &mut faults);
         }
         match plan {
@@ -201,6 +217,10 @@ fn fault(pointer: impl Into<String>, code: &'static str, detail: impl Into<Strin
     }
 }
 
+fn names_of(entries: &[InterfaceEntry]) -> impl Iterator<Item = &str> {
+    entries.iter().map(|entry| entry.name.as_str())
+}
+
 /// Whether this machine has the interfaces, and can capture on them. What is no name, or there twice, is
 /// known to be wrong.
 fn check_interfaces(names: &[String], faults: &mut Vec<Fault>) {
@@ -212,12 +232,18 @@ fn check_interfaces(names: &[String], faults: &mut Vec<Fault>) {
             return;
         }
     };
+    let known: HashSet<_> = faults.iter().map(|fault| fault.pointer.clone()).collect();
+    let entries: HashMap<_, _> = present
+        .iter()
+        .map(|entry| (entry.name.as_str(), entry))
+        .collect();
+    let mut hints = 0;
     for (index, name) in names.iter().enumerate() {
         let pointer = format!("/interfaces/{index}");
-        if name == "any" || faults.iter().any(|fault| fault.pointer == pointer) {
+        if name == "any" || known.contains(&pointer) {
             continue;
         }
-        let detail = match present.iter().find(|entry| entry.name == *name) {
+        let detail = match entries.get(name.as_str()) {
             Some(entry) if entry.link_type().is_some() => continue,
             Some(entry) => format!(
                 "{} cannot be captured on: {}",
@@ -225,13 +251,47 @@ fn check_interfaces(names: &[String], faults: &mut Vec<Fault>) {
                 entry.link_description()
             ),
             None => {
-                let names = present.iter().map(|entry| entry.name.as_str());
-                let hint = nearest(name, names)
+                hints += 1;
+                let near = (hints <= HINTS).then(|| nearest(name, names_of(&present)));
+                let hint = near
+                    .flatten()
                     .map(|near| format!("did you mean {}?", quote(near)))
                     .unwrap_or_else(|| "`capture-agent interfaces` lists what there is".to_owned());
                 format!("there is no interface {}; {hint}", quote(name))
             }
         };
         faults.push(fault(pointer, "unknown", detail));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use capture_tests::cpus::thread_cpu_time;
+
+    use super::*;
+
+    /// As many names as no request may have, and each of them with a fault already: ten times as many cost
+    /// about ten times as much, and not a hundred times.
+    #[test]
+    fn interfaces_cost_no_more_than_their_number() {
+        let cost = |count: usize| {
+            let names = vec![String::new(); count];
+            let faults: Vec<_> = (0..count)
+                .map(|index| fault(format!("/interfaces/{index}"), "invalid", "it is empty"))
+                .collect();
+            let cost = || {
+                let mut faults = faults.clone();
+                let before = thread_cpu_time();
+                check_interfaces(&names, &mut faults);
+                assert_eq!(faults.len(), count);
+                thread_cpu_time() - before
+            };
+            (0..3).map(|_| cost()).min().unwrap_or_default()
+        };
+        let (few, many) = (cost(1_000), cost(10_000));
+        assert!(
+            many < 25 * few + Duration::from_millis(10),
+            "{few:?}, {many:?}"
+        );
     }
 }

@@ -1,5 +1,5 @@
 //! The end of a task: it stops matching, its files are finished and hashed, a sidecar is put beside each,
-//! and the store gets the final record.
+//! and the store gets the final record. What it cannot take is kept in `unstored`.
 
 use std::{
     io,
@@ -8,21 +8,16 @@ use std::{
 
 use capture_engine::{Ended, Leaving, TaskId};
 use capture_task::{
-    error::{Error, Result},
-    task::{Counters, FileRecord, StopReason, TaskRecord, rfc3339, time_of},
+    error::Error,
+    task::{Counters, FileRecord, StopReason, time_of},
 };
 use jiff::Timestamp;
 
-use super::{Inner, files};
+use super::{Inner, files, retention::Reading, unstored::End};
 use crate::{
     storage::Leftover,
     store::{Change, TaskUlid},
 };
-
-/// How often, and how long apart, the final record is tried to be stored: it must not be lost to a
-/// database that is busy or out of room for a moment.
-const ATTEMPTS: usize = 5;
-const BETWEEN: Duration = Duration::from_millis(500);
 
 /// How long the files of a task may take to close before that is said, and again when that time has doubled; and
 /// how often it is looked at what they wait for.
@@ -32,13 +27,15 @@ const LOOK: Duration = Duration::from_secs(1);
 /// What is known at the end.
 #[derive(Clone, Debug)]
 pub(crate) struct Final {
-    reason: StopReason,
-    error: Option<String>,
-    counters: Counters,
-    verdict: Option<String>,
-    files: Vec<FileRecord>,
+    pub(super) reason: StopReason,
+    pub(super) error: Option<String>,
+    pub(super) counters: Counters,
+    pub(super) verdict: Option<String>,
+    pub(super) files: Vec<FileRecord>,
     /// When, by the clock of its packets, where it had any; of a task that was interrupted, when it last wrote.
-    ended_at: Option<Timestamp>,
+    pub(super) ended_at: Option<Timestamp>,
+    /// When its files are to be removed, where that was said before.
+    pub(super) expires_at: Option<Timestamp>,
 }
 
 impl Final {
@@ -53,6 +50,7 @@ impl Final {
             verdict: None,
             files: Vec::new(),
             ended_at: None,
+            expires_at: None,
         }
     }
 
@@ -62,6 +60,7 @@ impl Final {
             files,
             counters,
             written_at,
+            ended: _,
         } = leftover;
         let error = format!(
             "the daemon ended without ending this task; {} packets were found in its files, and how \
@@ -75,7 +74,23 @@ impl Final {
             verdict: counters.verdict_at(StopReason::Interrupted),
             files,
             ended_at: written_at,
+            expires_at: None,
         }
+    }
+
+    /// Of a task that the last daemon did end, as the record beside its files says; none where there is no such
+    /// record.
+    pub(super) fn beside_files(leftover: &mut Leftover) -> Option<Self> {
+        let ended = leftover.ended.take()?;
+        Some(Self {
+            reason: ended.stop_reason,
+            error: ended.error,
+            counters: ended.counters,
+            verdict: ended.verdict,
+            files: std::mem::take(&mut leftover.files),
+            ended_at: ended.ended_at.and_then(|time| time.parse().ok()),
+            expires_at: ended.expires_at.and_then(|time| time.parse().ok()),
+        })
     }
 
     fn of(ended: Ended) -> Self {
@@ -94,6 +109,7 @@ impl Final {
             verdict: counters.verdict_at(stop_reason),
             files: files::named(files),
             ended_at: time_of(ended_ns),
+            expires_at: None,
         }
     }
 }
@@ -106,8 +122,9 @@ impl Inner {
                 engine.halt([task]);
                 let last = files::figures(engine, task).unwrap_or_default();
                 self.live().note(id, last.clone());
-                if let Err(error) = self.store.update(id, &Change::Stopping) {
-                    log::error!("task {id} is stopping, and that cannot be noted: {error}");
+                if let Err(failure) = self.store.update(id, &Change::Stopping) {
+                    log::warn!("task {id} is stopping, and that cannot be stored: {failure}");
+                    self.live().stops_unstored(id);
                 }
                 self.announce(id);
                 match engine.leave(task, reason) {
@@ -123,9 +140,7 @@ impl Inner {
         let mut last = Final::of(ended);
         self.live().note(id, (last.counters, last.files.clone()));
         last.files.retain_mut(|file| self.digest(id, file));
-        if let Err(error) = self.finish(id, last) {
-            log::error!("task {id} has ended, and that cannot be noted: {error}");
-        }
+        self.finish(id, last);
     }
 
     /// Waits until the files are closed, and says what that waits for where it takes long.
@@ -163,68 +178,19 @@ impl Inner {
         true
     }
 
-    /// Stores the end of a task, whatever it was before, and tells everybody.
-    pub(super) fn finish(&self, id: &TaskUlid, last: Final) -> Result<()> {
+    /// Stores the end of a task, whatever it was before, and tells everybody. Where it cannot be stored it is
+    /// kept, and the task has ended all the same.
+    pub(super) fn finish(&self, id: &TaskUlid, last: Final) {
         // By the wall clock, as whoever removes them.
         let now = self.clock.now();
         let kept = self.config().limits.retention;
+        let reading = Reading::of(&*self.clock);
+        self.retention().ended(*id, reading, kept);
         let expires_at = now.saturating_add(kept).unwrap_or(now);
-        let finished = self.store.task(id).and_then(|stored| {
-            let stored = stored.ok_or_else(|| Error::not_found("the task is gone"))?;
-            // The wall clock may have been set back since the start.
-            let started_at = stored.record.started_at.as_deref();
-            let started_at = started_at.and_then(|time| time.parse::<Timestamp>().ok());
-            let at = last.ended_at.unwrap_or(now);
-            let at = started_at.map_or(at, |started_at| at.max(started_at));
-            // Before the state is final: who sees that finds the sidecar.
-            let record = TaskRecord {
-                state: last.reason.final_state(),
-                stop_reason: Some(last.reason),
-                error: last.error.clone(),
-                ended_at: Some(rfc3339(at)),
-                expires_at: Some(rfc3339(expires_at)),
-                counters: last.counters,
-                verdict: last.verdict.clone(),
-                files: last.files.clone(),
-                ..stored.record
-            };
-            if let Err(error) = self.storage.write_sidecars(id, &record) {
-                log::warn!("task {id}: its record cannot be written beside its files: {error}");
-            }
-            self.store_end(
-                id,
-                &Change::Ended {
-                    at,
-                    reason: last.reason,
-                    error: last.error,
-                    counters: last.counters,
-                    verdict: last.verdict,
-                    files: last.files,
-                    expires_at,
-                },
-            )
-        });
+        self.store_or_keep(id, End::new(last, now, expires_at));
         // Before its place is given up: a deletion waits for that, and then there is no record to tell of.
         self.announce(id);
         self.live().ended(id);
         self.wake.notify_one();
-        finished
-    }
-
-    fn store_end(&self, id: &TaskUlid, change: &Change) -> Result<()> {
-        let mut tried = 0;
-        loop {
-            tried += 1;
-            match self.store.update(id, change) {
-                Err(error)
-                    if tried < ATTEMPTS
-                        && error.kind == capture_task::error::ErrorKind::Runtime =>
-                {
-                    log::warn!("task {id}: {error}; trying again");
-                    std::thread::sleep(BETWEEN);
-                }
-                result => return result,
-            }
-        }
     }
 }

@@ -43,6 +43,8 @@ struct Active {
     stop: Option<StopReason>,
     /// The last figures before it left the engine.
     last: Option<Figures>,
+    /// Whether it is stopping and the store says that it runs.
+    stops_unstored: bool,
     /// What its output takes long for.
     waits_for: Option<String>,
     /// Dropped when it has ended.
@@ -201,6 +203,20 @@ impl Live {
         }
     }
 
+    /// That a task is stopping could not be stored.
+    pub(super) fn stops_unstored(&mut self, id: &TaskUlid) {
+        if let Some(active) = self.active.get_mut(id) {
+            active.stops_unstored = true;
+        }
+    }
+
+    /// Whether a task is stopping though the store says that it runs.
+    pub(super) fn is_stopping_unstored(&self, id: &TaskUlid) -> bool {
+        self.active
+            .get(id)
+            .is_some_and(|active| active.stops_unstored)
+    }
+
     /// What the output of a task that is stopping takes long for.
     pub(super) fn waits_for(&mut self, id: &TaskUlid, what: String) {
         if let Some(active) = self.active.get_mut(id) {
@@ -258,6 +274,7 @@ impl Active {
             waiting,
             stop: None,
             last: None,
+            stops_unstored: false,
             waits_for: None,
             done: watch::Sender::new(()),
         }

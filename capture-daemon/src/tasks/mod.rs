@@ -1,19 +1,24 @@
 //! The tasks of the daemon, from the request to the removal: what the API calls, and what runs below it.
 //!
 //! In the order of a task's life: `create` checks a request and has the store keep it, `schedule`
-//! decides when a task starts and when it ends, `start` and `end` do so on the `engine`, and
-//! `files` opens what it has written, meanwhile too. `live` is what the memory holds of all this;
-//! everything else is in the store.
+//! decides when a task starts and when it ends, `start` and `end` do so on the `engine`, `files` opens
+//! what it has written, meanwhile too, and `retention` decides when that goes. `live` is what the memory holds of all this;
+//! everything else is in the store, or on its way there in `unstored`. `takeover` is what a start does about the
+//! last daemon's tasks.
 
 mod create;
 mod end;
 mod engine;
 mod files;
 mod live;
+mod removal;
+mod retention;
 mod schedule;
 mod start;
+mod takeover;
 #[cfg(test)]
 mod tests;
+mod unstored;
 
 use std::{
     collections::HashMap,
@@ -36,14 +41,23 @@ pub use self::{
     create::{CreateError, Created},
     files::OpenFile,
 };
-use self::{end::Final, engine::LazyEngine, live::Live};
+use self::{
+    end::Final,
+    engine::LazyEngine,
+    live::Live,
+    retention::{Reading, Retention},
+    unstored::Unstored,
+};
 use super::{
     access::{Actor, Right},
     clock::Clock,
     config::{Config, LiveConfig},
     events::{EventStream, Events},
     storage::Storage,
-    store::{Action, Deletion, Event, Outcome, Store, StoredTask, TaskFilter, TaskUlid},
+    store::{
+        Action, Cursor, Deletion, Event, FILE_BYTES, Failure, Outcome, PAGE_BYTES, Store,
+        StoredTask, TaskFilter, TaskUlid, Totals,
+    },
 };
 
 /// How old the figures of running tasks may be that a list shows: however many ask, the kernel's tables
@@ -66,6 +80,8 @@ struct Inner {
     engine: LazyEngine,
     config: Arc<LiveConfig>,
     live: Mutex<Live>,
+    retention: Mutex<Retention>,
+    unstored: Mutex<Unstored>,
     /// Held while a task is created.
     creating: Mutex<()>,
     figures: Mutex<Option<(Instant, Arc<Figures>)>>,
@@ -89,6 +105,27 @@ pub struct TaskPage {
     pub next_cursor: Option<String>,
 }
 
+impl TaskPage {
+    /// Tasks with their places in the list, and where the next page begins behind the last of them. The store has
+    /// ended the page by what it has itself; the files of running tasks come here, and may end it sooner.
+    fn of(shown: impl Iterator<Item = (Cursor, TaskRecord)>, mut next: Option<Cursor>) -> Self {
+        let (mut tasks, mut files, mut last) = (Vec::new(), 0, None);
+        for (cursor, record) in shown {
+            if files * FILE_BYTES >= PAGE_BYTES {
+                next = last;
+                break;
+            }
+            last = Some(cursor);
+            files += record.files.len();
+            tasks.push(record);
+        }
+        Self {
+            tasks,
+            next_cursor: next.map(|cursor| cursor.to_string()),
+        }
+    }
+}
+
 /// Why something was not done to a task.
 #[derive(Debug)]
 pub enum TaskError {
@@ -100,6 +137,8 @@ pub enum TaskError {
     Unfinished(State),
     /// The time of its files is over, and they are removed.
     FilesRemoved,
+    /// No space is left for it.
+    NoSpace(Error),
     /// Something failed.
     Broken(Error),
 }
@@ -107,6 +146,15 @@ pub enum TaskError {
 impl From<Error> for TaskError {
     fn from(error: Error) -> Self {
         Self::Broken(error)
+    }
+}
+
+impl From<Failure> for TaskError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NoSpace(error) => Self::NoSpace(error),
+            Failure::Refused(error) | Failure::Broken(error) => Self::Broken(error),
+        }
     }
 }
 
@@ -118,7 +166,7 @@ impl TaskError {
             Self::Forbidden => Outcome::Refused("not allowed"),
             Self::Unfinished(_) => Outcome::Refused("not ended"),
             Self::FilesRemoved => Outcome::Refused("files removed"),
-            Self::Broken(error) => Outcome::Failed(&error.message),
+            Self::NoSpace(error) | Self::Broken(error) => Outcome::Failed(&error.message),
         }
     }
 }
@@ -137,11 +185,13 @@ impl Tasks {
     ) -> Result<Self> {
         storage.tidy(|id| Ok(store.task(id)?.is_some()))?;
         let inner = Arc::new(Inner {
-            live: Mutex::new(Live::of(store.pending()?)),
+            live: Mutex::default(),
+            unstored: Mutex::default(),
             engine: LazyEngine::new(config.get().capture.ring_size),
             store,
             storage,
             events: Events::new(ulid::Ulid::new().to_string()),
+            retention: Mutex::new(Retention::new(Reading::of(&*clock))),
             clock,
             config,
             creating: Mutex::new(()),
@@ -150,16 +200,7 @@ impl Tasks {
             pulse: AtomicU64::new(0),
             scheduler: Mutex::new(None),
         });
-        for task in inner.store.unfinished()? {
-            let leftover = inner.storage.recover(&task.id);
-            log::warn!(
-                "task {} {:?} was running when the last daemon ended; {} packets of it are there",
-                task.id,
-                task.record.name,
-                leftover.counters.captured
-            );
-            inner.finish(&task.id, Final::interrupted(leftover))?;
-        }
+        inner.take_over()?;
         let scheduler = tokio::spawn(schedule::run(Arc::clone(&inner)));
         *lock(&inner.scheduler) = Some(scheduler);
         Ok(Self(inner))
@@ -185,6 +226,14 @@ impl Tasks {
     /// The store.
     pub fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    /// All tasks together.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn totals(&self) -> Result<Totals> {
+        self.0.store.totals(&self.0.known())
     }
 
     /// Bytes of all captures.
@@ -215,12 +264,13 @@ impl Tasks {
     /// The store's.
     pub async fn list(&self, filter: TaskFilter) -> Result<TaskPage, TaskError> {
         self.blocking(move |inner| {
-            let page = inner.store.tasks(&filter)?;
-            let tasks = page.tasks.into_iter().map(|task| inner.shown(task));
-            Ok(TaskPage {
-                tasks: tasks.collect(),
-                next_cursor: page.next_cursor.map(|cursor| cursor.to_string()),
-            })
+            let page = inner.store.tasks(&filter, &inner.known())?;
+            let tasks = page.tasks.into_iter();
+            let shown = tasks.filter_map(|task| {
+                let cursor = task.cursor;
+                Some((cursor, inner.shown(inner.as_known(task)?)))
+            });
+            Ok(TaskPage::of(shown, page.next_cursor))
         })
         .await
     }
@@ -233,13 +283,12 @@ impl Tasks {
         let actor = actor.clone();
         self.blocking(move |inner| {
             let stopped = inner.stop(&id, &actor);
-            inner.audit(
-                &actor,
-                Action::TaskStop,
-                &id.to_string(),
-                stopped.as_ref().err(),
-            )?;
-            stopped
+            let nothing_done = matches!(stopped, Ok((_, false)));
+            if !nothing_done {
+                let refused = stopped.as_ref().err();
+                inner.audit(&actor, Action::TaskStop, &id.to_string(), refused)?;
+            }
+            stopped.map(|(record, _)| record)
         })
         .await
     }
@@ -274,7 +323,7 @@ impl Tasks {
         self.blocking(move |inner| inner.delete(&id, &actor)).await
     }
 
-    /// Opens a file of a task.
+    /// Opens a file of a task. Whoever then sends any of it says so by [`Tasks::downloaded`] first.
     ///
     /// # Errors
     /// [`TaskError::NotFound`], [`TaskError::Forbidden`], [`TaskError::FilesRemoved`], or the file system's.
@@ -287,9 +336,24 @@ impl Tasks {
         let actor = actor.clone();
         self.blocking(move |inner| {
             let opened = inner.open_file(&id, index, &actor);
-            let object = format!("{id}/{index}");
-            inner.audit(&actor, Action::FileDownload, &object, opened.as_ref().err())?;
+            if let Err(error) = &opened {
+                let object = format!("{id}/{index}");
+                inner.audit(&actor, Action::FileDownload, &object, Some(error))?;
+            }
             opened
+        })
+        .await
+    }
+
+    /// Notes that an actor gets a file of a task, or a part of one.
+    ///
+    /// # Errors
+    /// It cannot be noted, and must then not be done.
+    pub async fn downloaded(&self, id: TaskUlid, index: u64, actor: &Actor) -> Result<()> {
+        let actor = actor.clone();
+        self.blocking(move |inner| {
+            let object = format!("{id}/{index}");
+            inner.audit(&actor, Action::FileDownload, &object, None)
         })
         .await
     }
@@ -359,17 +423,27 @@ impl Inner {
         lock(&self.live)
     }
 
+    fn retention(&self) -> MutexGuard<'_, Retention> {
+        lock(&self.retention)
+    }
+
     fn config(&self) -> Arc<Config> {
         self.config.get()
     }
 
     fn stored(&self, id: &TaskUlid) -> Result<StoredTask, TaskError> {
-        self.store.task(id)?.ok_or(TaskError::NotFound)
+        let stored = self.store.task(id)?;
+        stored
+            .and_then(|stored| self.as_known(stored))
+            .ok_or(TaskError::NotFound)
     }
 
     /// The record of a task, with the figures of the moment while it runs.
     fn shown(&self, stored: StoredTask) -> TaskRecord {
         let StoredTask { id, mut record, .. } = stored;
+        if record.state == State::Running && self.live().is_stopping_unstored(&id) {
+            record.state = State::Stopping;
+        }
         if matches!(record.state, State::Running | State::Stopping)
             && let Some((counters, files)) = self.figures().get(&id)
         {
@@ -401,23 +475,26 @@ impl Inner {
         figures
     }
 
-    fn stop(&self, id: &TaskUlid, actor: &Actor) -> Result<TaskRecord, TaskError> {
+    /// Gives the task, and whether this has changed anything: it may be ending already, or have ended.
+    fn stop(&self, id: &TaskUlid, actor: &Actor) -> Result<(TaskRecord, bool), TaskError> {
         if !actor.may(Right::Stop) {
             return Err(TaskError::Forbidden);
         }
         let stored = self.stored(id)?;
         let waited = self.live().take_waiting(id);
-        if let Some(waiting) = waited {
-            if let Err(error) = self.finish(id, Final::before_start(StopReason::User, None)) {
-                self.live().put_back(waiting);
-                return Err(error.into());
-            }
-        } else if self.live().end(id, StopReason::User).is_some() {
-            self.wake.notify_one();
+        let mut is_done = true;
+        if waited.is_some() {
+            self.finish(id, Final::before_start(StopReason::User, None));
         } else {
-            return Ok(stored.record);
+            let mut live = self.live();
+            is_done = live.stop_of(id).is_none();
+            if live.end(id, StopReason::User).is_none() {
+                return Ok((stored.record, false));
+            }
+            drop(live);
+            self.wake.notify_one();
         }
-        Ok(self.shown(self.stored(id)?))
+        Ok((self.shown(self.stored(id)?), is_done))
     }
 
     fn may_delete(&self, id: &TaskUlid, force: bool, actor: &Actor) -> Result<(), TaskError> {
@@ -447,18 +524,35 @@ impl Inner {
     fn delete(&self, id: &TaskUlid, actor: &Actor) -> Result<(), TaskError> {
         let waiting = self.live().take_waiting(id);
         let deleted = self.storage.hide(id).map_err(TaskError::from);
-        let deleted = deleted.and_then(|()| match self.store.delete(id, actor)? {
-            Deletion::Deleted => Ok(()),
-            Deletion::NotFound => Err(TaskError::NotFound),
-            Deletion::Unfinished => Err(TaskError::Unfinished(State::Running)),
+        let deleted = deleted.and_then(|()| {
+            let has_ended = self.unstored().has(id);
+            let deletion = match has_ended {
+                true => self.store.delete_ended(id, actor),
+                false => self.store.delete(id, actor),
+            };
+            let deletion = match deletion {
+                Err(Failure::NoSpace(error)) => self.delete_files_first(id, actor, error)?,
+                deletion => deletion?,
+            };
+            match deletion {
+                Deletion::Deleted => Ok(()),
+                Deletion::NotFound => Err(TaskError::NotFound),
+                Deletion::Unfinished => Err(TaskError::Unfinished(State::Running)),
+            }
         });
         match deleted {
             Ok(()) => {
+                self.retention().gone(id);
                 self.events.deleted(&id.to_string());
                 // The task is gone, whatever becomes of its files: the next start finds them.
                 if let Err(error) = self.storage.purge(id) {
                     log::error!("{error}");
                 }
+                // Unless its record is on its way.
+                if self.store.task(id).is_ok_and(|stored| stored.is_none()) {
+                    self.forget(id);
+                }
+                self.store.replenish();
                 Ok(())
             }
             Err(TaskError::NotFound) => {
@@ -502,15 +596,15 @@ impl Inner {
             object,
             outcome,
         };
-        self.store.audit(&actor.caller, event)
+        Ok(self.store.audit_soon(&actor.caller, event)?)
     }
 
     /// Tells everybody about the state of a task.
     fn announce(&self, id: &TaskUlid) {
-        match self.store.task(id) {
-            Ok(Some(stored)) => self.events.task(&self.shown(stored)),
-            Ok(None) => {}
-            Err(error) => log::error!("{error}"),
+        match self.stored(id) {
+            Ok(stored) => self.events.task(&self.shown(stored)),
+            Err(TaskError::Broken(error)) => log::error!("{error}"),
+            Err(_) => {}
         }
     }
 }

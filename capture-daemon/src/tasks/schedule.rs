@@ -14,10 +14,13 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
-use super::Inner;
+use super::{
+    Inner,
+    retention::{Reading, Round},
+};
 use crate::{
     access::Actor,
-    store::{Action, Change, Outcome, StoredTask},
+    store::{Action, Change, Outcome, TaskUlid},
 };
 
 /// Time between two looks at what nobody wakes the scheduler for, and between figures.
@@ -77,6 +80,10 @@ pub(super) async fn run(inner: Arc<Inner>) {
     while let Some(ended) = jobs.join_next().await {
         note_panic(ended);
     }
+    jobs.spawn_blocking(move || inner.last_try());
+    while let Some(ended) = jobs.join_next().await {
+        note_panic(ended);
+    }
 }
 
 fn note_panic(ended: Result<(), JoinError>) {
@@ -98,6 +105,7 @@ struct Chores {
     ticks: u32,
     stats: Option<AbortHandle>,
     sweep: Option<AbortHandle>,
+    late: Option<AbortHandle>,
 }
 
 impl Chores {
@@ -107,9 +115,15 @@ impl Chores {
             let inner = Arc::clone(inner);
             self.stats = Some(jobs.spawn_blocking(move || inner.tell_figures()));
         }
-        if self.ticks.is_multiple_of(SWEEP_TICKS) && is_free(&self.sweep) {
+        // A clock that is set is seen here, between two sweeps too.
+        let is_set = inner.retention().look(Reading::of(&*inner.clock));
+        if (is_set || self.ticks.is_multiple_of(SWEEP_TICKS)) && is_free(&self.sweep) {
             let inner = Arc::clone(inner);
             self.sweep = Some(jobs.spawn_blocking(move || inner.sweep()));
+        }
+        if is_free(&self.late) && inner.unstored().is_due() {
+            let inner = Arc::clone(inner);
+            self.late = Some(jobs.spawn_blocking(move || inner.catch_up()));
         }
         self.ticks = self.ticks.wrapping_add(1);
     }
@@ -144,23 +158,32 @@ impl Inner {
 
     /// Removes the files of tasks whose time is over; their records stay.
     pub(super) fn sweep(&self) {
-        let expired = self.store.expired(self.clock.now());
-        let expired = expired.unwrap_or_else(|error| {
+        if let Err(error) = self.try_sweep() {
             log::error!("{error}");
-            Vec::new()
-        });
-        for task in expired {
-            if let Err(error) = self.expire(&task) {
-                log::error!("the files of task {}, whose time is over: {error}", task.id);
-            }
         }
     }
 
-    fn expire(&self, task: &StoredTask) -> Result<()> {
-        let id = &task.id;
+    fn try_sweep(&self) -> Result<()> {
+        let kept = self.store.kept()?;
+        let now = Reading::of(&*self.clock);
+        let usual = self.config().limits.retention;
+        let Round { expired, moved } = self.retention().round(&kept, now, usual);
+        for id in expired {
+            if let Err(error) = self.expire(&id) {
+                log::error!("the files of task {id}, whose time is over: {error}");
+            }
+        }
+        if moved.is_empty() {
+            return Ok(());
+        }
+        Ok(self.store.move_expiry(&moved)?)
+    }
+
+    fn expire(&self, id: &TaskUlid) -> Result<()> {
         self.storage.remove(id)?;
         let at = self.clock.now();
         self.store.update(id, &Change::FilesRemoved { at })?;
+        self.retention().gone(id);
         let actor = Actor::daemon();
         self.write_audit(&actor, Action::FileExpire, &id.to_string(), Outcome::Done)?;
         self.announce(id);

@@ -34,9 +34,7 @@ impl Inner {
                 }
             },
         };
-        if let Err(error) = self.finish(id, last) {
-            log::error!("task {id} has not started, and that cannot be noted: {error}");
-        }
+        self.finish(id, last);
     }
 
     fn try_start(&self, id: &TaskUlid) -> Result<()> {
@@ -55,11 +53,15 @@ impl Inner {
         let outlook = outlook.ok_or_else(|| Error::runtime("the engine has lost the task"))?;
         // By the clock of its packets, as its end.
         let at = time_of(outlook.started_ns()).unwrap_or_else(|| self.clock.now());
-        if let Err(error) = self.store.update(id, &Change::Started { at }) {
+        if let Err(failure) = self.store.update(id, &Change::Started { at }) {
             // A capture that nobody knows of would be one that nobody can end.
             take_back(engine, task);
-            self.storage.remove(id)?;
-            return Err(error);
+            if let Err(error) = self.storage.remove(id) {
+                log::error!("{error}");
+            }
+            return Err(Error::runtime(format!(
+                "its start could not be stored: {failure}"
+            )));
         }
         self.live().running(id, task, outlook);
         Ok(())

@@ -12,7 +12,7 @@ mod privileged {
     use capture_tests::{
         eventually,
         netns::{HOST_IF, Lab, PEER_IF},
-        traffic,
+        rights, traffic,
     };
     use nix::{sys::stat::Mode, unistd::mkfifo};
     use serde_json::json;
@@ -41,7 +41,7 @@ mod privileged {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let pipe = directory.path().join("pipe");
         mkfifo(&pipe, Mode::S_IRWXU).expect("a pipe");
-        lab.host.within(|| {
+        rights::within_as_unit(&lab.host, || {
             let options = EngineOptions { ring_size: 4 << 20 };
             let engine = Engine::start(options).unwrap_or_else(|error| panic!("{error}"));
             thread::scope(|scope| {

@@ -134,10 +134,11 @@ fn end_headless(shared: &Shared, before: Timestamp) {
             return;
         }
     };
+    let own = kernel.hooks.generic_xdp();
     for task in tasks.values_mut().filter(|task| task.fault.is_none()) {
         let why = task
             .tc_ingress(kernel)
-            .find_map(|ifindex| links.headless(ifindex));
+            .find_map(|ifindex| links.headless(ifindex, own));
         if let Some(why) = why {
             kernel.tables.deactivate(task.slot);
             task.fault = Some(format!(

@@ -23,6 +23,7 @@ mod privileged {
         generate,
         random::Random,
         reference::{Endpoint, Filter, Matcher, Protocol, Reading, read, read_raw_ip},
+        rights,
         traffic::{self, ETHERTYPE_IPV6, Ipv4, UDP, ethernet},
     };
 
@@ -126,6 +127,7 @@ mod privileged {
 
     impl Bench {
         fn new(seed: u64) -> Self {
+            rights::as_unit();
             let (mut kernel, reader_side) = Kernel::load(0).expect("root, and the kernel programs");
             for subject in SUBJECTS {
                 match program(&mut kernel, subject) {

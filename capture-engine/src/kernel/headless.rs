@@ -73,20 +73,28 @@ impl Links {
         Ok(Self { links, flawed })
     }
 
-    /// Why tc at ingress of an interface would be shown frames without link header, if it would.
-    pub(crate) fn headless(&self, ifindex: u32) -> Option<String> {
+    /// Why tc at ingress of an interface would be shown frames without link header, if it would. The caller's
+    /// own program for generic XDP is told by its identifier, which needs no privilege.
+    pub(crate) fn headless(&self, ifindex: u32, own: Option<u32>) -> Option<String> {
         if !self.flawed {
             return None;
         }
-        let source = self.source(ifindex, &|program| !wants_one_piece(program))?;
+        let spoils = |program| Some(program) != own && pieces(program) != Pieces::One;
+        let source = self.source(ifindex, &spoils)?;
         let here = self.link(ifindex)?;
         let place = if source.ifindex == ifindex {
             here.name.clone()
         } else {
             format!("{}, below {},", source.name, here.name)
         };
+        let shows = match source.program.map(pieces) {
+            Some(Pieces::Unknown) => {
+                "this kernel may show tc at ingress frames without their link header (which kind of program it is can only be seen with CAP_SYS_ADMIN)"
+            }
+            _ => "this kernel shows tc at ingress frames without their link header",
+        };
         Some(format!(
-            "{place} has a generic XDP program of somebody else, behind which this kernel shows tc at ingress frames without their link header"
+            "{place} has a generic XDP program of somebody else, behind which {shows}"
         ))
     }
 
@@ -146,10 +154,14 @@ impl Link {
 }
 
 /// An error where tc at ingress of an interface would be shown frames without link header.
-pub(super) fn refuse(release: KernelVersion, ifindex: u32, name: &str) -> Result<()> {
+pub(super) fn refuse(
+    release: KernelVersion,
+    (ifindex, name): (u32, &str),
+    own: Option<u32>,
+) -> Result<()> {
     let links = Links::now(release)
         .map_err(|error| Error::runtime(format!("listing the interfaces: {error}")))?;
-    match links.headless(ifindex) {
+    match links.headless(ifindex, own) {
         None => Ok(()),
         Some(why) => Err(Error::conflict(format!(
             "cannot capture by tc at ingress of {name}: {why}; capture with `-Q egress`, or remove the program (a second one, as by `--hook xdp-generic`, has no place beside it)"
@@ -157,15 +169,28 @@ pub(super) fn refuse(release: KernelVersion, ifindex: u32, name: &str) -> Result
     }
 }
 
-/// Whether an XDP program wants each frame in one piece. The kernel does not say; but an array of
-/// programs takes only such as are alike in this. `false` also where it cannot be told: looking at
-/// the program of another needs CAP_SYS_ADMIN.
-fn wants_one_piece(program: u32) -> bool {
-    let Ok(theirs) = program_by_id(program) else {
-        return false;
+/// How an XDP program takes frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pieces {
+    /// Each in one piece.
+    One,
+    /// Those of several buffers too.
+    Several,
+    /// Looking at a program that is not the caller's own needs CAP_SYS_ADMIN, which is not held.
+    Unknown,
+}
+
+/// How an XDP program takes frames. The kernel does not say; but an array of programs takes only such as are
+/// alike in this.
+fn pieces(program: u32) -> Pieces {
+    let theirs = match program_by_id(program) {
+        Ok(theirs) => theirs,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Pieces::Unknown,
+        // It has gone meanwhile, and the next look tells; until then the worse is assumed.
+        Err(_) => return Pieces::Several,
     };
     // Newer kernels want the attach type to be the same, too, of which there are two for XDP.
-    [0, bpf_attach_type::BPF_XDP as u32]
+    let one = [0, bpf_attach_type::BPF_XDP as u32]
         .into_iter()
         .any(|attach_type| {
             let alike = || -> io::Result<()> {
@@ -175,7 +200,8 @@ fn wants_one_piece(program: u32) -> bool {
                 put(&array, &theirs)
             };
             alike().is_ok()
-        })
+        });
+    if one { Pieces::One } else { Pieces::Several }
 }
 
 fn program_by_id(id: u32) -> io::Result<OwnedFd> {

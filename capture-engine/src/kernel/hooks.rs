@@ -57,6 +57,8 @@ pub(crate) struct Hooks {
     clsact: Clsact,
     release: KernelVersion,
     interfaces: BTreeMap<u32, InterfaceHooks>,
+    /// Identifier of the program for generic XDP, once it was attached somewhere.
+    generic_xdp: Option<u32>,
 }
 
 struct InterfaceHooks {
@@ -98,6 +100,7 @@ impl Hooks {
             clsact: Clsact::default(),
             release,
             interfaces: BTreeMap::new(),
+            generic_xdp: None,
         }
     }
 
@@ -158,6 +161,7 @@ impl Hooks {
             clsact,
             release,
             interfaces,
+            generic_xdp,
         } = self;
         let Some(interface) = interfaces.get_mut(&ifindex) else {
             return Ok(());
@@ -178,7 +182,7 @@ impl Hooks {
                 _ => HookKind::Clsact,
             };
             if point == HookPoint::TcIngress && interface.entry.link == LinkLayer::Ethernet as u32 {
-                headless::refuse(*release, ifindex, &interface.name)?;
+                headless::refuse(*release, (ifindex, &interface.name), *generic_xdp)?;
             }
             match &interface.points[point as usize] {
                 Some(there) if there.kind == kind => {}
@@ -195,7 +199,10 @@ impl Hooks {
                         HookKind::Tcx => attach_tcx(ebpf, there, point),
                         HookKind::Clsact => attach_clsact(ebpf, clsact, there, point),
                         HookKind::XdpNative => attach_xdp(ebpf, *release, there, XdpMode::Driver),
-                        HookKind::XdpGeneric => attach_xdp(ebpf, *release, there, XdpMode::Skb),
+                        HookKind::XdpGeneric => {
+                            *generic_xdp = Some(generic_program(ebpf)?);
+                            attach_xdp(ebpf, *release, there, XdpMode::Skb)
+                        }
                     }?;
                     interface.points[point as usize] = Some(Point { kind, _link: link });
                 }
@@ -234,6 +241,11 @@ impl Hooks {
             link == LinkLayer::Ethernet as u32
                 && slots[HookPoint::TcIngress as usize] & slot.bit() != 0
         })
+    }
+
+    /// Identifier of our program for generic XDP, where it is attached or was.
+    pub(crate) fn generic_xdp(&self) -> Option<u32> {
+        self.generic_xdp
     }
 
     /// Version of the kernel.
@@ -360,6 +372,19 @@ fn attach_xdp(
         .and_then(|id| program.take_link(id))
         .map(|link| Link::Xdp { _link: link })
         .map_err(|error| attach_error(&error, name, what))
+}
+
+/// Loads the program for generic XDP, and gives its identifier.
+fn generic_program(ebpf: &mut Ebpf) -> Result<u32> {
+    let program: &mut Xdp = program(ebpf, programs::XDP_GENERIC)?;
+    loaded(program.load())?;
+    let info = program.info().map_err(|error| {
+        Error::runtime(format!(
+            "cannot identify the program for generic XDP: {}",
+            chain(&error)
+        ))
+    })?;
+    Ok(info.id())
 }
 
 fn program<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P>

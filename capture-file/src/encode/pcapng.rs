@@ -2,7 +2,7 @@
 //! hot path; the blocks around them (section, interface, statistics) come from the crate `pcap-file`,
 //! once each, and are kept as bytes.
 
-use std::{borrow::Cow, fs, time::Duration};
+use std::{borrow::Cow, fs, sync::LazyLock, time::Duration};
 
 use capture_common::Direction;
 use capture_task::{
@@ -43,19 +43,17 @@ pub(crate) struct Pcapng {
     section: Vec<u8>,
     filter: String,
     snap_len: u32,
-    operating_system: String,
     statistics_reserve: u64,
 }
 
 impl Pcapng {
     pub(super) fn new(plan: &Plan, task_id: &str) -> Result<Self> {
-        let operating_system = operating_system();
         let comment = format!("task {} ({task_id})", plan.name);
         let application = concat!("capture-agent ", env!("CARGO_PKG_VERSION"));
         let section = section_block(vec![
             SectionHeaderOption::Common(CommonOption::Comment(comment.into())),
-            SectionHeaderOption::Hardware(hardware().into()),
-            SectionHeaderOption::OS(operating_system.as_str().into()),
+            SectionHeaderOption::Hardware(HARDWARE.as_str().into()),
+            SectionHeaderOption::OS(OPERATING_SYSTEM.as_str().into()),
             SectionHeaderOption::UserApplication(application.into()),
         ]);
         let writer = PcapNgWriter::with_section_header(Vec::new(), section).map_err(refused)?;
@@ -67,7 +65,6 @@ impl Pcapng {
             filter,
             // 0 is "no limit" in this format.
             snap_len: plan.max_bytes.map_or(0, u32::from),
-            operating_system,
             statistics_reserve: statistics(&Statistics::longest())?.len() as u64,
         })
     }
@@ -91,7 +88,7 @@ impl Pcapng {
             options.push(InterfaceDescriptionOption::IfFilter(coded.into()));
         }
         options.push(InterfaceDescriptionOption::IfOs(
-            self.operating_system.as_str().into(),
+            OPERATING_SYSTEM.as_str().into(),
         ));
         let block = InterfaceDescriptionBlock {
             linktype: DataLink::from(u32::from(info.link_type)),
@@ -274,7 +271,8 @@ fn section_block(options: Vec<SectionHeaderOption<'_>>) -> SectionHeaderBlock<'_
     }
 }
 
-fn hardware() -> String {
+/// The processor. On a large machine `/proc/cpuinfo` takes milliseconds, and does not change.
+static HARDWARE: LazyLock<String> = LazyLock::new(|| {
     let architecture = std::env::consts::ARCH;
     let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processors
@@ -284,14 +282,13 @@ fn hardware() -> String {
         Some((_, model)) => format!("{architecture}, {model}"),
         None => architecture.to_owned(),
     }
-}
+});
 
-fn operating_system() -> String {
-    match fs::read_to_string("/proc/sys/kernel/osrelease") {
+static OPERATING_SYSTEM: LazyLock<String> =
+    LazyLock::new(|| match fs::read_to_string("/proc/sys/kernel/osrelease") {
         Ok(release) => format!("Linux {}", release.trim_end()),
         Err(_) => "Linux".to_owned(),
-    }
-}
+    });
 
 fn refused(error: PcapNgWriteError) -> Error {
     Error::runtime(format!(

@@ -1,11 +1,16 @@
 //! Several files: where they are cut, what they are called, and that each is complete in itself.
 
+use std::{collections::VecDeque, time::Duration};
+
 use capture_task::{error::ErrorKind, plan::Rotate, task::StopReason};
+use capture_tests::cpus::thread_cpu_time;
 use pcap_file::pcapng::blocks::{
     interface_statistics::InterfaceStatisticsOption, opt_common::CommonOption,
 };
+use proptest::prelude::*;
 
 use super::*;
+use crate::rotation::Rotation;
 
 fn rotating(format: Format, bytes: Option<u64>, seconds: Option<u64>, files: Option<u64>) -> Plan {
     Plan {
@@ -263,4 +268,128 @@ fn what_cannot_be_rotated_is_refused() {
         .err()
         .expect("it is refused");
     assert_eq!(error.kind, ErrorKind::Usage, "{error}");
+}
+
+/// The sum as [`Rotation`] keeps it, beside one that is added up anew.
+fn plain_sum_then(finished: &VecDeque<u64>, ring: Option<usize>, closing: Option<u64>) -> u64 {
+    let newest_first = closing.into_iter().chain(finished.iter().rev().copied());
+    match ring {
+        Some(files) => newest_first.take(files - 1).sum(),
+        None => newest_first.sum(),
+    }
+}
+
+proptest! {
+    /// Files of any size come and go, some closed long before the next one begins.
+    #[test]
+    fn the_bytes_of_finished_files_are_their_sum(
+        ring in proptest::option::of(1..6_usize),
+        by_seconds in any::<bool>(),
+        sizes in proptest::collection::vec((0..1_000_000_u64, 0..1_000_000_u64), 1..40),
+    ) {
+        let rotate = Rotate {
+            bytes: Some(1),
+            seconds: by_seconds.then_some(1),
+            files: ring.map(|files| files as u64),
+        };
+        let mut rotation = Rotation::new(Path::new("a.pcap"), Some(rotate));
+        let mut plain = VecDeque::new();
+        for (n, (so_far, size)) in sizes.into_iter().enumerate() {
+            while ring.is_some_and(|files| plain.len() >= files) {
+                plain.pop_front();
+            }
+            let evicted = rotation.begin(n as u64 * SECOND_NS).expect("a name").evicted;
+            prop_assert_eq!(evicted.len(), usize::from(ring.is_some_and(|files| n >= files)));
+            // What the open file would be if it were closed now is not what it is in the end.
+            for closing in [so_far, size] {
+                let then = plain_sum_then(&plain, ring, Some(closing));
+                prop_assert_eq!(rotation.finished_bytes_then(Some(closing)), then);
+            }
+            rotation.finished(size);
+            plain.push_back(size);
+            prop_assert_eq!(rotation.finished_bytes(), plain.iter().sum::<u64>());
+            prop_assert_eq!(rotation.finished_bytes_then(None), plain_sum_then(&plain, ring, None));
+        }
+    }
+}
+
+/// A packet that begins a file costs the reader the same however many files a ring has: with a ten-thousandth
+/// of them it may be twenty times cheaper, and a walk over all of them would be thousands of times dearer.
+#[test]
+fn a_large_ring_costs_the_reader_no_more_than_a_small_one() {
+    let cost = |files: u64| {
+        let rotate = Rotate {
+            bytes: Some(41),
+            seconds: None,
+            files: Some(files),
+        };
+        let mut rotation = Rotation::new(Path::new("a.pcap"), Some(rotate));
+        for n in 1..files {
+            rotation.begin(n).expect("a name");
+            rotation.finished(41);
+        }
+        rotation.begin(files).expect("a name");
+        let before = thread_cpu_time();
+        for closing in 0..2000 {
+            let then = rotation.finished_bytes_then(Some(closing));
+            assert_eq!(std::hint::black_box(then), closing + 41 * (files - 2));
+        }
+        thread_cpu_time() - before
+    };
+    // The first one pays for what is warmed up.
+    cost(10);
+    let (small, large) = (cost(10), cost(100_000));
+    assert!(
+        large < 20 * small + Duration::from_millis(2),
+        "{small:?}, {large:?}"
+    );
+}
+
+/// Descriptions and statistics of many interfaces may be more than a whole file. A file begins with as many
+/// as take half of it, and has the others once they have packets.
+#[test]
+fn files_have_room_for_packets_however_many_interfaces_there_are() {
+    for (bytes, max_file_bytes) in [
+        (Some(4000), None),
+        (Some(4000), Some(1 << 20)),
+        (None, Some(30_000)),
+    ] {
+        let plan = Plan {
+            max_file_bytes,
+            ..rotating(Format::Pcapng, bytes, Some(3600), None)
+        };
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("a.pcapng");
+        let some: Vec<_> = (2..60).map(|n| interface(n, &format!("veth{n}"))).collect();
+        let mut sink = TaskSink::open(&plan, &config(path), &some).expect("the output opens");
+        for n in 60..120 {
+            sink.add_interface(interface(n, &format!("veth{n}")));
+        }
+        // Interfaces that every file begins with, and others.
+        for n in 0..100 {
+            let data = [n as u8; 60];
+            let packet = Packet {
+                ifindex: if n < 50 { 2 } else { 110 + n as u32 / 10 },
+                ..packet(n, &data)
+            };
+            assert_eq!(sink.packet(&packet), None, "{n}");
+        }
+        let report = sink.finish(&closing());
+        assert_eq!(report.error, None);
+        assert!(report.files.len() <= 20, "{} files", report.files.len());
+        let mut found = Vec::new();
+        for file in &report.files {
+            assert!(bytes.is_none_or(|most| file.size <= most), "{file:?}");
+            let (packets, statistics) = read(Path::new(&file.name));
+            let most = packets.iter().map(|packet| packet.interface).max();
+            assert!(
+                most.is_some_and(|id| (id as usize) < statistics.len()),
+                "{file:?}"
+            );
+            found.extend(packets.iter().map(|packet| packet.data[0]));
+        }
+        assert_eq!(found, (0..100).collect::<Vec<u8>>());
+        let total: u64 = report.files.iter().map(|file| file.size).sum();
+        assert!(max_file_bytes.is_none_or(|most| total <= most), "{total}");
+    }
 }

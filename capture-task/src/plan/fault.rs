@@ -7,6 +7,9 @@
 
 use super::Fault;
 
+/// Most faults that an answer lists. Beyond them it says how many more there are.
+pub const MOST_FAULTS: usize = 100;
+
 /// What is wrong with a value, before it is known which field it stands in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -108,17 +111,24 @@ pub fn quote(text: &str) -> String {
 /// The candidate that the user most likely meant, if any is near.
 pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let text = text.to_lowercase();
-    let distance = |candidate: &str| {
-        let candidate = candidate.to_lowercase();
-        if text.len() >= 2 && candidate.starts_with(&text) {
-            return 1;
+    let chars = text.chars().count();
+    let distance = |candidate: &'a str| {
+        let lower = candidate.to_lowercase();
+        if text.len() >= 2 && lower.starts_with(&text) {
+            return Some((1, candidate));
         }
-        strsim::damerau_levenshtein(&text, &candidate)
+        // The distance costs the product of both lengths, and is their difference at least.
+        let length = lower.chars().count();
+        let most = (length / 3).max(1);
+        if length.abs_diff(chars) > most {
+            return None;
+        }
+        let distance = strsim::damerau_levenshtein(&text, &lower);
+        (distance <= most).then_some((distance, candidate))
     };
     candidates
         .into_iter()
-        .map(|candidate| (distance(candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.chars().count() / 3).max(1))
+        .filter_map(distance)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }

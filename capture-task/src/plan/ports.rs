@@ -6,6 +6,9 @@ use std::ops::RangeInclusive;
 use super::fault::{Faults, Problem, quote};
 use crate::task::Quantity;
 
+/// Most items of a list, as it is given.
+pub(super) const MAX_PORTS: usize = 1024;
+
 /// The ranges of a list; `None` where the list is empty, which means every packet.
 ///
 /// Port 0 is a port like any other: it does not belong on the wire, and so is worth looking for.
@@ -14,12 +17,40 @@ pub(super) fn parse_list(
     items: &[Quantity],
     faults: &mut Faults,
 ) -> Option<Vec<RangeInclusive<u16>>> {
+    if items.len() > MAX_PORTS {
+        faults.add(pointer, too_many(items.len()));
+        return None;
+    }
     let ranges = items
         .iter()
         .enumerate()
         .filter_map(|(index, item)| faults.check(format!("{pointer}/{index}"), parse(item)))
         .collect();
     (!items.is_empty()).then(|| merge(ranges))
+}
+
+pub(super) fn too_many(count: usize) -> Problem {
+    Problem::out_of_range(format!(
+        "{count} items are too many; a list has at most {MAX_PORTS}, and ranges count as one, as in \"8000-8100\""
+    ))
+}
+
+/// The same ports in the shortest list, sorted, with ranges that overlap or touch as one. A list in which
+/// something is wrong stays as it is.
+pub(super) fn normalise(items: &mut Vec<Quantity>) {
+    let ranges: Result<Vec<_>, _> = items.iter().map(parse).collect();
+    if let Ok(ranges) = ranges {
+        *items = merge(ranges).into_iter().map(written).collect();
+    }
+}
+
+fn written(range: RangeInclusive<u16>) -> Quantity {
+    let (first, last) = range.into_inner();
+    if first == last {
+        Quantity::Number(first.into())
+    } else {
+        Quantity::Text(format!("{first}-{last}"))
+    }
 }
 
 fn parse(item: &Quantity) -> Result<RangeInclusive<u16>, Problem> {
@@ -137,7 +168,51 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_list_in_its_shortest_form() {
+        for (given, expected) in [
+            (&[][..], &[][..]),
+            (
+                &[text("443"), text("8000-8100")],
+                &[Quantity::Number(443), text("8000-8100")],
+            ),
+            (&[text("9-9"), text(" 9")], &[Quantity::Number(9)]),
+            (
+                &[text("81"), text("0"), text("80-80"), text("82 - 90")],
+                &[Quantity::Number(0), text("80-90")],
+            ),
+            (&[text("1-65535"), text("0")], &[text("0-65535")]),
+            (
+                &[text("5"), text("x"), text("5")],
+                &[text("5"), text("x"), text("5")],
+            ),
+        ] {
+            let mut items = given.to_vec();
+            normalise(&mut items);
+            assert_eq!(items, expected);
+        }
+    }
+
     proptest! {
+        /// The ports stay, and the form that they have then is the last.
+        #[test]
+        fn the_shortest_form_says_the_same(
+            pairs in prop::collection::vec((any::<u16>(), 0..2000_u16), 0..40),
+        ) {
+            let given: Vec<_> =
+                pairs.iter().map(|(first, more)| written(*first..=first.saturating_add(*more))).collect();
+            let mut items = given.clone();
+            normalise(&mut items);
+            let mut faults = Faults::default();
+            let [of_given, of_items] =
+                [&given, &items].map(|list| parse_list("/ports", list, &mut faults));
+            prop_assert_eq!(of_given, of_items);
+            prop_assert!(items.len() <= given.len());
+            let mut again = items.clone();
+            normalise(&mut again);
+            prop_assert_eq!(again, items);
+        }
+
         #[test]
         fn merged_ranges_hold_the_same_ports(
             pairs in prop::collection::vec((0_u16..300, 0_u16..40), 1..12),

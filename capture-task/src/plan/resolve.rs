@@ -20,8 +20,18 @@ const DAEMON_DURATION: Duration = Duration::from_secs(60);
 /// `max_file_bytes` of a daemon's task that gives none.
 const DAEMON_MAX_FILE_BYTES: u64 = 1 << 30;
 
+/// Least `rotate.bytes` of a daemon's task: a file costs more than its bytes, and whoever may create tasks
+/// shall not take the disk's inodes, or the time of the writer, by millions of small ones.
+pub(super) const DAEMON_LEAST_ROTATE_BYTES: u64 = 64 << 10;
+
+/// Most files of a daemon's task that are there at once.
+pub(super) const DAEMON_MAX_FILES: u64 = 10_000;
+
 /// Most characters of a name.
 const MAX_NAME_CHARS: usize = 128;
+
+/// Most interfaces by name.
+pub const MAX_INTERFACES: usize = 256;
 
 /// Most bytes of an interface name (`IFNAMSIZ` without the final NUL).
 pub(super) const MAX_INTERFACE_NAME: usize = 15;
@@ -92,16 +102,23 @@ impl Plan {
         let format = resolve_word("/format", format, Format::Pcapng, &mut faults);
         let rotate = rotate
             .as_ref()
-            .map(|rotate| resolve_rotate(rotate, &mut faults));
+            .map(|rotate| resolve_rotate(rotate, face, &mut faults));
+        let duration = duration.or(match face {
+            Face::Run => None,
+            Face::Daemon => Some(DAEMON_DURATION),
+        });
+        let max_file_bytes = max_file_bytes.or(match face {
+            Face::Run => None,
+            Face::Daemon => Some(daemon_max_file_bytes(rotate)),
+        });
+        if face == Face::Daemon {
+            check_number_of_files(rotate, duration, max_file_bytes, &mut faults);
+        }
 
         let faults = faults.into_vec();
         if !faults.is_empty() {
             return Err(faults);
         }
-        let (default_duration, default_max_file_bytes) = match face {
-            Face::Run => (None, None),
-            Face::Daemon => (Some(DAEMON_DURATION), Some(DAEMON_MAX_FILE_BYTES)),
-        };
         Ok(Self {
             name,
             interfaces,
@@ -115,9 +132,9 @@ impl Plan {
             },
             max_bytes,
             oversize,
-            duration: duration.or(default_duration),
+            duration,
             max_packets,
-            max_file_bytes: max_file_bytes.or(default_max_file_bytes),
+            max_file_bytes,
             format,
             rotate,
         })
@@ -179,7 +196,7 @@ fn check_name(name: &str) -> Result<(), Problem> {
 }
 
 /// Neither a control character, nor one that breaks lines or reorders the text around it.
-fn is_printable(character: char) -> bool {
+pub(super) fn is_printable(character: char) -> bool {
     !character.is_control()
         && !matches!(character,
             '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -187,6 +204,10 @@ fn is_printable(character: char) -> bool {
 }
 
 fn resolve_interfaces(names: &[String], faults: &mut Faults) -> InterfaceSelection {
+    if names.len() > MAX_INTERFACES {
+        faults.add("/interfaces", too_many_interfaces(names.len()));
+        return InterfaceSelection::Named(Vec::new());
+    }
     if names.is_empty() {
         faults.add(
             "/interfaces",
@@ -214,6 +235,12 @@ fn resolve_interfaces(names: &[String], faults: &mut Faults) -> InterfaceSelecti
         [name] if name == "any" => InterfaceSelection::Any,
         names => InterfaceSelection::Named(names.to_vec()),
     }
+}
+
+pub(super) fn too_many_interfaces(count: usize) -> Problem {
+    Problem::out_of_range(format!(
+        "{count} interfaces are too many; name at most {MAX_INTERFACES}, or \"any\" for all"
+    ))
 }
 
 /// The rules of `dev_valid_name` (net/core/dev.c).
@@ -316,7 +343,7 @@ fn resolve_max_bytes(value: &Quantity) -> Result<Option<u16>, Problem> {
     }
 }
 
-fn resolve_rotate(rotate: &RotateSpec, faults: &mut Faults) -> Rotate {
+fn resolve_rotate(rotate: &RotateSpec, face: Face, faults: &mut Faults) -> Rotate {
     let RotateSpec {
         bytes,
         seconds,
@@ -329,11 +356,74 @@ fn resolve_rotate(rotate: &RotateSpec, faults: &mut Faults) -> Rotate {
         );
     }
     Rotate {
-        bytes: faults.check_given("/rotate/bytes", bytes.as_ref(), quantity::positive_size),
+        bytes: faults.check_given("/rotate/bytes", bytes.as_ref(), |value| {
+            quantity::positive_size(value).and_then(|bytes| rotate_bytes(bytes, face))
+        }),
         seconds: faults.check_given("/rotate/seconds", seconds.as_ref(), quantity::seconds),
         files: faults.check_given("/rotate/files", files.as_ref(), |value| {
-            quantity::count(value, "files")
+            quantity::count(value, "files").and_then(|files| rotate_files(files, face))
         }),
+    }
+}
+
+fn rotate_bytes(bytes: u64, face: Face) -> Result<u64, Problem> {
+    if face == Face::Daemon && bytes < DAEMON_LEAST_ROTATE_BYTES {
+        return Err(Problem::out_of_range(format!(
+            "{bytes} is too small for the files of a daemon; the least is {DAEMON_LEAST_ROTATE_BYTES} (\"64KiB\")"
+        )));
+    }
+    Ok(bytes)
+}
+
+fn rotate_files(files: u64, face: Face) -> Result<u64, Problem> {
+    if face == Face::Daemon && files > DAEMON_MAX_FILES {
+        return Err(Problem::out_of_range(format!(
+            "{files} files are too many; a task of the daemon has at most {DAEMON_MAX_FILES}"
+        )));
+    }
+    Ok(files)
+}
+
+/// `max_file_bytes` of a daemon's task that gives none: less where it would be too many files.
+fn daemon_max_file_bytes(rotate: Option<Rotate>) -> u64 {
+    let most = match rotate {
+        Some(Rotate {
+            bytes: Some(bytes),
+            files: None,
+            ..
+        }) => bytes.saturating_mul(DAEMON_MAX_FILES),
+        _ => u64::MAX,
+    };
+    most.min(DAEMON_MAX_FILE_BYTES)
+}
+
+/// Without `files`, a rotation makes as many as the other limits allow.
+fn check_number_of_files(
+    rotate: Option<Rotate>,
+    duration: Option<Duration>,
+    max_file_bytes: Option<u64>,
+    faults: &mut Faults,
+) {
+    let Some(Rotate {
+        bytes,
+        seconds,
+        files: None,
+    }) = rotate
+    else {
+        return;
+    };
+    let duration = duration.map(|duration| duration.as_secs());
+    for (pointer, limit, most, each) in [
+        ("/rotate/bytes", "max_file_bytes", max_file_bytes, bytes),
+        ("/rotate/seconds", "duration", duration, seconds),
+    ] {
+        let files = most.zip(each).map(|(most, each)| most.div_ceil(each));
+        if let Some(files) = files.filter(|files| *files > DAEMON_MAX_FILES) {
+            let problem = format!(
+                "with this `{limit}` it makes {files} files, and a task of the daemon has at most {DAEMON_MAX_FILES}; give more, or `rotate.files`"
+            );
+            faults.add(pointer, Problem::out_of_range(problem));
+        }
     }
 }
 

@@ -9,8 +9,10 @@ use utoipa::{
 
 pub use super::word::AddressType;
 use super::{
-    Directions, Format, Hook, Oversize, Protocol, quantity::MAX_SECONDS,
-    resolve::MAX_INTERFACE_NAME, word::Word,
+    Directions, Format, Hook, Oversize, Protocol,
+    quantity::MAX_SECONDS,
+    resolve::{DAEMON_LEAST_ROTATE_BYTES, DAEMON_MAX_FILES, MAX_INTERFACE_NAME},
+    word::Word,
 };
 
 /// A type that the document has a name for.
@@ -130,6 +132,34 @@ schema!(
     )
 );
 
+/// Bytes of a file of a rotation.
+pub struct RotateBytes;
+
+schema!(
+    RotateBytes,
+    "RotateBytes",
+    number_or_text(
+        "Bytes of a file, 64 KiB or more, also with a unit as in `Size`.",
+        DAEMON_LEAST_ROTATE_BYTES.cast_signed()..=i64::MAX,
+        SIZE,
+        &["64KiB", "10MB"],
+    )
+);
+
+/// Files of a rotation.
+pub struct RotateFiles;
+
+schema!(
+    RotateFiles,
+    "RotateFiles",
+    number_or_text(
+        "A number of files, 1–10000. Without it, `max_file_bytes` and `duration` must not make more than 10000 either.",
+        1..=DAEMON_MAX_FILES.cast_signed(),
+        COUNT,
+        &["10"],
+    )
+);
+
 /// Seconds, at least one.
 pub struct Seconds;
 
@@ -150,8 +180,10 @@ pub struct Count;
 schema!(
     Count,
     "Count",
-    number_or_text("A number.", 1..=i64::MAX, r"^\s*\+?[0-9]+\s*$", &["1000"])
+    number_or_text("A number.", 1..=i64::MAX, COUNT, &["1000"])
 );
+
+const COUNT: &str = r"^\s*\+?[0-9]+\s*$";
 
 const SIZE: &str = r"^\s*[0-9]+\s*([kKmMgGtT]?[bB]?|[kKmMgGtT][iI][bB])\s*$";
 
@@ -220,6 +252,16 @@ mod tests {
             ("max_file_bytes", parts::<Size>(), itself),
             ("duration", parts::<Seconds>(), itself),
             ("max_packets", parts::<Count>(), itself),
+            (
+                "rotate",
+                parts::<RotateBytes>(),
+                |value| json!({"bytes": value}),
+            ),
+            (
+                "rotate",
+                parts::<RotateFiles>(),
+                |value| json!({"bytes": "1MiB", "files": value}),
+            ),
         ]
     }
 
@@ -237,6 +279,33 @@ mod tests {
         let schema = serde_json::to_value(T::schema()).expect("JSON");
         let parts = schema["oneOf"].as_array().cloned();
         parts.unwrap_or_else(|| vec![schema])
+    }
+
+    /// The lists as they are in the document, each with its bound.
+    #[test]
+    fn lists_have_the_documented_bounds() {
+        let schema = serde_json::to_value(TaskSpec::schema()).expect("JSON");
+        for (field, item) in [
+            ("interfaces", json!("eth0")),
+            ("ports", json!(1)),
+            ("peer_ports", json!(1)),
+        ] {
+            let most = schema["properties"][field]["maxItems"].as_u64();
+            let most = most.expect("a bound") as usize;
+            for (count, is_too_long) in [(most, false), (most + 1, true)] {
+                let list = (0..count).map(|n| match item.as_str() {
+                    Some(name) => json!(format!("{name}.{n}")),
+                    None => item.clone(),
+                });
+                let faults = faults(field, list.collect());
+                let is_length = |detail: &String| detail.contains("are too many");
+                assert_eq!(
+                    faults.iter().any(|(_, detail)| is_length(detail)),
+                    is_too_long,
+                    "{field}"
+                );
+            }
+        }
     }
 
     #[test]

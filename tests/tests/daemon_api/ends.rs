@@ -2,12 +2,13 @@
 //! it is told. That state, reason, error, verdict, times, files and sidecars go together is asserted
 //! wherever a task is read (`record`, `Daemon::ended`).
 
-use std::{fs, path::PathBuf, process::Command, time::Duration};
+use std::{fs, process::Command, time::Duration};
 
 use capture_tests::{
     daemon::{self, Daemon, UNLIMITED, names},
     netns::Lab,
     output,
+    small_disk::SmallDisk,
     traffic::number_in,
 };
 use serde_json::{Value, json};
@@ -165,7 +166,7 @@ fn a_full_disk_ends_a_task_and_not_the_daemon() {
         let home = daemon::home(sections);
         let captures = home.path().join("captures");
         fs::create_dir(&captures).expect("a directory");
-        let mounted = (sections == UNLIMITED).then(|| Small::mount(captures));
+        let mounted = (sections == UNLIMITED).then(|| SmallDisk::at(captures, "1m"));
         let daemon = daemon::start_in(&lab.host, &home);
         // Two fit into the budget when they are created, and not when they have grown.
         let (most, count) = match &mounted {
@@ -197,23 +198,5 @@ fn a_full_disk_ends_a_task_and_not_the_daemon() {
         daemon.captured(&id, 10);
         assert_eq!(daemon.stop_task(&id)["verdict"], "complete");
         daemon.stop();
-    }
-}
-
-/// A file system of one mebibyte, gone when dropped.
-struct Small(PathBuf);
-
-impl Small {
-    fn mount(at: PathBuf) -> Self {
-        let options = ["-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs"];
-        output(Command::new("mount").args(options).arg(&at));
-        Self(at)
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        // Also under a daemon that a failed test leaves for a moment.
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }

@@ -55,13 +55,7 @@ fn help() {
 #[test]
 fn completions_for_every_shell() {
     for shell in Shell::value_variants() {
-        let mut script = Vec::new();
-        clap_complete::generate(
-            *shell,
-            &mut Arguments::command(),
-            "capture-agent",
-            &mut script,
-        );
+        let script = crate::cli::completions::script(*shell);
         let script = String::from_utf8(script).expect("text");
         let lists_values = matches!(shell, Shell::Bash | Shell::Zsh | Shell::Fish);
         for word in [

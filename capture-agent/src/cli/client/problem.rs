@@ -1,7 +1,7 @@
 //! What the daemon refuses, in words of the command line: each fault with its option, and the kind
 //! of error that goes with the status.
 
-use capture_daemon::api::problem::{ProblemBody, ProblemError};
+use capture_daemon::api::problem::{NO_SPACE, ProblemBody, ProblemError};
 use capture_task::error::{Error, ErrorKind};
 use http::StatusCode;
 
@@ -45,6 +45,7 @@ fn kind_of(status: StatusCode, code: &str) -> ErrorKind {
     match status {
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => ErrorKind::Usage,
         StatusCode::NOT_FOUND | StatusCode::GONE => ErrorKind::NotFound,
+        StatusCode::INSUFFICIENT_STORAGE if code == NO_SPACE => ErrorKind::Runtime,
         StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS | StatusCode::INSUFFICIENT_STORAGE => {
             ErrorKind::Conflict
         }
@@ -111,6 +112,11 @@ mod tests {
                 budget,
                 ErrorKind::Conflict,
                 "--max-file-bytes: lower --max-file-bytes",
+            ),
+            (
+                Problem::no_space(&"no space is left on /var"),
+                ErrorKind::Runtime,
+                "no space is left on /var",
             ),
             (
                 Problem::not_found("no such task"),

@@ -43,7 +43,7 @@ fn every_option_reaches_the_request() {
         json,
         concat!(
             r#"{"name":"x","interfaces":["eth0","eth1"],"direction":"egress","hook":"tc","#,
-            r#""protocol":"tcp","ip":"10.0.0.1","ports":[443,"8000-8100",22],"#,
+            r#""protocol":"tcp","ip":"10.0.0.1","ports":[22,443,"8000-8100"],"#,
             r#""peer_ip":"10.0.0.2","peer_ports":["1024-65535"],"max_bytes":128,"#,
             r#""oversize":"discard","duration":"1m","max_packets":100,"max_file_bytes":"1GiB","#,
             r#""format":"pcap","rotate":{"bytes":10000000,"seconds":60,"files":3}}"#
@@ -96,6 +96,52 @@ fn sizes_of_rotation() {
     assert_eq!(bytes("-i lo -C 64KiB"), Some(65_536));
     assert_eq!(bytes("-i lo -C 2m"), Some(2 << 20));
     assert!(refusal("-i lo -C 9223372036855").starts_with("--rotate-bytes: "));
+}
+
+/// Beyond what people read it is only said how much there is, and of a list that is too long nothing.
+#[test]
+fn as_many_faults_as_people_read() {
+    let ports = |count: usize| vec!["x"; count].join(",");
+    let many = refusal(&format!("-i lo --port {}", ports(1024)));
+    assert_eq!(many.lines().count(), 101);
+    assert!(many.ends_with("\n924 more faults are not listed"), "{many}");
+    let one = refusal(&format!("-i lo --port {}", ports(1025)));
+    assert!(one.starts_with("--port: 1025 items are too many"), "{one}");
+}
+
+#[test]
+fn limits_below_an_empty_file_are_refused_at_once() {
+    for (arguments, start) in [
+        (
+            "-i lo -w a.pcap -C 23B",
+            "--rotate-bytes: 23 is less than the 24 bytes of a file",
+        ),
+        (
+            "-i lo -w a.pcapng -C 100B",
+            "--rotate-bytes: 100 is less than the ",
+        ),
+        (
+            "-i lo -w a.pcap --max-file-bytes 23",
+            "--max-file-bytes: 23 is less than the 24 ",
+        ),
+    ] {
+        let found = refusal(arguments);
+        assert!(found.starts_with(start), "{found}");
+    }
+    // As small as tcpdump would make them.
+    assert!(
+        task("-i lo -w a.pcap -C 24B -W 1000000")
+            .plan
+            .rotate
+            .is_some()
+    );
+}
+
+#[test]
+fn lists_are_shown_in_their_shortest_form() {
+    let spec = task("-i lo --port 81,80,80-80,8000-8100").spec;
+    let shown = serde_json::to_value(&spec.ports).expect("JSON");
+    assert_eq!(shown, serde_json::json!(["80-81", "8000-8100"]));
 }
 
 #[test]
@@ -157,7 +203,7 @@ fn refusals_come_together() {
 #[test]
 fn every_field_has_its_option() {
     let all = "-i eth0 -Q in --hook tc --protocol tcp --ip 1.1.1.1 --port 1 --peer-ip 1.1.1.2 \
-               --peer-port 1 -s 1 --oversize discard --duration 1 -c 1 --max-file-bytes 1 \
+               --peer-port 1 -s 1 --oversize discard --duration 1 -c 1 --max-file-bytes 1M \
                --format pcap -C 1 --name x";
     let spec = task(all).spec;
     let json = serde_json::to_value(spec).expect("serializes");

@@ -391,10 +391,13 @@ fn no_bytes_make_the_api_fail() {
 }
 
 mod privileged {
+    use capture_tests::rights;
+
     use super::*;
 
     #[test]
     fn no_request_about_a_running_task_makes_the_api_fail() {
+        rights::as_unit();
         let runtime = runtime();
         let target = runtime.block_on(Target::new(true));
         ask_often(4, target, &runtime, Target::ask);

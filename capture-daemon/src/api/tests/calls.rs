@@ -151,7 +151,6 @@ async fn the_life_of_a_task_that_waits() {
             "task.create done",
             "file.download refused: not found",
             "task.stop done",
-            "task.stop done",
             "task.delete done",
             "task.delete refused: not found",
         ]

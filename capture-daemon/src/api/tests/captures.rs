@@ -3,6 +3,7 @@
 mod privileged {
     use std::net::UdpSocket;
 
+    use capture_tests::rights;
     use serde_json::json;
     use sha2::{Digest as _, Sha256};
 
@@ -84,6 +85,7 @@ mod privileged {
 
     #[tokio::test]
     async fn a_file_is_readable_while_it_grows() {
+        rights::as_unit();
         let lab = Lab::new();
         for (format, kind) in [
             ("pcapng", "application/x-pcapng"),
@@ -151,14 +153,33 @@ mod privileged {
                 capture.file(&lab, "range: bytes=-4\r\n").await.body,
                 whole.body[whole.body.len() - 4..]
             );
+            let head = format!("HEAD {}/files/0 HTTP/1.1\r\n\r\n", capture.path);
+            assert_eq!(lab.ask(&head).await.status, 200);
+            // It has ended.
+            let again = lab.post(&format!("{}/stop", capture.path), "", "").await;
+            assert_eq!(again.status, 202);
             assert_eq!(lab.ask(&delete).await.status, 204);
             assert_eq!(capture.file(&lab, "").await.problem(404), "not_found");
         }
-        lab.end().await;
+        let acts = lab.end_with_acts().await;
+        // What gave no bytes, and what changed nothing, is not there; the further parts of a file are counted.
+        let of_one = [
+            ("task.create", "done"),
+            ("file.download", "done"),
+            ("task.delete", "refused: not ended"),
+            ("task.stop", "done"),
+            ("task.delete", "done"),
+            ("file.download", "refused: not found"),
+        ];
+        let more = ("file.download", "done: 4 more times");
+        let expected = [&of_one[..], &of_one, &[more, more]].concat();
+        let acts: Vec<_> = acts.iter().map(|(act, what)| (&**act, &**what)).collect();
+        assert_eq!(acts, expected);
     }
 
     #[tokio::test]
     async fn figures_are_those_of_the_kernel() {
+        rights::as_unit();
         let lab = Lab::new();
         let capture = Capture::start(&lab, "pcapng").await;
         capture.send(&lab, 30).await;

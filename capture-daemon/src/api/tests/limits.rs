@@ -1,5 +1,9 @@
 //! Those who want too much: refused or survived, and nobody else notices.
 
+use capture_task::plan::{Face, Reading};
+use capture_tests::cpus::thread_cpu_time;
+use serde_json::json;
+
 use super::*;
 use crate::api::{extract::BODY_BYTES, pool::Bounds};
 
@@ -52,6 +56,126 @@ async fn a_body_of_a_gibibyte() {
     assert_eq!(full.len(), BODY_BYTES);
     assert_eq!(lab.post("/api/v1/tasks", "", &full).await.status, 422);
     lab.end().await;
+}
+
+/// Bodies of at most so many bytes that have as many faults as they can, each of another kind.
+fn worst_bodies(most: usize) -> Vec<(&'static str, String)> {
+    let filled = |head: &str, item: &dyn Fn(usize) -> String, tail: &str| {
+        let mut body = head.to_owned();
+        for n in 0.. {
+            let item = item(n);
+            if body.len() + item.len() + tail.len() + 1 > most {
+                break;
+            }
+            body.push_str(&item);
+            body.push(',');
+        }
+        body.pop();
+        body + tail
+    };
+    let list = |field: &str, item: &str| {
+        let head = format!(r#"{{"name":"n","ip":"::1","peer_ip":"::2","{field}":["#);
+        let item = item.to_owned();
+        filled(&head, &|_| item.clone(), "]}")
+    };
+    let own = |pattern: &'static str| move |n: usize| pattern.replace('%', &n.to_string());
+    let interfaces = r#"{"name":"n","interfaces":["#;
+    let mixed = vec!["-1"; most / 8].join(",");
+    let mixed = format!(r#"{{"name":"n","interfaces":["lo"],"ports":[{mixed}],"#);
+    vec![
+        ("empty names", list("interfaces", "\"\"")),
+        (
+            "unknown interfaces",
+            filled(interfaces, &own("\"x%\""), "]}"),
+        ),
+        ("ports", list("ports", "1")),
+        ("ports of the peer", list("peer_ports", "-1")),
+        ("lists as ports", list("ports", "[]")),
+        ("unknown fields", filled("{", &own("\"%\":0"), "}")),
+        (
+            "fields that are nearly known",
+            filled("{", &own("\"peer_ports%\":0"), "}"),
+        ),
+        (
+            "unknown fields and ports",
+            filled(&mixed, &own("\"%\":0"), "}"),
+        ),
+        (
+            "one long field",
+            format!(r#"{{"{}":0}}"#, "x".repeat(most - 8)),
+        ),
+        (
+            "one long name",
+            format!(r#"{{"name":"{}"}}"#, "\u{7f}".repeat(most - 12)),
+        ),
+        (
+            "fields of rotation",
+            filled(r#"{"rotate":{"#, &own("\"%\":0"), "}}"),
+        ),
+        ("deep", format!(r#"{{"ip":{}"#, "[".repeat(most - 8))),
+    ]
+}
+
+/// An answer lists a hundred faults and says how many more there are; a list has its bound, whatever is in it.
+#[tokio::test]
+async fn bodies_of_nothing_but_faults() {
+    let lab = Lab::new();
+    for (kind, body) in worst_bodies(64 * 1024) {
+        assert!(body.len() <= 64 * 1024, "{kind}");
+        for query in ["", "?dry_run=true"] {
+            let reply = lab.post(&format!("/api/v1/tasks{query}"), "", &body).await;
+            assert!(
+                matches!(reply.status, 400 | 422),
+                "{kind}: {}",
+                reply.status
+            );
+            let errors = reply.json()["errors"].as_array().cloned().expect("a list");
+            assert!(errors.len() <= 101, "{kind}: {} errors", errors.len());
+            let long = if kind == "one long field" { 70_000 } else { 0 };
+            assert!(
+                reply.body.len() < 30_000 + long,
+                "{kind}: {} bytes",
+                reply.body.len()
+            );
+        }
+    }
+    // The last one says what is not there.
+    let keys: Vec<_> = (0..300).map(|n| format!(r#""k{n}":0"#)).collect();
+    let body = format!(r#"{{"name":"n","interfaces":["lo"],{}}}"#, keys.join(","));
+    let reply = lab.post("/api/v1/tasks", "", &body).await.json();
+    assert_eq!(
+        reply["errors"][100],
+        json!({"pointer": "", "code": "more", "detail": "200 more faults are not listed"})
+    );
+    let detail = reply["detail"].as_str().expect("text");
+    assert!(detail.contains("300 faults"), "{detail}");
+    let query: Vec<_> = (0..300).map(|n| format!("k{n}")).collect();
+    let reply = lab.get(&format!("/api/v1/quota?{}", query.join("&"))).await;
+    assert_eq!(reply.json()["errors"].as_array().map(Vec::len), Some(101));
+    lab.end().await;
+}
+
+/// A body four times as long costs about four times as much, and not sixteen times.
+#[test]
+fn faults_cost_no_more_than_their_number() {
+    let cost = |body: &str| {
+        let cost = || {
+            let before = thread_cpu_time();
+            let fields = serde_json::from_str(body).unwrap_or_default();
+            let reading = Reading::of(fields, &["start_at"], Face::Daemon);
+            std::hint::black_box(reading);
+            thread_cpu_time() - before
+        };
+        (0..3).map(|_| cost()).min().unwrap_or_default()
+    };
+    let (short, long) = (worst_bodies(64 * 1024), worst_bodies(256 * 1024));
+    for ((kind, short), (_, long)) in short.into_iter().zip(long) {
+        let (short, long) = (cost(&short), cost(&long));
+        assert!(
+            long < 6 * short + Duration::from_millis(10),
+            "{kind}: {short:?}, {long:?}"
+        );
+    }
 }
 
 #[tokio::test]

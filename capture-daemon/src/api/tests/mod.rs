@@ -148,24 +148,19 @@ impl Lab {
 
     /// The audit log, oldest line first.
     fn audit(&self) -> Vec<AuditLine> {
-        let filter = AuditFilter {
-            limit: 1000,
-            before: None,
-        };
-        let mut lines = self
-            .tasks
-            .store()
-            .audit_list(filter, &Actor::command())
-            .expect("a log");
-        lines.reverse();
-        lines
+        audit(self.tasks.store())
     }
 
     /// Action and outcome of the lines that are about the API.
     fn acts(&self) -> Vec<(String, String)> {
-        let lines = self.audit().into_iter();
-        let lines = lines.filter(|line| line.from != "command" && line.from != "internal");
-        lines.map(|line| (line.action, line.outcome)).collect()
+        acts(self.audit())
+    }
+
+    /// The same, after the end.
+    async fn end_with_acts(self) -> Vec<(String, String)> {
+        let store = self.tasks.store().clone();
+        self.end().await;
+        acts(audit(&store))
     }
 
     async fn end(self) {
@@ -174,6 +169,23 @@ impl Lab {
         assert_eq!(self.tasks.shutdown(LONG).await, Vec::<String>::new());
         assert!(!socket.exists());
     }
+}
+
+fn audit(store: &Store) -> Vec<AuditLine> {
+    let filter = AuditFilter {
+        limit: 1000,
+        before: None,
+    };
+    let lines = store.audit_list(filter, &Actor::command());
+    let mut lines = lines.expect("a log");
+    lines.reverse();
+    lines
+}
+
+fn acts(lines: Vec<AuditLine>) -> Vec<(String, String)> {
+    let lines = lines.into_iter();
+    let lines = lines.filter(|line| line.from != "command" && line.from != "internal");
+    lines.map(|line| (line.action, line.outcome)).collect()
 }
 
 /// An answer.

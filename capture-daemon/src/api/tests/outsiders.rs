@@ -5,6 +5,9 @@ use serde_json::json;
 use super::*;
 use crate::clock::FakeClock;
 
+/// The line about 40 of 100 refusals.
+const NOT_LISTED: &str = "refused: 40 more refusals and failures of this peer, not listed";
+
 /// A request over TCP with a token.
 fn with(token: &str, call: &str) -> String {
     format!("{call} HTTP/1.1\r\nauthorization: Bearer {token}\r\n\r\n")
@@ -230,10 +233,67 @@ async fn a_flood_of_refusals_does_not_fill_the_log() {
         .filter(|line| line.action == "access")
         .collect();
     assert_eq!(access.len(), 61);
-    assert_eq!(
-        access[0].outcome,
-        "refused: 40 more refusals of this peer, not listed"
-    );
+    assert_eq!(access[0].outcome, NOT_LISTED);
+}
+
+/// Acts that are refused cost whoever tries them nothing. All that there are, by one who may not, and by one
+/// who may, of tasks that are not there.
+#[tokio::test]
+async fn a_flood_of_refused_acts_does_not_fill_the_log() {
+    let lab = Lab::tcp();
+    let id = ulid::Ulid::new();
+    let calls = [
+        format!("POST /api/v1/tasks/{id}/stop"),
+        format!("DELETE /api/v1/tasks/{id}"),
+        format!("GET /api/v1/tasks/{id}/files/0"),
+    ];
+    for (role, status) in [(Role::Viewer, 403), (Role::Operator, 404)] {
+        let token = lab.token(role);
+        for number in 0..100 {
+            let call = with(&token, &calls[number % calls.len()]);
+            let reply = lab.ask_tcp(&call, "localhost").await;
+            assert_eq!(reply.status, status, "{role:?}");
+        }
+    }
+    let store = lab.tasks.store().clone();
+    lab.end().await;
+    for who in ["Viewer", "Operator"] {
+        let who = format!("token {who} ");
+        let mut lines = audit(&store);
+        lines.retain(|line| line.who.starts_with(&who));
+        assert_eq!(lines.len(), 61, "{who}");
+        let last = lines.last().expect("a line");
+        assert_eq!(last.outcome, NOT_LISTED, "{who}");
+    }
+}
+
+/// What the store refuses within its transactions.
+#[tokio::test]
+async fn a_flood_of_refused_tasks_does_not_fill_the_log() {
+    let lab = Lab::new();
+    let start = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24);
+    let start = start.to_string();
+    let task = |name: &str| {
+        json!({"name": name, "interfaces": ["lo"], "max_file_bytes": "1MiB", "start_at": start})
+            .to_string()
+    };
+    let key = "idempotency-key: one\r\n";
+    let first = lab.post("/api/v1/tasks", key, &task("first")).await;
+    assert_eq!(first.status, 201, "{first:?}");
+    for _ in 0..100 {
+        let other = lab.post("/api/v1/tasks", key, &task("other")).await;
+        assert_eq!(other.problem(409), "key_reused");
+        // What is not valid, only a question, or a repetition, has no line at all.
+        assert_eq!(lab.post("/api/v1/tasks", "", "{}").await.status, 422);
+        let other = task("other");
+        let asked = lab.post("/api/v1/tasks?dry_run=1", "", &other).await;
+        assert_eq!(asked.status, 200);
+        let again = lab.post("/api/v1/tasks", key, &task("first")).await;
+        assert_eq!(again.status, 201);
+    }
+    let acts = lab.end_with_acts().await;
+    assert_eq!(acts.len(), 1 + 61);
+    assert_eq!(acts.last().expect("a line").1, NOT_LISTED);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod audit;
 mod create;
+mod full_disk;
 mod processes;
 mod quota;
 mod rows;
@@ -136,7 +137,7 @@ fn stored(lab: &Lab, record: &TaskRecord) -> StoredTask {
 }
 
 fn update(lab: &Lab, record: &TaskRecord, change: Change) -> Result<()> {
-    lab.store.update(&ulid(record), &change)
+    Ok(lab.store.update(&ulid(record), &change)?)
 }
 
 fn started(lab: &Lab) -> Change {

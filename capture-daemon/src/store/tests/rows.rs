@@ -179,7 +179,7 @@ fn only_steps_that_the_state_allows() {
         .store
         .update(&TaskUlid::nil(), &Change::Stopping)
         .expect_err("no task");
-    assert_eq!(error.kind, ErrorKind::NotFound);
+    assert_eq!(Error::from(error).kind, ErrorKind::NotFound);
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn pages_newest_first() {
     };
     let mut sizes = Vec::new();
     loop {
-        let page = lab.store.tasks(&filter).expect("a page");
+        let page = lab.store.tasks(&filter, &Known::default()).expect("a page");
         sizes.push(page.tasks.len());
         found.extend(page.tasks.into_iter().map(|task| task.record.id));
         let Some(cursor) = page.next_cursor else {
@@ -223,7 +223,13 @@ fn pages_newest_first() {
         limit: 27,
         ..TaskFilter::default()
     };
-    assert_eq!(lab.store.tasks(&exact).expect("a page").next_cursor, None);
+    assert_eq!(
+        lab.store
+            .tasks(&exact, &Known::default())
+            .expect("a page")
+            .next_cursor,
+        None
+    );
 }
 
 #[test]
@@ -239,7 +245,7 @@ fn pages_of_one_state() {
             limit,
             cursor,
         };
-        lab.store.tasks(&filter).expect("a page")
+        lab.store.tasks(&filter, &Known::default()).expect("a page")
     };
     let first = page(3, None);
     let second = page(3, first.next_cursor);
@@ -303,27 +309,30 @@ fn files_expire_once() {
     let waiting = lab.create();
     update(&lab, &first, ended(lab.clock.now(), &[5])).expect("it ends");
     lab.clock.advance(SignedDuration::from_mins(1));
-    update(&lab, &second, ended(lab.clock.now(), &[5])).expect("it ends");
+    // Without files.
+    update(&lab, &second, ended(lab.clock.now(), &[])).expect("it ends");
 
-    let expired = |time: &str| {
-        let tasks = lab
-            .store
-            .expired(time.parse().expect("a time"))
-            .expect("tasks");
-        tasks
-            .into_iter()
-            .map(|task| task.record.id)
-            .collect::<Vec<_>>()
+    let time = |time: &str| time.parse::<Timestamp>().expect("a time");
+    let kept = || {
+        let kept = lab.store.kept().expect("tasks").into_iter();
+        let kept = kept.map(|task| {
+            assert_eq!(task.has_files, task.id == ulid(&first));
+            (task.id, task.ended_at, task.expires_at)
+        });
+        kept.collect::<Vec<_>>()
     };
-    assert_eq!(expired("2026-12-02T11:59:59.999Z"), [""; 0]);
-    assert_eq!(expired("2026-12-02T12:00:00Z"), [first.id.as_str()]);
-    assert_eq!(
-        expired("2026-12-02T12:01:00Z"),
-        [first.id.as_str(), second.id.as_str()]
-    );
-    let at = "2026-12-02T12:00:00Z".parse().expect("a time");
+    let (noon, later) = (time("2026-11-25T12:00:00Z"), time("2026-11-25T12:01:00Z"));
+    let at = time("2026-12-02T12:00:00Z");
+    let of_first = (ulid(&first), Some(noon), at);
+    let of_second = (ulid(&second), Some(later), time("2026-12-02T12:01:00Z"));
+    assert_eq!(kept(), [of_first, of_second]);
     update(&lab, &first, Change::FilesRemoved { at }).expect("they are removed");
-    assert_eq!(expired("2027-01-01T00:00:00Z"), [second.id.as_str()]);
+    assert_eq!(kept(), [of_second]);
+    // Only of those whose files are there.
+    let moved = [ulid(&first), ulid(&second), ulid(&waiting)].map(|id| (id, later));
+    lab.store.move_expiry(&moved[..2]).expect("it is moved");
+    assert_eq!(kept(), [(ulid(&second), Some(later), later)]);
+    assert_eq!(stored(&lab, &first).expires_at, Some(at));
 
     // The record stays, and still says what there was.
     let task = stored(&lab, &first);

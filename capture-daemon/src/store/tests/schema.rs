@@ -113,7 +113,9 @@ fn every_version_is_read() {
         assert_eq!(user_version(&path), newest());
         assert_eq!(layout(&path), layout(&lab.path()), "as if made anew");
 
-        let page = store.tasks(&TaskFilter::default()).expect("tasks");
+        let page = store
+            .tasks(&TaskFilter::default(), &Known::default())
+            .expect("tasks");
         let names: Vec<_> = page
             .tasks
             .iter()

@@ -1,6 +1,8 @@
 //! The life of tasks: on the store and the file system here, on the engine under traffic in `privileged`.
 
+mod expiry;
 mod privileged;
+mod takeover;
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, sync::Arc, time::Duration};
 
@@ -245,7 +247,6 @@ fn a_task_that_waits_can_be_stopped_and_deleted() {
         "task.create done",
         "task.stop refused: not allowed",
         "task.stop done",
-        "task.stop done",
         "task.delete refused: not allowed",
         "task.delete done",
         "task.delete refused: not found",
@@ -253,6 +254,152 @@ fn a_task_that_waits_can_be_stopped_and_deleted() {
         "task.delete done",
     ];
     assert_eq!(acts, expected);
+}
+
+/// The longest request that is taken.
+fn longest() -> Value {
+    let ports: Vec<_> = (0..1024_u32)
+        .map(|n| format!("{}-{}", 10_000 + 3 * n, 10_001 + 3 * n))
+        .collect();
+    let interfaces: Vec<_> = (0..256).map(|n| format!("veth-{n:010}")).collect();
+    json!({"interfaces": interfaces, "ip": "10.0.0.1", "peer_ip": "10.0.0.2", "ports": ports,
+        "peer_ports": ports, "max_file_bytes": "1MiB"})
+}
+
+/// A page is bounded, whatever the tasks are, and all of them are on some page.
+#[test]
+fn a_page_of_long_tasks_has_fewer() {
+    let place = Place::new("");
+    block_on(async {
+        let tasks = place.tasks();
+        let longest = longest();
+        assert!(longest.to_string().len() < 64 << 10, "it is a body");
+        let mut expected = Vec::new();
+        for _ in 0..150 {
+            expected.push(create_at(&tasks, longest.clone(), tomorrow(&place)).await);
+        }
+        expected.reverse();
+        let mut found: Vec<TaskUlid> = Vec::new();
+        let (mut pages, mut cursor) = (0, None);
+        loop {
+            let filter = TaskFilter {
+                limit: 1000,
+                cursor,
+                ..TaskFilter::default()
+            };
+            let page = tasks.list(filter).await.expect("a page");
+            let bytes = serde_json::to_vec(&page).expect("JSON").len();
+            assert!(bytes < 3 << 20, "{bytes} bytes");
+            pages += 1;
+            found.extend(
+                page.tasks
+                    .iter()
+                    .map(|task| task.id.parse::<TaskUlid>().expect("an ID")),
+            );
+            let Some(next) = page.next_cursor else { break };
+            assert!(!page.tasks.is_empty());
+            cursor = Cursor::parse(&next);
+        }
+        assert_eq!(found, expected);
+        assert!((2..5).contains(&pages), "{pages} pages");
+        end(tasks).await;
+    });
+}
+
+/// The store does not know how many files running tasks have.
+#[test]
+fn a_page_of_running_tasks_with_many_files_has_fewer() {
+    let place = Place::new("");
+    block_on(async {
+        let tasks = place.tasks();
+        let id = create_at(&tasks, json!({}), tomorrow(&place)).await;
+        let mut record = get(&tasks, id).await;
+        let file = capture_task::task::FileRecord {
+            index: 0,
+            name: "capture_00001.pcapng".to_owned(),
+            size: 65_536,
+            packets: 1,
+            complete: true,
+            sha256: Some("0".repeat(64)),
+        };
+        record.files = vec![file; 10_000];
+        let cursor = |n: u64| Cursor::parse(&format!("t{n:016x}")).expect("a cursor");
+        let shown = || (1..=5).rev().map(|n| (cursor(n), record.clone()));
+        let page = TaskPage::of(shown(), None);
+        assert_eq!(page.tasks.len(), 2);
+        assert_eq!(page.next_cursor, Some(cursor(4).to_string()));
+        let page = TaskPage::of(shown().take(2), Some(cursor(4)));
+        assert_eq!(
+            (page.tasks.len(), page.next_cursor),
+            (2, Some(cursor(4).to_string()))
+        );
+        end(tasks).await;
+    });
+}
+
+/// What is kept and shown of a request says the same in the shortest way, and any way of saying it is the same
+/// request.
+#[test]
+fn lists_of_ports_are_kept_in_their_shortest_form() {
+    use crate::store::IdempotencyKey;
+
+    let place = Place::new("");
+    block_on(async {
+        let tasks = place.tasks();
+        let daemon = Actor::daemon();
+        let ask = |ports: Value| {
+            let spec = spec(
+                json!({"ip": "10.0.0.1", "peer_ip": "10.0.0.2", "ports": ports, "peer_ports": ports}),
+            );
+            let key = IdempotencyKey::new("k");
+            tasks.create(spec, &daemon, key, tomorrow(&place), false)
+        };
+        let first = ask(json!([8080, "8000-8079", "443", 443, "443-443"])).await;
+        let Ok(Created::New(record)) = first else {
+            panic!("{first:?}");
+        };
+        let shown = json!([443, "8000-8080"]);
+        let kept = serde_json::to_value(&record.spec).expect("JSON");
+        assert_eq!((&kept["ports"], &kept["peer_ports"]), (&shown, &shown));
+        let again = ask(shown).await;
+        assert!(matches!(&again, Ok(Created::Repeated(_))), "{again:?}");
+        let other = ask(json!([443])).await;
+        assert!(matches!(other, Err(CreateError::Refused(_))), "{other:?}");
+        end(tasks).await;
+    });
+}
+
+/// What could only fail when it starts is no valid task.
+#[test]
+fn a_limit_below_an_empty_file_is_a_fault_at_once() {
+    let place = Place::new("");
+    block_on(async {
+        let tasks = place.tasks();
+        for (format, least) in [("pcapng", 200..2000), ("pcap", 24..25)] {
+            let ask = |bytes: u64| {
+                let spec = spec(json!({"max_file_bytes": bytes, "format": format}));
+                let daemon = Actor::daemon();
+                let tasks = &tasks;
+                async move { tasks.create(spec, &daemon, None, None, true).await }
+            };
+            let refused = ask(1).await;
+            let Err(CreateError::Invalid(faults)) = refused else {
+                panic!("{refused:?}");
+            };
+            let found = (faults[0].pointer.as_str(), faults[0].code);
+            assert_eq!(
+                (found, faults.len()),
+                (("/max_file_bytes", "out_of_range"), 1)
+            );
+            let words = faults[0].detail.split(' ');
+            let said: Option<u64> = words.filter_map(|word| word.parse().ok()).next_back();
+            let said = said.expect("a number");
+            assert!(least.contains(&said), "{said}");
+            assert!(ask(said - 1).await.is_err());
+            assert!(matches!(ask(said).await, Ok(Created::Valid)));
+        }
+        end(tasks).await;
+    });
 }
 
 #[test]

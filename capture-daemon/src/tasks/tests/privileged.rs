@@ -3,7 +3,7 @@
 use capture_tests::{
     judge,
     netns::{HOST_IF, Lab, PEER_IF},
-    traffic,
+    rights, traffic,
 };
 
 use super::*;
@@ -19,7 +19,7 @@ fn send(lab: &Lab, count: u32) {
 /// Runs a test in the host's namespace.
 fn test<T: Send>(test: impl AsyncFnOnce(&Lab) -> T + Send) -> T {
     let lab = Lab::new();
-    lab.host.within(|| block_on(test(&lab)))
+    rights::within_as_unit(&lab.host, || block_on(test(&lab)))
 }
 
 fn on_host(mut value: Value) -> Value {
@@ -124,7 +124,7 @@ fn a_task_begins_and_ends_by_the_clock_of_its_packets() {
         reach(&tasks, id, State::Running).await;
         send(lab, 10);
         captured(&tasks, id, 10).await;
-        place.clock.advance(SignedDuration::from_hours(-2));
+        place.clock.step(SignedDuration::from_hours(-2));
         tasks.stop(id, &Actor::daemon()).await.expect("it stops");
         let record = reach(&tasks, id, State::Completed).await;
         let nanoseconds = |time: Option<&String>| {

@@ -14,7 +14,7 @@ mod privileged {
     };
     use capture_common::{CHUNK_LEN, HOOK_POINTS, Interface, LinkLayer, RingEnds};
     use capture_task::plan;
-    use capture_tests::{cpus, random::Random};
+    use capture_tests::{cpus, random::Random, rights};
 
     use super::super::super::{
         Kernel, SlotFigures, SlotId, TaskEntry, object::programs, rings::Rings,
@@ -49,6 +49,7 @@ mod privileged {
         fn new(chunks: usize) -> Self {
             let cpu = 0;
             cpus::stay_on(cpu);
+            rights::as_unit();
             let rings = nr_cpus().expect("CPUs") * chunks * CHUNK_LEN;
             let kernel = Kernel::load(rings as u64);
             let (mut kernel, reader_side) = kernel.expect("root, and the kernel programs");

@@ -122,6 +122,28 @@ fn interfaces() {
 }
 
 #[test]
+fn lists_have_bounds() {
+    let names = |count: usize| (0..count).map(|n| format!("veth{n}")).collect();
+    plan(|spec| spec.interfaces = names(256));
+    // One fault, and not one more for each of its items.
+    refused("/interfaces", "out_of_range", |spec| {
+        spec.interfaces = names(257)
+    });
+    refused("/interfaces", "out_of_range", |spec| {
+        spec.interfaces = vec![String::new(); 10_000]
+    });
+    let ports = |count: usize| vec![Quantity::Number(70_000); count];
+    let many = faults(|spec| spec.ports = ports(1024));
+    assert_eq!(many.len(), 1024);
+    refused("/ports", "out_of_range", |spec| spec.ports = ports(1025));
+    refused("/peer_ports", "out_of_range", |spec| {
+        spec.ip = Some("10.0.0.1".into());
+        spec.peer_ip = Some("10.0.0.2".into());
+        spec.peer_ports = ports(10_000);
+    });
+}
+
+#[test]
 fn words() {
     let all = plan(|spec| {
         spec.direction = Some("egress".into());
@@ -331,6 +353,61 @@ fn rotate() {
         "out_of_range",
         with(text("1k"), None, text("0")),
     );
+}
+
+/// In the daemon a ring must not be millions of tiny files; on one's own terminal it may.
+#[test]
+fn rotation_of_the_daemon() {
+    let of_daemon = |rotate: &[(&str, i64)], change: fn(&mut TaskSpec)| {
+        let of = |field: &str| {
+            let given = rotate.iter().find(|(name, _)| *name == field);
+            given.map(|(_, number)| Quantity::Number(*number))
+        };
+        let spec = spec(|spec| {
+            spec.name = Some("n".into());
+            spec.rotate = Some(RotateSpec {
+                bytes: of("bytes"),
+                seconds: of("seconds"),
+                files: of("files"),
+            });
+            change(spec);
+        });
+        assert!(Plan::resolve(&spec, Face::Run).is_ok());
+        let plan = Plan::resolve(&spec, Face::Daemon);
+        plan.map_err(|faults| {
+            let faults = faults.into_iter();
+            let faults = faults.map(|fault| (fault.pointer, fault.code));
+            faults.collect::<Vec<_>>()
+        })
+    };
+    let refused = |rotate: &[(&str, i64)], change: fn(&mut TaskSpec), pointer: &str| {
+        let faults = of_daemon(rotate, change).expect_err("it is refused");
+        assert_eq!(faults, [(pointer.to_owned(), "out_of_range")], "{rotate:?}");
+    };
+    let as_is: fn(&mut TaskSpec) = |_| ();
+    refused(&[("bytes", 65_535)], as_is, "/rotate/bytes");
+    refused(
+        &[("bytes", 65_536), ("files", 10_001)],
+        as_is,
+        "/rotate/files",
+    );
+    refused(&[("seconds", 1), ("files", 10_001)], as_is, "/rotate/files");
+    of_daemon(&[("bytes", 65_536), ("files", 10_000)], as_is).expect("a ring");
+
+    // Without `files` there are as many as the limits of the task make.
+    let long: fn(&mut TaskSpec) = |spec| spec.duration = Some(Quantity::Number(10_001));
+    refused(&[("seconds", 1)], long, "/rotate/seconds");
+    of_daemon(&[("seconds", 2)], long).expect("5,001 files");
+    of_daemon(&[("seconds", 1), ("files", 5)], long).expect("5 files");
+    let large: fn(&mut TaskSpec) = |spec| spec.max_file_bytes = text("1GiB");
+    refused(&[("bytes", 100_000)], large, "/rotate/bytes");
+    of_daemon(&[("bytes", 110_000)], large).expect("9,762 files");
+    of_daemon(&[("bytes", 100_000), ("files", 5)], large).expect("5 files");
+    // The default gives way.
+    let plan = of_daemon(&[("bytes", 65_536)], as_is).expect("a default");
+    assert_eq!(plan.max_file_bytes, Some(655_360_000));
+    let plan = of_daemon(&[("bytes", 10_000_000)], as_is).expect("a default");
+    assert_eq!(plan.max_file_bytes, Some(1 << 30));
 }
 
 #[test]

@@ -1,0 +1,142 @@
+//! Notes in the root of the captures, for the next start, on what the database could not be told:
+//!
+//! - `.ended-ID`, a file: the end of a task, as JSON. On a full disk it may be empty or cut; then the task has
+//!   ended, and how is not known.
+//! - `.deleted-ID`, a directory: the removal of a task is decided, and its files are gone or go.
+
+use std::{fs, io, path::PathBuf};
+
+use capture_task::error::{Error, Result};
+
+use super::{Storage, id_of, remove_error, size_below, sync_directory, write_new};
+use crate::store::TaskUlid;
+
+/// Before the ID of a task whose end is not stored.
+const ENDED: &str = ".ended-";
+
+/// Before the name of a directory whose task is to go too.
+const DELETED: &str = ".deleted-";
+
+impl Storage {
+    /// Where the end of a task is noted.
+    pub(crate) fn ended_note(&self, id: &TaskUlid) -> PathBuf {
+        self.root.join(format!("{ENDED}{id}"))
+    }
+
+    /// Notes the end of a task. Where there is no room the note may be empty, or cut.
+    pub(crate) fn note_end(&self, id: &TaskUlid, note: &[u8]) -> io::Result<()> {
+        let path = self.ended_note(id);
+        // A whole one must not be lost to a disk that is full now.
+        if fs::read(&path).is_ok_and(|there| there == note) {
+            return Ok(());
+        }
+        let size = || fs::metadata(&path).map_or(0, |there| there.len());
+        self.space.give_back(size());
+        let written = write_new(&path, note);
+        self.space.add(size());
+        written?;
+        sync_directory(&path)
+    }
+
+    /// Removes the note on an end that is stored.
+    pub(crate) fn forget_end(&self, id: &TaskUlid) {
+        let path = self.ended_note(id);
+        let size = fs::metadata(&path).map_or(0, |there| there.len());
+        match fs::remove_file(&path) {
+            Ok(()) => self.space.give_back(size),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => log::warn!("{}", remove_error(&path, &error)),
+        }
+    }
+
+    /// The notes that are there.
+    pub(crate) fn noted_ends(&self) -> Result<Vec<(TaskUlid, Vec<u8>)>> {
+        let ids = self.ids_behind(ENDED)?.into_iter();
+        let notes = ids.map(|id| {
+            let path = self.ended_note(&id);
+            let note = fs::read(&path).unwrap_or_else(|error| {
+                log::warn!("{}: {error}", path.display());
+                Vec::new()
+            });
+            (id, note)
+        });
+        Ok(notes.collect())
+    }
+
+    /// Decides the removal that [`Storage::hide`] has begun, and removes the files: a start removes what is
+    /// left of the task, its record included. `false` where there is nothing to remove.
+    pub(crate) fn decide(&self, id: &TaskUlid) -> Result<bool> {
+        let (hidden, decided) = (self.hidden(id), self.decided(id));
+        match fs::rename(&hidden, &decided) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(remove_error(&hidden, &error)),
+        }
+        // From here on it is a removal, whatever is left: the next step, or a start, tries again.
+        if let Err(error) = sync_directory(&decided).and_then(|()| self.empty(id)) {
+            log::error!("{}", remove_error(&decided, &error));
+        }
+        Ok(true)
+    }
+
+    /// Removes the files of a decided removal; the directory stays as its note.
+    fn empty(&self, id: &TaskUlid) -> io::Result<()> {
+        let directory = self.decided(id);
+        let size = size_below(&directory)?;
+        for entry in fs::read_dir(&directory)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                fs::remove_dir_all(entry.path())?;
+            } else {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        self.space.give_back(size);
+        Ok(())
+    }
+
+    /// The removals that were decided and did not come to their end; their files are gone now.
+    pub(crate) fn decided_removals(&self) -> Result<Vec<TaskUlid>> {
+        let ids = self.ids_behind(DELETED)?;
+        for id in &ids {
+            if let Err(error) = self.empty(id) {
+                log::warn!("{}", remove_error(&self.decided(id), &error));
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Removes what is left of a removal whose record is gone.
+    pub(crate) fn forget_removal(&self, id: &TaskUlid) {
+        let path = self.decided(id);
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                log::warn!("{}", remove_error(&path, &error));
+            }
+            _ => {}
+        }
+    }
+
+    fn decided(&self, id: &TaskUlid) -> PathBuf {
+        self.root.join(format!("{DELETED}{id}"))
+    }
+
+    fn ids_behind(&self, prefix: &str) -> Result<Vec<TaskUlid>> {
+        let entries = || -> io::Result<Vec<TaskUlid>> {
+            let mut ids = Vec::new();
+            for entry in fs::read_dir(&self.root)? {
+                let name = entry?.file_name();
+                let name = name.to_str().and_then(|name| name.strip_prefix(prefix));
+                ids.extend(name.and_then(id_of));
+            }
+            ids.sort_unstable();
+            Ok(ids)
+        };
+        entries().map_err(|error| {
+            Error::runtime(format!(
+                "the directory of captures {}: {error}",
+                self.root.display()
+            ))
+        })
+    }
+}

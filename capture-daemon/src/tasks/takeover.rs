@@ -1,0 +1,83 @@
+//! What a start does about the tasks of the last daemon: ends and removals that it could not store are
+//! stored, what it did not end is recovered, and what waited waits on.
+
+use capture_task::{error::Result, task::State};
+
+use super::{Inner, StoredTask, end::Final, live::Live};
+use crate::access::Actor;
+
+impl Inner {
+    /// Takes over the tasks of the store. Called once, before anything runs.
+    pub(super) fn take_over(&self) -> Result<()> {
+        for id in self.storage.decided_removals()? {
+            // Whoever asked for it is not known any more.
+            let actor = Actor::daemon();
+            match self.store.task(&id)? {
+                Some(_) => match self.store_removal(&id, &actor) {
+                    Ok(_) => log::info!("the removal of task {id} is finished"),
+                    Err(failure) => self.keep_removal(&id, &actor, &failure),
+                },
+                None => self.storage.forget_removal(&id),
+            }
+        }
+        for (id, note) in self.storage.noted_ends()? {
+            let last = match self.store.task(&id)? {
+                Some(stored) => end_of(&stored, &note),
+                None => None,
+            };
+            if let Some(last) = last {
+                log::info!("task {id} had ended, and that could not be stored");
+                self.finish(&id, last);
+            }
+            if !self.unstored().has(&id) {
+                self.storage.forget_end(&id);
+            }
+        }
+        for task in self.store.unfinished()? {
+            if self.unstored().has(&task.id) {
+                continue;
+            }
+            let mut leftover = self.storage.recover(&task.id);
+            let name = &task.record.name;
+            let last = match Final::beside_files(&mut leftover) {
+                Some(last) => {
+                    log::info!(
+                        "task {} {name:?} had ended, as the record beside its files says",
+                        task.id
+                    );
+                    last
+                }
+                None => {
+                    log::warn!(
+                        "task {} {name:?} was running when the last daemon ended; {} packets of it are there",
+                        task.id,
+                        leftover.counters.captured
+                    );
+                    Final::interrupted(leftover)
+                }
+            };
+            self.finish(&task.id, last);
+        }
+        let mut pending = self.store.pending()?;
+        pending.retain(|task| !self.unstored().has(&task.id));
+        *self.live() = Live::of(pending);
+        Ok(())
+    }
+}
+
+/// The end of a task of which there is a note; none where it is stored already, or where its files tell more.
+fn end_of(stored: &StoredTask, note: &[u8]) -> Option<Final> {
+    match stored.record.state {
+        State::Completed | State::Failed => None,
+        State::Running | State::Stopping => Final::noted(note),
+        State::Pending => Some(Final::noted(note).unwrap_or_else(|| {
+            Final::before_start(
+                capture_task::task::StopReason::Error,
+                Some(
+                    "the task had ended when the database could not be written, and why is not known"
+                        .to_owned(),
+                ),
+            )
+        })),
+    }
+}

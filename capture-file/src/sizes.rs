@@ -1,0 +1,89 @@
+//! What a file takes before its first packet, and the limits of a task that are less than that. Asked
+//! before anything is opened, so that a task which could never have a file is refused at once.
+
+use capture_task::{
+    error::{Error, Result},
+    plan::{Fault, InterfaceSelection, Plan},
+};
+
+use super::{
+    InterfaceInfo,
+    content::Content,
+    encode::{ETHERNET, Encoder},
+};
+
+/// Characters of a task's ID, a ULID.
+const TASK_ID: &str = "00000000000000000000000000";
+
+/// The longest name of an interface.
+const LONGEST_NAME: &str = "0123456789abcde";
+
+/// The largest that a file may be.
+pub(super) fn largest(plan: &Plan) -> Option<u64> {
+    let rotated = plan.rotate.and_then(|rotate| rotate.bytes);
+    rotated.into_iter().chain(plan.max_file_bytes).min()
+}
+
+/// A limit below a file without packets, which takes `empty` bytes, could not be kept.
+pub(super) fn check(plan: &Plan, empty: u64) -> Result<()> {
+    too_small(plan, empty)
+        .next()
+        .map_or(Ok(()), |(field, detail)| {
+            let field = field.replace('/', ".");
+            Err(Error::usage(format!("{field}: {detail}")))
+        })
+}
+
+/// The limits that no file of the task could keep, for interfaces of whatever kind.
+pub fn size_faults(plan: &Plan) -> Vec<Fault> {
+    if largest(plan).is_none() {
+        return Vec::new();
+    }
+    match least(plan) {
+        Ok(least) => too_small(plan, least)
+            .map(|(field, detail)| Fault {
+                pointer: format!("/{field}"),
+                code: "out_of_range",
+                detail,
+            })
+            .collect(),
+        Err(error) => {
+            // The start will say so.
+            log::warn!("{error}");
+            Vec::new()
+        }
+    }
+}
+
+/// A file with the description of one interface, the one with the longest name.
+fn least(plan: &Plan) -> Result<u64> {
+    let name = match &plan.interfaces {
+        InterfaceSelection::Any => LONGEST_NAME,
+        InterfaceSelection::Named(names) => {
+            let longest = names.iter().max_by_key(|name| name.len());
+            longest.map_or(LONGEST_NAME, String::as_str)
+        }
+    };
+    let interface = InterfaceInfo {
+        ifindex: 1,
+        name: name.to_owned(),
+        link_type: ETHERNET,
+    };
+    let encoder = Encoder::new(plan, TASK_ID, ETHERNET)?;
+    Ok(Content::new(encoder, &[interface], None)?.size_empty())
+}
+
+/// The limits that are too small, each with its field and what is wrong with it.
+fn too_small(plan: &Plan, empty: u64) -> impl Iterator<Item = (&'static str, String)> {
+    let rotated = plan.rotate.and_then(|rotate| rotate.bytes);
+    let limits = [
+        ("rotate/bytes", rotated),
+        ("max_file_bytes", plan.max_file_bytes),
+    ];
+    limits.into_iter().filter_map(move |(field, most)| {
+        let most = most.filter(|most| *most < empty)?;
+        let detail =
+            format!("{most} is less than the {empty} bytes of a file without packets; give more");
+        Some((field, detail))
+    })
+}
