@@ -19,7 +19,7 @@
 //! | `tcpdump` | `tcpdump` |
 //! | `tcpreplay` | `tcpreplay` |
 //! | `python3-scapy` | `scapy`, for Debian's `/usr/bin/python3` |
-//! | `util-linux`, `mount` | `setpriv`, `mount`, `umount` |
+//! | `util-linux`, `mount` | `setpriv`, `unshare`, `mount`, `umount` |
 //! | `curl`, `openssl` | `curl`, `openssl` |
 //! | `coreutils` | `sha256sum` |
 //!

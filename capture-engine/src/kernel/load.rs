@@ -20,6 +20,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use super::{
     InterfaceFigures, KernelVersion, SlotFigures, SlotId, Tables,
     counters::{CounterMaps, LossCounters},
+    features::refuse_nesting_hooks,
     hooks::Hooks,
     object::{globals, maps, object, programs},
     ring::RingGauge,
@@ -166,6 +167,8 @@ impl Kernel {
 }
 
 fn load_object(release: KernelVersion, cpus: usize, ring_bytes: u32) -> Result<Ebpf> {
+    // Nothing loads the programs but this function, so that they run nowhere else.
+    refuse_nesting_hooks(release)?;
     let object = object().ok_or_else(|| {
         Error::missing(
             "this binary was built without its kernel programs; build it with `cargo xtask build --release`",

@@ -29,6 +29,7 @@ mod traffic;
 pub use self::{clsact::remove_orphaned_filters, features::KernelVersion, load::possible_cpus};
 pub(crate) use self::{
     counters::{InterfaceFigures, SlotFigures},
+    features::refuse_nesting_hooks,
     hooks::{Attached, HookKind},
     load::{Kernel, ProgramProbe, ReaderSide, probe},
     tables::{SlotId, Tables, TaskEntry},

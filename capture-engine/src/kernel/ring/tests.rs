@@ -12,7 +12,7 @@ mod privileged {
         programs::{Program, TestRun as _, TestRunOptions, Xdp},
         util::nr_cpus,
     };
-    use capture_common::{CHUNK_LEN, HOOK_POINTS, Interface, LinkLayer, RingEnds};
+    use capture_common::{CHUNK_LEN, HOOK_POINTS, Interface, LinkLayer};
     use capture_task::plan;
     use capture_tests::{cpus, random::Random};
 
@@ -225,23 +225,5 @@ mod privileged {
                 bench.drain(1, &mut VecDeque::from([frame.clone()]));
             }
         }
-    }
-
-    #[test]
-    fn a_program_that_interrupts_another_one_keeps_off_its_record() {
-        let mut bench = Bench::new(2);
-        let frame = vec![3; 100];
-        let busy = std::mem::offset_of!(RingEnds, busy);
-        let set_busy = |bench: &Bench, value| {
-            let memory = bench.rings.memory();
-            memory.end(bench.cpu, busy).store(value, Ordering::SeqCst);
-        };
-        set_busy(&bench, 1);
-        let figures = bench.run(&frame);
-        assert_eq!((figures.ring_full, figures.copy_failed), (0, 1));
-        bench.drain(1, &mut VecDeque::new());
-        set_busy(&bench, 0);
-        assert_eq!(bench.run(&frame).copy_failed, 0);
-        bench.drain(1, &mut VecDeque::from([frame]));
     }
 }
