@@ -1,10 +1,7 @@
 //! Brings the programs and maps into the kernel. [`Kernel`] is all that is there afterwards but the
 //! rings, which go to the reader. Programs are loaded when the first hook needs them.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel, programs::Program, util::nr_cpus};
@@ -24,7 +21,7 @@ use super::{
     hooks::Hooks,
     object::{globals, maps, object, programs},
     ring::RingGauge,
-    rings::{self, BellTable, Rings, ring_bytes},
+    rings::{self, Barrier, Rings, ring_bytes},
     traffic::{InterfaceTraffic, Row, Traffic},
 };
 
@@ -36,19 +33,8 @@ pub(crate) struct Kernel {
     pub(crate) hooks: Hooks,
     counters: CounterMaps,
     traffic: Traffic,
-    bells: Arc<Mutex<BellTable>>,
+    barrier: Barrier,
     gauges: Vec<RingGauge>,
-}
-
-/// Waits for running programs, also while others work on the kernel side.
-pub(crate) struct Barrier(Arc<Mutex<BellTable>>);
-
-impl Barrier {
-    /// Waits until every program that was running has ended: what it matched is then in the rings.
-    pub(crate) fn wait(&self) -> anyhow::Result<()> {
-        let mut bells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        bells.wait_for_programs()
-    }
 }
 
 /// What the reader gets of the kernel side.
@@ -78,8 +64,8 @@ impl Kernel {
         let mut ebpf = load_object(release, cpus, bytes)?;
         let log = KernelLog::take(&mut ebpf);
         let whole = |mut ebpf: Ebpf| -> anyhow::Result<(Self, ReaderSide)> {
-            let (rings, bells, gauges) = rings::create(&mut ebpf, cpus, bytes)?;
-            let tables = Tables::take(&mut ebpf)?;
+            let (rings, barrier, gauges) = rings::create(&mut ebpf, cpus, bytes)?;
+            let tables = Tables::take(&mut ebpf, &barrier)?;
             let counters = CounterMaps::take(&mut ebpf)?;
             let losses = counters.losses()?;
             let hooks = Hooks::new(ebpf, release);
@@ -89,7 +75,7 @@ impl Kernel {
                     hooks,
                     counters,
                     traffic: Traffic::default(),
-                    bells,
+                    barrier,
                     gauges,
                 },
                 ReaderSide { rings, losses, log },
@@ -162,12 +148,12 @@ impl Kernel {
 
     /// Something to wait for running programs with.
     pub(crate) fn barrier(&self) -> Barrier {
-        Barrier(Arc::clone(&self.bells))
+        self.barrier.clone()
     }
 }
 
 fn load_object(release: KernelVersion, cpus: usize, ring_bytes: u32) -> Result<Ebpf> {
-    // Nothing loads the programs but this function, so that they run nowhere else.
+    // Here, as nothing is loaded in another way: no caller can forget it.
     refuse_nesting_hooks(release)?;
     let object = object().ok_or_else(|| {
         Error::missing(

@@ -21,9 +21,10 @@ use ipnet::IpNet;
 
 use super::{
     addresses::AddressTables,
-    mapped::{Mapped, put},
+    mapped::{Mapped, Words, put},
     masks::Role,
     object::maps,
+    rings::Barrier,
 };
 
 /// The slot of a task, below [`MAX_SLOTS`].
@@ -85,11 +86,11 @@ pub(crate) struct Tables {
 
 impl Tables {
     /// Takes the tables out of a loaded object.
-    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self> {
+    pub(super) fn take(ebpf: &mut Ebpf, programs: &Barrier) -> Result<Self> {
         let tables = Self {
             control: Mapped::of(take(ebpf, maps::CONTROL)?)?,
             ports: Mapped::of(take(ebpf, maps::PORTS)?)?,
-            addresses: AddressTables::take(ebpf)?,
+            addresses: AddressTables::take(ebpf, programs)?,
             interfaces: Mapped::of(take(ebpf, maps::INTERFACES)?)?,
             displaced: take(ebpf, maps::DISPLACED_INTERFACES)?.try_into()?,
             displaced_now: BTreeSet::new(),
@@ -387,6 +388,13 @@ impl PortWords {
         }
     }
 }
+
+// SAFETY: `repr(C)` of atomic integers. The eights come before the fours, of which there are two: no padding.
+unsafe impl Words for ControlWords {}
+// SAFETY: likewise, with four fours.
+unsafe impl Words for InterfaceWords {}
+// SAFETY: two eights.
+unsafe impl Words for PortWords {}
 
 const _: () = {
     use std::mem::offset_of;

@@ -6,6 +6,8 @@ mod privileged {
     use std::{
         collections::{BTreeSet, VecDeque},
         sync::atomic::Ordering,
+        thread,
+        time::Duration,
     };
 
     use aya::{
@@ -14,7 +16,7 @@ mod privileged {
     };
     use capture_common::{CHUNK_LEN, HOOK_POINTS, Interface, LinkLayer};
     use capture_task::plan;
-    use capture_tests::{cpus, random::Random};
+    use capture_tests::{cpus, eventually, random::Random};
 
     use super::super::super::{
         Kernel, SlotFigures, SlotId, TaskEntry, object::programs, rings::Rings,
@@ -28,6 +30,8 @@ mod privileged {
     const LENGTHS: [usize; 12] = [
         14, 31, 32, 63, 64, 127, 128, 2048, 9000, 16_384, 40_000, 65_000,
     ];
+
+    const LIMIT: Duration = Duration::from_secs(10);
 
     /// Records to go through the least ring many times.
     const RECORDS: usize = 20_000;
@@ -225,5 +229,23 @@ mod privileged {
                 bench.drain(1, &mut VecDeque::from([frame.clone()]));
             }
         }
+    }
+
+    /// Where stores are not seen in order the reader waits for programs, but for nobody else who does.
+    #[test]
+    fn the_reader_does_not_wait_for_whoever_waits_for_programs() {
+        let mut bench = Bench::new(2);
+        bench.rings.stores_in_order = false;
+        let frame = vec![3; 100];
+        bench.run(&frame);
+        let waiting = bench.kernel.barrier();
+        let waiting = waiting.lock();
+        let came_back = thread::scope(|scope| {
+            let reader = scope.spawn(|| bench.drain(1, &mut VecDeque::from([frame])));
+            let came_back = eventually(LIMIT, || reader.is_finished());
+            drop(waiting);
+            came_back
+        });
+        assert!(came_back);
     }
 }
