@@ -14,7 +14,7 @@ pub const NEXT_CHUNK: u64 = u64::MAX;
 pub const RECORD_ALIGN: usize = 8;
 
 /// The two ends of a ring, and what its CPU's programs remember between records. What the reader writes has
-/// cache lines of its own, which it shares only with a CPU that looks for room.
+/// cache lines of its own, at which the programs look for each chunk and where their room is used up.
 #[repr(C, align(128))]
 #[derive(Clone, Copy, Debug)]
 pub struct RingEnds {

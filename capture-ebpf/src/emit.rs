@@ -86,8 +86,8 @@ pub(crate) fn emit<P: Packet>(
     Some(())
 }
 
-/// Those of `slots` whose deadline is not over; a walk over the tasks, but only between the moment that
-/// the first of them is over and that in which the agent ends it.
+/// Those of `slots` whose deadline is not over. A walk over the tasks: it is made from the first deadline that is over
+/// until the agent has removed that task.
 #[inline(always)]
 fn in_time(slots: u64, now: u64) -> u64 {
     let mut in_time = 0;

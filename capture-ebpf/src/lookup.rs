@@ -44,7 +44,7 @@ impl Place {
 pub(crate) fn place(ifindex: u32, hook: HookPoint) -> Option<Place> {
     let cell = INTERFACES.get_ptr(interface_cell(ifindex))?;
     let place = Place::of(cell, hook);
-    // Last, so that what was read before was of this interface.
+    // Last, so that what was read before was of this interface (x86 keeps loads in order).
     // SAFETY: an element of a map.
     if unsafe { ptr::read_volatile(&raw const (*cell).ifindex) } == ifindex {
         return Some(place);

@@ -170,7 +170,7 @@ fn fragment_verdict(
                     slots,
                     timestamp_ns: now,
                 };
-                // A full table throws out its oldest entry; there is no failure to handle.
+                // A full table evicts old entries. Where that fails, the later fragments go without a verdict.
                 let _ = FRAGMENTS.insert(key, verdict, 0);
             } else {
                 // The identification may be in use again, by a datagram that nobody wants.

@@ -246,12 +246,15 @@ impl Engine {
         task.give_up(kernel);
     }
 
-    /// Stops tasks from matching, all at the same moment. Each is still to be removed.
+    /// Stops tasks from matching, all at the same moment: a packet is seen by all of them or by none. Each is still
+    /// to be removed.
     pub fn halt(&self, tasks: impl IntoIterator<Item = TaskId>) {
         let state = self.shared.lock();
-        for task in tasks.into_iter().filter_map(|id| state.tasks.get(&id)) {
-            state.kernel.tables.deactivate(task.slot);
-        }
+        let there = tasks.into_iter().filter_map(|id| state.tasks.get(&id));
+        state
+            .kernel
+            .tables
+            .deactivate_all(there.map(|task| task.slot));
     }
 
     /// The hooks that serve a task.

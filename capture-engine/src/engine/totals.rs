@@ -11,7 +11,8 @@ use capture_task::task::{Counters, Dropped};
 use super::{Engine, TaskId};
 use crate::kernel::InterfaceTraffic;
 
-/// Everything at one moment. All but `ring_used` only grow.
+/// Everything at one moment. All but `ring_used` grow, as long as an interface is remembered: of those that are gone the
+/// engine keeps some hundred.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Totals {
     /// Packets that tasks lost, those that have ended included.

@@ -239,7 +239,8 @@ pub(crate) struct ProgramProbe {
     pub(crate) refusal: Option<String>,
 }
 
-/// Loads each program for a try, that of XDP only where asked for, attaches none, and unloads them all.
+/// Loads each program that this kernel would be given for a try, those for XDP only where asked for, attaches none, and
+/// unloads them all.
 ///
 /// # Errors
 /// Where not even the maps can be made.
@@ -249,6 +250,9 @@ pub(crate) fn probe(with_xdp: bool) -> Result<Vec<ProgramProbe>> {
     let mut names = vec![programs::TC_INGRESS, programs::TC_EGRESS];
     if with_xdp {
         names.push(programs::xdp(release));
+        if !names.contains(&programs::XDP_GENERIC) {
+            names.push(programs::XDP_GENERIC);
+        }
     }
     let probes = names.into_iter().map(|name| {
         let loaded = match ebpf.program_mut(name) {

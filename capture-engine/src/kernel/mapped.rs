@@ -15,7 +15,8 @@ use super::mapping::Mapping;
 
 /// Sets or clears one task's bit.
 pub(super) fn put(word: &AtomicU64, bit: u64, value: bool) {
-    // Release: what was entered before is seen by a program that sees the bit.
+    // Release: what was entered before is seen by a program that sees the bit, on machines that keep its loads
+    // in order (x86). Elsewhere a packet that is matched at this moment may be matched by what was there before.
     if value {
         word.fetch_or(bit, Ordering::Release);
     } else {

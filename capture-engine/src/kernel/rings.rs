@@ -65,7 +65,7 @@ struct Source {
 pub(crate) struct Drained {
     /// Records given to the sink.
     pub(crate) records: usize,
-    /// Every record stamped until then has been given to the sink.
+    /// Every record that was in a ring when it was looked at, and is stamped until then, has been given to the sink.
     pub(crate) up_to_ns: u64,
 }
 

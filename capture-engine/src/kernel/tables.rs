@@ -1,6 +1,7 @@
 //! Tasks in the kernel's tables. A task is given a slot, a bit; its criteria are entered while the
 //! bit is not active, and the bit is set last. Removal goes the other way round. Other tasks never
-//! notice: every change touches the bit of one task only.
+//! notice: of the masks a change touches the bit of one task, and where it replaces a whole value, the bits of the
+//! others are the same in both.
 
 use std::{
     collections::BTreeSet,
@@ -227,7 +228,13 @@ impl Tables {
 
     /// Stops a task from matching; programs that are under way may still see it as active.
     pub(crate) fn deactivate(&self, slot: SlotId) {
-        put(&self.control.words().active, slot.bit(), false);
+        self.deactivate_all([slot]);
+    }
+
+    /// The same of several tasks, by one store.
+    pub(crate) fn deactivate_all(&self, slots: impl IntoIterator<Item = SlotId>) {
+        let bits = slots.into_iter().fold(0, |bits, slot| bits | slot.bit());
+        put(&self.control.words().active, bits, false);
     }
 
     /// Number of the present state of the slots, which records repeat.
