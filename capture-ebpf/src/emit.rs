@@ -103,8 +103,8 @@ fn in_time(slots: u64, now: u64) -> u64 {
     in_time
 }
 
-/// Bytes kept of a frame of `len` bytes, 1 to [`MAX_CAPTURE_LEN`]. Of an empty frame, which some interfaces without
-/// link header let through, it is more than there is: the copy fails, and is counted so.
+/// Bytes kept of a frame of `len` bytes, 1 to [`MAX_CAPTURE_LEN`]. Of an empty frame, should a hook be given one, it is
+/// more than there is: the copy fails, and is counted so.
 #[inline(always)]
 fn capture_len(len: u32, max_bytes: u32) -> u32 {
     const { assert!(MAX_CAPTURE_LEN.is_power_of_two()) };
