@@ -12,7 +12,8 @@ pub const TALLY_BITS: usize = u64::BITS as usize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tally {
     /// Steps that have ended. It stands before the words and `begun` behind them: who copies from front
-    /// to back, as the kernel does, has a whole copy where the two are equal.
+    /// to back, as the kernel does, has a whole copy where the two are equal. That is so on machines which keep
+    /// stores in order and loads in order (x86).
     pub ended: u64,
     /// The bits.
     pub bits: [u64; TALLY_BITS],
@@ -31,8 +32,8 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Whether the copy was not taken in the middle of a step. A slot that no longer matches has its
-    /// final count in any copy.
+    /// Whether the copy was not taken in the middle of a step, see [`Tally::ended`]. A slot that no longer matches
+    /// has its final count in any copy.
     pub fn is_whole(&self) -> bool {
         self.ended == self.begun
     }

@@ -1,7 +1,7 @@
 //! The wire contract: every type and number that the kernel programs and the agent both know.
 //!
 //! The kernel programs (`capture-ebpf`) fill [`RecordHeader`]s and [`SlotCounters`] and read the
-//! tables; the agent (`capture-agent`) fills the tables and reads the records. All types are
+//! tables; the engine (`capture-engine`) fills the tables and reads the records. All types are
 //! `repr(C)` without implicit padding; the layout is asserted at compile time. Integers are in
 //! host byte order unless a field says otherwise.
 #![no_std]
@@ -52,7 +52,7 @@ pub const MAX_EXTENSION_HEADERS: usize = 8;
 pub const MAX_FRAGMENTED_DATAGRAMS: usize = 16_384;
 
 /// How long the verdict on a first fragment holds for the later ones, in nanoseconds; Linux gives up
-/// on a datagram after the same time (`net.ipv4.ipfrag_time`, 30 s).
+/// on an IPv4 datagram after the same time (`net.ipv4.ipfrag_time`, 30 s), and on one of IPv6 after 60 s.
 pub const FRAGMENT_LIFETIME_NS: u64 = 30_000_000_000;
 
 /// Prefixes in each longest-prefix table: two for each task, with room to change them under way.
@@ -64,5 +64,5 @@ pub const ADDRESS_CELLS: usize = 4096;
 /// Addresses in each exact table.
 pub const MAX_ADDRESSES: usize = 1024;
 
-/// Most CPUs that can have a ring.
+/// CPUs in the definitions of the maps that have values for each. The agent creates them for as many as there are.
 pub const MAX_CPUS: usize = 1024;

@@ -14,7 +14,7 @@ pub const NEXT_CHUNK: u64 = u64::MAX;
 pub const RECORD_ALIGN: usize = 8;
 
 /// The two ends of a ring, and what its CPU's programs remember between records. What the reader writes has
-/// cache lines of its own, which it shares only with a CPU that looks for room.
+/// cache lines of its own, at which the programs look for each chunk and where their room is used up.
 #[repr(C, align(128))]
 #[derive(Clone, Copy, Debug)]
 pub struct RingEnds {
@@ -24,14 +24,12 @@ pub struct RingEnds {
     pub room_until: u64,
     /// Bytes since the reader was last woken up. The programs' alone.
     pub unannounced: u64,
-    /// Not 0 while a program writes a record. The programs' alone.
-    pub busy: u64,
     /// The chunk that the reader was in when a chunk was last begun, counted as positions are. The programs' alone.
     pub reader_chunk: u64,
     /// How many of the free chunks, those given back last, were in use a moment ago. The programs' alone.
     pub warm: u64,
     /// Zero.
-    pub reserved: [u64; 10],
+    pub reserved: [u64; 11],
     /// All before it has been read; chunks that end before it may be written over. Written by the reader.
     pub given_back: u64,
     /// Zero.

@@ -6,8 +6,9 @@
 
 use crate::{ADDRESS_CELLS, Direction, MAX_INTERFACES};
 
-/// The one entry of the control table, read first for every packet: what is known of every task, a
-/// bit each. A change for one task touches its own bit in each word and nothing else.
+/// The one entry of the control table, read for every packet of an interface with tasks: what is known of every
+/// task, a bit each. A change for one task touches its own bit in each mask and no other; the last three fields
+/// are of all tasks.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Control {

@@ -29,7 +29,7 @@ pub(crate) fn emit<P: Packet>(
     // SAFETY: reads the clock.
     let timestamp_ns = unsafe { bpf_ktime_get_ns() };
     let counters = SLOT_COUNTERS.get_ptr_mut(0)?;
-    // SAFETY: a per-CPU value, and hooks on one CPU do not interrupt each other.
+    // SAFETY: a per-CPU value, which only programs write, and one at a time (see Exclusion in `path`).
     let counters = unsafe { &mut *counters };
     if timestamp_ns >= control.first_deadline_ns {
         workspace.slots = in_time(workspace.slots, timestamp_ns);
@@ -86,8 +86,8 @@ pub(crate) fn emit<P: Packet>(
     Some(())
 }
 
-/// Those of `slots` whose deadline is not over; a walk over the tasks, but only between the moment that
-/// the first of them is over and that in which the agent ends it.
+/// Those of `slots` whose deadline is not over. A walk over the tasks: it is made from the first deadline that is over
+/// until the agent has removed that task.
 #[inline(always)]
 fn in_time(slots: u64, now: u64) -> u64 {
     let mut in_time = 0;
@@ -103,7 +103,8 @@ fn in_time(slots: u64, now: u64) -> u64 {
     in_time
 }
 
-/// Bytes kept of a frame of `len` bytes, 1 to [`MAX_CAPTURE_LEN`]; no hook sees an empty frame.
+/// Bytes kept of a frame of `len` bytes, 1 to [`MAX_CAPTURE_LEN`]. Of an empty frame, should a hook be given one, it is
+/// more than there is: the copy fails, and is counted so.
 #[inline(always)]
 fn capture_len(len: u32, max_bytes: u32) -> u32 {
     const { assert!(MAX_CAPTURE_LEN.is_power_of_two()) };

@@ -44,7 +44,7 @@ impl Place {
 pub(crate) fn place(ifindex: u32, hook: HookPoint) -> Option<Place> {
     let cell = INTERFACES.get_ptr(interface_cell(ifindex))?;
     let place = Place::of(cell, hook);
-    // Last, so that what was read before was of this interface.
+    // Last, so that what was read before was of this interface (x86 keeps loads in order).
     // SAFETY: an element of a map.
     if unsafe { ptr::read_volatile(&raw const (*cell).ifindex) } == ifindex {
         return Some(place);
@@ -53,6 +53,9 @@ pub(crate) fn place(ifindex: u32, hook: HookPoint) -> Option<Place> {
     if unsafe { ptr::read_volatile(&raw const (*cell).displaced) } == 0 {
         return None;
     }
+    // When tasks come to or leave a displaced interface, its element is replaced, and the old one may be used again
+    // before it is read, some nanoseconds from here: one packet is then matched as if it were of another displaced
+    // interface.
     let displaced = DISPLACED_INTERFACES.get_ptr(ifindex)?;
     Some(Place::of(displaced, hook))
 }
@@ -106,8 +109,8 @@ fn exact(cells: &Cells, addresses: &Addresses, address: &Address) -> AddressMask
         return AddressMasks::default();
     };
     if cell.shared != 0 {
-        // SAFETY: user space replaces whole values; an element that is reused under our feet would
-        // belong to a task that is not active.
+        // SAFETY: integers. The agent replaces whole elements, and has none used again before the programs that may
+        // read it have ended (`ExactTable` in the engine).
         return unsafe { addresses.get(address) }
             .copied()
             .unwrap_or_default();

@@ -1,6 +1,6 @@
 //! The maps: the tables that user space fills, the counters it reads, and the rings it drains. How
-//! the tables are looked up is in [`crate::lookup`]. Their names are known to the agent's
-//! `kernel::object` module and to nothing else.
+//! the tables are looked up is in [`crate::lookup`]. Outside of this crate their names are known to the module
+//! `kernel::object` of the engine and to nothing else.
 
 use aya_ebpf::{
     bindings::BPF_F_MMAPABLE,

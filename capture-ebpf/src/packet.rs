@@ -255,6 +255,6 @@ fn unknown(value: usize, salt: u32) -> usize {
 /// The same workspace, with LLVM (and so the verifier) made to read every value anew from memory.
 #[inline(always)]
 pub(crate) fn forget(workspace: &mut Workspace) -> &mut Workspace {
-    // SAFETY: the same pointer, whose only other holder was consumed.
+    // SAFETY: the same pointer, and what it was borrowed from stays borrowed as long.
     unsafe { &mut *(opaque(core::ptr::from_mut(workspace) as usize) as *mut Workspace) }
 }

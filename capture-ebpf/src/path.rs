@@ -1,5 +1,27 @@
 //! The way of a packet through a hook: count it, parse it, classify it, and hand the tasks that
 //! matched to [`crate::emit`]. Nothing here changes the packet or its verdict.
+//!
+//! # Exclusion
+//!
+//! Of the programs on one CPU one runs at a time: each ends before the next one begins. So the per-CPU values
+//! (workspace, counters, ring) are used without atomics. It rests on this, in the kernel's source:
+//!
+//! - A hook runs with softirqs off, and another one on that CPU can only begin in a softirq or where softirqs are
+//!   off. tc egress: `rcu_read_lock_bh` in `__dev_queue_xmit` (net/core/dev.c). tc ingress and generic XDP:
+//!   `__netif_receive_skb_core`, called from NAPI and from drivers that turn softirqs off (`tun_get_user` in
+//!   drivers/net/tun.c). Native XDP: NAPI, in a softirq, or in a thread that turns them off
+//!   (`napi_threaded_poll_loop` in net/core/dev.c).
+//! - With softirqs off a task is not preempted, as `SOFTIRQ_DISABLE_OFFSET` is part of the preemption count
+//!   (include/linux/preempt.h). With `PREEMPT_RT` it is, but other tasks then wait for `softirq_ctrl.lock`
+//!   (`__local_bh_disable_ip` in kernel/softirq.c). Where that lock is optional, the agent does not load its programs
+//!   (`refuse_nesting_hooks` in the engine).
+//! - Hard interrupts send by netpoll, which calls the driver and no hook (`netpoll_start_xmit` in
+//!   net/core/netpoll.c).
+//! - No helper that the programs call receives or sends a packet.
+//!
+//! `BPF_PROG_TEST_RUN` leaves softirqs on before 6.11 (`bpf_test_run` in net/bpf/test_run.c). The tests and the
+//! benchmark that run the programs so attach none. Somebody else's process needs CAP_SYS_ADMIN to do it, and could as
+//! well write into the maps.
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use capture_common::{
@@ -22,7 +44,7 @@ pub(crate) fn handle<P: Packet>(packet: &P, hook: HookPoint) -> Option<()> {
     let ifindex = packet.ifindex();
     let place = lookup::place(ifindex, hook)?;
     let counters = INTERFACE_COUNTERS.get_ptr_mut(place.row)?;
-    // SAFETY: a per-CPU value, and hooks on one CPU do not interrupt each other.
+    // SAFETY: a per-CPU value, which only programs write, and one at a time (see Exclusion).
     let counters = unsafe { &mut (*counters)[hook as usize] };
     counters.seen += 1;
 
@@ -74,7 +96,7 @@ fn matching<P: Packet>(
 
 #[inline(always)]
 fn workspace() -> Option<&'static mut Workspace> {
-    // SAFETY: a per-CPU value, and hooks on one CPU do not interrupt each other.
+    // SAFETY: a per-CPU value that only programs use, one at a time (see Exclusion), and each asks for it once.
     WORKSPACE
         .get_ptr_mut(0)
         .map(|workspace| unsafe { &mut *workspace })
@@ -148,7 +170,7 @@ fn fragment_verdict(
                     slots,
                     timestamp_ns: now,
                 };
-                // A full table throws out its oldest entry; there is no failure to handle.
+                // A full table evicts old entries. Where that fails, the later fragments go without a verdict.
                 let _ = FRAGMENTS.insert(key, verdict, 0);
             } else {
                 // The identification may be in use again, by a datagram that nobody wants.
@@ -165,8 +187,9 @@ fn fragment_verdict(
                 // Whatever the first fragment was, it was none of theirs.
                 return 0;
             }
-            // SAFETY: an element that is replaced under our feet holds another verdict on the same
-            // identification.
+            // SAFETY: integers, valid whatever is written meanwhile. Another CPU may evict the element and use it for
+            // another datagram before it is read, some nanoseconds from here: this one fragment is then given to the
+            // tasks of that datagram, as far as they are among `others`.
             let Some(verdict) = (unsafe { FRAGMENTS.get(key) }) else {
                 return 0;
             };

@@ -1,6 +1,7 @@
 //! A record into the ring of its CPU, where it is put together in place: the frame is copied once. Only the
-//! CPU's own programs write there, one at a time, so that nothing is locked. That is what the kernel's ring
-//! buffer cannot do: it takes a record of a length unknown to the verifier only whole, from elsewhere.
+//! CPU's own programs write there, one at a time (see Exclusion in [`crate::path`]), so that nothing is locked.
+//! That is what the kernel's ring buffer cannot do: it takes a record of a length unknown to the verifier only
+//! whole, from elsewhere.
 
 use core::ptr;
 
@@ -55,23 +56,11 @@ pub(crate) fn put<P: Packet>(packet: &P, header: &RecordHeader) -> Put {
     let Some(ends) = RING_ENDS.get_ptr_mut(cpu) else {
         return Put::Full;
     };
-    let ends = Ends(ends);
-    // Programs of one CPU do not interrupt each other where a softirq does not interrupt a softirq. Where it
-    // does (PREEMPT_RT without the lock of softirqs, 6.18), the second one goes away empty-handed.
-    if ends.busy() {
-        return Put::Unread(-i64::from(EBUSY));
-    }
-    ends.set_busy(1);
-    let put = put_alone(packet, header, cpu, &ends);
-    ends.set_busy(0);
-    put
+    put_into(packet, header, cpu, &Ends(ends))
 }
 
-/// `EBUSY` in include/uapi/asm-generic/errno-base.h.
-const EBUSY: i32 = 16;
-
 #[inline(always)]
-fn put_alone<P: Packet>(packet: &P, header: &RecordHeader, cpu: u32, ends: &Ends) -> Put {
+fn put_into<P: Packet>(packet: &P, header: &RecordHeader, cpu: u32, ends: &Ends) -> Put {
     let kept = header.captured_len as usize;
     let len = (RECORD_HEADER_LEN + kept).next_multiple_of(RECORD_ALIGN) as u64;
     let filled = ends.filled();
@@ -230,58 +219,56 @@ fn short<P: Packet>(packet: &P, chunk: *mut u8, start: u64, kept: usize) -> Resu
     unsafe { packet.load_bytes(0, target, kept as u32) }
 }
 
-/// The ends of the CPU's ring. The reader has them too: each access is one load or store, in this order.
+/// The ends of the CPU's ring. The reader has them in its memory too, so that no reference to them is made: each
+/// access is one load or store of a word, in this order.
 struct Ends(*mut RingEnds);
 
+/// Reads a word of the ends.
+macro_rules! get {
+    ($ends:expr, $field:ident) => {
+        // SAFETY: a value of the map. The field is written by whole words.
+        unsafe { ptr::read_volatile(&raw const (*$ends.0).$field) }
+    };
+}
+
+/// Writes a word of the ends that only the programs of this CPU write, one at a time (see Exclusion in `path`).
+macro_rules! set {
+    ($ends:expr, $field:ident, $value:expr) => {
+        // SAFETY: a value of the map, and the reader takes the field by whole words.
+        unsafe { ptr::write_volatile(&raw mut (*$ends.0).$field, $value) }
+    };
+}
+
 impl Ends {
-    #[inline(always)]
-    fn busy(&self) -> bool {
-        // SAFETY: a value of the map, of which the programs of this CPU alone write this field.
-        unsafe { ptr::read_volatile(&raw const (*self.0).busy) != 0 }
-    }
-
-    #[inline(always)]
-    fn set_busy(&self, busy: u64) {
-        // SAFETY: as above.
-        unsafe { ptr::write_volatile(&raw mut (*self.0).busy, busy) };
-    }
-
     /// Where the next record goes.
     #[inline(always)]
     fn filled(&self) -> u64 {
-        // SAFETY: as above.
-        unsafe { ptr::read_volatile(&raw const (*self.0).filled) }
+        get!(self, filled)
     }
 
     /// Shows the reader all before `filled`, which x86 keeps in order. Where a machine does not, the reader
     /// waits for the programs before it reads on.
     #[inline(always)]
     fn set_filled(&self, filled: u64) {
-        // SAFETY: as above.
-        unsafe { ptr::write_volatile(&raw mut (*self.0).filled, filled) };
+        set!(self, filled, filled);
     }
 
     /// Whether there is room up to `end`, in chunks that nobody reads. The reader's end is looked at only when
     /// what was known of it is used up: its cache line belongs to the reader's CPU.
     #[inline(always)]
     fn have_room(&self, end: u64) -> bool {
-        // SAFETY: a value of the map; the first field is the programs' alone, the second is read in one load.
-        unsafe {
-            if end <= (*self.0).room_until {
-                return true;
-            }
-            let free_from = self.reader_chunk() * CHUNK_LEN as u64;
-            (*self.0).room_until = free_from + RING_BYTES.load();
-            end <= (*self.0).room_until
+        if end <= get!(self, room_until) {
+            return true;
         }
+        let room_until = self.reader_chunk() * CHUNK_LEN as u64 + RING_BYTES.load();
+        set!(self, room_until, room_until);
+        end <= room_until
     }
 
     /// The chunk that the reader is in, counted as positions are. Those before it are free.
     #[inline(always)]
     fn reader_chunk(&self) -> u64 {
-        // SAFETY: a value of the map, in one load.
-        let given_back = unsafe { ptr::read_volatile(&raw const (*self.0).given_back) };
-        given_back / CHUNK_LEN as u64
+        get!(self, given_back) / CHUNK_LEN as u64
     }
 
     /// Decides which chunk is the one at `start`, where there is room: one that the reader gave back a moment ago,
@@ -290,17 +277,15 @@ impl Ends {
     fn begin_chunk(&self, cpu: u32, start: u64) {
         let next = start / CHUNK_LEN as u64;
         let reader = self.reader_chunk();
-        // SAFETY: a value of the map, and fields of this CPU's programs.
-        let ends = unsafe { &mut *self.0 };
         // The free chunks are those from `next` up to the reader's in the next lap, the warm ones at the end.
         let end = reader + RING_BYTES.load() / CHUNK_LEN as u64;
-        let warm = ends.warm + (reader - ends.reader_chunk);
+        let warm = get!(self, warm) + (reader - get!(self, reader_chunk));
         let warm = warm.min(MOST_WARM).min(end.wrapping_sub(next));
-        ends.reader_chunk = reader;
+        set!(self, reader_chunk, reader);
         if warm == 0 {
             return;
         }
-        ends.warm = warm - 1;
+        set!(self, warm, warm - 1);
         // The first warm one, so that those that stay are still in one run.
         if let (Some(next), Some(taken)) = (at_place(cpu, next), at_place(cpu, end - warm)) {
             // SAFETY: values of the map. The reader reads them once `filled` is behind them.
@@ -315,15 +300,15 @@ impl Ends {
     /// Wakes up the reader where much has come since the last time.
     #[inline(always)]
     fn announce(&self, cpu: u32, len: u64) {
-        // SAFETY: a value of the map, and a field of this CPU's programs.
-        let unannounced = unsafe { &mut (*self.0).unannounced };
-        *unannounced += len;
-        if *unannounced > WAKEUP_BYTES.load() {
-            *unannounced = 0;
-            if let Some(bell) = BELLS.get(cpu) {
-                // A bell that is full has rung, and nobody has come yet.
-                let _ = bell.output(0, BPF_RB_FORCE_WAKEUP.into());
-            }
+        let unannounced = get!(self, unannounced) + len;
+        if unannounced <= WAKEUP_BYTES.load() {
+            set!(self, unannounced, unannounced);
+            return;
+        }
+        set!(self, unannounced, 0);
+        if let Some(bell) = BELLS.get(cpu) {
+            // A bell that is full has rung, and nobody has come yet.
+            let _ = bell.output(0, BPF_RB_FORCE_WAKEUP.into());
         }
     }
 }

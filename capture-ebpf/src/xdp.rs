@@ -1,5 +1,5 @@
-//! The XDP programs, for ingress: one for kernels with multi-buffer frames (5.18), and one for older
-//! kernels, where a frame is always in one piece.
+//! The XDP programs, for ingress: one that takes frames in several buffers (5.18), for native XDP, and one that wants
+//! each frame in one piece, for generic XDP and for native XDP of older kernels.
 
 use aya_ebpf::{
     bindings::{xdp_action::XDP_PASS, xdp_md},
@@ -11,7 +11,7 @@ use capture_common::{HookPoint, VlanTag};
 
 use crate::{packet::Packet, path::handle};
 
-/// XDP with multi-buffer frames, native and generic.
+/// Native XDP since 5.18.
 #[xdp(frags)]
 #[inline(always)]
 pub(crate) fn capture_xdp_frags(ctx: XdpContext) -> u32 {
@@ -19,7 +19,7 @@ pub(crate) fn capture_xdp_frags(ctx: XdpContext) -> u32 {
     XDP_PASS
 }
 
-/// XDP before 5.18.
+/// Generic XDP, and native XDP before 5.18.
 #[xdp]
 #[inline(always)]
 pub(crate) fn capture_xdp(ctx: XdpContext) -> u32 {

@@ -5,7 +5,7 @@
 use nix::time::{ClockId, clock_gettime};
 
 /// Largest change of the wall clock that is taken over by a running task: adjtime and NTP slew by
-/// 500 ppm, which is half a millisecond between two readings, and a step of this size is harmless.
+/// 500 ppm, which is a tenth of a millisecond between two readings, and a step of this size is harmless.
 const LARGEST_SLEW_NS: i64 = 50_000_000;
 
 /// Nanoseconds on the monotonic clock, that of `bpf_ktime_get_ns`.
@@ -37,8 +37,8 @@ pub(crate) struct ClockReading {
 impl ClockReading {
     /// Reads the clocks.
     pub(crate) fn now() -> Self {
-        // The monotonic clock is read on both sides of the others, and the middle taken: the error
-        // is half of what the readings take, well below a microsecond.
+        // The monotonic clock is read on both sides of the others, and the middle taken: the error is at most
+        // half of what the readings take, which is well below a microsecond unless the thread is interrupted.
         let before = monotonic_ns();
         let wall = unix_ns();
         let boot = nanoseconds(ClockId::CLOCK_BOOTTIME);

@@ -115,7 +115,8 @@ pub fn programs_load() -> Result<()> {
     Ok(())
 }
 
-/// Refuses, with exit code 6, what cannot work: an old kernel, a missing privilege.
+/// Refuses, with exit code 6, what cannot work: an old kernel, a real-time one whose hooks preempt each other, a
+/// missing privilege.
 pub fn preflight() -> Result<()> {
     let version = KernelVersion::running()?;
     if version < KernelVersion::FLOOR {
@@ -124,6 +125,7 @@ pub fn preflight() -> Result<()> {
             KernelVersion::FLOOR
         )));
     }
+    kernel::refuse_nesting_hooks(version)?;
     if !facts::in_initial_user_namespace() {
         return Err(Error::missing(format!(
             "this is a user namespace, in which the kernel grants no BPF; {}",

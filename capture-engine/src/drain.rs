@@ -1,6 +1,8 @@
 //! The reader: one thread that drains the rings in order of time and hands every record to the
-//! outputs of the tasks that matched. It waits for nobody: outputs have bounded queues, and what
-//! the control path wants comes by a bounded channel that is looked at between batches.
+//! outputs of the tasks that matched. It waits for no other thread: outputs have bounded queues, what
+//! the control path wants comes by a bounded channel that is looked at between batches, and figures that
+//! somebody is reading are handed over with the next batch. The locks that it takes are those inside channels
+//! and wake-ups, which are held for some instructions, and that of the log, for faults.
 
 use std::{
     collections::VecDeque,
@@ -31,7 +33,7 @@ use crate::{
 /// virtual CPU that loses its core in between takes longer.
 const SETTLE: Duration = Duration::from_millis(2);
 
-/// Longest rest of the reader, and so the age at which a packet of a quiet link leaves for its file.
+/// Longest rest of the reader, and so about the age at which a packet of a quiet link leaves for its file.
 const REST: Duration = Duration::from_millis(10);
 
 /// Records between two looks at the commands and the clock.
@@ -308,7 +310,7 @@ impl Drain {
                         place.note_losses(lost[slot.index()], 0);
                     }
                     place.close_gaps(u64::MAX);
-                    // Whoever asked may have gone; then the output closes itself.
+                    // Whoever asked is waiting, unless it has panicked: then the output is closed here.
                     let _ = reply.send(Drained {
                         sink: place.lane.sink,
                         ended_ns: place.clock.unix_ns(*until_ns),
@@ -348,7 +350,7 @@ impl Drain {
 }
 
 impl Drop for Drain {
-    /// Tasks that are left here have lost their reader, by a panic: they end, and at once.
+    /// Tasks that are left here have lost their reader, with the engine or by a panic: they end, and at once.
     fn drop(&mut self) {
         for place in self.places.iter().flatten() {
             if place.lane.ending.set(StopReason::Error) {

@@ -80,13 +80,16 @@ impl LinkState {
 impl InterfaceEntry {
     fn ask(name: &str, ifindex: u32) -> io::Result<Self> {
         let mut request = interface_request(name)?;
-        interface_ioctl(libc::SIOCGIFFLAGS, &mut request)?;
+        // SAFETY: writes into the request, no further.
+        unsafe { interface_ioctl(libc::SIOCGIFFLAGS, &mut request) }?;
         // SAFETY: SIOCGIFFLAGS has filled this field of the union.
         let flags = unsafe { request.ifr_ifru.ifru_flags };
-        interface_ioctl(libc::SIOCGIFHWADDR, &mut request)?;
+        // SAFETY: as above.
+        unsafe { interface_ioctl(libc::SIOCGIFHWADDR, &mut request) }?;
         // SAFETY: SIOCGIFHWADDR has filled this field of the union.
         let arphrd = unsafe { request.ifr_ifru.ifru_hwaddr.sa_family };
-        interface_ioctl(libc::SIOCGIFMTU, &mut request)?;
+        // SAFETY: as above.
+        unsafe { interface_ioctl(libc::SIOCGIFMTU, &mut request) }?;
         // SAFETY: SIOCGIFMTU has filled this field of the union.
         let mtu = unsafe { request.ifr_ifru.ifru_mtu };
         Ok(Self {
@@ -262,7 +265,8 @@ pub fn driver(name: &str) -> Option<String> {
     };
     let mut request = interface_request(name).ok()?;
     request.ifr_ifru.ifru_data = (&raw mut info).cast();
-    interface_ioctl(libc::SIOCETHTOOL as _, &mut request).ok()?;
+    // SAFETY: writes a `struct ethtool_drvinfo`, which `info` is for this command.
+    unsafe { interface_ioctl(libc::SIOCETHTOOL as _, &mut request) }.ok()?;
     let driver = info.driver.split(|byte| *byte == 0).next()?;
     (!driver.is_empty()).then(|| String::from_utf8_lossy(driver).into_owned())
 }
@@ -279,15 +283,18 @@ fn interface_request(name: &str) -> io::Result<libc::ifreq> {
     Ok(request)
 }
 
-fn interface_ioctl(code: libc::Ioctl, request: &mut libc::ifreq) -> io::Result<()> {
+/// An ioctl for an interface.
+///
+/// # Safety
+/// Where `code` uses a pointer in the request, that must be to what `code` has the kernel read and write.
+unsafe fn interface_ioctl(code: libc::Ioctl, request: &mut libc::ifreq) -> io::Result<()> {
     let any_socket: OwnedFd = socket(
         AddressFamily::Inet,
         SockType::Datagram,
         SockFlag::SOCK_CLOEXEC,
         None,
     )?;
-    // SAFETY: `request` is a valid `ifreq`, NUL-terminated, and what its union points to, if
-    // anything, is alive in the caller and of the size that `code` has the kernel fill.
+    // SAFETY: `request` is an `ifreq`, and the caller vouches for what is in it.
     let result: c_int = unsafe { libc::ioctl(any_socket.as_raw_fd(), code, request) };
     nix::errno::Errno::result(result)?;
     Ok(())

@@ -2,7 +2,7 @@
 //! to interfaces, drains their rings and gives the packets to each task's output.
 //!
 //! [`Engine`] is the entrance. Plans come from `capture-task`, outputs from `capture-file`. The module
-//! `kernel` is the only one in the workspace that touches aya.
+//! `kernel` is the only one of the product that loads programs and opens maps.
 
 pub mod clock;
 pub mod doctor;

@@ -52,7 +52,7 @@ impl Finishing {
     pub fn report(self) -> OutputReport {
         let files = self.queue.finish();
         let here = self.fault.map(|fault| (fault.reason, fault.error.message));
-        let error = self.shared.failure().or(here);
+        let error = self.shared.failure().cloned().or(here);
         OutputReport {
             files,
             error: error.filter(|(reason, _)| *reason != StopReason::User),

@@ -210,7 +210,7 @@ impl TaskSink {
         let here = || self.fault.as_ref().map(|fault| fault.reason);
         self.shared
             .failure()
-            .map(|(reason, _)| reason)
+            .map(|(reason, _)| *reason)
             .or_else(here)
     }
 

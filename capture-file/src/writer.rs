@@ -6,7 +6,6 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, SyncSender},
     },
     time::Instant,
@@ -50,8 +49,8 @@ pub(super) struct NextFile {
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) counters: Arc<OutputCounters>,
-    failed: AtomicBool,
-    failure: Mutex<Option<(StopReason, String)>>,
+    /// The first failure. The reader looks at it with each packet, and locks nothing.
+    failure: OnceLock<(StopReason, String)>,
     closing: OnceLock<Instant>,
     doing: Mutex<Option<Doing>>,
     space: Option<Arc<Space>>,
@@ -106,21 +105,16 @@ impl Shared {
 
     /// Whether the output has failed; as cheap as it has to be for every packet.
     pub(super) fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Acquire)
+        self.failure.get().is_some()
     }
 
-    pub(super) fn failure(&self) -> Option<(StopReason, String)> {
-        if self.has_failed() {
-            lock(&self.failure).clone()
-        } else {
-            None
-        }
+    pub(super) fn failure(&self) -> Option<&(StopReason, String)> {
+        self.failure.get()
     }
 
     /// Keeps the first failure.
     pub(super) fn fail(&self, fault: Fault) {
-        lock(&self.failure).get_or_insert((fault.reason, fault.error.message));
-        self.failed.store(true, Ordering::Release);
+        let _ = self.failure.set((fault.reason, fault.error.message));
     }
 
     /// Says what the writer begins to wait for.

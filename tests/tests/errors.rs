@@ -158,6 +158,40 @@ fn without_privileges() {
     );
 }
 
+/// A kernel that says of itself that it is a real-time one on which hooks preempt each other.
+#[test]
+fn a_real_time_kernel() {
+    let directory = tempdir().expect("a directory");
+    let mut script = String::new();
+    for (name, text) in [
+        ("osrelease", "6.12.57+deb13-rt-amd64"),
+        ("version", "#1 SMP PREEMPT_RT Debian 6.12.57-1 (2025-11-05)"),
+    ] {
+        let file = directory.path().join(name);
+        fs::write(&file, text).expect("room for a file");
+        let file = file.display();
+        script += &format!("mount --bind {file} /proc/sys/kernel/{name} && ");
+    }
+    script += "exec \"$0\" \"$@\"";
+    let agent = |arguments: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", &script]);
+        let ended = command.arg(binary()).args(arguments).output();
+        let ended = ended.expect("it starts");
+        let text = |bytes| String::from_utf8(bytes).expect("it is text");
+        (ended.status.code(), text(ended.stdout), text(ended.stderr))
+    };
+    let (code, stdout, stderr) = agent(&["run", "-i", "lo", "-w", "-", "--duration", "1"]);
+    assert_eq!((code, stdout.as_str()), (Some(6), ""), "{stderr}");
+    assert!(
+        stderr.contains("PREEMPT_RT") && stderr.lines().count() == 1,
+        "{stderr}"
+    );
+    let (code, stdout, stderr) = agent(&["doctor"]);
+    assert_eq!(code, Some(6), "{stdout}{stderr}");
+    assert!(stdout.contains("real-time kernel"), "{stdout}");
+}
+
 #[test]
 fn a_device_without_native_xdp() {
     let lab = Lab::new();

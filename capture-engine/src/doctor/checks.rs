@@ -51,6 +51,7 @@ pub(super) fn all() -> Vec<Check> {
     match KernelVersion::running() {
         Ok(version) => {
             checks.push(kernel(version));
+            checks.extend(real_time(version));
             checks.push(capabilities());
             checks.push(ring_buffer(version));
             checks.extend(memlock(version));
@@ -91,6 +92,27 @@ fn kernel(version: KernelVersion) -> Check {
         Status::Fail => check.remedy("boot kernel 5.10 or newer"),
         _ => check,
     }
+}
+
+/// One check on a real-time kernel, none on others.
+fn real_time(version: KernelVersion) -> Option<Check> {
+    let build = procfs::read("/proc/sys/kernel/version").ok()?;
+    judge_real_time(version, &build)
+}
+
+fn judge_real_time(version: KernelVersion, build: &str) -> Option<Check> {
+    version.hooks_nest(build).then(|| {
+        Check::new(
+            "real-time kernel",
+            Status::Fail,
+            "PREEMPT_RT",
+            "hooks on one CPU can preempt each other, which the kernel programs cannot handle",
+        )
+        .remedy(format!(
+            "boot a kernel without PREEMPT_RT, or one older than {}",
+            KernelVersion::PREEMPTIBLE_SOFTIRQS
+        ))
+    })
 }
 
 fn capabilities() -> Check {
@@ -257,6 +279,16 @@ mod tests {
         assert_eq!(multi_buffer_xdp(KernelVersion(5, 10)).status, Status::Warn);
         assert!(memlock(KernelVersion(5, 10)).is_some());
         assert!(memlock(KernelVersion(5, 11)).is_none());
+    }
+
+    #[test]
+    fn real_time_kernels_fail_where_hooks_nest() {
+        let build = "#1 SMP PREEMPT_RT Debian 6.12.57-1";
+        let check = judge_real_time(KernelVersion(6, 12), build).expect("a check");
+        assert!(check.status == Status::Fail && check.remedy.is_some());
+        assert_eq!(judge_real_time(KernelVersion(6, 1), build), None);
+        let ordinary = "#1 SMP PREEMPT_DYNAMIC @0";
+        assert_eq!(judge_real_time(KernelVersion(6, 12), ordinary), None);
     }
 
     #[test]

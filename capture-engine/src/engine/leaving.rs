@@ -1,5 +1,5 @@
 //! A task that is detached and drained while its files are being closed, and then its end. Comes from
-//! [`Engine::leave`](super::Engine::leave), and holds nothing of the kernel any more.
+//! [`Engine::leave`](super::Engine::leave), and holds nothing of the kernel: it may outlive its engine.
 
 use std::{
     sync::Arc,
@@ -15,8 +15,9 @@ use capture_task::{
 };
 
 use super::{
-    Shared, TaskId,
+    TaskId,
     task::{self, Task},
+    totals::Past,
 };
 use crate::{clock::unix_ns, drain::Drained, kernel::SlotFigures};
 
@@ -32,7 +33,7 @@ pub struct Leaving {
     fault: Option<String>,
     malformed: u64,
     /// Who keeps the sum of all tasks, and which one this is.
-    engine: (Arc<Shared>, TaskId),
+    past: (Arc<Past>, TaskId),
 }
 
 /// The end of a task.
@@ -84,7 +85,7 @@ impl Leaving {
         figures: SlotFigures,
         drained: Drained,
         reason: StopReason,
-        engine: (Arc<Shared>, TaskId),
+        past: (Arc<Past>, TaskId),
     ) -> Self {
         let Drained { sink, ended_ns } = drained;
         Self {
@@ -95,7 +96,7 @@ impl Leaving {
             reason,
             fault: task.fault.take(),
             malformed: task.malformed(),
-            engine,
+            past,
         }
     }
 
@@ -144,13 +145,13 @@ impl Leaving {
             reason,
             fault,
             malformed,
-            engine: (engine, id),
+            past: (past, id),
         } = self;
         let report = output.report();
         let mut counters = Counters::default();
         written.fill(&mut counters);
         task::fill(figures, &mut counters);
-        engine.left(id, Some(counters));
+        past.end(id, Some(counters));
         let (stop_reason, error) = match (report.error, fault) {
             (Some((reason, error)), _) => (reason, Some(error)),
             (None, Some(fault)) => (StopReason::Error, Some(fault)),

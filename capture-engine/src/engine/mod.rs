@@ -28,7 +28,7 @@ pub use self::{
     leaving::{Ended, Leaving},
     totals::{InterfaceTotals, Totals, Volume},
 };
-use self::{task::Task, watch::Watch};
+use self::{task::Task, totals::Past, watch::Watch};
 use crate::{
     clock::monotonic_ns,
     drain::{Ending, Lane, Reader},
@@ -44,7 +44,8 @@ pub struct EngineOptions {
     pub ring_size: u64,
 }
 
-/// A running engine. Dropping it detaches every hook.
+/// A running engine. Dropping it detaches every hook, also while a [`Leaving`] of it is still there. Below kernel 6.6
+/// that is to be done in the network namespace that it was started in, where its tc filters are looked for.
 pub struct Engine {
     // In the order in which they go: nothing is attached any more when the reader ends.
     _watch: Watch,
@@ -56,16 +57,13 @@ struct Shared {
     state: Mutex<State>,
     reader: Reader,
     taken: Arc<Taken>,
+    past: Arc<Past>,
     changed: Arc<Notify>,
 }
 
 struct State {
     kernel: Kernel,
     tasks: BTreeMap<TaskId, Task>,
-    /// The figures of tasks that are being removed, as they were when that began.
-    leaving: BTreeMap<TaskId, Counters>,
-    /// The figures of all tasks that were removed.
-    ended: Counters,
     next_id: u64,
 }
 
@@ -131,14 +129,13 @@ impl Engine {
         let state = Mutex::new(State {
             kernel,
             tasks: BTreeMap::new(),
-            leaving: BTreeMap::new(),
-            ended: Counters::default(),
             next_id: 0,
         });
         let shared = Arc::new(Shared {
             state,
             reader,
             taken,
+            past: Arc::default(),
             changed,
         });
         let watch = Watch::start(Arc::clone(&shared))?;
@@ -249,12 +246,15 @@ impl Engine {
         task.give_up(kernel);
     }
 
-    /// Stops tasks from matching, all at the same moment. Each is still to be removed.
+    /// Stops tasks from matching, all at the same moment: a packet is seen by all of them or by none. Each is still
+    /// to be removed.
     pub fn halt(&self, tasks: impl IntoIterator<Item = TaskId>) {
         let state = self.shared.lock();
-        for task in tasks.into_iter().filter_map(|id| state.tasks.get(&id)) {
-            state.kernel.tables.deactivate(task.slot);
-        }
+        let there = tasks.into_iter().filter_map(|id| state.tasks.get(&id));
+        state
+            .kernel
+            .tables
+            .deactivate_all(there.map(|task| task.slot));
     }
 
     /// The hooks that serve a task.
@@ -329,7 +329,7 @@ impl Engine {
     pub fn leave(&self, id: TaskId, reason: StopReason) -> Result<Leaving> {
         let left = self.take_off(id, reason);
         if left.is_err() {
-            self.shared.left(id, None);
+            self.shared.past.end(id, None);
         }
         left
     }
@@ -339,17 +339,12 @@ impl Engine {
             Error::runtime(format!("cannot end the task in order: {error:#}"))
         };
         let mut state = self.shared.lock();
-        let State {
-            kernel,
-            tasks,
-            leaving,
-            ..
-        } = &mut *state;
+        let State { kernel, tasks, .. } = &mut *state;
         let mut task = tasks
             .remove(&id)
             .ok_or_else(|| Error::not_found("the engine has no such task"))?;
         kernel.tables.deactivate(task.slot);
-        leaving.insert(id, task.counters(kernel));
+        self.shared.past.begin(id, task.counters(kernel));
         let barrier = kernel.barrier();
         drop(state);
 
@@ -381,7 +376,7 @@ impl Engine {
             figures,
             drained,
             reason,
-            (Arc::clone(&self.shared), id),
+            (Arc::clone(&self.shared.past), id),
         ))
     }
 }
@@ -409,15 +404,8 @@ fn attach(kernel: &mut Kernel, plan: &Plan, entries: &[InterfaceEntry]) -> Resul
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // The state is put right before anything in it can panic.
+        // A panic under the lock is a bug; those who come later go on with what is there, and end their tasks.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A task has left with these final figures, or with those that were known when it began to.
-    fn left(&self, id: TaskId, counters: Option<Counters>) {
-        let mut state = self.lock();
-        let known = state.leaving.remove(&id).unwrap_or_default();
-        state.ended = state.ended + counters.unwrap_or(known);
     }
 
     /// Says that a task should end.

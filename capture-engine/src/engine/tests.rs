@@ -34,6 +34,24 @@ mod privileged {
         added.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
+    #[test]
+    fn a_dropped_engine_leaves_no_hook_although_files_are_still_being_closed() {
+        let lab = Lab::new();
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        lab.host.within(|| {
+            let options = EngineOptions { ring_size: 4 << 20 };
+            let engine = Engine::start(options).unwrap_or_else(|error| panic!("{error}"));
+            let ending = add(&engine, &directory.path().join("ending.pcapng"));
+            add(&engine, &directory.path().join("running.pcapng"));
+            let leaving = engine.leave(ending, StopReason::User).expect("it ends");
+            assert!(!lab.host.attachments().is_empty(), "one task still runs");
+            drop(engine);
+            let attachments = lab.host.attachments();
+            assert!(attachments.is_empty(), "{attachments:?}");
+            assert_eq!(leaving.ended().stop_reason, StopReason::User);
+        });
+    }
+
     /// The slowest disk of all: a pipe without a reader, whose opening waits.
     #[test]
     fn an_output_that_waits_holds_up_no_other_task() {

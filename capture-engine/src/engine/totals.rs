@@ -2,16 +2,17 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, TryLockError},
 };
 
 use capture_common::{Direction, HookPoint};
 use capture_task::task::{Counters, Dropped};
 
-use super::{Engine, State};
+use super::{Engine, TaskId};
 use crate::kernel::InterfaceTraffic;
 
-/// Everything at one moment. All but `ring_used` only grow.
+/// Everything at one moment. All but `ring_used` grow, as long as an interface is remembered: of those that are gone the
+/// engine keeps some hundred.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Totals {
     /// Packets that tasks lost, those that have ended included.
@@ -46,8 +47,8 @@ pub struct Volume {
     pub bytes: u64,
 }
 
-/// What the reader took off the rings, by interface. The reader adds up what it takes between two
-/// looks, so that a packet costs it no lock.
+/// What the reader took off the rings, by interface. The reader adds up what it takes in a [`Batch`] of its own,
+/// and never waits for the lock.
 #[derive(Debug, Default)]
 pub(crate) struct Taken(Mutex<BTreeMap<(u32, Way), Volume>>);
 
@@ -98,13 +99,17 @@ impl Batch {
         }
     }
 
-    /// Tells what was counted.
+    /// Tells what was counted; where somebody is reading the totals, the next call does.
     pub(crate) fn hand_over(&mut self, taken: &Taken) {
         if self.volumes.is_empty() {
             return;
         }
+        let mut taken = match taken.0.try_lock() {
+            Ok(taken) => taken,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
         self.places.clear();
-        let mut taken = taken.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (ifindex, volumes) in self.volumes.drain(..) {
             for (way, new) in [Way::In, Way::Out].into_iter().zip(volumes) {
                 if new.packets > 0 {
@@ -123,7 +128,11 @@ impl Engine {
         let (traffic, dropped, ring_used) = {
             let state = self.shared.lock();
             let traffic = state.kernel.traffic();
-            (traffic, state.counters().dropped, state.kernel.ring_used())
+            // Under the lock of the state: a task is among those that run or in the past, and not in both.
+            let running = state.tasks.values();
+            let running = running.map(|task| task.counters(&state.kernel));
+            let counters = running.fold(self.shared.past.counters(), std::ops::Add::add);
+            (traffic, counters.dropped, state.kernel.ring_used())
         };
         let mut taken = self
             .shared
@@ -141,12 +150,41 @@ impl Engine {
     }
 }
 
-impl State {
-    /// The figures of all tasks together, those that have ended included.
+/// The figures of the tasks that were taken off. A task that is being closed has a share in this, and in nothing
+/// else of the engine.
+#[derive(Debug, Default)]
+pub(super) struct Past(Mutex<PastTasks>);
+
+#[derive(Debug, Default)]
+struct PastTasks {
+    /// Those that are being closed, with their figures as they were when that began.
+    leaving: BTreeMap<TaskId, Counters>,
+    /// The sum of those that are closed.
+    ended: Counters,
+}
+
+impl Past {
+    /// A task is being taken off.
+    pub(super) fn begin(&self, id: TaskId, counters: Counters) {
+        self.lock().leaving.insert(id, counters);
+    }
+
+    /// A task has ended with these final figures, or with those that were known when it began to.
+    pub(super) fn end(&self, id: TaskId, counters: Option<Counters>) {
+        let mut past = self.lock();
+        let known = past.leaving.remove(&id).unwrap_or_default();
+        past.ended = past.ended + counters.unwrap_or(known);
+    }
+
+    /// All of them together.
     fn counters(&self) -> Counters {
-        let running = self.tasks.values().map(|task| task.counters(&self.kernel));
-        let leaving = self.leaving.values().copied();
-        running.chain(leaving).fold(self.ended, std::ops::Add::add)
+        let past = self.lock();
+        let leaving = past.leaving.values().copied();
+        leaving.fold(past.ended, std::ops::Add::add)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, PastTasks> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -212,6 +250,34 @@ mod tests {
             many < 20 * few + Duration::from_millis(5),
             "{few:?}, {many:?}"
         );
+    }
+
+    #[test]
+    fn the_reader_does_not_wait_for_whoever_reads_the_totals() {
+        let taken = Taken::default();
+        let mut batch = Batch::default();
+        batch.add(1, Direction::Ingress, 100);
+        let reading = taken.0.lock().expect("nobody panics");
+        let came_back = std::thread::scope(|scope| {
+            let reader = scope.spawn(|| batch.hand_over(&taken));
+            let end = std::time::Instant::now() + Duration::from_secs(5);
+            while !reader.is_finished() && std::time::Instant::now() < end {
+                std::thread::yield_now();
+            }
+            let came_back = reader.is_finished();
+            drop(reading);
+            came_back
+        });
+        assert!(came_back);
+        // The next hand-over has it all.
+        batch.add(1, Direction::Ingress, 10);
+        batch.hand_over(&taken);
+        let taken = taken.0.lock().expect("nobody panics");
+        let volume = Volume {
+            packets: 2,
+            bytes: 110,
+        };
+        assert_eq!(taken.get(&(1, Way::In)), Some(&volume));
     }
 
     #[test]

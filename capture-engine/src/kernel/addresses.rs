@@ -1,6 +1,7 @@
 //! The address tables: what the book of addresses (`masks`) says, brought into the kernel's cells,
 //! exact tables and longest-prefix tables. Other tasks never miss a match meanwhile: new entries come
-//! before old ones go, and a cell changes hands only while no task matches by it.
+//! before old ones go, a cell changes hands only while no task matches by it, and what a program may still
+//! read of the exact table is not used again before that program has ended.
 
 use std::{
     collections::BTreeMap,
@@ -19,9 +20,10 @@ use capture_common::{
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{
-    mapped::Mapped,
+    mapped::{Mapped, Words},
     masks::{AddressBook, Role},
     object::{maps, take},
+    rings::Barrier,
 };
 
 /// The address tables of both families.
@@ -38,10 +40,10 @@ pub(super) struct AddressTables {
 
 impl AddressTables {
     /// Takes the tables out of a loaded object.
-    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self> {
+    pub(super) fn take(ebpf: &mut Ebpf, programs: &Barrier) -> Result<Self> {
         Ok(Self {
-            v4: ExactTable::take(ebpf, maps::CELLS_V4, maps::ADDRESSES_V4)?,
-            v6: ExactTable::take(ebpf, maps::CELLS_V6, maps::ADDRESSES_V6)?,
+            v4: ExactTable::take(ebpf, maps::CELLS_V4, maps::ADDRESSES_V4, programs)?,
+            v6: ExactTable::take(ebpf, maps::CELLS_V6, maps::ADDRESSES_V6, programs)?,
             prefixes_v4: take(ebpf, maps::PREFIXES_V4)?.try_into()?,
             prefixes_v6: take(ebpf, maps::PREFIXES_V6)?.try_into()?,
             book: AddressBook::default(),
@@ -141,6 +143,10 @@ struct ExactTable {
     addresses: HashMap<MapData, Address, AddressMasks>,
     /// By cell, how many addresses fall into it; cells without any are not listed.
     tenants: BTreeMap<u32, usize>,
+    /// Whether an element of `addresses` was freed that a program may still read. The kernel gives it to the next
+    /// address that is entered, at once (`alloc_htab_elem` in kernel/bpf/hashtab.c, with elements allocated before).
+    freed: bool,
+    programs: Barrier,
 }
 
 /// [`AddressCell`] as words that programs read while they are changed.
@@ -152,6 +158,9 @@ struct CellWords {
     shared: AtomicU64,
 }
 
+// SAFETY: all its fields are, and there is no padding, as its size is that of `AddressCell`, five words.
+unsafe impl Words for CellWords {}
+
 const _: () = {
     use std::mem::offset_of;
     assert!(size_of::<CellWords>() == size_of::<AddressCell>());
@@ -160,11 +169,13 @@ const _: () = {
 };
 
 impl ExactTable {
-    fn take(ebpf: &mut Ebpf, cells: &str, addresses: &str) -> Result<Self> {
+    fn take(ebpf: &mut Ebpf, cells: &str, addresses: &str, programs: &Barrier) -> Result<Self> {
         Ok(Self {
             cells: Mapped::of(take(ebpf, cells)?)?,
             addresses: take(ebpf, addresses)?.try_into()?,
             tenants: BTreeMap::new(),
+            freed: false,
+            programs: programs.clone(),
         })
     }
 
@@ -172,8 +183,14 @@ impl ExactTable {
     fn insert(&mut self, address: Address, masks: AddressMasks) -> Result<()> {
         let number = address_cell(&address);
         let is_new = self.addresses.get(&address, 0).is_err();
-        self.addresses.insert(address, masks, 0)?;
         let cell = &self.cells.words()[number as usize];
+        if self.freed {
+            self.programs.wait()?;
+            self.freed = false;
+        }
+        self.addresses.insert(address, masks, 0)?;
+        // A new element takes the place of the old one. Programs look there only for what shares its cell.
+        self.freed = !is_new && cell.shared.load(Ordering::Relaxed) != 0;
         let tenants = self.tenants.entry(number).or_default();
         *tenants += usize::from(is_new);
         if *tenants > 1 {
@@ -197,6 +214,7 @@ impl ExactTable {
         let number = address_cell(&address);
         let cell = &self.cells.words()[number as usize];
         self.addresses.remove(&address)?;
+        self.freed |= cell.shared.load(Ordering::Relaxed) != 0;
         let left = self
             .tenants
             .get(&number)

@@ -77,11 +77,12 @@ pub(crate) struct LossCounters {
 
 impl LossCounters {
     /// By slot, frames that matched and did not reach the ring since the programs were loaded;
-    /// `None` where the kernel does not answer.
+    /// `None` where the kernel does not answer, or counted during each of the readings.
     pub(crate) fn read(&self) -> Option<[u64; MAX_SLOTS]> {
         let cpus = read_slots(&self.slots)
             .inspect_err(|error| log::warn!("cannot read the kernel's counters: {error:#}"))
-            .ok()?;
+            .ok()
+            .filter(|cpus| cpus.iter().all(is_whole))?;
         let mut lost = [0; MAX_SLOTS];
         for counters in cpus {
             for (slot, lost) in lost.iter_mut().enumerate() {
@@ -96,19 +97,20 @@ impl LossCounters {
 /// every CPU one in a few readings is; figures of a task that has ended are right in each.
 const READINGS: usize = 16;
 
-/// The slots' counters of each CPU.
+fn is_whole(counters: &SlotCounters) -> bool {
+    let SlotCounters {
+        matched,
+        oversize_discarded,
+        ring_full,
+        copy_failed,
+    } = counters;
+    [matched, oversize_discarded, ring_full, copy_failed]
+        .into_iter()
+        .all(Tally::is_whole)
+}
+
+/// The slots' counters of each CPU, whole unless a program counted during each of [`READINGS`].
 fn read_slots(map: &PerCpuArray<MapData, SlotCounters>) -> Result<Vec<SlotCounters>> {
-    let is_whole = |counters: &SlotCounters| {
-        let SlotCounters {
-            matched,
-            oversize_discarded,
-            ring_full,
-            copy_failed,
-        } = counters;
-        [matched, oversize_discarded, ring_full, copy_failed]
-            .into_iter()
-            .all(Tally::is_whole)
-    };
     let mut cpus: Vec<SlotCounters> = map.get(&0, 0)?.iter().copied().collect();
     for _ in 0..READINGS {
         if cpus.iter().all(is_whole) {

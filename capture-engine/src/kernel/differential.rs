@@ -550,6 +550,40 @@ mod privileged {
         assert!(bench.tally.matches > 1000, "{:?}", bench.tally);
     }
 
+    /// The kernel uses the element of an address again for the next one. A program may still be reading it where
+    /// addresses share a cell, and there alone.
+    #[test]
+    fn an_element_is_used_again_once_no_program_can_read_it() {
+        let mut bench = Bench::new(27);
+        let one = "10.1.0.1".parse().expect("an address");
+        let other = rival("10.1.0.1");
+        for (address, waits) in [
+            // New; replaced twice.
+            (one, 0),
+            (one, 0),
+            (one, 0),
+            // New, in the same cell.
+            (other, 0),
+            // Replaced, which leaves the former element; then that one is used again.
+            (one, 0),
+            (other, 1),
+            (one, 2),
+        ] {
+            let filter = Filter {
+                local: Endpoint {
+                    address: Some((address, 32)),
+                    ports: None,
+                },
+                ..Filter::default()
+            };
+            let tables = &mut bench.kernel.tables;
+            let slot = tables.add(TaskEntry::from(&resolve(&filter)), monotonic_ns());
+            slot.expect("room in the tables").expect("a free slot");
+            let waited = bench.kernel.barrier().lock().waits;
+            assert_eq!(waited, waits, "{address}");
+        }
+    }
+
     #[test]
     fn a_record_keeps_what_any_of_its_tasks_keeps() {
         let mut bench = Bench::new(25);

@@ -26,6 +26,10 @@ impl KernelVersion {
     /// Since when generic XDP copies frames for programs that take them in several buffers
     /// (e6d5dbdd20aa, "xdp: add multi-buff support for xdp running in generic mode").
     pub const GENERIC_XDP_FRAGS: Self = Self(6, 9);
+    /// Since when a kernel with `PREEMPT_RT` may let softirqs of one CPU preempt each other (3253cb49cbad,
+    /// "softirq: Allow to drop the softirq-BKL lock on PREEMPT_RT"). The change is of 6.18, and was taken into
+    /// 6.12.57; older kernels serialize them by a lock.
+    pub const PREEMPTIBLE_SOFTIRQS: Self = Self(6, 12);
 
     /// The running kernel's.
     ///
@@ -40,6 +44,16 @@ impl KernelVersion {
         })
     }
 
+    /// Whether tc and XDP hooks on one CPU can preempt each other here, which the programs cannot handle (see
+    /// `capture-ebpf/src/path.rs`).
+    ///
+    /// `version` is the text of `uname -v`. A kernel built with `CONFIG_PREEMPT_RT_NEEDS_BH_LOCK` does not
+    /// preempt them, but does not say so: it counts as one that does.
+    pub fn hooks_nest(self, version: &str) -> bool {
+        self >= Self::PREEMPTIBLE_SOFTIRQS
+            && version.split_whitespace().any(|word| word == "PREEMPT_RT")
+    }
+
     /// From the text of `uname -r`, `6.1.0-18-amd64`.
     fn parse(release: &str) -> Option<Self> {
         let mut parts = release.split(|c: char| !c.is_ascii_digit());
@@ -48,6 +62,21 @@ impl KernelVersion {
             parts.next()?.parse().ok()?,
         ))
     }
+}
+
+/// Refuses, with exit code 6, a kernel on which tc and XDP hooks of one CPU can preempt each other.
+///
+/// # Errors
+/// This is one, or `/proc` is not mounted.
+pub(crate) fn refuse_nesting_hooks(release: KernelVersion) -> Result<()> {
+    if !release.hooks_nest(&procfs::read("/proc/sys/kernel/version")?) {
+        return Ok(());
+    }
+    Err(Error::missing(format!(
+        "this is a real-time kernel (PREEMPT_RT) of {} or later, where hooks on one CPU can preempt each other, which the kernel programs cannot handle; boot a kernel without PREEMPT_RT, or one older than {}",
+        KernelVersion::PREEMPTIBLE_SOFTIRQS,
+        KernelVersion::PREEMPTIBLE_SOFTIRQS
+    )))
 }
 
 impl Display for KernelVersion {
@@ -74,5 +103,27 @@ mod tests {
         }
         assert!(KernelVersion(5, 9) < KernelVersion::FLOOR);
         assert!(KernelVersion::running().is_ok());
+    }
+
+    #[test]
+    fn hooks_nest_on_real_time_kernels_that_may_have_no_lock_of_softirqs() {
+        for (release, version, nest) in [
+            (
+                KernelVersion(6, 12),
+                "#1 SMP PREEMPT_RT Debian 6.12.57-1 (2025-11-05)",
+                true,
+            ),
+            (KernelVersion(7, 0), "#1 SMP PREEMPT_RT @0", true),
+            (
+                KernelVersion(6, 1),
+                "#1 SMP PREEMPT_RT Debian 6.1.158-1",
+                false,
+            ),
+            (KernelVersion(6, 18), "#1 SMP PREEMPT_DYNAMIC @0", false),
+            (KernelVersion(6, 18), "#1 SMP PREEMPT @0", false),
+            (KernelVersion(6, 18), "", false),
+        ] {
+            assert_eq!(release.hooks_nest(version), nest, "{release} {version}");
+        }
     }
 }

@@ -207,7 +207,8 @@ fn pieces(program: u32) -> Pieces {
 fn program_by_id(id: u32) -> io::Result<OwnedFd> {
     let mut attr = empty();
     attr.__bindgen_anon_6.__bindgen_anon_1.prog_id = id;
-    bpf_fd(bpf_cmd::BPF_PROG_GET_FD_BY_ID, &mut attr)
+    // SAFETY: the command makes a descriptor, and has no pointer.
+    unsafe { bpf_fd(bpf_cmd::BPF_PROG_GET_FD_BY_ID, &mut attr) }
 }
 
 fn program_array() -> io::Result<OwnedFd> {
@@ -216,7 +217,8 @@ fn program_array() -> io::Result<OwnedFd> {
     attr.__bindgen_anon_1.key_size = 4;
     attr.__bindgen_anon_1.value_size = 4;
     attr.__bindgen_anon_1.max_entries = 1;
-    bpf_fd(bpf_cmd::BPF_MAP_CREATE, &mut attr)
+    // SAFETY: the command makes a descriptor, and has no pointer here.
+    unsafe { bpf_fd(bpf_cmd::BPF_MAP_CREATE, &mut attr) }
 }
 
 /// An XDP program for frames in one piece that does nothing. It is never run.
@@ -233,7 +235,8 @@ fn plain_program(attach_type: u32) -> io::Result<OwnedFd> {
     attr.__bindgen_anon_3.insn_cnt = instructions.len() as u32;
     attr.__bindgen_anon_3.license = c"GPL".as_ptr() as u64;
     attr.__bindgen_anon_3.expected_attach_type = attach_type;
-    bpf_fd(bpf_cmd::BPF_PROG_LOAD, &mut attr)
+    // SAFETY: the command makes a descriptor. It reads the instructions, which outlive the call, and the license.
+    unsafe { bpf_fd(bpf_cmd::BPF_PROG_LOAD, &mut attr) }
 }
 
 fn put(array: &OwnedFd, program: &OwnedFd) -> io::Result<()> {
@@ -242,7 +245,8 @@ fn put(array: &OwnedFd, program: &OwnedFd) -> io::Result<()> {
     attr.__bindgen_anon_2.map_fd = array.as_raw_fd() as u32;
     attr.__bindgen_anon_2.key = (&raw const key) as u64;
     attr.__bindgen_anon_2.__bindgen_anon_1.value = (&raw const value) as u64;
-    bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr).map(|_| ())
+    // SAFETY: the command reads a key and a value of four bytes each, the sizes of a `program_array`.
+    unsafe { bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr) }.map(|_| ())
 }
 
 fn empty() -> bpf_attr {
@@ -250,14 +254,23 @@ fn empty() -> bpf_attr {
     unsafe { std::mem::zeroed() }
 }
 
-fn bpf_fd(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<OwnedFd> {
-    let fd = bpf(command, attr)?;
+/// A command that makes a descriptor.
+///
+/// # Safety
+/// The command must be one that does. Else as for [`bpf`].
+unsafe fn bpf_fd(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<OwnedFd> {
+    // SAFETY: as the caller says.
+    let fd = unsafe { bpf(command, attr) }?;
     // SAFETY: the kernel has just made the descriptor, and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i32> {
-    // SAFETY: `attr` is whole, and what its fields point to is alive in the caller.
+/// bpf(2).
+///
+/// # Safety
+/// What the fields of this command point to must be there for it to read, and to write where the command does.
+unsafe fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i32> {
+    // SAFETY: `attr` is whole, and the caller vouches for what it points to.
     let result =
         unsafe { libc::syscall(libc::SYS_bpf, command as u32, attr, size_of::<bpf_attr>()) };
     Ok(nix::errno::Errno::result(result)? as i32)

@@ -1,10 +1,7 @@
 //! Brings the programs and maps into the kernel. [`Kernel`] is all that is there afterwards but the
 //! rings, which go to the reader. Programs are loaded when the first hook needs them.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel, programs::Program, util::nr_cpus};
@@ -21,10 +18,11 @@ use super::{
     InterfaceFigures, KernelVersion, SlotFigures, SlotId, Tables,
     counters::{CounterMaps, LossCounters},
     error::load_error,
+    features::refuse_nesting_hooks,
     hooks::Hooks,
     object::{globals, maps, object, programs},
     ring::RingGauge,
-    rings::{self, BellTable, Rings, ring_bytes},
+    rings::{self, Barrier, Rings, ring_bytes},
     traffic::{InterfaceTraffic, Row, Traffic},
 };
 
@@ -36,19 +34,8 @@ pub(crate) struct Kernel {
     pub(crate) hooks: Hooks,
     counters: CounterMaps,
     traffic: Traffic,
-    bells: Arc<Mutex<BellTable>>,
+    barrier: Barrier,
     gauges: Vec<RingGauge>,
-}
-
-/// Waits for running programs, also while others work on the kernel side.
-pub(crate) struct Barrier(Arc<Mutex<BellTable>>);
-
-impl Barrier {
-    /// Waits until every program that was running has ended: what it matched is then in the rings.
-    pub(crate) fn wait(&self) -> anyhow::Result<()> {
-        let mut bells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        bells.wait_for_programs()
-    }
 }
 
 /// What the reader gets of the kernel side.
@@ -78,8 +65,8 @@ impl Kernel {
         let mut ebpf = load_object(release, cpus, bytes)?;
         let log = KernelLog::take(&mut ebpf);
         let whole = |mut ebpf: Ebpf| -> anyhow::Result<(Self, ReaderSide)> {
-            let (rings, bells, gauges) = rings::create(&mut ebpf, cpus, bytes)?;
-            let tables = Tables::take(&mut ebpf)?;
+            let (rings, barrier, gauges) = rings::create(&mut ebpf, cpus, bytes)?;
+            let tables = Tables::take(&mut ebpf, &barrier)?;
             let counters = CounterMaps::take(&mut ebpf)?;
             let losses = counters.losses()?;
             let hooks = Hooks::new(ebpf, release);
@@ -89,7 +76,7 @@ impl Kernel {
                     hooks,
                     counters,
                     traffic: Traffic::default(),
-                    bells,
+                    barrier,
                     gauges,
                 },
                 ReaderSide { rings, losses, log },
@@ -162,11 +149,13 @@ impl Kernel {
 
     /// Something to wait for running programs with.
     pub(crate) fn barrier(&self) -> Barrier {
-        Barrier(Arc::clone(&self.bells))
+        self.barrier.clone()
     }
 }
 
 fn load_object(release: KernelVersion, cpus: usize, ring_bytes: u32) -> Result<Ebpf> {
+    // Here, as nothing is loaded in another way: no caller can forget it.
+    refuse_nesting_hooks(release)?;
     let object = object().ok_or_else(|| {
         Error::missing(
             "this binary was built without its kernel programs; build it with `cargo xtask build --release`",
@@ -234,7 +223,8 @@ pub(crate) struct ProgramProbe {
     pub(crate) refusal: Option<String>,
 }
 
-/// Loads each program for a try, that of XDP only where asked for, attaches none, and unloads them all.
+/// Loads each program that this kernel would be given for a try, those for XDP only where asked for, attaches none, and
+/// unloads them all.
 ///
 /// # Errors
 /// Where not even the maps can be made.
@@ -244,6 +234,9 @@ pub(crate) fn probe(with_xdp: bool) -> Result<Vec<ProgramProbe>> {
     let mut names = vec![programs::TC_INGRESS, programs::TC_EGRESS];
     if with_xdp {
         names.push(programs::xdp(release));
+        if !names.contains(&programs::XDP_GENERIC) {
+            names.push(programs::XDP_GENERIC);
+        }
     }
     let probes = names.into_iter().map(|name| {
         let loaded = match ebpf.program_mut(name) {

@@ -1,4 +1,4 @@
-//! The kernel side as the agent sees it; the only module that touches aya. [`object`] holds the
+//! The kernel side as the agent sees it; the only module that calls aya. [`object`] holds the
 //! compiled programs, [`load`] brings them into the kernel, [`tables`], [`addresses`] and [`masks`] put tasks
 //! into its maps ([`mapped`] into memory, by a [`mapping`]), [`hooks`] attach the programs to interfaces (older kernels: through [`clsact`] and
 //! [`netlink`]) unless [`headless`] knows that they would be shown frames without link header there,
@@ -30,6 +30,7 @@ mod traffic;
 pub use self::{clsact::remove_orphaned_filters, features::KernelVersion, load::possible_cpus};
 pub(crate) use self::{
     counters::{InterfaceFigures, SlotFigures},
+    features::refuse_nesting_hooks,
     hooks::{Attached, HookKind},
     load::{Kernel, ProgramProbe, ReaderSide, probe},
     tables::{SlotId, Tables, TaskEntry},

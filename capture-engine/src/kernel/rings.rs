@@ -3,11 +3,11 @@
 
 use std::{
     os::fd::AsFd,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use aya::{
     Ebpf,
     maps::{ArrayOfMaps, Map, MapData, RingBuf},
@@ -46,7 +46,10 @@ pub(crate) struct Rings {
     /// What the programs ring when much is in a ring.
     bells: Vec<RingBuf<MapData>>,
     epoll: Epoll,
-    table: Arc<Mutex<BellTable>>,
+    /// The reader's own way to wait for programs, so that it waits for nobody else who does.
+    table: BellTable,
+    /// [`STORES_IN_ORDER`], unless a test has it otherwise.
+    pub(super) stores_in_order: bool,
 }
 
 /// A CPU's ring, and when its next record is from.
@@ -61,7 +64,7 @@ struct Source {
 pub(crate) struct Drained {
     /// Records given to the sink.
     pub(crate) records: usize,
-    /// Every record stamped until then has been given to the sink.
+    /// Every record that was in a ring when it was looked at, and is stamped until then, has been given to the sink.
     pub(crate) up_to_ns: u64,
 }
 
@@ -70,17 +73,49 @@ pub(crate) struct Drained {
 pub(super) struct BellTable {
     outer: ArrayOfMaps<MapData, MapData>,
     first: MapData,
+    /// How often programs were waited for.
+    #[cfg(test)]
+    pub(super) waits: usize,
 }
 
 impl BellTable {
+    fn new(outer: ArrayOfMaps<MapData, MapData>, first: MapData) -> Self {
+        Self {
+            outer,
+            first,
+            #[cfg(test)]
+            waits: 0,
+        }
+    }
+
     /// Waits until every program that was running has ended.
     ///
     /// The kernel does so in each change of a map of maps (`maybe_wait_bpf_programs` in
     /// kernel/bpf/syscall.c), which is why the same bell is put into its place once more.
-    pub(super) fn wait_for_programs(&mut self) -> Result<()> {
+    fn wait_for_programs(&mut self) -> Result<()> {
+        #[cfg(test)]
+        {
+            self.waits += 1;
+        }
         self.outer
             .set(0, &self.first, 0)
             .context("waiting for running programs")
+    }
+}
+
+/// The control path's way to wait for running programs; one caller at a time does.
+#[derive(Clone)]
+pub(crate) struct Barrier(Arc<Mutex<BellTable>>);
+
+impl Barrier {
+    /// Waits until every program that was running has ended: what it matched is then in the rings, and nothing that
+    /// was taken out of the tables is still read.
+    pub(crate) fn wait(&self) -> Result<()> {
+        self.lock().wait_for_programs()
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, BellTable> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -89,23 +124,27 @@ pub(super) fn create(
     ebpf: &mut Ebpf,
     cpus: usize,
     bytes: u32,
-) -> Result<(Rings, Arc<Mutex<BellTable>>, Vec<RingGauge>)> {
+) -> Result<(Rings, Barrier, Vec<RingGauge>)> {
     let ring_maps = [maps::RING_CHUNKS, maps::RING_ORDER, maps::RING_ENDS];
     let [chunks, order, ends] = ring_maps.map(|name| take(ebpf, name));
     let memory = RingMemory::of([chunks?, order?, ends?], cpus, bytes)?;
-    let mut outer: ArrayOfMaps<MapData, MapData> = take(ebpf, maps::BELLS)?.try_into()?;
+    let table = take(ebpf, maps::BELLS)?;
+    let Map::ArrayOfMaps(data) = &table else {
+        bail!("what should be an array of maps is something else");
+    };
+    let readers = Map::ArrayOfMaps(again(data)?).try_into()?;
+    let mut outer: ArrayOfMaps<MapData, MapData> = table.try_into()?;
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).context("creating an epoll")?;
     let mut bells = Vec::with_capacity(cpus);
-    let mut first = None;
+    let mut firsts = None;
     let bell_bytes = u32::try_from(page_len()?)?;
     for cpu in 0..cpus {
         let definition =
             aya_obj::Map::new_from_params(BPF_MAP_TYPE_RINGBUF as u32, 0, 0, bell_bytes, 0);
         let map = MapData::create(definition, "capture_bell", None).context("making a bell")?;
         outer.set(cpu as u32, &map, 0)?;
-        if first.is_none() {
-            let fd = map.fd().as_fd().try_clone_to_owned()?;
-            first = Some(MapData::from_fd(fd)?);
+        if firsts.is_none() {
+            firsts = Some((again(&map)?, again(&map)?));
         }
         epoll
             // By edges: a ring that holds only records too young to drain is no reason to wake up.
@@ -116,8 +155,9 @@ pub(super) fn create(
             .context("watching a bell")?;
         bells.push(RingBuf::try_from(Map::RingBuf(map))?);
     }
-    let first = first.context("the system has no CPU")?;
-    let table = Arc::new(Mutex::new(BellTable { outer, first }));
+    let (first, readers_first) = firsts.context("the system has no CPU")?;
+    // The descriptor that programs name stays with the control path, which loads them.
+    let barrier = Barrier(Arc::new(Mutex::new(BellTable::new(outer, first))));
     let gauge = |cpu| RingGauge::of(Arc::clone(&memory), cpu, bytes);
     let source = |cpu| Source {
         ring: Ring::of(Arc::clone(&memory), cpu, bytes),
@@ -127,9 +167,15 @@ pub(super) fn create(
         rings: (0..cpus).map(source).collect(),
         bells,
         epoll,
-        table: Arc::clone(&table),
+        table: BellTable::new(readers, readers_first),
+        stores_in_order: STORES_IN_ORDER,
     };
-    Ok((rings, table, (0..cpus).map(gauge).collect()))
+    Ok((rings, barrier, (0..cpus).map(gauge).collect()))
+}
+
+/// The same map by another descriptor.
+fn again(map: &MapData) -> Result<MapData> {
+    Ok(MapData::from_fd(map.fd().as_fd().try_clone_to_owned()?)?)
 }
 
 impl Rings {
@@ -184,9 +230,8 @@ impl Rings {
         for source in &mut self.rings {
             has_more |= source.ring.look();
         }
-        if has_more && !STORES_IN_ORDER {
-            let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-            table.wait_for_programs()?;
+        if has_more && !self.stores_in_order {
+            self.table.wait_for_programs()?;
         }
         for source in &mut self.rings {
             source.ring.let_read();

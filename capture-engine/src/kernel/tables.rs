@@ -1,6 +1,7 @@
 //! Tasks in the kernel's tables. A task is given a slot, a bit; its criteria are entered while the
 //! bit is not active, and the bit is set last. Removal goes the other way round. Other tasks never
-//! notice: every change touches the bit of one task only.
+//! notice: of the masks a change touches the bit of one task, and where it replaces a whole value, the bits of the
+//! others are the same in both.
 
 use std::{
     collections::BTreeSet,
@@ -21,9 +22,10 @@ use ipnet::IpNet;
 
 use super::{
     addresses::AddressTables,
-    mapped::{Mapped, put},
+    mapped::{Mapped, Words, put},
     masks::Role,
     object::{maps, take},
+    rings::Barrier,
 };
 
 /// The slot of a task, below [`MAX_SLOTS`].
@@ -85,11 +87,11 @@ pub(crate) struct Tables {
 
 impl Tables {
     /// Takes the tables out of a loaded object.
-    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self> {
+    pub(super) fn take(ebpf: &mut Ebpf, programs: &Barrier) -> Result<Self> {
         let tables = Self {
             control: Mapped::of(take(ebpf, maps::CONTROL)?)?,
             ports: Mapped::of(take(ebpf, maps::PORTS)?)?,
-            addresses: AddressTables::take(ebpf)?,
+            addresses: AddressTables::take(ebpf, programs)?,
             interfaces: Mapped::of(take(ebpf, maps::INTERFACES)?)?,
             displaced: take(ebpf, maps::DISPLACED_INTERFACES)?.try_into()?,
             displaced_now: BTreeSet::new(),
@@ -226,7 +228,13 @@ impl Tables {
 
     /// Stops a task from matching; programs that are under way may still see it as active.
     pub(crate) fn deactivate(&self, slot: SlotId) {
-        put(&self.control.words().active, slot.bit(), false);
+        self.deactivate_all([slot]);
+    }
+
+    /// The same of several tasks, by one store.
+    pub(crate) fn deactivate_all(&self, slots: impl IntoIterator<Item = SlotId>) {
+        let bits = slots.into_iter().fold(0, |bits, slot| bits | slot.bit());
+        put(&self.control.words().active, bits, false);
     }
 
     /// Number of the present state of the slots, which records repeat.
@@ -381,6 +389,13 @@ impl PortWords {
         }
     }
 }
+
+// SAFETY: `repr(C)` of atomic integers. The eights come before the fours, of which there are two: no padding.
+unsafe impl Words for ControlWords {}
+// SAFETY: likewise, with four fours.
+unsafe impl Words for InterfaceWords {}
+// SAFETY: two eights.
+unsafe impl Words for PortWords {}
 
 const _: () = {
     use std::mem::offset_of;

@@ -64,7 +64,7 @@ impl Traffic {
             .filter(|(_, seen)| seen.now.is_none())
             .map(|(ifindex, _)| *ifindex)
             .collect();
-        // The lowest numbers are the oldest interfaces.
+        // The lowest numbers are the oldest interfaces, unless somebody chose them.
         for ifindex in gone.iter().take(gone.len().saturating_sub(MOST_GONE)) {
             self.0.remove(ifindex);
         }
