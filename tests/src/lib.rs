@@ -63,6 +63,7 @@ pub mod record;
 pub mod reference;
 pub mod rights;
 pub mod sandbox;
+pub mod seccomp;
 pub mod small_disk;
 pub mod stream;
 pub mod traffic;

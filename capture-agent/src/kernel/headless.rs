@@ -8,15 +8,16 @@
 
 use std::{
     io,
-    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+    os::fd::{AsRawFd as _, OwnedFd},
 };
 
 use aya_obj::generated::{
-    BPF_EXIT, BPF_JMP, bpf_attach_type, bpf_attr, bpf_cmd, bpf_map_type, bpf_prog_type,
+    BPF_EXIT, BPF_JMP, bpf_attach_type, bpf_cmd, bpf_map_type, bpf_prog_type,
 };
 
 use super::{
     KernelVersion,
+    call::{bpf, bpf_fd, empty},
     netlink::{Netlink, attribute, text, u32_at},
 };
 use crate::error::{Error, Result};
@@ -243,24 +244,6 @@ fn put(array: &OwnedFd, program: &OwnedFd) -> io::Result<()> {
     attr.__bindgen_anon_2.key = (&raw const key) as u64;
     attr.__bindgen_anon_2.__bindgen_anon_1.value = (&raw const value) as u64;
     bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr).map(|_| ())
-}
-
-fn empty() -> bpf_attr {
-    // SAFETY: a union of integers, for all of which zero is valid.
-    unsafe { std::mem::zeroed() }
-}
-
-fn bpf_fd(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<OwnedFd> {
-    let fd = bpf(command, attr)?;
-    // SAFETY: the kernel has just made the descriptor, and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i32> {
-    // SAFETY: `attr` is whole, and what its fields point to is alive in the caller.
-    let result =
-        unsafe { libc::syscall(libc::SYS_bpf, command as u32, attr, size_of::<bpf_attr>()) };
-    Ok(nix::errno::Errno::result(result)? as i32)
 }
 
 #[cfg(test)]

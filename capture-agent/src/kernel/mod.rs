@@ -3,11 +3,12 @@
 //! into its maps ([`mapped`] into memory, by a [`mapping`]), [`hooks`] attach the programs to interfaces (older kernels: through [`clsact`] and
 //! [`netlink`]) unless [`headless`] knows that they would be shown frames without link header there,
 //! [`rings`] (each a [`ring`]) are drained by the reader, [`counters`] say what the kernel side did, and
-//! [`traffic`] to which interface that belongs.
+//! [`traffic`] to which interface that belongs. [`call`] is the system call where aya has no function for it.
 
 mod addresses;
 #[cfg(feature = "bench")]
 pub mod bench;
+mod call;
 mod clsact;
 mod counters;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod tables;
 mod traffic;
 
 pub(crate) use self::{
+    call::refusal,
     clsact::clean_all,
     counters::{InterfaceFigures, SlotFigures},
     features::KernelVersion,
