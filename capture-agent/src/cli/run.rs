@@ -4,6 +4,7 @@
 
 mod names;
 mod places;
+mod readers;
 mod record;
 mod task;
 
@@ -16,6 +17,7 @@ use tokio::time::{Instant as Deadline, MissedTickBehavior, interval, sleep_until
 use self::{
     names::free_file_name,
     places::{attachment_lines, check_interfaces},
+    readers::wait_for_readers,
     record::final_record,
     task::{Phase, Task},
 };
@@ -40,9 +42,9 @@ use crate::{
 
 /// Captures as the arguments say.
 pub(super) fn run(args: RunArgs) -> Result<Exit> {
-    let RunRequest { tasks, options } = request::resolve(args)?;
+    let RunRequest { mut tasks, options } = request::resolve(args)?;
     for task in &tasks {
-        request::refuse_terminal(task.target.as_ref())?;
+        request::refuse_terminal("-w", task.target.as_ref())?;
     }
     if let Some(namespace) = &options.netns {
         netns::enter(namespace)?;
@@ -53,9 +55,14 @@ pub(super) fn run(args: RunArgs) -> Result<Exit> {
         .enable_all()
         .build()
         .map_err(|error| Error::runtime(format!("starting: {error}")))?;
+    let mut signals = {
+        let _context = runtime.enter();
+        StopSignals::install()?
+    };
+    runtime.block_on(wait_for_readers(&mut tasks, &mut signals))?;
     let capture = {
         let _context = runtime.enter();
-        Capture::start(tasks, options)?
+        Capture::start(tasks, options, signals)?
     };
     capture.finish(&runtime)
 }
@@ -78,9 +85,12 @@ struct Summary {
 }
 
 impl Capture {
-    fn start(requests: Vec<TaskRequest>, options: RunOptions) -> Result<Self> {
+    fn start(
+        requests: Vec<TaskRequest>,
+        options: RunOptions,
+        signals: StopSignals,
+    ) -> Result<Self> {
         let created_at = Timestamp::now();
-        let signals = StopSignals::install()?;
         let (targets, chosen) = targets(&requests, created_at);
         let configs: Vec<_> = targets
             .iter()
