@@ -121,6 +121,33 @@ pub fn is_descriptor(name: &Path) -> bool {
     matches!(locate(name), Ok(Located::Descriptor(_)))
 }
 
+/// The path that a name leads to and whether a file is there, for who makes a whole file and renames it to
+/// that path.
+///
+/// # Errors
+/// Usage: what is there is no regular file, or cannot be renamed over.
+pub fn replaceable(name: &Path) -> Result<(PathBuf, bool)> {
+    let (path, found) = match locate(name)? {
+        Located::Path(path, None) => return Ok((path, false)),
+        Located::Path(path, Some(found)) if found.is_file() => (path, found),
+        _ => {
+            return Err(Error::usage(format!(
+                "cannot replace {}: it is no regular file",
+                name.display()
+            )));
+        }
+    };
+    refuse_kernel_file(name, &path)?;
+    let reason = not_replaceable(&path, &found);
+    match reason.map_err(|error| Fault::io("open", name, &error).error)? {
+        None => Ok((path, true)),
+        Some(reason) => Err(Error::usage(format!(
+            "cannot replace {}: {reason}; name another file",
+            name.display()
+        ))),
+    }
+}
+
 /// The directory of a name.
 pub(super) fn directory_of(path: &Path) -> &Path {
     match path.parent() {

@@ -32,9 +32,9 @@ use std::sync::{
 
 use capture_common::{Direction, VlanTag};
 
-pub(crate) use self::part::sync_directory;
+pub(crate) use self::part::{rename, sync_directory};
 pub use self::{
-    destination::{followed, is_descriptor},
+    destination::{followed, is_descriptor, replaceable},
     file::sha256,
     finishing::Finishing,
     part::part_of,

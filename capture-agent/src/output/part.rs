@@ -102,7 +102,7 @@ pub(super) fn conflict(path: &Path) -> Fault {
 }
 
 /// Gives a `.part` its name, unless something has come to have it that is not a regular file.
-pub(super) fn rename(part: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn rename(part: &Path, to: &Path) -> io::Result<()> {
     match fs::symlink_metadata(to) {
         Ok(there) if !there.is_file() => Err(io::Error::new(
             io::ErrorKind::AlreadyExists,
