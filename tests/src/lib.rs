@@ -59,6 +59,7 @@ pub mod pcapng;
 pub mod random;
 pub mod record;
 pub mod reference;
+pub mod signals;
 pub mod stream;
 pub mod traffic;
 

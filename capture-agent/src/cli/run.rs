@@ -37,6 +37,7 @@ use crate::{
     error::{Error, Exit, Result},
     interfaces, netns,
     output::{OutputConfig, Target},
+    signals::{Request, Requests},
     task::{Counters, State, StopReason, TaskRecord, rfc3339},
 };
 
@@ -57,7 +58,10 @@ pub(super) fn run(args: RunArgs) -> Result<Exit> {
         .map_err(|error| Error::runtime(format!("starting: {error}")))?;
     let mut signals = {
         let _context = runtime.enter();
-        StopSignals::install()?
+        Signals {
+            stop: StopSignals::install()?,
+            requests: Requests::install()?,
+        }
     };
     runtime.block_on(wait_for_readers(&mut tasks, &mut signals))?;
     let capture = {
@@ -67,11 +71,17 @@ pub(super) fn run(args: RunArgs) -> Result<Exit> {
     capture.finish(&runtime)
 }
 
+/// The signals of a capture.
+struct Signals {
+    stop: StopSignals,
+    requests: Requests,
+}
+
 /// A capture that runs.
 struct Capture {
     engine: Engine,
     tasks: Vec<Task>,
-    signals: StopSignals,
+    signals: Signals,
     options: RunOptions,
     started: Instant,
     /// Where one task has standard output, the summary goes to standard error.
@@ -85,11 +95,7 @@ struct Summary {
 }
 
 impl Capture {
-    fn start(
-        requests: Vec<TaskRequest>,
-        options: RunOptions,
-        signals: StopSignals,
-    ) -> Result<Self> {
+    fn start(requests: Vec<TaskRequest>, options: RunOptions, signals: Signals) -> Result<Self> {
         let created_at = Timestamp::now();
         let (targets, chosen) = targets(&requests, created_at);
         let configs: Vec<_> = targets
@@ -203,10 +209,14 @@ impl Capture {
             tokio::select! {
                 biased;
                 // A second one ends the process where it is received.
-                () = self.signals.received(), if !is_interrupted => {
+                () = self.signals.stop.received(), if !is_interrupted => {
                     is_interrupted = true;
                     self.end_all(progress);
                 }
+                request = self.signals.requests.received() => match request {
+                    Request::Figures => self.say_figures(progress),
+                    Request::Flush => self.engine.flush(),
+                },
                 () = &mut change => {}
                 () = some_closed(&mut self.tasks) => {}
                 () = reached(deadline) => {}
@@ -235,6 +245,14 @@ impl Capture {
         for task in self.tasks.iter_mut().filter(|task| task.is_running()) {
             let message = task.leave(&mut self.engine, StopReason::User, elapsed);
             tell(message, progress);
+        }
+    }
+
+    /// Says the figures of each task, also where no progress is shown: somebody has asked.
+    fn say_figures(&self, progress: &Progress) {
+        let elapsed = self.started.elapsed();
+        for task in &self.tasks {
+            tell(Some(task.figures_line(&self.engine, elapsed)), progress);
         }
     }
 

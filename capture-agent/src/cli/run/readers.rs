@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
+use super::Signals;
 use crate::{
-    cli::{report::duration_text, request::TaskRequest, say, signals::StopSignals},
+    cli::{report::duration_text, request::TaskRequest, say},
     error::{Error, Result},
     output::Target,
+    signals::Request,
 };
 
 /// Interval between two attempts to open a FIFO. No event tells of a reader but open(2), which would wait for it.
@@ -20,7 +22,7 @@ const RETRY: Duration = Duration::from_millis(20);
 /// A signal came, or a task's duration was over, before there was a reader; the FIFO cannot be opened.
 pub(super) async fn wait_for_readers(
     tasks: &mut [TaskRequest],
-    signals: &mut StopSignals,
+    signals: &mut Signals,
 ) -> Result<()> {
     let began = Instant::now();
     for task in tasks {
@@ -46,11 +48,13 @@ pub(super) async fn wait_for_readers(
                 )));
             }
             tokio::select! {
-                () = signals.received() => {
+                () = signals.stop.received() => {
                     return Err(Error::runtime(format!(
                         "ended by a signal before there was a reader of {name}; nothing was captured"
                     )));
                 }
+                // All that there is to say is said again.
+                request = signals.requests.received() => is_told = request == Request::Flush,
                 () = sleep(RETRY) => {}
             }
         }

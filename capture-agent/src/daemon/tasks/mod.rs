@@ -2,12 +2,13 @@
 //!
 //! In the order of a task's life: `create` checks a request and has the store keep it, `schedule`
 //! decides when a task starts and when it ends, `start` and `end` do so on the `engine`, and
-//! `files` opens what it has written, meanwhile too. `live` is what the memory holds of all this;
+//! `files` opens what it has written, meanwhile too, `figures` logs what signals ask for. `live` is what the memory holds of all this;
 //! everything else is in the store.
 
 mod create;
 mod end;
 mod engine;
+mod figures;
 mod files;
 mod live;
 mod schedule;
