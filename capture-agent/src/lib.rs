@@ -16,6 +16,7 @@ mod kernel;
 pub mod netns;
 pub mod output;
 pub mod plan;
+mod signals;
 pub mod task;
 
 #[cfg(feature = "bench")]

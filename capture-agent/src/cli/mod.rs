@@ -34,10 +34,15 @@ use crate::{
     daemon::{self, Deadlines},
     error::{Error, Exit, Result},
     netns,
+    signals::catch_requests,
 };
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    // First: somebody may ask for figures before there are any.
+    if let Err(error) = catch_requests() {
+        return report_error(error).into();
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return usage::report(&error).into(),

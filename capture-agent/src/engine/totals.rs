@@ -141,6 +141,11 @@ impl Engine {
             ring_used,
         }
     }
+
+    /// The figures of all tasks together since the start, those that have ended included.
+    pub fn sum(&self) -> Counters {
+        self.shared.lock().counters()
+    }
 }
 
 impl State {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::{
     engine::Ended,
-    output::sha256,
+    output::{is_descriptor, sha256},
     task::{FileRecord, TaskRecord, rfc3339, time_of},
 };
 
@@ -34,10 +34,11 @@ pub(super) fn final_record(record: TaskRecord, ended: Ended) -> TaskRecord {
 }
 
 /// Fills in the digest of a file that is there to be read again. A FIFO is not: opening it would wait
-/// for a writer.
+/// for a writer. Nor is an open descriptor, whose file may have held something before.
 pub(super) fn fill_digest(file: &mut FileRecord) {
     let path = Path::new(&file.name);
-    let is_file = || path.metadata().is_ok_and(|metadata| metadata.is_file());
+    let is_file =
+        || path.metadata().is_ok_and(|metadata| metadata.is_file()) && !is_descriptor(path);
     if file.sha256.is_none() && file.complete && file.name != "-" && is_file() {
         match sha256(path) {
             Ok(digest) => file.sha256 = Some(digest),

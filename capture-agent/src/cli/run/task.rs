@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    cli::report::{duration_text, figures_line, reason_text},
     engine::{Ended, Engine, Leaving, TaskId},
     task::{Counters, StopReason, TaskRecord},
 };
@@ -124,6 +125,23 @@ impl Task {
             elapsed: left.elapsed,
         });
         message
+    }
+
+    /// The figures so far in one line, `elapsed` since the start of all tasks: `2s of 1m: matched 36, …`.
+    pub(super) fn figures_line(&self, engine: &Engine, elapsed: Duration) -> String {
+        let figures = figures_line(&self.counters(engine));
+        let state = match &self.phase {
+            Phase::Running => match self.limit {
+                Some(limit) => format!("{} of {}", duration_text(elapsed), duration_text(limit)),
+                None => duration_text(elapsed),
+            },
+            Phase::Leaving(left) => format!("ending after {}", duration_text(left.elapsed)),
+            Phase::Ended(end) => {
+                let reason = reason_text(end.ended.stop_reason);
+                format!("ended ({reason}) after {}", duration_text(end.elapsed))
+            }
+        };
+        format!("{}{state}: {figures}", self.label)
     }
 
     /// The figures so far, or the final ones.
