@@ -19,15 +19,20 @@ mod user;
 
 use std::{
     path::Path,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use capture_engine::{doctor, remove_orphaned_filters};
+use capture_engine::{
+    doctor, remove_orphaned_filters,
+    signals::{Request, Requests},
+};
 use capture_task::error::{Error, Result};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
+    task::{JoinHandle, spawn_blocking},
     time::{Interval, MissedTickBehavior, interval},
 };
 
@@ -157,6 +162,7 @@ impl Daemon {
     /// Serves until a signal, and ends in order. Gives what did not end.
     async fn serve(self, mut signals: Signals) -> Vec<String> {
         let mut watchdog = Watchdog::new();
+        let mut answers = Answers::default();
         loop {
             tokio::select! {
                 _ = signals.reload.recv() => self.reload().await,
@@ -164,22 +170,26 @@ impl Daemon {
                     log::info!("{name}: ending");
                     break;
                 }
+                request = signals.requests.received() => answers.give(request, &self.tasks),
                 () = watchdog.due() => watchdog.tell(&self.tasks),
             }
         }
         notify::stopping();
         let began = Instant::now();
         let tasks = self.tasks.clone();
-        let end = self.stop();
-        tokio::select! {
-            hanging = end => {
-                log::info!("ended in {:.1} s", began.elapsed().as_secs_f64());
-                hanging
-            }
-            name = signals.stop.received() => {
-                let mut hanging = vec![format!("{name} came before the end")];
-                hanging.extend(tasks.hanging());
-                hanging
+        let mut end = pin!(self.stop());
+        loop {
+            tokio::select! {
+                hanging = &mut end => {
+                    log::info!("ended in {:.1} s", began.elapsed().as_secs_f64());
+                    return hanging;
+                }
+                name = signals.stop.received() => {
+                    let mut hanging = vec![format!("{name} came before the end")];
+                    hanging.extend(tasks.hanging());
+                    return hanging;
+                }
+                request = signals.requests.received() => answers.give(request, &tasks),
             }
         }
     }
@@ -202,7 +212,7 @@ impl Daemon {
     async fn reload(&self) {
         notify::reloading();
         let config = Arc::clone(&self.config);
-        let read = tokio::task::spawn_blocking(move || config.read_again()).await;
+        let read = spawn_blocking(move || config.read_again()).await;
         let read = read.unwrap_or_else(|error| Err(Error::runtime(error.to_string())));
         let reloaded = read.and_then(|(config, kept)| {
             // First, as it may refuse.
@@ -237,6 +247,7 @@ impl Daemon {
 struct Signals {
     reload: Signal,
     stop: StopSignals,
+    requests: Requests,
 }
 
 struct StopSignals {
@@ -255,6 +266,7 @@ impl Signals {
                 interrupt: install(SignalKind::interrupt())?,
                 terminate: install(SignalKind::terminate())?,
             },
+            requests: Requests::install()?,
         })
     }
 }
@@ -264,6 +276,23 @@ impl StopSignals {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",
             _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+/// The answers to requests by signal, one at a time: figures wait for the kernel, and nothing waits for them.
+#[derive(Default)]
+struct Answers(Option<JoinHandle<()>>);
+
+impl Answers {
+    fn give(&mut self, request: Request, tasks: &Tasks) {
+        match request {
+            Request::Flush => tasks.flush(),
+            Request::Figures if self.0.as_ref().is_some_and(|last| !last.is_finished()) => {}
+            Request::Figures => {
+                let tasks = tasks.clone();
+                self.0 = Some(spawn_blocking(move || tasks.log_figures()));
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod checks;
 mod daemon;
+mod denial;
 mod facts;
 
 use capture_task::error::{Error, Result};
@@ -71,7 +72,11 @@ impl Check {
 /// Runs every check.
 pub fn examine() -> Report {
     let mut checks = checks::all();
-    checks.extend(probe());
+    let is_denied = |check: &Check| check.name == checks::BPF_CALL && check.status == Status::Fail;
+    // Nothing can be loaded then, and the reason has been said.
+    if !checks.iter().any(is_denied) {
+        checks.extend(probe());
+    }
     checks.extend(daemon::check());
     Report {
         can_capture: checks.iter().all(|check| check.status != Status::Fail),
@@ -116,7 +121,7 @@ pub fn programs_load() -> Result<()> {
 }
 
 /// Refuses, with exit code 6, what cannot work: an old kernel, a real-time one whose hooks preempt each other, a
-/// missing privilege.
+/// missing privilege, bpf(2) denied by somebody else.
 pub fn preflight() -> Result<()> {
     let version = KernelVersion::running()?;
     if version < KernelVersion::FLOOR {
@@ -133,12 +138,23 @@ pub fn preflight() -> Result<()> {
         )));
     }
     let missing = missing_capabilities()?;
-    if missing.is_empty() {
-        return Ok(());
+    if !missing.is_empty() {
+        return Err(Error::missing(format!(
+            "capturing needs {}, which this process lacks; {}",
+            missing.join(", "),
+            facts::privilege_remedy()
+        )));
     }
-    Err(Error::missing(format!(
-        "capturing needs {}, which this process lacks; {}",
-        missing.join(", "),
-        facts::privilege_remedy()
-    )))
+    match denial::find() {
+        None => Ok(()),
+        Some(denial) => Err(Error::missing(format!(
+            "{}; {}",
+            denial.found, denial.remedy
+        ))),
+    }
+}
+
+/// What to say where the kernel refuses something of bpf(2) for lack of a permission.
+pub(crate) fn why_denied() -> String {
+    denial::why()
 }

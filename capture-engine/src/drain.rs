@@ -97,6 +97,10 @@ enum Command {
         slot: SlotId,
         interface: InterfaceInfo,
     },
+    /// Hands what was captured up to `until_ns` to the writers.
+    Flush {
+        until_ns: u64,
+    },
     /// Sends the output back once every record up to `until_ns` is in it.
     Remove {
         slot: SlotId,
@@ -121,6 +125,7 @@ impl Reader {
             commands: receiver,
             places: [const { None }; MAX_SLOTS],
             leaving: Vec::new(),
+            flush_at_ns: None,
         };
         let thread = thread::Builder::new()
             .name("reader".to_owned())
@@ -156,6 +161,15 @@ impl Reader {
         drained.recv().map_err(|_| gone())
     }
 
+    /// Has what was captured until now written, as soon as it is drained. Waits for nobody: a reader that is so
+    /// far behind that it takes no more commands has nothing in its buffers for long.
+    pub(crate) fn flush(&self) {
+        if let Some(commands) = &self.commands {
+            let until_ns = monotonic_ns();
+            let _ = commands.try_send(Command::Flush { until_ns });
+        }
+    }
+
     fn send(&self, command: Command) -> Result<()> {
         let commands = self.commands.as_ref().ok_or_else(gone)?;
         commands.send(command).map_err(|_| gone())
@@ -186,6 +200,8 @@ struct Drain {
     commands: Receiver<Command>,
     places: [Option<Place>; MAX_SLOTS],
     leaving: Vec<Leaving>,
+    /// What was captured up to this monotonic time is to be handed to the writers.
+    flush_at_ns: Option<u64>,
 }
 
 struct Place {
@@ -237,16 +253,17 @@ impl Drain {
             self.batch.hand_over(&self.taken);
             self.let_go(drained.up_to_ns);
             let now = Instant::now();
-            if drained.records == 0 || now.duration_since(flushed) >= REST {
+            let is_asked = self.flush_at_ns.is_some_and(|at| at <= drained.up_to_ns);
+            if is_asked || drained.records == 0 || now.duration_since(flushed) >= REST {
                 self.flush();
                 flushed = now;
             }
+            if is_asked {
+                self.flush_at_ns = None;
+            }
             if drained.records == 0 {
-                let rest = if self.leaving.is_empty() {
-                    REST
-                } else {
-                    SETTLE
-                };
+                let is_awaited = !self.leaving.is_empty() || self.flush_at_ns.is_some();
+                let rest = if is_awaited { SETTLE } else { REST };
                 self.kernel.rings.wait(rest);
             }
         }
@@ -275,6 +292,7 @@ impl Drain {
                         place.lane.sink.add_interface(interface);
                     }
                 }
+                Ok(Command::Flush { until_ns }) => self.flush_at_ns = Some(until_ns),
                 Ok(Command::Remove {
                     slot,
                     until_ns,

@@ -12,6 +12,7 @@ pub mod interfaces;
 mod kernel;
 pub mod netns;
 pub mod procfs;
+pub mod signals;
 
 pub use engine::{
     Attachment, Ended, Engine, EngineOptions, InterfaceTotals, Leaving, Outlook, TaskId, Totals,

@@ -1,38 +1,35 @@
-//! One output file from its opening to its final name: the `.part` and its lock, writes that survive
-//! short counts and signals, the cut back to a record boundary, fsync and rename. Used by the writer,
+//! One output file from its opening to its final name: the `.part` or what is written in its place, writes that
+//! survive short counts and signals, the cut back to a record boundary, fsync and rename. Used by the writer,
 //! and by the sink for the first file.
 
 use std::{
-    ffi::OsString,
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, Metadata},
     io::{self, IsTerminal, Read, Seek, Write},
-    os::{
-        fd::AsFd,
-        unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
-    },
+    os::{fd::AsFd, unix::fs::FileTypeExt},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use capture_task::{
-    error::Error,
-    task::{FileRecord, StopReason},
+    error::{Error, Result},
+    task::FileRecord,
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sha2::{Digest, Sha256};
 
-use super::{encode::Tally, fault::Fault, recovery, writer::Shared};
+use super::{
+    destination::{self, Located},
+    encode::Tally,
+    fault::Fault,
+    part::{self, CreateError, part_of},
+    target::OpenTarget,
+    writer::Shared,
+};
 
-/// Capture files hold other people's traffic: nobody but the owner reads them.
-const MODE: u32 = 0o600;
 /// POSIX guarantees that a pipe which polls as writable takes this much without blocking.
 const PIPE_BUF: usize = libc::PIPE_BUF;
 /// How long the end of a capture waits for a reader of the pipe who takes nothing.
 const STALLED: Duration = Duration::from_secs(3);
-/// How often a race for the `.part` is run again; each round takes another process that just then
-/// finished with the same name.
-const ATTEMPTS: usize = 8;
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// Can be cut back.
@@ -47,94 +44,165 @@ enum Kind {
 pub(super) struct OutFile {
     file: File,
     kind: Kind,
+    /// As asked for.
     name: PathBuf,
-    /// Where it grows, if not under its name.
-    part: Option<PathBuf>,
+    end: End,
     size: u64,
     packets: u64,
     /// Ends in part of a record, which could not be cut off.
     is_torn: bool,
 }
 
+/// What remains to be done once everything is written.
+#[derive(Debug)]
+enum End {
+    /// Nothing: a stream, or what somebody else has opened.
+    Nothing,
+    /// A regular file that was written in place is synced.
+    Sync,
+    /// A `.part` is synced and renamed to what the name leads to.
+    Rename { part: PathBuf, to: PathBuf },
+}
+
 impl OutFile {
-    /// Opens the output `name`: as `name.part` if it is or will be a regular file, directly if it is
-    /// a pipe or a device.
+    /// Opens the output `name`: as a `.part` if it leads to a regular file or to nothing, in place if
+    /// it leads to a file that cannot be renamed over, to a FIFO or to a device.
     pub(super) fn open(name: &Path) -> Result<Self, Fault> {
-        let kind = match fs::metadata(name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(Fault::io("open", name, &error)),
-            Ok(metadata) => {
-                let is = metadata.file_type();
-                if is.is_dir() || is.is_block_device() || is.is_socket() {
-                    let message = format!(
-                        "cannot write a capture to {}: it is neither a file, a pipe nor a \
-                         character device",
-                        name.display()
-                    );
-                    return Err(Error::usage(message).into());
-                }
-                kind_of(&metadata)
-            }
+        let (path, found) = located(name)?;
+        let Some(found) = found else {
+            return Self::fresh(name, path);
         };
-        match kind {
-            Some(kind) => {
-                // As with every program, opening a FIFO waits for its reader.
-                let file = OpenOptions::new()
-                    .write(true)
-                    .custom_flags(libc::O_NOCTTY)
-                    .open(name)
-                    .map_err(|error| Fault::io("open", name, &error))?;
-                Ok(Self {
-                    file,
-                    kind,
-                    name: name.to_owned(),
-                    part: None,
-                    size: 0,
-                    packets: 0,
-                    is_torn: false,
-                })
-            }
-            None => {
-                let part = part_of(name);
-                Ok(Self {
-                    file: create_part(&part)?,
-                    kind: Kind::Regular,
-                    name: name.to_owned(),
-                    part: Some(part),
-                    size: 0,
-                    packets: 0,
-                    is_torn: false,
-                })
-            }
+        let is = found.file_type();
+        if is.is_file() {
+            return Self::over(name, path, &found);
         }
+        if is.is_fifo() {
+            let file = destination::open_fifo(name, &path)?;
+            let nobody = || Error::runtime(format!("nobody reads the FIFO {}", name.display()));
+            let file = file.ok_or_else(nobody)?;
+            return Ok(Self::new(file, Kind::Stream, name, End::Nothing));
+        }
+        if is.is_char_device() {
+            let file = destination::open_device(name, &path)?;
+            return Ok(Self::new(file, Kind::Device, name, End::Nothing));
+        }
+        Err(Error::usage(format!(
+            "cannot write a capture to {}: it is neither a file, a pipe nor a character device",
+            name.display()
+        ))
+        .into())
+    }
+
+    /// Opens a file of a rotation, which leads to a regular file or to nothing.
+    pub(super) fn open_rotated(name: &Path) -> Result<Self, Fault> {
+        let (path, found) = located(name)?;
+        match found {
+            None => Self::fresh(name, path),
+            Some(found) if found.is_file() => Self::over(name, path, &found),
+            Some(_) => Err(Error::usage(format!(
+                "cannot write a file of a rotation to {}: what has that name is not a regular file",
+                name.display()
+            ))
+            .into()),
+        }
+    }
+
+    /// A file that is to replace a regular one; or what is written into that, if nothing can replace it.
+    fn over(name: &Path, path: PathBuf, found: &Metadata) -> Result<Self, Fault> {
+        destination::refuse_kernel_file(name, &path)?;
+        let reason = destination::not_replaceable(&path, found)
+            .map_err(|error| Fault::io("open", name, &error))?;
+        let reason = match reason {
+            Some(reason) => reason,
+            None => match part::create(&part_of(&path)) {
+                Ok(file) => return Ok(Self::provisional(file, name, path)),
+                Err(CreateError::Directory(_)) => "its directory cannot be written",
+                Err(error) => return Err(error.fault(&part_of(&path))),
+            },
+        };
+        let file = destination::open_in_place(name, &path, found, reason)?;
+        log::warn!(
+            "{} is written in place, because {reason}: what it held is gone, and a killed capture \
+             leaves it unfinished",
+            name.display()
+        );
+        Ok(Self::new(file, Kind::Regular, name, End::Sync))
+    }
+
+    /// A file where none is.
+    fn fresh(name: &Path, path: PathBuf) -> Result<Self, Fault> {
+        let part = part_of(&path);
+        let file = part::create(&part).map_err(|error| error.fault(&part))?;
+        Ok(Self::provisional(file, name, path))
+    }
+
+    fn provisional(file: File, name: &Path, to: PathBuf) -> Self {
+        let part = part_of(&to);
+        Self::new(file, Kind::Regular, name, End::Rename { part, to })
     }
 
     /// Standard output, whatever it is but a terminal.
     pub(super) fn stdout() -> Result<Self, Fault> {
         let name = PathBuf::from("-");
-        let stdout = io::stdout();
-        if stdout.is_terminal() {
-            let message = "standard output is a terminal; redirect it, or name a file with -w";
-            return Err(Error::usage(message).into());
-        }
-        let file: File = stdout
+        let file: File = io::stdout()
             .as_fd()
             .try_clone_to_owned()
             .map_err(|error| Fault::io("open", &name, &error))?
             .into();
+        Self::opened(file, &name)
+    }
+
+    /// What was opened before.
+    pub(super) fn target(target: &OpenTarget) -> Result<Self, Fault> {
+        let name = target.name();
+        let file = target.file();
+        let file = file
+            .try_clone()
+            .map_err(|error| Fault::io("open", name, &error))?;
+        Self::opened(file, name)
+    }
+
+    fn opened(file: File, name: &Path) -> Result<Self, Fault> {
+        if file.is_terminal() {
+            let name = match name == Path::new("-") {
+                true => "standard output".into(),
+                false => name.to_string_lossy(),
+            };
+            let message = format!("{name} is a terminal; redirect it, or name a file with -w");
+            return Err(Error::usage(message).into());
+        }
         let metadata = file
             .metadata()
-            .map_err(|error| Fault::io("open", &name, &error))?;
-        let kind = kind_of(&metadata).unwrap_or(Kind::Regular);
-        Ok(Self {
+            .map_err(|error| Fault::io("open", name, &error))?;
+        let is = metadata.file_type();
+        let kind = if is.is_file() {
+            Kind::Regular
+        } else if is.is_fifo() || is.is_socket() {
+            Kind::Stream
+        } else {
+            Kind::Device
+        };
+        Ok(Self::new(file, kind, name, End::Nothing))
+    }
+
+    fn new(file: File, kind: Kind, name: &Path, end: End) -> Self {
+        Self {
             file,
             kind,
-            name,
-            part: None,
+            name: name.to_owned(),
+            end,
             size: 0,
             packets: 0,
             is_torn: false,
-        })
+        }
+    }
+
+    /// What its name leads to, where that is another name.
+    pub(super) fn led_to(&self) -> Option<&Path> {
+        match &self.end {
+            End::Rename { to, .. } if *to != self.name => Some(to),
+            _ => None,
+        }
     }
 
     pub(super) fn name(&self) -> &Path {
@@ -237,11 +305,10 @@ impl OutFile {
         complete: bool,
         shared: &Shared,
     ) -> (FileRecord, Option<Fault>) {
-        let (renamed, fault) = self.settle(shared);
-        let path = if renamed {
-            &self.name
-        } else {
-            self.part.as_ref().unwrap_or(&self.name)
+        let (has_name, fault) = self.settle(shared);
+        let path = match &self.end {
+            End::Rename { part, .. } if !has_name => part,
+            _ => &self.name,
         };
         let record = FileRecord {
             index,
@@ -258,8 +325,17 @@ impl OutFile {
     /// a failed fsync the pages may be gone while the kernel calls them clean, so there is no second
     /// try, and the file keeps its provisional name. So does one that recovery has to cut first.
     fn settle(&self, shared: &Shared) -> (bool, Option<Fault>) {
-        let Some(part) = &self.part else {
-            return (true, None);
+        let (part, to) = match &self.end {
+            End::Nothing => return (true, None),
+            End::Sync => {
+                let _doing = shared.doing("sync", &self.name);
+                let synced = self.file.sync_all().err();
+                return (
+                    true,
+                    synced.map(|error| Fault::io("sync", &self.name, &error)),
+                );
+            }
+            End::Rename { part, to } => (part, to),
         };
         if self.is_torn {
             return (false, None);
@@ -270,12 +346,12 @@ impl OutFile {
         }
         drop(doing);
         let doing = shared.doing("rename", part);
-        if let Err(error) = fs::rename(part, &self.name) {
+        if let Err(error) = part::rename(part, to) {
             return (false, Some(Fault::io("rename", part, &error)));
         }
         drop(doing);
         let _doing = shared.doing("sync the directory of", &self.name);
-        let synced = sync_directory(&self.name);
+        let synced = part::sync_directory(to);
         let fault = synced
             .err()
             .map(|error| Fault::io("sync the directory of", &self.name, &error));
@@ -284,14 +360,14 @@ impl OutFile {
 
     /// Whether nothing would be lost with it. An empty file must not replace one that had the name.
     pub(super) fn can_vanish(&self) -> bool {
-        self.part.is_some() && self.packets == 0
+        matches!(self.end, End::Rename { .. }) && self.packets == 0
     }
 
     /// Ends a file that nobody finished: nothing of it stays if it has no packets, else it stays a
     /// `.part` for the recovery.
     pub(super) fn abandon(self) {
-        let Some(part) = &self.part else { return };
         if self.can_vanish()
+            && let End::Rename { part, .. } = &self.end
             && let Err(error) = fs::remove_file(part)
         {
             log::warn!("cannot remove {}: {error}", part.display());
@@ -299,90 +375,15 @@ impl OutFile {
     }
 }
 
-/// `None` is a regular file.
-fn kind_of(metadata: &fs::Metadata) -> Option<Kind> {
-    let is = metadata.file_type();
-    if is.is_file() {
-        None
-    } else if is.is_fifo() || is.is_socket() {
-        Some(Kind::Stream)
-    } else {
-        Some(Kind::Device)
-    }
-}
-
-/// `NAME.part`: where a file lies until it is complete.
-pub fn part_of(name: &Path) -> PathBuf {
-    let mut part = OsString::from(name);
-    part.push(".part");
-    part.into()
-}
-
-/// Creates and locks a `.part`, after the recovery of one that a killed agent left.
-fn create_part(part: &Path) -> Result<File, Fault> {
-    let conflict = || Fault {
-        reason: StopReason::Error,
-        error: Error::conflict(format!(
-            "{} is being written by another capture; choose another name",
-            part.display()
-        )),
-    };
-    for _ in 0..ATTEMPTS {
-        let created = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(MODE)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(part);
-        match created {
-            Ok(file) => match lock(&file, part) {
-                Ok(true) => return Ok(file),
-                Ok(false) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(conflict()),
-                Err(error) => return Err(Fault::io("lock", part, &error)),
-            },
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                match recovery::recover(part) {
-                    Ok(recovered) => log::warn!("{recovered}"),
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        return Err(conflict());
-                    }
-                    Err(error) => return Err(Fault::io("recover", part, &error)),
-                }
-            }
-            Err(error) => return Err(Fault::io("create", part, &error)),
-        }
-    }
-    Err(conflict())
-}
-
-/// Locks a file; false if it is no longer the one that bears the name. The error is `WouldBlock`
-/// where another process holds the lock.
-pub(super) fn lock(file: &File, path: &Path) -> io::Result<bool> {
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
-        Err(TryLockError::Error(error)) => return Err(error),
-    }
-    let held = file.metadata()?;
-    match fs::symlink_metadata(path) {
-        Ok(named) => Ok((named.dev(), named.ino()) == (held.dev(), held.ino())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// Makes a name durable. Some file systems cannot sync a directory and say EINVAL.
-pub fn sync_directory(name: &Path) -> io::Result<()> {
-    let directory = match name.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    match File::open(directory)?.sync_all() {
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
-        result => result,
+/// The path at the end of a name, and what is there.
+fn located(name: &Path) -> Result<(PathBuf, Option<Metadata>), Fault> {
+    match destination::locate(name)? {
+        Located::Path(path, found) => Ok((path, found)),
+        Located::Descriptor(_) => Err(Error::usage(format!(
+            "cannot write a capture to {}: an open descriptor has no name of its own",
+            name.display()
+        ))
+        .into()),
     }
 }
 
@@ -404,6 +405,8 @@ pub fn sha256(path: &Path) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use capture_task::task::StopReason;
+
     use super::*;
 
     /// A pipe in the place of the file: fsync(2) refuses it with EINVAL.
@@ -418,7 +421,10 @@ mod tests {
             file: std::os::fd::OwnedFd::from(pipe).into(),
             kind: Kind::Regular,
             name: name.clone(),
-            part: Some(part.clone()),
+            end: End::Rename {
+                part: part.clone(),
+                to: name.clone(),
+            },
             size: 100,
             packets: 3,
             is_torn: false,

@@ -2,15 +2,19 @@
 //! the reader's thread, a bounded channel of buffers, and a writer thread that only does I/O.
 //!
 //! In the order of flow: `sink` takes the packets, `encode` turns them into records, `content` knows
-//! what the current file holds, `sizes` what one takes without packets, `rotation` says which file is next, `queue` carries buffers to the thread in `writer`, and `file`
-//! opens, locks, syncs and names. `progress` is what others see of the files meanwhile, `space` what all outputs share of the
+//! what the current file holds, `sizes` what one takes without packets, `rotation` says which file is next, `queue` carries
+//! buffers to the thread in `writer`, and `file` opens, syncs and names. `target` and `destination` say what a name stands for
+//! and leads to, `part` makes and names the provisional file. `progress` is what others see of the files meanwhile, `space` what
+//! all outputs share of the
 //! disk. `finishing` is an output whose writer alone is still at work, `recovery` repairs what a killed agent left behind.
 
 mod content;
+mod destination;
 mod encode;
 mod fault;
 mod file;
 mod finishing;
+mod part;
 mod progress;
 mod queue;
 mod recovery;
@@ -18,29 +22,30 @@ mod rotation;
 mod sink;
 mod sizes;
 mod space;
+mod target;
 #[cfg(test)]
 mod tests;
 mod writer;
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use capture_common::{Direction, VlanTag};
 use capture_task::task::{Counters, FileRecord, StopReason};
 
 pub use self::{
-    file::{part_of, sha256, sync_directory},
+    destination::{followed, is_descriptor, replaceable},
+    file::sha256,
     finishing::Finishing,
+    part::{part_of, rename, sync_directory},
     progress::OutputFiles,
     recovery::{RecoveredFile, Scan, leftovers, recover, scan},
     sink::TaskSink,
     sizes::size_faults,
     space::Space,
+    target::{OpenTarget, Target},
 };
 
 /// A packet on its way from the drain to a task's output.
@@ -69,15 +74,6 @@ pub struct InterfaceInfo {
     pub name: String,
     /// LINKTYPE_ value (tcpdump.org/linktypes.html): 1 Ethernet, 101 raw IP.
     pub link_type: u16,
-}
-
-/// Where the output goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// A file, or the pattern of the names of several.
-    File(PathBuf),
-    /// Standard output.
-    Stdout,
 }
 
 /// All that an output is opened with.

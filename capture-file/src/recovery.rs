@@ -16,7 +16,7 @@ use nix::{
 };
 
 use super::{
-    file::{lock, sync_directory},
+    part::{lock, sync_directory},
     rotation::with_suffix,
 };
 

@@ -17,6 +17,7 @@ use super::{
     Closing, InterfaceInfo, OutputConfig, OutputCounters, OutputReport, Packet, Target,
     content::Content,
     count,
+    destination::is_descriptor,
     encode::{ETHERNET, Encoder, Frame, snap_len},
     fault::Fault,
     file::OutFile,
@@ -75,7 +76,8 @@ impl From<Error> for Refused {
 impl TaskSink {
     /// Opens the first file and starts the writer, so that what cannot be written fails before
     /// anything is attached. The header and the descriptions of `interfaces`, as far as they take no
-    /// more than half of a file, are written at once, for live readers. Opening a FIFO waits for its reader.
+    /// more than half of a file, are written at once, for live readers. A FIFO must have a reader;
+    /// [`Target::connect`] is for those who wait for one.
     ///
     /// # Errors
     /// Usage: interfaces that the format cannot hold together, limits below an empty file, a name
@@ -363,19 +365,35 @@ fn first_file(plan: &Plan, target: &Target, now_ns: u64) -> Result<(Rotation, Ou
             rotation.begin(now_ns)?;
             OutFile::stdout().map(|file| (rotation, file))
         }
+        Target::Open(open) => {
+            if plan.rotate.is_some() {
+                return Err(not_rotated(open.name()));
+            }
+            let mut rotation = Rotation::new(open.name(), None);
+            rotation.begin(now_ns)?;
+            OutFile::target(open).map(|file| (rotation, file))
+        }
         Target::File(name) => {
-            if plan.rotate.is_some() && name.exists() && !name.is_file() {
-                let name = name.display();
-                return Err(Error::usage(format!(
-                    "{name} is no file, and cannot be rotated"
-                )));
+            if plan.rotate.is_some() && name.exists() && (is_descriptor(name) || !name.is_file()) {
+                return Err(not_rotated(name));
             }
             let mut rotation = Rotation::new(name, plan.rotate);
             let first = rotation.begin(now_ns)?;
-            OutFile::open(&first.name).map(|file| (rotation, file))
+            let opened = match plan.rotate {
+                Some(_) => OutFile::open_rotated(&first.name),
+                None => OutFile::open(&first.name),
+            };
+            opened.map(|file| (rotation, file))
         }
     };
     opened.map_err(|fault| fault.error)
+}
+
+fn not_rotated(name: &Path) -> Error {
+    Error::usage(format!(
+        "{} is no file, and cannot be rotated",
+        name.display()
+    ))
 }
 
 pub(super) fn now_ns() -> u64 {

@@ -2,6 +2,7 @@
 //! and gives the buffers back. It counts what write(2) has taken, and after a failure what it has not.
 
 use std::{
+    collections::HashMap,
     fs,
     path::{Path, PathBuf},
     sync::{
@@ -148,16 +149,20 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     file: Option<OutFile>,
     next_index: u64,
+    /// What the names of files led to that are symbolic links.
+    links: HashMap<PathBuf, PathBuf>,
 }
 
 impl Writer {
     pub(super) fn new(format: Format, shared: Arc<Shared>, first: OutFile) -> Self {
         shared.counters.files.begin(0, first.name());
+        let links = link_of(&first).into_iter().collect();
         Self {
             format,
             shared,
             file: Some(first),
             next_index: 0,
+            links,
         }
     }
 
@@ -200,8 +205,11 @@ impl Writer {
         let counters = &self.shared.counters;
         if let Some(next) = &chunk.open {
             for path in &next.evicted {
-                if let Err(error) = fs::remove_file(path) {
-                    log::warn!("cannot remove {} from the ring: {error}", path.display());
+                // The file and not the link to it: it is the file that takes up room.
+                let file = self.links.remove(path);
+                let file = file.as_ref().unwrap_or(path);
+                if let Err(error) = fs::remove_file(file) {
+                    log::warn!("cannot remove {} from the ring: {error}", file.display());
                 }
                 self.shared.give_space_back(counters.files.evicted(path));
             }
@@ -212,11 +220,12 @@ impl Writer {
         }
         if let Some(next) = &chunk.open {
             let doing = self.shared.doing("open", &next.name);
-            let opened = OutFile::open(&next.name);
+            let opened = OutFile::open_rotated(&next.name);
             drop(doing);
             match opened {
                 Ok(file) => {
                     counters.files.begin(self.next_index, file.name());
+                    self.links.extend(link_of(&file));
                     self.file = Some(file);
                 }
                 Err(fault) => {
@@ -273,4 +282,9 @@ impl Writer {
             self.shared.fail(fault);
         }
     }
+}
+
+/// The name of a file and what it led to, where that is something else.
+fn link_of(file: &OutFile) -> Option<(PathBuf, PathBuf)> {
+    Some((file.name().to_owned(), file.led_to()?.to_owned()))
 }

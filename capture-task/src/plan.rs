@@ -22,8 +22,7 @@ pub use quantity::{seconds, size};
 pub use reading::{Reading, add_new};
 pub use resolve::MAX_INTERFACES;
 pub use ring_size::{MAX_RING, ring_size};
-pub use word::Word;
-pub use word::parse as parse_word;
+pub use word::{Word, parse as parse_word};
 
 use crate::task::TaskSpec;
 

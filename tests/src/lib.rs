@@ -63,6 +63,8 @@ pub mod record;
 pub mod reference;
 pub mod rights;
 pub mod sandbox;
+pub mod seccomp;
+pub mod signals;
 pub mod small_disk;
 pub mod stream;
 pub mod traffic;

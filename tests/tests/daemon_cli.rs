@@ -3,10 +3,14 @@
 
 use std::{
     fs,
-    io::Read as _,
-    os::unix::{fs::PermissionsExt as _, net::UnixListener},
+    io::{BufRead as _, BufReader, Read as _},
+    os::unix::{
+        fs::{FileTypeExt as _, PermissionsExt as _, symlink},
+        net::UnixListener,
+    },
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    thread,
     time::Duration,
 };
 
@@ -640,6 +644,76 @@ fn downloads_stream_also_of_a_running_task() {
     place.daemon.stop();
 }
 
+/// Descriptors, FIFOs and devices are written to, links are followed, and what is none of these stays.
+#[test]
+fn downloads_replace_nothing_but_files() {
+    let place = Place::new(UNLIMITED);
+    place.finished("web", 25);
+    let path = |name: &str| place.work(name);
+    let count = |name: &str| judge::packets(&path(name)).len();
+    // In a mount namespace with a /dev of its own.
+    let script = "mkdir dev && cp -a /dev/null /dev/urandom dev/ && ln -s /proc/self/fd dev/fd \
+        && ln -s /proc/self/fd/1 dev/stdout && mount --bind dev /dev \
+        && $DOWNLOAD /dev/stdout > a && $DOWNLOAD /dev/stdout --force > b \
+        && $DOWNLOAD /dev/fd/7 --force 7> c && $DOWNLOAD /dev/null --force \
+        && test -c /dev/null";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script]);
+    let download = format!("{} task download web -o", binary().display());
+    command
+        .env("DOWNLOAD", download)
+        .current_dir(place.work.path());
+    command.env("CAPTURE_AGENT_SOCKET", place.daemon.socket());
+    let done = run(command).code(0);
+    assert_eq!(
+        done.stdout, "",
+        "the packets are elsewhere, and no name is printed"
+    );
+    assert!(path("dev/stdout").is_symlink() && path("dev").is_dir());
+    assert_eq!(["a", "b", "c"].map(count), [25; 3]);
+
+    fs::create_dir(path("big")).expect("a directory");
+    symlink("big/x", path("link")).expect("a link");
+    place.cli("task download web -o link").code(0);
+    place
+        .cli("task download web -o link")
+        .code(4)
+        .says(&["link"]);
+    fs::write(path("big/x"), "mine").expect("written");
+    place.cli("task download web -o link --force").code(0);
+    assert!(path("link").is_symlink());
+    assert_eq!(
+        (count("big/x"), names(&path("big"))),
+        (25, vec!["x".to_owned()])
+    );
+
+    let _socket = UnixListener::bind(path("socket")).expect("a socket");
+    let refused = place.cli("task download web -o socket --force").code(2);
+    refused.says(&["socket", "no regular file"]);
+    nix::unistd::mkfifo(&path("fifo"), nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    let fifo = path("fifo");
+    let reader = thread::spawn(move || fs::read(fifo).expect("it can be read"));
+    place.cli("task download web -o fifo --force").code(0);
+    let got = reader.join().expect("it reads to the end");
+    fs::write(path("d"), got).expect("written");
+    assert_eq!(count("d"), 25);
+    assert!(
+        path("fifo")
+            .metadata()
+            .is_ok_and(|meta| meta.file_type().is_fifo())
+    );
+    // Nobody reads it: a signal ends the wait.
+    let mut command = place.command("task download web -o fifo");
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
+    let stderr = child.stderr.take().expect("it is piped");
+    let mut line = String::new();
+    BufReader::new(stderr).read_line(&mut line).expect("a line");
+    assert_eq!(line, "waiting for a reader of fifo\n");
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).expect("it runs");
+    assert_eq!(child.wait().expect("it ends").code(), Some(1));
+    place.daemon.stop();
+}
+
 #[test]
 fn several_files_of_a_rotation() {
     let place = Place::new(UNLIMITED);
@@ -917,7 +991,7 @@ fn a_daemon_that_speaks_something_else_is_no_panic() {
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
         "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n",
     ];
-    let server = std::thread::spawn(move || {
+    let server = thread::spawn(move || {
         use std::io::Write as _;
         for answer in answers {
             let (mut stream, _) = listener.accept().expect("a client");

@@ -192,7 +192,8 @@ fn what_ends_while_nothing_can_be_stored_has_ended_and_is_stored_later() {
     disk.clear();
     let stored = || {
         let stored = row(&database, &by_limit).record;
-        stored.stop_reason.is_some() && is_ready(&daemon)
+        let log = daemon.stderr().contains("are in the audit log now");
+        stored.stop_reason.is_some() && log && is_ready(&daemon)
     };
     assert!(eventually(LIMIT, stored), "{}", daemon.stderr());
     assert_eq!(daemon.ended(&by_limit), task);

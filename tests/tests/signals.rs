@@ -1,11 +1,12 @@
 //! How a capture ends from outside: in order, or killed.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{fs, sync::Arc, thread, time::Duration};
 
 use capture_tests::{
     agent, eventually, judge,
     netns::{HOST_IF, Lab, PEER_IF},
     pcapng,
+    signals::{Shower, catches},
     traffic::{self, number_in},
 };
 use nix::sys::signal::Signal;
@@ -136,7 +137,7 @@ fn a_second_signal_aborts() {
     let directory = Arc::new(tempdir().expect("a directory"));
     let pipe = directory.path().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
-    let _both_ends = std::fs::File::options()
+    let _both_ends = fs::File::options()
         .read(true)
         .write(true)
         .open(&pipe)
@@ -151,4 +152,155 @@ fn a_second_signal_aborts() {
         .wait(Duration::from_secs(1))
         .expect_code(1)
         .expect_stderr(&["aborted by a second signal"]);
+}
+
+/// Waits until standard error has so many lines with this.
+#[track_caller]
+fn says(running: &agent::Running<'_>, words: &str, times: usize) {
+    let said = || running.stderr_so_far().matches(words).count() == times;
+    assert!(
+        eventually(LIMIT, said),
+        "{times} times {words:?}:\n{}",
+        running.stderr_so_far()
+    );
+}
+
+#[test]
+fn figures_on_request() {
+    let lab = Lab::new();
+    for quiet in [&[][..], &["-q"]] {
+        let arguments = [
+            &["-i", HOST_IF, "--duration", "1h", "-w", "o.pcapng"],
+            quiet,
+        ]
+        .concat();
+        let running = agent::capture(&lab.host, &arguments);
+        for round in 1..=2_u32 {
+            traffic::send(&lab.peer, PEER_IF, 0, frames(5));
+            // Those that are on their way to the file are not captured yet.
+            let all = format!("s of 1h: matched {0}, captured {0} (", 5 * round);
+            let said = eventually(LIMIT, || {
+                running.signal(Signal::SIGUSR1);
+                thread::sleep(Duration::from_millis(50));
+                running.stderr_so_far().contains(&all)
+            });
+            assert!(said, "{all}\n{}", running.stderr_so_far());
+        }
+        let ended = running.stop().expect_whole("user");
+        let lines = ended.stderr.lines();
+        let mut figures = lines.filter(|line| line.contains("matched "));
+        ended.check(
+            figures.all(|line| line.starts_with("capture-agent: ") && line.ends_with(", lost 0")),
+            "a line each",
+        );
+    }
+}
+
+#[test]
+fn figures_of_several_tasks() {
+    let lab = Lab::new();
+    let directory = Arc::new(tempdir().expect("a directory"));
+    let task = |name: &str, rest: &str| {
+        format!("[[tasks]]\nname = \"{name}\"\ninterfaces = [\"{HOST_IF}\"]\n{rest}\n")
+    };
+    let tasks = task("all", "") + &task("three", "max_packets = 3") + &task("none", "ports = [54]");
+    fs::write(directory.path().join("t.toml"), tasks).expect("a file");
+    let running = agent::start_in(&lab.host, directory, &["--tasks", "t.toml", "-q"]);
+    running.wait_ready();
+    running.signal(Signal::SIGUSR1);
+    says(&running, "matched 0, captured 0 (0 B), lost 0", 3);
+    traffic::send(&lab.peer, PEER_IF, 0, frames(5));
+    let counted = |name: &str, words: &str| {
+        let stderr = running.stderr_so_far();
+        let mut lines = stderr.lines();
+        lines.any(|line| line.contains(&format!("{name:?}: ")) && line.contains(words))
+    };
+    let all = eventually(LIMIT, || {
+        running.signal(Signal::SIGUSR1);
+        thread::sleep(Duration::from_millis(50));
+        counted("all", "matched 5, captured 5 (2.5 kB), lost 0")
+            && counted("three", "ended (packets are complete) after 0s: matched ")
+    });
+    assert!(all, "{}", running.stderr_so_far());
+    running.stop().expect_code(0);
+}
+
+/// SIGUSR2 has all in the file that was captured until then.
+#[test]
+fn flushed_on_request() {
+    let lab = Lab::new();
+    let running = agent::capture(&lab.host, &["-i", HOST_IF, "-w", "o.pcapng"]);
+    let part = running.directory().join("o.pcapng.part");
+    let copy = running.directory().join("copy.pcapng");
+    for round in 1..=3 {
+        traffic::send(&lab.peer, PEER_IF, 0, frames(50));
+        running.signal(Signal::SIGUSR2);
+        let mut count = 0;
+        let all = eventually(LIMIT, || {
+            fs::copy(&part, &copy).expect("it is written");
+            let stream = fs::read(&copy).expect("a copy");
+            fs::write(&copy, &stream[..pcapng::whole_len(&stream)]).expect("a copy");
+            count = judge::packets(&copy).len();
+            count == 50 * round
+        });
+        assert!(all, "{count} packets in round {round}");
+    }
+    fs::remove_file(copy).expect("it is there");
+    assert_eq!(running.stop().expect_whole("user").packets().len(), 150);
+}
+
+/// From the moment at which it can catch them to its end, while it loads programs and while it drains.
+#[test]
+fn requests_at_any_moment_end_nothing() {
+    let lab = Lab::new();
+    for arguments in [&[][..], &["--hook", "xdp"]] {
+        let arguments = [&["-i", HOST_IF, "-w", "o.pcapng"], arguments].concat();
+        let running = agent::start(&lab.host, &arguments);
+        assert!(eventually(LIMIT, || catches(
+            running.pid(),
+            Signal::SIGUSR2
+        )));
+        let requests = &[Signal::SIGUSR1, Signal::SIGUSR2];
+        let shower = Shower::on(running.pid(), requests, Duration::from_micros(200));
+        running.wait_ready();
+        traffic::send(&lab.peer, PEER_IF, 20_000, frames(2000));
+        let ended = running.stop().expect_whole("user");
+        let sent = shower.end();
+        assert!(sent > 100, "{sent} signals");
+        assert_eq!(ended.packets().len(), 2000);
+    }
+}
+
+/// The verifier gives up (EAGAIN) where a signal is pending, and one that comes twice is one here, too.
+#[test]
+fn an_end_while_it_loads_is_in_order() {
+    let lab = Lab::new();
+    for delay in (0..200).step_by(20) {
+        let running = agent::start(&lab.host, &["-i", HOST_IF, "-w", "o.pcapng"]);
+        assert!(eventually(LIMIT, || catches(
+            running.pid(),
+            Signal::SIGTERM
+        )));
+        thread::sleep(Duration::from_millis(delay));
+        let echoes = Shower::on(running.pid(), &[Signal::SIGTERM], Duration::from_millis(5));
+        thread::sleep(Duration::from_millis(60));
+        echoes.end();
+        running.wait(LIMIT).expect_whole("user");
+    }
+}
+
+/// What waits for the reader of a FIFO says so again.
+#[test]
+fn figures_while_it_waits_for_a_reader() {
+    let lab = Lab::new();
+    let directory = Arc::new(tempdir().expect("a directory"));
+    nix::unistd::mkfifo(&directory.path().join("ff"), nix::sys::stat::Mode::S_IRWXU)
+        .expect("a FIFO");
+    let running = agent::start_in(&lab.host, directory, &["-i", HOST_IF, "-w", "ff"]);
+    says(&running, "waiting for a reader of ff", 1);
+    running.signal(Signal::SIGUSR2);
+    running.signal(Signal::SIGUSR1);
+    says(&running, "waiting for a reader of ff", 2);
+    running.signal(Signal::SIGTERM);
+    running.wait(LIMIT).expect_code(1);
 }

@@ -30,7 +30,7 @@ use std::{
 
 use capture_daemon as daemon;
 use capture_daemon::Deadlines;
-use capture_engine::netns;
+use capture_engine::{netns, signals::catch_requests};
 use capture_task::error::Result;
 use clap::Parser;
 
@@ -42,6 +42,10 @@ use self::{
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    // First: somebody may ask for figures before there are any.
+    if let Err(error) = catch_requests() {
+        return report_error(error).into();
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return usage::report(&error).into(),

@@ -56,15 +56,16 @@ pub(super) fn hint(targets: &[Target]) -> Option<String> {
     let mut directories: Vec<_> = targets
         .iter()
         .filter_map(|target| match target {
-            Target::File(path) => path.parent(),
-            Target::Stdout => None,
+            // A `.part` lies where the links of a name lead.
+            Target::File(path) => output::followed(path).parent().map(Path::to_owned),
+            Target::Stdout | Target::Open(_) => None,
         })
         .collect();
     directories.sort_unstable();
     directories.dedup();
     let left: Vec<_> = directories
         .into_iter()
-        .flat_map(output::leftovers)
+        .flat_map(|directory| output::leftovers(&directory))
         .map(|path| path.display().to_string())
         .collect();
     let mut names = left[..left.len().min(MOST)].join(" ");

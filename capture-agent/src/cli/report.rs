@@ -64,6 +64,19 @@ pub(super) fn packet_rows(counters: &Counters) -> Vec<(&'static str, String)> {
     rows
 }
 
+/// The figures of the moment in one line: `matched 36, captured 34 (3.3 kB), lost 0`.
+pub(super) fn figures_line(counters: &Counters) -> String {
+    let mut figures: Vec<_> = packet_rows(counters)
+        .into_iter()
+        .map(|(label, value)| format!("{label} {value}"))
+        .collect();
+    figures.push(match counters.dropped.total() {
+        0 => "lost 0".to_owned(),
+        _ => format!("lost {}", loss_text(counters.dropped, counters.matched)),
+    });
+    figures.join(", ")
+}
+
 /// The closing table of several tasks, a row each.
 pub(super) fn compact_table<'a>(tasks: impl IntoIterator<Item = (&'a str, &'a Ended)>) -> String {
     let mut table = Table::new();
@@ -286,6 +299,28 @@ mod tests {
              lost        0, the capture is complete\n\
              stopped     as asked, after 12s\n\
              file        eth0.pcapng (1.2 kB)\n"
+        );
+    }
+
+    #[test]
+    fn figures_in_a_line() {
+        let mut counters = Counters {
+            matched: 1036,
+            captured: 1034,
+            bytes: 3300,
+            over_limit: 2,
+            ..Counters::default()
+        };
+        assert_eq!(
+            figures_line(&counters),
+            "matched 1,036, captured 1,034 (3.3 kB), over limit 2, lost 0"
+        );
+        counters.matched += 7;
+        counters.dropped.queue = 7;
+        assert_eq!(
+            figures_line(&counters),
+            "matched 1,043, captured 1,034 (3.3 kB), over limit 2, \
+             lost 7 OF 1,043, the capture is NOT complete (7 output too slow)"
         );
     }
 

@@ -143,9 +143,11 @@ fn single(
 ) -> Option<TaskRequest> {
     let spec = spec_of(task);
     let resolved = Plan::resolve(&spec, Face::Run);
-    let target = write.map(|path| match path.to_str() {
-        Some("-") => Target::Stdout,
-        _ => Target::File(path),
+    let target = write.and_then(|path| match path.to_str() {
+        Some("-") => Some(Target::Stdout),
+        _ => Target::named(path)
+            .map_err(|error| problems.push(format!("--write: {error}")))
+            .ok(),
     });
     problems.extend(
         resolved
@@ -160,6 +162,10 @@ fn single(
             "--write: standard output cannot be rotated; name a file, or leave -C, -G and -W out"
                 .to_owned(),
         ),
+        Some(Target::Open(open)) if spec.rotate.is_some() => problems.push(format!(
+            "--write: the open descriptor {} cannot be rotated; name a file, or leave -C, -G and -W out",
+            open.name().display()
+        )),
         Some(Target::File(path)) if path.as_os_str().is_empty() => {
             problems.push("--write: the file's name is empty; name a file, or \"-\"".to_owned());
         }
@@ -192,14 +198,18 @@ impl TaskRequest {
     }
 }
 
-/// Refuses to fill a terminal with packets.
-pub(super) fn refuse_terminal(target: Option<&Target>) -> Result<()> {
-    if target == Some(&Target::Stdout) && std::io::stdout().is_terminal() {
-        return Err(Error::usage(
-            "-w -: standard output is a terminal; pipe it into a program, or name a file",
-        ));
+/// Refuses to fill a terminal with packets, in the words of the option that named it.
+pub(super) fn refuse_terminal(option: &str, target: Option<&Target>) -> Result<()> {
+    match target {
+        Some(Target::Stdout) if std::io::stdout().is_terminal() => Err(Error::usage(format!(
+            "{option} -: standard output is a terminal; pipe it into a program, or name a file"
+        ))),
+        Some(Target::Open(open)) if open.is_terminal() => Err(Error::usage(format!(
+            "{option} {0}: {0} is a terminal; name a file",
+            open.name().display()
+        ))),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// The task that the options describe, in the words of the API.

@@ -4,12 +4,16 @@
 
 mod names;
 mod places;
+mod readers;
 mod record;
 mod task;
 
 use std::{path::PathBuf, pin::pin, task::Poll, time::Instant};
 
-use capture_engine::{Engine, EngineOptions, doctor, interfaces, netns};
+use capture_engine::{
+    Engine, EngineOptions, doctor, interfaces, netns,
+    signals::{Request, Requests},
+};
 use capture_file::{OutputConfig, Target};
 use capture_task::{
     error::{Error, Result},
@@ -22,6 +26,7 @@ use tokio::time::{Instant as Deadline, MissedTickBehavior, interval, sleep_until
 use self::{
     names::free_file_name,
     places::{attachment_lines, check_interfaces},
+    readers::wait_for_readers,
     record::final_record,
     task::{Phase, Task},
 };
@@ -39,9 +44,9 @@ use crate::cli::exit::Exit;
 
 /// Captures as the arguments say.
 pub(super) fn run(args: RunArgs) -> Result<Exit> {
-    let RunRequest { tasks, options } = request::resolve(args)?;
+    let RunRequest { mut tasks, options } = request::resolve(args)?;
     for task in &tasks {
-        request::refuse_terminal(task.target.as_ref())?;
+        request::refuse_terminal("-w", task.target.as_ref())?;
     }
     if let Some(namespace) = &options.netns {
         netns::enter(namespace)?;
@@ -52,18 +57,32 @@ pub(super) fn run(args: RunArgs) -> Result<Exit> {
         .enable_all()
         .build()
         .map_err(|error| Error::runtime(format!("starting: {error}")))?;
+    let mut signals = {
+        let _context = runtime.enter();
+        Signals {
+            stop: StopSignals::install()?,
+            requests: Requests::install()?,
+        }
+    };
+    runtime.block_on(wait_for_readers(&mut tasks, &mut signals))?;
     let capture = {
         let _context = runtime.enter();
-        Capture::start(tasks, options)?
+        Capture::start(tasks, options, signals)?
     };
     capture.finish(&runtime)
+}
+
+/// The signals of a capture.
+struct Signals {
+    stop: StopSignals,
+    requests: Requests,
 }
 
 /// A capture that runs.
 struct Capture {
     engine: Engine,
     tasks: Vec<Task>,
-    signals: StopSignals,
+    signals: Signals,
     options: RunOptions,
     started: Instant,
     /// Where one task has standard output, the summary goes to standard error.
@@ -77,9 +96,8 @@ struct Summary {
 }
 
 impl Capture {
-    fn start(requests: Vec<TaskRequest>, options: RunOptions) -> Result<Self> {
+    fn start(requests: Vec<TaskRequest>, options: RunOptions, signals: Signals) -> Result<Self> {
         let created_at = Timestamp::now();
-        let signals = StopSignals::install()?;
         let (targets, chosen) = targets(&requests, created_at);
         let configs: Vec<_> = targets
             .iter()
@@ -194,10 +212,14 @@ impl Capture {
             tokio::select! {
                 biased;
                 // A second one ends the process where it is received.
-                () = self.signals.received(), if !is_interrupted => {
+                () = self.signals.stop.received(), if !is_interrupted => {
                     is_interrupted = true;
                     self.end_all(progress);
                 }
+                request = self.signals.requests.received() => match request {
+                    Request::Figures => self.say_figures(progress),
+                    Request::Flush => self.engine.flush(),
+                },
                 () = &mut change => {}
                 () = some_closed(&mut self.tasks) => {}
                 () = reached(deadline) => {}
@@ -226,6 +248,14 @@ impl Capture {
         for task in self.tasks.iter_mut().filter(|task| task.is_running()) {
             let message = task.leave(&mut self.engine, StopReason::User, elapsed);
             tell(message, progress);
+        }
+    }
+
+    /// Says the figures of each task, also where no progress is shown: somebody has asked.
+    fn say_figures(&self, progress: &Progress) {
+        let elapsed = self.started.elapsed();
+        for task in &self.tasks {
+            tell(Some(task.figures_line(&self.engine, elapsed)), progress);
         }
     }
 

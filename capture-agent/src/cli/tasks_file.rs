@@ -9,7 +9,7 @@ use std::{
 };
 
 use capture_common::MAX_SLOTS;
-use capture_file::Target;
+use capture_file::{Target, followed};
 use capture_task::{
     error::{Error, Result},
     plan::{Face, Fault, Plan, Reading, quote},
@@ -102,7 +102,7 @@ fn resolve(tasks: Vec<Value>, problems: &mut Vec<String>) -> Vec<TaskRequest> {
         };
         let (task, faults) = Fields::read(fields);
         problems.extend(faults.iter().map(|fault| in_place(&place, fault)));
-        if let Some(path) = &task.write
+        if let Some(path) = task.write.as_ref().and_then(path_of)
             && let Some(first) = outputs.insert(identity(path), index)
         {
             problems.push(format!(
@@ -122,7 +122,7 @@ fn resolve(tasks: Vec<Value>, problems: &mut Vec<String>) -> Vec<TaskRequest> {
 /// The fields of one task as far as each can be read on its own.
 struct Fields {
     spec: TaskSpec,
-    write: Option<PathBuf>,
+    write: Option<Target>,
     plan: Option<Plan>,
 }
 
@@ -130,11 +130,11 @@ impl Fields {
     /// Reads every field, and gives all faults.
     fn read(mut fields: Map<String, Value>) -> (Self, Vec<Fault>) {
         let write = fields.remove(WRITE).map(|name| {
-            let path = match &name {
-                Value::String(name) => check_file_name(name),
+            let target = match &name {
+                Value::String(name) => target_of(name),
                 _ => Err("a file name is expected".to_owned()),
             };
-            path.map_err(|detail| Fault {
+            target.map_err(|detail| Fault {
                 pointer: format!("/{WRITE}"),
                 code: "invalid",
                 detail,
@@ -145,25 +145,39 @@ impl Fields {
             plan,
             mut faults,
         } = Reading::of(fields, &[WRITE], Face::Run);
-        let write = write.and_then(|path| path.map_err(|fault| faults.push(fault)).ok());
+        let write = write.and_then(|target| target.map_err(|fault| faults.push(fault)).ok());
         (Self { spec, write, plan }, faults)
     }
 
     /// The request, where the fields make up a valid task.
     fn request(self) -> Option<TaskRequest> {
-        let target = self.write.map(Target::File);
-        Some(TaskRequest::new(self.spec, self.plan?, target))
+        Some(TaskRequest::new(self.spec, self.plan?, self.write))
     }
 }
 
-fn check_file_name(name: &str) -> Result<PathBuf, String> {
-    match name {
-        "" => Err("the file's name is empty; name a file, or leave it out".to_owned()),
-        "-" => Err(
+fn target_of(name: &str) -> Result<Target, String> {
+    if name.is_empty() {
+        return Err("the file's name is empty; name a file, or leave it out".to_owned());
+    }
+    let target = match name {
+        "-" => Target::Stdout,
+        _ => Target::named(PathBuf::from(name)).map_err(|error| error.message)?,
+    };
+    if target == Target::Stdout {
+        return Err(
             "standard output is for a single task, `capture-agent run -w -`; name a file"
                 .to_owned(),
-        ),
-        _ => Ok(PathBuf::from(name)),
+        );
+    }
+    Ok(target)
+}
+
+/// The name of what a task writes to.
+fn path_of(target: &Target) -> Option<&Path> {
+    match target {
+        Target::File(path) => Some(path),
+        Target::Open(open) => Some(open.name()),
+        Target::Stdout => None,
     }
 }
 
@@ -179,9 +193,10 @@ fn in_place(task: &str, fault: &Fault) -> String {
     format!("{place}: {}", fault.detail)
 }
 
-/// The same for two spellings of one file: absolute, with links in its directory followed.
+/// The same for two spellings of one file: absolute, with all links followed.
 fn identity(path: &Path) -> PathBuf {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let path = followed(path);
+    let absolute = std::path::absolute(&path).unwrap_or(path);
     let directory = absolute.parent().map(fs::canonicalize);
     match (directory, absolute.file_name()) {
         (Some(Ok(directory)), Some(name)) => directory.join(name),

@@ -238,7 +238,21 @@ impl Live {
         tasks.collect()
     }
 
-    /// The same for one task.
+    /// The names of the tasks that the engine has or had until just now.
+    pub(super) fn names_on_engine(&self) -> Vec<(TaskUlid, String)> {
+        let active = self.active.iter();
+        let on_engine = active.filter(|(_, active)| active.stage.task().is_some());
+        on_engine
+            .map(|(id, active)| (*id, active.name.clone()))
+            .collect()
+    }
+
+    /// How many tasks wait for their time or their turn.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The figures of one task.
     pub(super) fn of_engine(&self, id: &TaskUlid) -> Option<(TaskId, Option<Figures>)> {
         let active = self.active.get(id)?;
         Some((active.stage.task()?, active.last.clone()))

@@ -2,13 +2,14 @@
 //!
 //! In the order of a task's life: `create` checks a request and has the store keep it, `schedule`
 //! decides when a task starts and when it ends, `start` and `end` do so on the `engine`, `files` opens
-//! what it has written, meanwhile too, and `retention` decides when that goes. `live` is what the memory holds of all this;
-//! everything else is in the store, or on its way there in `unstored`. `takeover` is what a start does about the
-//! last daemon's tasks.
+//! what it has written, meanwhile too, `figures` logs what signals ask for, and `retention` decides when files go. `live` is what
+//! the memory holds of all this; everything else is in the store, or on its way there in `unstored`. `takeover` is what a start
+//! does about the last daemon's tasks.
 
 mod create;
 mod end;
 mod engine;
+mod figures;
 mod files;
 mod live;
 mod removal;

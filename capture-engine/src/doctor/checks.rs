@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nix::sys::resource::{Resource, getrlimit};
 
-use super::{Check, Status, facts};
+use super::{Check, Status, denial, facts};
 use crate::{interfaces, kernel::KernelVersion, procfs};
 
 /// Drivers that are known to have native XDP, as `ethtool -i` names them. Only the attempt tells for
@@ -45,6 +45,9 @@ const NATIVE_XDP: &[&str] = &[
 /// Of these, the families whose link is reset when a program comes or goes.
 const RESETS_LINK: &[&str] = &["ena", "i40e", "mlx5_core"];
 
+/// The check of the system call itself.
+pub(super) const BPF_CALL: &str = "bpf(2)";
+
 /// Every check, in the order in which a capture depends on it.
 pub(super) fn all() -> Vec<Check> {
     let mut checks = Vec::new();
@@ -53,6 +56,7 @@ pub(super) fn all() -> Vec<Check> {
             checks.push(kernel(version));
             checks.extend(real_time(version));
             checks.push(capabilities());
+            checks.extend(bpf_call());
             checks.push(ring_buffer(version));
             checks.extend(memlock(version));
             checks.push(tcx(version));
@@ -133,6 +137,19 @@ fn capabilities() -> Check {
             Check::new(name, Status::Fail, found, needs).remedy(facts::privilege_remedy())
         }
     }
+}
+
+/// Whether bpf(2) is let through to the kernel, of a process whose capabilities allow it.
+fn bpf_call() -> Option<Check> {
+    if !super::missing_capabilities().ok()?.is_empty() || !facts::in_initial_user_namespace() {
+        return None;
+    }
+    let name = BPF_CALL;
+    let meaning = "the system call by which programs and maps are made";
+    Some(match denial::find() {
+        None => Check::new(name, Status::Ok, "allowed", meaning),
+        Some(denial) => Check::new(name, Status::Fail, denial.found, meaning).remedy(denial.remedy),
+    })
 }
 
 /// What this process holds; of root there is no list.

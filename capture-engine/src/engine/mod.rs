@@ -291,6 +291,12 @@ impl Engine {
         ))
     }
 
+    /// Has what all tasks have captured until now written to their files, without waiting for it. It would be
+    /// some milliseconds later anyway.
+    pub fn flush(&self) {
+        self.shared.reader.flush();
+    }
+
     /// When and why a task is to be removed, to be asked again and again without waiting for anybody.
     pub fn outlook(&self, task: TaskId) -> Option<Outlook> {
         let state = self.shared.lock();

@@ -2,7 +2,14 @@
 
 /// What needs root: programs on interfaces.
 mod privileged {
-    use std::{fs::File, path::Path, thread, time::Duration};
+    use std::{
+        ffi::CString,
+        fs::{self, File},
+        os::fd::AsRawFd as _,
+        path::{Path, PathBuf},
+        thread,
+        time::Duration,
+    };
 
     use capture_file::{OutputConfig, Target};
     use capture_task::{
@@ -12,13 +19,14 @@ mod privileged {
     use capture_tests::{
         eventually,
         netns::{HOST_IF, Lab, PEER_IF},
-        rights, traffic,
+        traffic,
     };
-    use nix::{sys::stat::Mode, unistd::mkfifo};
     use serde_json::json;
 
     use crate::engine::{Engine, EngineOptions, TaskId};
 
+    /// include/uapi/asm-generic/fcntl.h; `libc` has it for some targets only.
+    const F_SETSIG: libc::c_int = 10;
     const LIMIT: Duration = Duration::from_secs(20);
 
     fn add(engine: &Engine, path: &Path) -> TaskId {
@@ -52,18 +60,68 @@ mod privileged {
         });
     }
 
-    /// The slowest disk of all: a pipe without a reader, whose opening waits.
+    /// A file at whose opening for writing the kernel waits for the holder of its lease, as for a file
+    /// server: fcntl(2), "Leases". It is mounted, so that the output writes into it.
+    struct Leased {
+        file: File,
+        path: PathBuf,
+    }
+
+    impl Leased {
+        fn new(path: &Path) -> Self {
+            fs::write(path, "").expect("a file");
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).expect("root");
+            let target = CString::new(path.as_os_str().as_encoded_bytes()).expect("a path");
+            let private = libc::MS_REC | libc::MS_PRIVATE;
+            let (null, root) = (std::ptr::null(), c"/".as_ptr());
+            let path_of = target.as_ptr();
+            // SAFETY: every pointer is null where mount(2) allows it, or a string that ends in NUL and lives.
+            let mounted = unsafe {
+                libc::mount(null, root, null, private, null.cast()) == 0
+                    && libc::mount(path_of, path_of, null, libc::MS_BIND, null.cast()) == 0
+            };
+            assert!(mounted, "{}", std::io::Error::last_os_error());
+            let file = File::open(path).expect("it can be read");
+            // SAFETY: fcntl(2) on numbers. The signal that somebody waits is one that does nothing.
+            let leased = unsafe {
+                libc::fcntl(file.as_raw_fd(), F_SETSIG, libc::SIGURG) == 0
+                    && libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) == 0
+            };
+            assert!(leased, "{}", std::io::Error::last_os_error());
+            let path = path.to_owned();
+            Self { file, path }
+        }
+
+        fn give_up(&self) {
+            // SAFETY: fcntl(2) on numbers.
+            let done =
+                unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK) };
+            assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+        }
+    }
+
+    impl Drop for Leased {
+        fn drop(&mut self) {
+            if let Ok(target) = CString::new(self.path.as_os_str().as_encoded_bytes()) {
+                // SAFETY: a string that ends in NUL and lives.
+                unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) };
+            }
+        }
+    }
+
+    /// The slowest disk of all: its file cannot even be opened.
     #[test]
     fn an_output_that_waits_holds_up_no_other_task() {
         let lab = Lab::new();
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let pipe = directory.path().join("pipe");
-        mkfifo(&pipe, Mode::S_IRWXU).expect("a pipe");
-        rights::within_as_unit(&lab.host, || {
+        let slow = directory.path().join("slow.pcapng");
+        lab.host.within(|| {
+            // In a mount namespace of this thread and of those that it starts.
+            let lease = Leased::new(&slow);
             let options = EngineOptions { ring_size: 4 << 20 };
             let engine = Engine::start(options).unwrap_or_else(|error| panic!("{error}"));
             thread::scope(|scope| {
-                let slow = scope.spawn(|| add(&engine, &pipe));
+                let slow = scope.spawn(|| add(&engine, &slow));
                 let attached = eventually(LIMIT, || !lab.host.attachments().is_empty());
                 assert!(attached, "hooks come before the output");
 
@@ -79,14 +137,13 @@ mod privileged {
                 let ended = engine.remove(quick, StopReason::User).expect("it ends");
                 assert_eq!(ended.counters.captured, 100);
                 assert!(engine.figures(quick).is_none() && engine.outlook(quick).is_none());
-                assert!(!slow.is_finished(), "it waits for a reader");
+                assert!(!slow.is_finished(), "it waits for its file");
 
-                let reader = File::open(&pipe).expect("a reader");
+                lease.give_up();
                 let slow = slow.join().expect("no panic");
                 let ended = engine.remove(slow, StopReason::User).expect("it ends");
                 assert_eq!(ended.stop_reason.final_state(), State::Completed);
                 assert_eq!(ended.counters.matched, 0, "it never ran while it waited");
-                drop(reader);
             });
         });
     }

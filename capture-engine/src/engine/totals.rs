@@ -8,7 +8,7 @@ use std::{
 use capture_common::{Direction, HookPoint};
 use capture_task::task::{Counters, Dropped};
 
-use super::{Engine, TaskId};
+use super::{Engine, State, TaskId};
 use crate::kernel::InterfaceTraffic;
 
 /// Everything at one moment. All but `ring_used` grow, as long as an interface is remembered: of those that are gone the
@@ -128,10 +128,7 @@ impl Engine {
         let (traffic, dropped, ring_used) = {
             let state = self.shared.lock();
             let traffic = state.kernel.traffic();
-            // Under the lock of the state: a task is among those that run or in the past, and not in both.
-            let running = state.tasks.values();
-            let running = running.map(|task| task.counters(&state.kernel));
-            let counters = running.fold(self.shared.past.counters(), std::ops::Add::add);
+            let counters = state.counters(&self.shared.past);
             (traffic, counters.dropped, state.kernel.ring_used())
         };
         let mut taken = self
@@ -147,6 +144,20 @@ impl Engine {
             interfaces: by_name(&traffic, &taken),
             ring_used,
         }
+    }
+
+    /// The figures of all tasks together since the start, those that have ended included.
+    pub fn sum(&self) -> Counters {
+        self.shared.lock().counters(&self.shared.past)
+    }
+}
+
+impl State {
+    /// The figures of all tasks together, those that have ended included. Under the lock of the state a task is
+    /// among those that run or in the past, and not in both.
+    fn counters(&self, past: &Past) -> Counters {
+        let running = self.tasks.values().map(|task| task.counters(&self.kernel));
+        running.fold(past.counters(), std::ops::Add::add)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use capture_task::error::Error;
 
+use crate::doctor;
+
 /// A sentence for a failed load: a privilege that is lacking, memory, or the kernel's own words.
 pub(super) fn load_error(error: &anyhow::Error) -> Error {
     let os = error
@@ -9,8 +11,9 @@ pub(super) fn load_error(error: &anyhow::Error) -> Error {
         .find_map(|cause| cause.downcast_ref::<std::io::Error>())
         .and_then(std::io::Error::raw_os_error);
     match os {
-        Some(libc::EPERM) => Error::missing(format!(
-            "the kernel refuses to load programs: {error:#}; CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are needed, and before 5.11 a higher `ulimit -l`"
+        Some(libc::EPERM | libc::ENOSYS) => Error::missing(format!(
+            "the kernel refuses to load programs: {error:#}; {}",
+            doctor::why_denied()
         )),
         Some(libc::ENOMEM) => Error::runtime(
             "not enough memory for the kernel tables and rings; try a smaller --ring-size",

@@ -8,16 +8,17 @@
 
 use std::{
     io,
-    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+    os::fd::{AsRawFd as _, OwnedFd},
 };
 
 use aya_obj::generated::{
-    BPF_EXIT, BPF_JMP, bpf_attach_type, bpf_attr, bpf_cmd, bpf_map_type, bpf_prog_type,
+    BPF_EXIT, BPF_JMP, bpf_attach_type, bpf_cmd, bpf_map_type, bpf_prog_type,
 };
 use capture_task::error::{Error, Result};
 
 use super::{
     KernelVersion,
+    call::{bpf, bpf_fd, empty},
     netlink::{Netlink, attribute, text, u32_at},
 };
 
@@ -247,33 +248,6 @@ fn put(array: &OwnedFd, program: &OwnedFd) -> io::Result<()> {
     attr.__bindgen_anon_2.__bindgen_anon_1.value = (&raw const value) as u64;
     // SAFETY: the command reads a key and a value of four bytes each, the sizes of a `program_array`.
     unsafe { bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr) }.map(|_| ())
-}
-
-fn empty() -> bpf_attr {
-    // SAFETY: a union of integers, for all of which zero is valid.
-    unsafe { std::mem::zeroed() }
-}
-
-/// A command that makes a descriptor.
-///
-/// # Safety
-/// The command must be one that does. Else as for [`bpf`].
-unsafe fn bpf_fd(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<OwnedFd> {
-    // SAFETY: as the caller says.
-    let fd = unsafe { bpf(command, attr) }?;
-    // SAFETY: the kernel has just made the descriptor, and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// bpf(2).
-///
-/// # Safety
-/// What the fields of this command point to must be there for it to read, and to write where the command does.
-unsafe fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i32> {
-    // SAFETY: `attr` is whole, and the caller vouches for what it points to.
-    let result =
-        unsafe { libc::syscall(libc::SYS_bpf, command as u32, attr, size_of::<bpf_attr>()) };
-    Ok(nix::errno::Errno::result(result)? as i32)
 }
 
 #[cfg(test)]

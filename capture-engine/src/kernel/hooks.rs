@@ -28,6 +28,7 @@ use super::{
     netlink::Side,
     object::programs,
 };
+use crate::signals::uninterrupted;
 
 /// What a program hangs on, as people read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -351,7 +352,7 @@ fn tc_program(ebpf: &mut Ebpf, point: HookPoint) -> Result<&mut SchedClassifier>
         _ => programs::TC_INGRESS,
     };
     let program: &mut SchedClassifier = program(ebpf, name)?;
-    loaded(program.load())?;
+    loaded(uninterrupted(|| program.load()))?;
     Ok(program)
 }
 
@@ -366,7 +367,7 @@ fn attach_xdp(
         _ => (programs::xdp(release), "xdp"),
     };
     let program: &mut Xdp = program(ebpf, name_of_program)?;
-    loaded(program.load())?;
+    loaded(uninterrupted(|| program.load()))?;
     program
         .attach_to_if_index(ifindex, mode)
         .and_then(|id| program.take_link(id))

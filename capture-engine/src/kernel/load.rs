@@ -25,6 +25,7 @@ use super::{
     rings::{self, Barrier, Rings, ring_bytes},
     traffic::{InterfaceTraffic, Row, Traffic},
 };
+use crate::signals::uninterrupted;
 
 /// The kernel side of an engine, in one network namespace.
 pub(crate) struct Kernel {
@@ -176,16 +177,19 @@ fn load_object(release: KernelVersion, cpus: usize, ring_bytes: u32) -> Result<E
         VerifierLogLevel::STATS
     };
     let chunks = cpus as u32 * (ring_bytes / CHUNK_LEN as u32);
-    EbpfLoader::new()
+    let ring_bytes = u64::from(ring_bytes);
+    let mut loader = EbpfLoader::new();
+    loader
         .verifier_log_level(verifier_log_level)
         .map_max_entries(maps::RING_CHUNKS, chunks)
         .map_max_entries(maps::RING_ORDER, chunks)
         .map_max_entries(maps::RING_ENDS, cpus as u32)
         .map_max_entries(maps::BELLS, cpus as u32)
-        .override_global(globals::RING_BYTES, &u64::from(ring_bytes), true)
+        .override_global(globals::RING_BYTES, &ring_bytes, true)
         .override_global(globals::WAKEUP_BYTES, &wakeup_bytes, true)
-        .override_global(globals::LOG_LEVEL, &log_level, true)
-        .load(object)
+        .override_global(globals::LOG_LEVEL, &log_level, true);
+    // It loads small programs, too: they show what this kernel knows.
+    uninterrupted(|| loader.load(object))
         .context("loading the kernel programs")
         .map_err(|error| load_error(&error))
 }
@@ -240,8 +244,8 @@ pub(crate) fn probe(with_xdp: bool) -> Result<Vec<ProgramProbe>> {
     }
     let probes = names.into_iter().map(|name| {
         let loaded = match ebpf.program_mut(name) {
-            Some(Program::SchedClassifier(program)) => program.load(),
-            Some(Program::Xdp(program)) => program.load(),
+            Some(Program::SchedClassifier(program)) => uninterrupted(|| program.load()),
+            Some(Program::Xdp(program)) => uninterrupted(|| program.load()),
             _ => {
                 return ProgramProbe {
                     name,

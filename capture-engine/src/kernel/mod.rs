@@ -3,11 +3,12 @@
 //! into its maps ([`mapped`] into memory, by a [`mapping`]), [`hooks`] attach the programs to interfaces (older kernels: through [`clsact`] and
 //! [`netlink`]) unless [`headless`] knows that they would be shown frames without link header there,
 //! [`rings`] (each a [`ring`]) are drained by the reader, [`counters`] say what the kernel side did, and
-//! [`traffic`] to which interface that belongs.
+//! [`traffic`] to which interface that belongs. [`call`] is the system call where aya has no function for it.
 
 mod addresses;
 #[cfg(feature = "bench")]
 pub mod bench;
+mod call;
 mod clsact;
 mod counters;
 #[cfg(test)]
@@ -27,8 +28,8 @@ mod rings;
 mod tables;
 mod traffic;
 
-pub use self::{clsact::remove_orphaned_filters, features::KernelVersion, load::possible_cpus};
 pub(crate) use self::{
+    call::refusal,
     counters::{InterfaceFigures, SlotFigures},
     features::refuse_nesting_hooks,
     hooks::{Attached, HookKind},
@@ -36,3 +37,4 @@ pub(crate) use self::{
     tables::{SlotId, Tables, TaskEntry},
     traffic::InterfaceTraffic,
 };
+pub use self::{clsact::remove_orphaned_filters, features::KernelVersion, load::possible_cpus};

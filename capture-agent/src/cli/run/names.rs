@@ -1,6 +1,6 @@
 //! The names of files that the user has not named.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use capture_file::Target;
 use capture_task::plan::{Format, Plan};
@@ -23,7 +23,7 @@ pub(super) fn free_file_name(plan: &Plan, now: Timestamp, promised: &[Target]) -
         let promised = promised
             .iter()
             .any(|target| matches!(target, Target::File(other) if other == path));
-        !promised && !path.exists() && !part.exists()
+        !promised && is_unused(path) && is_unused(&part)
     };
     let numbered = (2..1000).map(|number| format!("{stem}-{number}.{suffix}").into());
     let first = PathBuf::from(format!("{stem}.{suffix}"));
@@ -31,6 +31,11 @@ pub(super) fn free_file_name(plan: &Plan, now: Timestamp, promised: &[Target]) -
         .chain(numbered)
         .find(is_free)
         .unwrap_or(first)
+}
+
+/// Whether nothing has a name, not even a link that leads nowhere.
+fn is_unused(path: &Path) -> bool {
+    path.symlink_metadata().is_err()
 }
 
 /// A name as part of a file name: letters and digits of any script, `.`, `_`, `-`, `+` and `@`

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use capture_engine::Ended;
-use capture_file::sha256;
+use capture_file::{is_descriptor, sha256};
 use capture_task::task::{FileRecord, TaskRecord, rfc3339, time_of};
 
 /// The record with everything that the end has brought.
@@ -32,10 +32,11 @@ pub(super) fn final_record(record: TaskRecord, ended: Ended) -> TaskRecord {
 }
 
 /// Fills in the digest of a file that is there to be read again. A FIFO is not: opening it would wait
-/// for a writer.
+/// for a writer. Nor is an open descriptor, whose file may have held something before.
 pub(super) fn fill_digest(file: &mut FileRecord) {
     let path = Path::new(&file.name);
-    let is_file = || path.metadata().is_ok_and(|metadata| metadata.is_file());
+    let is_file =
+        || path.metadata().is_ok_and(|metadata| metadata.is_file()) && !is_descriptor(path);
     if file.sha256.is_none() && file.complete && file.name != "-" && is_file() {
         match sha256(path) {
             Ok(digest) => file.sha256 = Some(digest),

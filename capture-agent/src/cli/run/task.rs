@@ -9,6 +9,8 @@ use std::{
 use capture_engine::{Ended, Engine, Leaving, TaskId};
 use capture_task::task::{Counters, StopReason, TaskRecord};
 
+use crate::cli::report::{duration_text, figures_line, reason_text};
+
 /// How long the files of a task may take to close before that is said. The reader of a pipe is
 /// given up before then.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -122,6 +124,23 @@ impl Task {
             elapsed: left.elapsed,
         });
         message
+    }
+
+    /// The figures so far in one line, `elapsed` since the start of all tasks: `2s of 1m: matched 36, …`.
+    pub(super) fn figures_line(&self, engine: &Engine, elapsed: Duration) -> String {
+        let figures = figures_line(&self.counters(engine));
+        let state = match &self.phase {
+            Phase::Running => match self.limit {
+                Some(limit) => format!("{} of {}", duration_text(elapsed), duration_text(limit)),
+                None => duration_text(elapsed),
+            },
+            Phase::Leaving(left) => format!("ending after {}", duration_text(left.elapsed)),
+            Phase::Ended(end) => {
+                let reason = reason_text(end.ended.stop_reason);
+                format!("ended ({reason}) after {}", duration_text(end.elapsed))
+            }
+        };
+        format!("{}{state}: {figures}", self.label)
     }
 
     /// The figures so far, or the final ones.

@@ -1,10 +1,12 @@
 //! Fetching the files of a task, each checked by its SHA-256 where it is finished.
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, Write},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
+use capture_file::Target;
 use capture_task::{
     error::{Error, Result},
     task::{FileRecord, TaskRecord},
@@ -12,7 +14,10 @@ use capture_task::{
 use http::{HeaderMap, Method, header};
 use hyper::body::Incoming;
 use sha2::{Digest as _, Sha256};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::sleep,
+};
 
 use super::{
     place::{self, Part},
@@ -22,7 +27,9 @@ use crate::cli::{
     args::DownloadArgs,
     client::{Client, block_on},
     exit::Exit,
-    print, say,
+    print,
+    request::refuse_terminal,
+    say,
 };
 
 /// `task download`.
@@ -34,12 +41,12 @@ pub(super) fn download(args: DownloadArgs) -> Result<Exit> {
         force,
         socket,
     } = args;
-    let is_stdout = output.as_deref() == Some(Path::new("-"));
-    if is_stdout && io::stdout().is_terminal() {
-        return Err(Error::usage(
-            "-o -: standard output is a terminal; pipe it into a program, or name a file",
-        ));
-    }
+    let target = match output {
+        Some(name) if name == Path::new("-") => Some(Target::Stdout),
+        Some(name) => Some(Target::named(name)?),
+        None => None,
+    };
+    refuse_terminal("-o", target.as_ref())?;
     let client = Client::new(socket.socket);
     block_on(async {
         let work = async {
@@ -50,10 +57,19 @@ pub(super) fn download(args: DownloadArgs) -> Result<Exit> {
                 task: &task,
                 force,
             };
-            if is_stdout {
-                download.stream(one_of(&files, "-o -")?).await?;
-            } else {
-                download.save(&files, output).await?;
+            match connected(target).await? {
+                Some(Target::Stdout) => {
+                    let file = one_of(&files, "-o -")?;
+                    let stdout = io::stdout().lock();
+                    download.stream(file, stdout, "standard output").await?;
+                }
+                Some(Target::Open(open)) => {
+                    let file = one_of(&files, "-o")?;
+                    let name = open.name().display().to_string();
+                    download.stream(file, open.file(), &name).await?;
+                }
+                Some(Target::File(path)) => download.save(&files, Some(path)).await?,
+                None => download.save(&files, None).await?,
             }
             warn(&task);
             Ok(Exit::Ok)
@@ -66,6 +82,23 @@ pub(super) fn download(args: DownloadArgs) -> Result<Exit> {
             }
         }
     })
+}
+
+/// A FIFO is waited for, until somebody reads it.
+async fn connected(target: Option<Target>) -> Result<Option<Target>> {
+    const RETRY: Duration = Duration::from_millis(20);
+    let Some(mut target) = target else {
+        return Ok(None);
+    };
+    let mut is_told = false;
+    while !target.connect()? {
+        if let (Target::File(path), false) = (&target, is_told) {
+            say(&format!("waiting for a reader of {}", path.display()));
+            is_told = true;
+        }
+        sleep(RETRY).await;
+    }
+    Ok(Some(target))
 }
 
 /// Waits for a signal that would end the process and leave a part of a file.
@@ -138,27 +171,23 @@ struct Download<'a> {
 }
 
 impl Download<'_> {
-    /// To standard output.
-    async fn stream(&self, file: &FileRecord) -> Result<()> {
+    /// To standard output, or to what is open.
+    async fn stream(&self, file: &FileRecord, mut to: impl Write, name: &str) -> Result<()> {
         let (headers, mut body) = self.open(file).await?;
         let mut check = Check::of(file, &headers);
-        let mut stdout = io::stdout().lock();
+        let failed = |error: io::Error| Error::runtime(format!("writing to {name}: {error}"));
         while let Some(bytes) = self.client.next_bytes(&mut body).await? {
             check.hash.update(&bytes);
-            match stdout.write_all(&bytes) {
+            match to.write_all(&bytes) {
                 // The reader has seen enough.
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-                written => written.map_err(|error| {
-                    Error::runtime(format!("writing to standard output: {error}"))
-                })?,
+                written => written.map_err(failed)?,
             }
         }
-        match stdout.flush() {
+        match to.flush() {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            Err(error) => Err(Error::runtime(format!(
-                "writing to standard output: {error}"
-            ))),
-            Ok(()) => check.finish("standard output"),
+            Err(error) => Err(failed(error)),
+            Ok(()) => check.finish(name),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Where a download goes: a file that grows as `NAME.part`, gets its name when it is whole, and leaves
-//! nothing where it is not; under a name that the daemon proposes, where that is harmless.
+//! nothing where it is not; under a name that the daemon proposes, where that is harmless. Links are followed,
+//! and nothing but a regular file is replaced.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -8,6 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use capture_file as output;
+use capture_file::{part_of, replaceable};
 use capture_task::error::{Error, Result};
 use http::{HeaderMap, header};
 use nix::{
@@ -23,6 +26,9 @@ const LONGEST: usize = 250;
 pub(super) struct Part {
     file: File,
     path: PathBuf,
+    /// As asked for.
+    name: PathBuf,
+    /// Where the name leads.
     target: PathBuf,
     force: bool,
     is_done: bool,
@@ -30,13 +36,12 @@ pub(super) struct Part {
 
 impl Part {
     /// Begins a file. What is there stays, unless `force` says otherwise.
-    pub(super) fn create(target: PathBuf, force: bool) -> Result<Self> {
-        if !force && target.symlink_metadata().is_ok() {
-            return Err(exists(&target));
+    pub(super) fn create(name: PathBuf, force: bool) -> Result<Self> {
+        let (target, is_there) = replaceable(&name)?;
+        if !force && is_there {
+            return Err(exists(&name));
         }
-        let mut path = target.clone().into_os_string();
-        path.push(".part");
-        let path = PathBuf::from(path);
+        let path = part_of(&target);
         if force {
             remove(&path).map_err(|error| failed(&path, &error))?;
         }
@@ -46,6 +51,10 @@ impl Part {
             .mode(0o600)
             .open(&path);
         let file = file.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists if force => Error::conflict(format!(
+                "{} is there, and is no regular file; name another file",
+                path.display()
+            )),
             io::ErrorKind::AlreadyExists => Error::conflict(format!(
                 "{} is there: another download, or what a killed one left; --force begins anew",
                 path.display()
@@ -55,6 +64,7 @@ impl Part {
         Ok(Self {
             file,
             path,
+            name,
             target,
             force,
             is_done: false,
@@ -71,17 +81,19 @@ impl Part {
     pub(super) fn finish(mut self) -> Result<PathBuf> {
         let renamed = self.file.sync_all().and_then(|()| {
             if self.force {
-                return fs::rename(&self.path, &self.target);
+                return output::rename(&self.path, &self.target);
             }
             rename_to_new(&self.path, &self.target)
         });
         match renamed {
             Ok(()) => {
                 self.is_done = true;
-                Ok(self.target.clone())
+                Ok(self.name.clone())
             }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(exists(&self.target)),
-            Err(error) => Err(failed(&self.target, &error)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !self.force => {
+                Err(exists(&self.name))
+            }
+            Err(error) => Err(failed(&self.name, &error)),
         }
     }
 }
@@ -106,8 +118,10 @@ fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
+/// Removes what a killed download left, and nothing that is not a regular file.
 fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
+    match path.symlink_metadata() {
+        Ok(found) if found.is_file() => fs::remove_file(path),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

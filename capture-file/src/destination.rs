@@ -1,0 +1,361 @@
+//! What lies at the name of an output: symbolic links are followed one by one, and what is at their end
+//! decides how it is written. [`OutFile`](super::file::OutFile) opens it accordingly.
+//!
+//! | at the end | the capture |
+//! | --- | --- |
+//! | nothing, or a regular file | grows as `.part` beside it and is renamed over it |
+//! | a regular file that cannot be renamed over | is written into it |
+//! | a FIFO, a character device | is written into it |
+//! | an open descriptor of this process | is written to the descriptor, see [`Target`](super::Target) |
+//! | anything else | is refused |
+//!
+//! In a sticky directory that everybody can write to, such as `/tmp`, links and FIFOs of other users are
+//! refused: they would choose where the packets go.
+
+use std::{
+    ffi::CString,
+    fs::{self, File, Metadata, OpenOptions},
+    io::{self, IsTerminal},
+    os::{
+        fd::RawFd,
+        unix::{
+            ffi::OsStrExt,
+            fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
+        },
+    },
+    path::{Path, PathBuf},
+};
+
+use caps::{CapSet, Capability};
+use capture_task::error::{Error, Result};
+use nix::{
+    fcntl::{FcntlArg, OFlag, fcntl},
+    sys::statfs::{
+        BPF_FS_MAGIC, CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC, PROC_SUPER_MAGIC,
+        SECURITYFS_MAGIC, SYSFS_MAGIC, TRACEFS_MAGIC, statfs,
+    },
+    unistd::geteuid,
+};
+
+use super::{
+    fault::Fault,
+    part::{conflict, lock},
+};
+
+/// As many symbolic links as the kernel follows (`MAXSYMLINKS` in include/linux/namei.h).
+const MOST_LINKS: usize = 40;
+/// Capture files hold other people's traffic: nobody but the owner reads them.
+pub(super) const MODE: u32 = 0o600;
+
+/// The end of a name.
+#[derive(Debug)]
+pub(super) enum Located {
+    /// An open descriptor of this process.
+    Descriptor(RawFd),
+    /// A path that is no symbolic link, and what is there.
+    Path(PathBuf, Option<Metadata>),
+}
+
+/// Follows the symbolic links of a name to their end.
+///
+/// # Errors
+/// A loop of links; a link of another user in a directory that everybody can write to; a descriptor of
+/// another process; what the file system says.
+pub(super) fn locate(name: &Path) -> Result<Located> {
+    let failed = |error: io::Error| Fault::io("open", name, &error).error;
+    let mut path = name.to_owned();
+    for _ in 0..=MOST_LINKS {
+        if let Some(number) = own_descriptor(&path) {
+            return Ok(Located::Descriptor(number));
+        }
+        let metadata = match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Located::Path(path, None));
+            }
+            found => found.map_err(failed)?,
+        };
+        if !metadata.is_symlink() {
+            return Ok(Located::Path(path, Some(metadata)));
+        }
+        let directory = directory_of(&path);
+        if is_of_stranger(directory, &metadata).map_err(failed)? {
+            return Err(Error::runtime(format!(
+                "cannot open {}: {} is a link of another user (uid {}) in a directory that \
+                 everybody can write to; name the file that it points to",
+                name.display(),
+                path.display(),
+                metadata.uid()
+            )));
+        }
+        // Such a link is not a path: what it says may be "pipe:[1234]", or the name of a deleted file.
+        if statfs(directory).is_ok_and(|fs| fs.filesystem_type() == PROC_SUPER_MAGIC) {
+            return Err(Error::usage(format!(
+                "cannot write a capture to {}: another process has it open; name the file itself",
+                name.display()
+            )));
+        }
+        let target = fs::read_link(&path).map_err(failed)?;
+        path = directory.join(target);
+    }
+    Err(Error::runtime(format!(
+        "cannot open {}: its symbolic links form a loop",
+        name.display()
+    )))
+}
+
+/// The path that a name leads to, its symbolic links followed; the name itself where they cannot be.
+pub fn followed(name: &Path) -> PathBuf {
+    match locate(name) {
+        Ok(Located::Path(path, _)) => path,
+        Ok(Located::Descriptor(number)) => format!("/proc/self/fd/{number}").into(),
+        Err(_) => name.to_owned(),
+    }
+}
+
+/// Whether a name leads to an open descriptor of this process.
+pub fn is_descriptor(name: &Path) -> bool {
+    matches!(locate(name), Ok(Located::Descriptor(_)))
+}
+
+/// The path that a name leads to and whether a file is there, for who makes a whole file and renames it to
+/// that path.
+///
+/// # Errors
+/// Usage: what is there is no regular file, or cannot be renamed over.
+pub fn replaceable(name: &Path) -> Result<(PathBuf, bool)> {
+    let (path, found) = match locate(name)? {
+        Located::Path(path, None) => return Ok((path, false)),
+        Located::Path(path, Some(found)) if found.is_file() => (path, found),
+        _ => {
+            return Err(Error::usage(format!(
+                "cannot replace {}: it is no regular file",
+                name.display()
+            )));
+        }
+    };
+    refuse_kernel_file(name, &path)?;
+    let reason = not_replaceable(&path, &found);
+    match reason.map_err(|error| Fault::io("open", name, &error).error)? {
+        None => Ok((path, true)),
+        Some(reason) => Err(Error::usage(format!(
+            "cannot replace {}: {reason}; name another file",
+            name.display()
+        ))),
+    }
+}
+
+/// The directory of a name.
+pub(super) fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// The number in `/proc/self/fd/N` and in all other names of that directory: `/dev/fd`, `/proc/PID/fd`,
+/// `/proc/thread-self/fd`.
+fn own_descriptor(path: &Path) -> Option<RawFd> {
+    let number: RawFd = path.file_name()?.to_str()?.parse().ok()?;
+    let directory = fs::canonicalize(directory_of(path)).ok()?;
+    let process = fs::canonicalize("/proc/self").ok()?;
+    let within = directory.strip_prefix(process).ok()?;
+    let is_fds =
+        within == Path::new("fd") || (within.starts_with("task") && within.ends_with("fd"));
+    (is_fds && number >= 0).then_some(number)
+}
+
+/// Whether something belongs to neither this user nor the directory's owner nor root, in a sticky directory that
+/// everybody can write to. The kernel may refuse to open it (`fs.protected_symlinks` and
+/// `fs.protected_fifos`, proc_sys_fs(5)), but not on every machine, and not where a link is read and not
+/// followed.
+pub(super) fn is_of_stranger(directory: &Path, metadata: &Metadata) -> io::Result<bool> {
+    const SHARED: u32 = libc::S_ISVTX | libc::S_IWOTH;
+    let place = fs::metadata(directory)?;
+    let friends = [geteuid().as_raw(), place.uid(), 0];
+    Ok(place.mode() & SHARED == SHARED && !friends.contains(&metadata.uid()))
+}
+
+/// Why a regular file cannot be renamed over, where that is so; asked before the capture begins. That its
+/// directory cannot be written shows when the `.part` is made.
+pub(super) fn not_replaceable(
+    path: &Path,
+    metadata: &Metadata,
+) -> io::Result<Option<&'static str>> {
+    let attributes = attributes(path)?;
+    let has = |attribute: libc::c_int| attributes & attribute as u64 != 0;
+    if has(libc::STATX_ATTR_MOUNT_ROOT) {
+        return Ok(Some("it is a mount point"));
+    }
+    if has(libc::STATX_ATTR_IMMUTABLE) || has(libc::STATX_ATTR_APPEND) {
+        return Ok(Some("it is immutable or append-only"));
+    }
+    // As `check_sticky` in fs/namei.c.
+    let directory = fs::metadata(directory_of(path))?;
+    let is_sticky = directory.mode() & libc::S_ISVTX != 0;
+    let me = geteuid().as_raw();
+    let may_replace = metadata.uid() == me
+        || directory.uid() == me
+        || caps::has_cap(None, CapSet::Effective, Capability::CAP_FOWNER).unwrap_or(false);
+    Ok((is_sticky && !may_replace).then_some("it belongs to another user in a sticky directory"))
+}
+
+/// The attributes of a file that is no link, see statx(2).
+fn attributes(path: &Path) -> io::Result<u64> {
+    let name = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: all fields of statx are numbers, for which zero is a value.
+    let mut found: libc::statx = unsafe { std::mem::zeroed() };
+    let flags = libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT;
+    // SAFETY: the name ends in NUL, and both it and the result live during the call.
+    let done = unsafe { libc::statx(libc::AT_FDCWD, name.as_ptr(), flags, 0, &raw mut found) };
+    if done != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(found.stx_attributes & found.stx_attributes_mask)
+}
+
+/// Refuses files by which the kernel is asked and told something.
+pub(super) fn refuse_kernel_file(name: &Path, path: &Path) -> Result<()> {
+    let kernel = [
+        BPF_FS_MAGIC,
+        CGROUP_SUPER_MAGIC,
+        CGROUP2_SUPER_MAGIC,
+        DEBUGFS_MAGIC,
+        PROC_SUPER_MAGIC,
+        SECURITYFS_MAGIC,
+        SYSFS_MAGIC,
+        TRACEFS_MAGIC,
+    ];
+    if statfs(path).is_ok_and(|fs| kernel.contains(&fs.filesystem_type())) {
+        return Err(Error::usage(format!(
+            "cannot write a capture to {}: it is a setting of the kernel",
+            name.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Opens a FIFO for writing; `None` where nobody reads it.
+///
+/// # Errors
+/// It belongs to another user, in a directory that everybody can write to; what the file system says.
+pub(super) fn open_fifo(name: &Path, path: &Path) -> Result<Option<File>> {
+    let failed = |error: io::Error| Fault::io("open", name, &error).error;
+    // With O_CREAT the kernel's own protection (`fs.protected_fifos`) applies as well.
+    let opened = writing(libc::O_NONBLOCK).create(true).open(path);
+    let file = match opened {
+        Err(error) if error.raw_os_error() == Some(libc::ENXIO) => {
+            let metadata = fs::symlink_metadata(path).map_err(failed)?;
+            refuse_fifo_of_stranger(name, path, &metadata)?;
+            return Ok(None);
+        }
+        opened => opened.map_err(failed)?,
+    };
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.file_type().is_fifo() {
+        return Err(changed(name));
+    }
+    refuse_fifo_of_stranger(name, path, &metadata)?;
+    wait_in_writes(&file).map_err(failed)?;
+    Ok(Some(file))
+}
+
+/// Only the opening must not wait.
+fn wait_in_writes(file: &File) -> io::Result<()> {
+    fcntl(file, FcntlArg::F_SETFL(OFlag::empty()))?;
+    Ok(())
+}
+
+fn refuse_fifo_of_stranger(name: &Path, path: &Path, metadata: &Metadata) -> Result<()> {
+    let is_of_stranger = is_of_stranger(directory_of(path), metadata);
+    if is_of_stranger.map_err(|error| Fault::io("open", name, &error).error)? {
+        return Err(Error::runtime(format!(
+            "cannot open {}: it is a FIFO of another user (uid {}) in a directory that everybody can \
+             write to; name another file",
+            name.display(),
+            metadata.uid()
+        )));
+    }
+    Ok(())
+}
+
+/// Opens a character device that is no terminal.
+pub(super) fn open_device(name: &Path, path: &Path) -> Result<File> {
+    let failed = |error: io::Error| Fault::io("open", name, &error).error;
+    let file = writing(libc::O_NONBLOCK).open(path).map_err(failed)?;
+    if !file
+        .metadata()
+        .map_err(failed)?
+        .file_type()
+        .is_char_device()
+    {
+        return Err(changed(name));
+    }
+    if file.is_terminal() {
+        return Err(Error::usage(format!(
+            "{} is a terminal; name a file",
+            name.display()
+        )));
+    }
+    wait_in_writes(&file).map_err(failed)?;
+    Ok(file)
+}
+
+/// Opens and empties a regular file, the one that was `found` there, for what is written in its place.
+pub(super) fn open_in_place(
+    name: &Path,
+    path: &Path,
+    found: &Metadata,
+    reason: &str,
+) -> Result<File, Fault> {
+    let failed = |error: io::Error| {
+        let mut fault = Fault::io("open", name, &error);
+        let why = format!(" ({reason}, so that it cannot be replaced)");
+        fault.error.message.push_str(&why);
+        fault
+    };
+    if is_of_stranger(directory_of(path), found).map_err(failed)? {
+        return Err(Error::runtime(format!(
+            "cannot write to {}: it belongs to another user (uid {}), in a directory that everybody can \
+             write to; name another file",
+            name.display(),
+            found.uid()
+        ))
+        .into());
+    }
+    // With O_CREAT the kernel's own protection (`fs.protected_regular`) applies as well.
+    let file = writing(0)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(failed)?;
+    let opened = file.metadata().map_err(failed)?;
+    if (opened.dev(), opened.ino()) != (found.dev(), found.ino()) || !opened.is_file() {
+        return Err(changed(name).into());
+    }
+    match lock(&file, path) {
+        Ok(true) => {}
+        Ok(false) => return Err(changed(name).into()),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(conflict(name)),
+        Err(error) => return Err(failed(error)),
+    }
+    // Only now: another capture may have been writing it.
+    file.set_len(0).map_err(failed)?;
+    Ok(file)
+}
+
+/// Something took the place of what was looked at.
+pub(super) fn changed(name: &Path) -> Error {
+    Error::runtime(format!(
+        "cannot open {}: something else has come to have that name",
+        name.display()
+    ))
+}
+
+fn writing(flags: libc::c_int) -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options
+        .write(true)
+        .mode(MODE)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NOCTTY | flags);
+    options
+}
