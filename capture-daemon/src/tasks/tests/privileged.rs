@@ -210,6 +210,9 @@ fn a_budget_that_is_used_up_ends_a_task_honestly() {
         let id = create(&tasks, on_host(json!({"max_file_bytes": "8MiB"}))).await;
         reach(&tasks, id, State::Running).await;
         place.reconfigure(&tasks, "disk_budget = \"50KiB\"");
+        // What is written at once is written whole or not at all, and on a busy machine the rest is more than the budget.
+        send(lab, 20);
+        captured(&tasks, id, 20).await;
         send(lab, 2000);
         let record = reach(&tasks, id, State::Failed).await;
         assert_eq!(record.stop_reason, Some(StopReason::DiskFull));
