@@ -5,6 +5,7 @@
 mod bench;
 mod build;
 mod command;
+mod install;
 mod linker;
 mod lint;
 mod packages;

@@ -37,13 +37,6 @@ pub(crate) fn target_dir() -> Result<PathBuf> {
 
 /// Where tools are kept that are built once: `$XDG_CACHE_HOME/capture-agent`.
 pub(crate) fn cache_dir() -> Result<PathBuf> {
-    let absolute = |name| {
-        env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    absolute("XDG_CACHE_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
-        .map(|cache| cache.join("capture-agent"))
+    capture_build::linker::cache_dir()
         .context("no place for built tools; set HOME or XDG_CACHE_HOME to an absolute path")
 }
