@@ -1,5 +1,5 @@
-//! Child processes: a clean environment for the cargo of another toolchain, and the output of short
-//! commands.
+//! Child processes: a clean environment for the cargo of another toolchain, the output of short
+//! commands, and what variables and `PATH` name.
 
 use std::{
     env,
@@ -102,4 +102,11 @@ pub fn cannot_start(command: &Command) -> String {
         "cannot start `{}`; is it installed and in PATH?",
         line(command)
     )
+}
+
+/// The absolute path in the environment variable `name`.
+pub(crate) fn absolute(name: &str) -> Option<PathBuf> {
+    env::var_os(name)
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
 }

@@ -10,7 +10,6 @@ pub mod linker;
 pub mod toolchain;
 
 use std::{
-    env,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -108,11 +107,4 @@ pub fn places() -> Vec<PathBuf> {
     places.extend(linker::places());
     places.retain(|place| place.is_dir());
     places
-}
-
-/// The absolute path in the environment variable `name`.
-fn absolute(name: &str) -> Option<PathBuf> {
-    env::var_os(name)
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
 }

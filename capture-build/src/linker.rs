@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use crate::{absolute, command};
+use crate::command::{self, absolute};
 
 /// The release that the kernel programs are linked with.
 pub const VERSION: &str = "0.13.0";

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use crate::{absolute, command};
+use crate::command::{self, absolute};
 
 /// The target of the kernel programs; all hosts supported so far are little-endian.
 pub const TARGET: &str = "bpfel-unknown-none";

@@ -1,20 +1,22 @@
-//! All checks that need no running: format, clippy for the host and for the BPF target, and the
+//! All checks that need no running: manifests, format, clippy for the host and for the BPF target, and
 //! documentation. Every check runs, also after one has failed.
 
 use std::env::consts::ARCH;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{build, command, setup, toolchain, workspace};
+use crate::{build, command, manifests, setup, toolchain, workspace};
 
 type Check = fn() -> Result<()>;
 
 /// `cargo xtask lint`.
 pub(crate) fn lint() -> Result<()> {
     toolchain::ensure_components()?;
-    let checks: [(&str, Check); 4] = [
+    let checks: [(&str, Check); 6] = [
+        ("manifests", manifests::check),
         ("format", format),
         ("clippy", clippy),
+        ("the oldest Rust", manifests::oldest_rust),
         ("clippy for the kernel programs", kernel_clippy),
         ("documentation", documentation),
     ];

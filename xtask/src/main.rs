@@ -8,6 +8,7 @@ mod command;
 mod install;
 mod linker;
 mod lint;
+mod manifests;
 mod packages;
 mod results;
 mod run;

@@ -7,7 +7,8 @@ use std::{
     sync::LazyLock,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::command;
 
@@ -25,14 +26,26 @@ pub(crate) fn root() -> &'static Path {
 
 /// Cargo's target directory of the workspace, whatever variable or configuration sets it.
 pub(crate) fn target_dir() -> Result<PathBuf> {
-    let metadata =
-        command::output(command::cargo().args(["metadata", "--no-deps", "--format-version=1"]))?;
-    let metadata: serde_json::Value =
-        serde_json::from_str(&metadata).context("cannot read the answer of `cargo metadata`")?;
-    let directory = metadata["target_directory"]
+    let directory = metadata(&["--no-deps"])?["target_directory"].take();
+    let directory = directory
         .as_str()
         .context("`cargo metadata` names no target directory")?;
     Ok(directory.into())
+}
+
+/// The packages of the workspace, as `cargo metadata` describes them.
+pub(crate) fn packages() -> Result<Vec<Value>> {
+    match metadata(&["--no-deps"])?["packages"].take() {
+        Value::Array(packages) => Ok(packages),
+        _ => bail!("`cargo metadata` names no packages"),
+    }
+}
+
+fn metadata(arguments: &[&str]) -> Result<Value> {
+    let mut cargo = command::cargo();
+    cargo.args(["metadata", "--format-version=1"]);
+    let metadata = command::output(cargo.args(arguments))?;
+    serde_json::from_str(&metadata).context("cannot read the answer of `cargo metadata`")
 }
 
 /// Where tools are kept that are built once: `$XDG_CACHE_HOME/capture-agent`.
