@@ -1,19 +1,20 @@
-//! All checks that need no running: manifests, format, clippy for the host and for the BPF target, and
+//! All checks that need no running: manifests, dependencies, format, clippy for the host and for the BPF target, and
 //! documentation. Every check runs, also after one has failed.
 
 use std::env::consts::ARCH;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{build, command, manifests, setup, toolchain, workspace};
+use crate::{build, command, deny, manifests, setup, toolchain, workspace};
 
 type Check = fn() -> Result<()>;
 
 /// `cargo xtask lint`.
 pub(crate) fn lint() -> Result<()> {
     toolchain::ensure_components()?;
-    let checks: [(&str, Check); 6] = [
+    let checks: [(&str, Check); 7] = [
         ("manifests", manifests::check),
+        ("dependencies", deny::check),
         ("format", format),
         ("clippy", clippy),
         ("the oldest Rust", manifests::oldest_rust),

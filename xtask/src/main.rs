@@ -5,6 +5,7 @@
 mod bench;
 mod build;
 mod command;
+mod deny;
 mod install;
 mod linker;
 mod lint;
@@ -42,7 +43,7 @@ enum Action {
     VmTest(vm_test::Arguments),
     /// Measure the kernel programs, as root
     Bench(bench::Arguments),
-    /// Check format, lints of both sides, and documentation
+    /// Check manifests, dependencies, format, lints of both sides, and documentation
     Lint,
     /// Make what the kernel programs are built with available, once
     Setup(setup::Arguments),
