@@ -1,17 +1,13 @@
 //! Builds the kernel programs for the BPF target, then the agent that embeds their object. `run`
 //! and `test` start from the agent this makes, `lint` shares how the kernel crate is compiled.
 
-use std::{env, path::PathBuf, process::Command};
+use std::{env::consts::ARCH, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{
-    command,
-    setup::{self, KernelTools},
-    toolchain, workspace,
-};
+use crate::{command, setup, workspace};
 
-/// The variable by which `capture-engine/build.rs` learns of the object.
+/// The variable by which `capture-engine/build.rs` learns of the object, and compiles none itself.
 pub(crate) const OBJECT_VARIABLE: &str = "CAPTURE_EBPF_OBJECT";
 
 /// Arguments of `cargo xtask build`.
@@ -33,15 +29,9 @@ pub(crate) fn build(arguments: &Arguments) -> Result<()> {
 pub(crate) fn object() -> Result<PathBuf> {
     let tools = setup::ensure()?;
     let target_dir = workspace::target_dir()?.join("bpf");
-    command::run(kernel_cargo(&tools, "build", &target_dir).args([
-        "--release",
-        "--bin",
-        "capture-programs",
-    ]))
-    .context("cannot build the kernel programs")?;
-    let object = target_dir
-        .join(toolchain::TARGET)
-        .join("release/capture-programs");
+    command::run(&mut tools.cargo_build(workspace::root(), &target_dir, ARCH))
+        .context("cannot build the kernel programs")?;
+    let object = capture_build::object(&target_dir);
     if !object.is_file() {
         bail!(
             "cargo built the kernel programs, yet {} is not there",
@@ -76,34 +66,4 @@ pub(crate) fn frames() -> Result<PathBuf> {
     command::run(cargo.args(["build", "--package", "capture-tests", "--bin", "frames"]))
         .context("cannot build the program that sends frames")?;
     Ok(workspace::target_dir()?.join("debug/frames"))
-}
-
-/// `cargo SUBCOMMAND` for the kernel crate, with all flags its object needs.
-pub(crate) fn kernel_cargo(
-    tools: &KernelTools,
-    subcommand: &str,
-    target_dir: &std::path::Path,
-) -> Command {
-    let mut linker = String::from("-Clinker=");
-    linker.push_str(&tools.linker.to_string_lossy());
-    let flags = [
-        // aya-ebpf chooses the layout of the host's registers by it.
-        &format!("--cfg=bpf_target_arch=\"{}\"", env::consts::ARCH),
-        &linker,
-        "-Clink-arg=--btf",
-        "-Cdebuginfo=2",
-        "-Cpanic=abort",
-    ];
-    let mut cargo = tools.toolchain.cargo(subcommand);
-    cargo
-        .args(["--package", "capture-ebpf"])
-        .arg("--target-dir")
-        .arg(target_dir)
-        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
-        // One unit, and whole: the linker optimises across crates, on bitcode.
-        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")
-        .env("CARGO_PROFILE_RELEASE_DEBUG", "2")
-        .env("CARGO_PROFILE_RELEASE_LTO", "off")
-        .env("CARGO_PROFILE_RELEASE_PANIC", "abort");
-    cargo
 }

@@ -1,17 +1,23 @@
-//! All checks that need no running: the layer rules, format, clippy for the host and for the BPF target, and the
+//! All checks that need no running: the layer rules, manifests, dependencies, format, clippy for the host and for the BPF
+//! target, and
 //! documentation. Every check runs, also after one has failed.
+
+use std::env::consts::ARCH;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{build, command, layers, setup, toolchain, workspace};
+use crate::{build, command, deny, layers, manifests, setup, toolchain, workspace};
 
 type Check = fn() -> Result<()>;
 
 /// Every check, by its name.
-const CHECKS: [(&str, Check); 5] = [
+const CHECKS: [(&str, Check); 8] = [
     ("layers", layers::check),
+    ("manifests", manifests::check),
+    ("dependencies", deny::check),
     ("format", format),
     ("clippy", clippy),
+    ("oldest-rust", manifests::oldest_rust),
     ("kernel-clippy", kernel_clippy),
     ("documentation", documentation),
 ];
@@ -54,23 +60,17 @@ fn clippy() -> Result<()> {
         command::cargo()
             .args(["clippy", "--workspace", "--all-targets"])
             .args(["--features", "capture-bench/kernel", "--"])
-            .args(["-D", "warnings"]),
+            .args(["-D", "warnings"])
+            .env(build::OBJECT_VARIABLE, build::object()?),
     )
 }
 
 fn kernel_clippy() -> Result<()> {
     let tools = setup::ensure()?;
-    tools.toolchain.ensure_clippy()?;
-    command::run(
-        build::kernel_cargo(&tools, "clippy", &workspace::target_dir()?.join("bpf")).args([
-            "--release",
-            "--lib",
-            "--bins",
-            "--",
-            "-D",
-            "warnings",
-        ]),
-    )
+    toolchain::ensure_clippy(&tools.toolchain)?;
+    let target_dir = workspace::target_dir()?.join("bpf");
+    let mut clippy = tools.cargo("clippy", workspace::root(), &target_dir, ARCH);
+    command::run(clippy.args(["--lib", "--bins", "--", "-D", "warnings"]))
 }
 
 fn documentation() -> Result<()> {
@@ -82,6 +82,7 @@ fn documentation() -> Result<()> {
                 "--no-deps",
                 "--document-private-items",
             ])
-            .env("RUSTDOCFLAGS", "-D warnings"),
+            .env("RUSTDOCFLAGS", "-D warnings")
+            .env(build::OBJECT_VARIABLE, build::object()?),
     )
 }

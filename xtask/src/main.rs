@@ -5,9 +5,12 @@
 mod bench;
 mod build;
 mod command;
+mod deny;
+mod install;
 mod layers;
 mod linker;
 mod lint;
+mod manifests;
 mod packages;
 mod results;
 mod root;
@@ -42,7 +45,7 @@ enum Action {
     VmTest(vm_test::Arguments),
     /// Measure the kernel programs, as root
     Bench(bench::Arguments),
-    /// Check layers, format, lints of both sides, and documentation
+    /// Check layers, manifests, dependencies, format, lints of both sides, and documentation
     Lint(lint::Arguments),
     /// Make what the kernel programs are built with available, once
     Setup(setup::Arguments),

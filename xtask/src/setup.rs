@@ -2,14 +2,10 @@
 //! up what is lacking, once. `build` and `lint` start here; a second run finds all in place and
 //! says nothing.
 
-use std::path::PathBuf;
-
 use anyhow::{Result, bail};
+use capture_build::{KernelTools, linker::installed};
 
-use crate::{
-    command, linker, packages,
-    toolchain::{self, Toolchain},
-};
+use crate::{command, linker, packages, toolchain};
 
 /// Arguments of `cargo xtask setup`.
 #[derive(clap::Args)]
@@ -17,12 +13,6 @@ pub(crate) struct Arguments {
     /// Install nothing: say what is there, and fail if something is lacking
     #[arg(long)]
     check: bool,
-}
-
-/// All that the kernel programs are built with.
-pub(crate) struct KernelTools {
-    pub(crate) toolchain: Toolchain,
-    pub(crate) linker: PathBuf,
 }
 
 /// `cargo xtask setup`.
@@ -35,10 +25,10 @@ pub(crate) fn setup(arguments: &Arguments) -> Result<()> {
 
 /// The tools for the kernel programs; what is lacking is installed.
 pub(crate) fn ensure() -> Result<KernelTools> {
-    let (complete, toolchains) = find();
-    if let Some(tools) = complete {
-        return Ok(tools);
-    }
+    let toolchains = match capture_build::find() {
+        Ok(tools) => return Ok(tools),
+        Err(toolchains) => toolchains,
+    };
     let linkable = toolchains
         .into_iter()
         .find(|found| linker::available_llvm(found.llvm()).is_some());
@@ -46,7 +36,7 @@ pub(crate) fn ensure() -> Result<KernelTools> {
         Some(toolchain) => toolchain,
         None => toolchain::install()?,
     };
-    let linker = match linker::installed(toolchain.llvm()) {
+    let linker = match installed(toolchain.llvm()) {
         Some(linker) => linker,
         None => linker::install(toolchain.llvm())?,
     };
@@ -55,32 +45,15 @@ pub(crate) fn ensure() -> Result<KernelTools> {
 }
 
 fn check() -> Result<KernelTools> {
-    match find() {
-        (Some(tools), _) => Ok(tools),
-        (None, toolchains) => match toolchains.first() {
-            Some(found) => {
-                bail!(
-                    "{found} is there, but no bpf-linker; {}",
-                    linker::by_hand(found.llvm())
-                )
-            }
-            None => bail!(
-                "no Rust toolchain for {}; {}",
-                toolchain::TARGET,
-                toolchain::by_hand(toolchain::debian_set(packages::candidate))
-            ),
-        },
-    }
-}
-
-/// The first toolchain with its linker; where there is none, the toolchains that lack only that.
-fn find() -> (Option<KernelTools>, Vec<Toolchain>) {
-    let mut incomplete = Vec::new();
-    for toolchain in toolchain::installed() {
-        match linker::installed(toolchain.llvm()) {
-            Some(linker) => return (Some(KernelTools { toolchain, linker }), Vec::new()),
-            None => incomplete.push(toolchain),
-        }
-    }
-    (None, incomplete)
+    capture_build::find().or_else(|toolchains| match toolchains.first() {
+        Some(found) => bail!(
+            "{found} is there, but no bpf-linker; {}",
+            linker::by_hand(found.llvm())
+        ),
+        None => bail!(
+            "no Rust toolchain for {}; {}",
+            capture_build::TARGET,
+            toolchain::by_hand(toolchain::debian_set(packages::candidate))
+        ),
+    })
 }

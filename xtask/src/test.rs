@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::{build, command, packages, results::Tally, run, vm_test};
+use crate::{build, command, install, packages, results::Tally, run, vm_test};
 
 /// The package of the end-to-end tests.
 const END_TO_END: &str = "capture-tests";
@@ -61,6 +61,9 @@ pub(crate) struct Arguments {
         conflicts_with = "no_privileged"
     )]
     kernels: Vec<String>,
+    /// Install the agent by plain cargo too, with and without its kernel programs, and count that
+    #[arg(long, conflicts_with = "no_privileged")]
+    install: bool,
     /// Arguments for every test binary: names to filter by, `--nocapture`, …
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     tests: Vec<String>,
@@ -85,6 +88,9 @@ pub(crate) fn test(arguments: &Arguments) -> ExitCode {
         let object = build::object();
         outcomes.push(host(arguments, object.as_deref().ok(), &mut tally));
         outcomes.push(object.and_then(|object| privileged(arguments, &object, &mut tally)));
+    }
+    if arguments.install {
+        outcomes.push(install::check(&mut tally));
     }
     if !arguments.kernels.is_empty() {
         outcomes.push(vm_test::run(&arguments.kernels, None, false, &mut tally));

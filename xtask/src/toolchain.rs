@@ -1,21 +1,12 @@
-//! The Rust toolchain of the kernel programs: one that has, or can build, `core` for the BPF
-//! target. Rustup's nightly with `rust-src` is one, Debian's packaged compiler with its BPF
-//! libraries the other; `build` and `lint` run their cargo through it.
+//! Installs the Rust toolchain of the kernel programs where none is complete, and the components of
+//! the toolchain that runs xtask. What is there is found by `capture_build`.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
+use capture_build::toolchain::{OLDEST_RUST, Origin, TARGET, Toolchain, parse_minor};
 
 use crate::{command, packages};
-
-/// The target of the kernel programs; all hosts supported so far are little-endian.
-pub(crate) const TARGET: &str = "bpfel-unknown-none";
-
-/// The workspace's `rust-version`, major and minor.
-const OLDEST_RUST: (u32, u32) = (1, 95);
 
 /// Compiler, cargo and prebuilt `core`, as packaged: for releases whose own Rust is too old Debian
 /// has a newer one under the `-web` names.
@@ -24,146 +15,32 @@ const DEBIAN_SETS: &[[&str; 3]] = &[
     ["rustc", "cargo", "libstd-rust-dev-bpf"],
 ];
 
-/// Where a toolchain comes from, which decides how `core` comes about.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Origin {
-    /// Rustup's nightly; `core` is built from `rust-src`.
-    Nightly,
-    /// `/usr/bin`; `core` is prebuilt, and unstable features need `RUSTC_BOOTSTRAP`.
-    System,
-}
-
-/// A toolchain that is installed and complete.
-pub(crate) struct Toolchain {
-    origin: Origin,
-    /// The directory of its rustc and cargo; a proxy in `PATH` may stand for another toolchain.
-    bin: PathBuf,
-    version: Version,
-}
-
-/// What `rustc -vV` tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Version {
-    /// Major and minor of the compiler.
-    rust: (u32, u32),
-    /// Major of its LLVM.
-    llvm: u32,
-}
-
-impl Toolchain {
-    /// Major version of the compiler's LLVM; the linker's must not be older.
-    pub(crate) fn llvm(&self) -> u32 {
-        self.version.llvm
+/// Makes `cargo clippy` of `toolchain` available.
+pub(crate) fn ensure_clippy(toolchain: &Toolchain) -> Result<()> {
+    if toolchain.has_clippy() {
+        return Ok(());
     }
-
-    /// `cargo SUBCOMMAND` for the BPF target, free of the outer cargo's environment.
-    pub(crate) fn cargo(&self, subcommand: &str) -> Command {
-        // Cargo would take the cargo-clippy in its own home, another toolchain's, first.
-        let program = if subcommand == "clippy" {
-            "cargo-clippy"
-        } else {
-            "cargo"
-        };
-        let mut cargo = command::clean(self.bin.join(program));
-        cargo
-            .current_dir(crate::workspace::root())
-            .args([subcommand, "--target", TARGET])
-            .env("CARGO", self.bin.join("cargo"))
-            .env("RUSTC", self.bin.join("rustc"));
-        match self.origin {
-            Origin::Nightly => cargo.args(["-Z", "build-std=core"]),
-            Origin::System => cargo.env("RUSTC_BOOTSTRAP", "1"),
-        };
-        cargo
-    }
-
-    /// Makes `cargo clippy` of this toolchain available.
-    pub(crate) fn ensure_clippy(&self) -> Result<()> {
-        if self.bin.join("cargo-clippy").exists() {
-            return Ok(());
+    match toolchain.origin() {
+        Origin::Nightly => {
+            command::say("adding clippy to the nightly toolchain");
+            command::run(command::clean("rustup").args([
+                "component",
+                "add",
+                "clippy",
+                "--toolchain",
+                "nightly",
+            ]))
         }
-        match self.origin {
-            Origin::Nightly => {
-                command::say("adding clippy to the nightly toolchain");
-                command::run(command::clean("rustup").args([
-                    "component",
-                    "add",
-                    "clippy",
-                    "--toolchain",
-                    "nightly",
-                ]))
-            }
-            Origin::System => {
-                let web = packages::candidate("rust-web-clippy")
-                    .is_some_and(|version| parse_minor(&version) == Some(self.version.rust));
-                packages::install(&[if web {
-                    "rust-web-clippy"
-                } else {
-                    "rust-clippy"
-                }])
-            }
+        Origin::System => {
+            let web = packages::candidate("rust-web-clippy")
+                .is_some_and(|version| parse_minor(&version) == Some(toolchain.rust()));
+            packages::install(&[if web {
+                "rust-web-clippy"
+            } else {
+                "rust-clippy"
+            }])
         }
     }
-}
-
-impl std::fmt::Display for Toolchain {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (major, minor) = self.version.rust;
-        let origin = match self.origin {
-            Origin::Nightly => "rustup's nightly",
-            Origin::System => "the system's rustc",
-        };
-        write!(
-            f,
-            "{origin} {major}.{minor} with LLVM {}",
-            self.version.llvm
-        )
-    }
-}
-
-impl Origin {
-    /// The toolchain of this origin, if it is there, new enough, and has `core` for BPF.
-    fn installed(self) -> Option<Toolchain> {
-        let bin = match self {
-            Self::Nightly => {
-                let mut rustup = command::clean("rustup");
-                rustup.args(["run", "nightly", "rustc", "--print", "sysroot"]);
-                Path::new(&command::output(&mut rustup).ok()?).join("bin")
-            }
-            Self::System => "/usr/bin".into(),
-        };
-        let ask = |arguments: &[&str]| {
-            command::output(command::clean(bin.join("rustc")).args(arguments)).ok()
-        };
-        let version = Version::parse(&ask(&["-vV"])?)?;
-        let has_core = match self {
-            // `rustup component list` says what the manifest holds, not what is on disk.
-            Self::Nightly => bin
-                .join("../lib/rustlib/src/rust/library/core/Cargo.toml")
-                .is_file(),
-            Self::System => {
-                let libraries = ask(&["--print", "target-libdir", "--target", TARGET])?;
-                Path::new(&libraries).read_dir().is_ok_and(|entries| {
-                    entries
-                        .flatten()
-                        .any(|entry| entry.file_name().to_string_lossy().starts_with("libcore-"))
-                })
-            }
-        };
-        (version.rust >= OLDEST_RUST && has_core).then_some(Toolchain {
-            origin: self,
-            bin,
-            version,
-        })
-    }
-}
-
-/// The complete toolchains on this machine, the preferred first.
-pub(crate) fn installed() -> Vec<Toolchain> {
-    [Origin::Nightly, Origin::System]
-        .into_iter()
-        .filter_map(Origin::installed)
-        .collect()
 }
 
 /// Installs a toolchain: Debian's where its packages are new enough, rustup's nightly otherwise.
@@ -251,40 +128,9 @@ pub(crate) fn debian_set(
     })
 }
 
-impl Version {
-    fn parse(verbose: &str) -> Option<Self> {
-        let field = |name: &str| verbose.lines().find_map(|line| line.strip_prefix(name));
-        let llvm = field("LLVM version: ")?.split('.').next()?.parse().ok()?;
-        Some(Self {
-            rust: parse_minor(field("release: ")?)?,
-            llvm,
-        })
-    }
-}
-
-/// Major and minor of a version such as `1.96.0-nightly` or `1.96.0+dfsg1-1~deb12u2`.
-fn parse_minor(version: &str) -> Option<(u32, u32)> {
-    let mut parts = version.split(['.', '+', '-', '~']);
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_version_is_read_from_rustc() {
-        let verbose = "rustc 1.96.0 (ac68faa20 2026-05-25)\nbinary: rustc\n\
-                       release: 1.96.0-nightly\nLLVM version: 22.1.8\n";
-        assert_eq!(
-            Version::parse(verbose),
-            Some(Version {
-                rust: (1, 96),
-                llvm: 22
-            })
-        );
-        assert_eq!(Version::parse("release: 1.96.0\n"), None);
-    }
 
     #[test]
     fn the_web_packages_stand_in_for_an_old_release() {

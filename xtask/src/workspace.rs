@@ -1,12 +1,10 @@
 //! Where things are: the workspace, its target directory, the cache of tools that outlives it.
 //! Every other module asks here instead of building paths by hand.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::command;
 pub(crate) use crate::root::root;
@@ -19,25 +17,30 @@ pub(crate) fn shown(path: &Path) -> String {
 
 /// Cargo's target directory of the workspace, whatever variable or configuration sets it.
 pub(crate) fn target_dir() -> Result<PathBuf> {
-    let metadata =
-        command::output(command::cargo().args(["metadata", "--no-deps", "--format-version=1"]))?;
-    let metadata: serde_json::Value =
-        serde_json::from_str(&metadata).context("cannot read the answer of `cargo metadata`")?;
-    let directory = metadata["target_directory"]
+    let directory = metadata(&["--no-deps"])?["target_directory"].take();
+    let directory = directory
         .as_str()
         .context("`cargo metadata` names no target directory")?;
     Ok(directory.into())
 }
 
+/// The packages of the workspace, as `cargo metadata` describes them.
+pub(crate) fn packages() -> Result<Vec<Value>> {
+    match metadata(&["--no-deps"])?["packages"].take() {
+        Value::Array(packages) => Ok(packages),
+        _ => bail!("`cargo metadata` names no packages"),
+    }
+}
+
+fn metadata(arguments: &[&str]) -> Result<Value> {
+    let mut cargo = command::cargo();
+    cargo.args(["metadata", "--format-version=1"]);
+    let metadata = command::output(cargo.args(arguments))?;
+    serde_json::from_str(&metadata).context("cannot read the answer of `cargo metadata`")
+}
+
 /// Where tools are kept that are built once: `$XDG_CACHE_HOME/capture-agent`.
 pub(crate) fn cache_dir() -> Result<PathBuf> {
-    let absolute = |name| {
-        env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    absolute("XDG_CACHE_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
-        .map(|cache| cache.join("capture-agent"))
+    capture_build::linker::cache_dir()
         .context("no place for built tools; set HOME or XDG_CACHE_HOME to an absolute path")
 }

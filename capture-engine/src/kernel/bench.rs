@@ -11,7 +11,6 @@ use capture_task::{
     plan::{Face, Plan},
     task::TaskSpec,
 };
-use capture_tests::traffic::{self, Ipv4, UDP};
 use serde::Serialize;
 use serde_json::json;
 
@@ -27,8 +26,8 @@ const RING_SIZE: u64 = 64 << 20;
 /// Most runs between two looks at the rings: so many of the longest records fit into one of them.
 const RUNS_AT_ONCE: u32 = 8_000;
 
-const SOURCE_PORT: u16 = 40_000;
-const DESTINATION_PORT: u16 = 443;
+/// The frame's destination port.
+pub const DESTINATION_PORT: u16 = 443;
 /// A port that no frame has; tasks that should not match ask for it and those above.
 const OTHER_PORT: u16 = 1_000;
 
@@ -192,35 +191,6 @@ impl Case {
             }),
         }
     }
-
-    /// The frame: 1,500 bytes, of which what the tasks do not keep is not touched.
-    fn frame(self, family: Family) -> Vec<u8> {
-        let (ip_header, source, destination) = match family {
-            Family::V4 => (20, "10.8.0.1", "10.9.0.2"),
-            Family::V6 => (40, "2001:db8:1::1", "2001:db8::2"),
-        };
-        let payload = vec![0x55; 1500 - 14 - ip_header - 8 - 8];
-        let mut body = traffic::udp(SOURCE_PORT, DESTINATION_PORT, &payload);
-        let is_fragment = self == Self::Fragment;
-        match family {
-            Family::V4 => {
-                let mut ip = Ipv4::new(source, destination, UDP);
-                if is_fragment {
-                    ip = ip.fragment(7, 185, true);
-                }
-                body.extend([0x55; 8]);
-                ip.frame(&body)
-            }
-            Family::V6 if is_fragment => {
-                let body = traffic::fragment(UDP, 7, 185, true, &body);
-                traffic::ipv6_frame(source, destination, traffic::FRAGMENT, &body)
-            }
-            Family::V6 => {
-                body.extend([0x55; 8]);
-                traffic::ipv6_frame(source, destination, UDP, &body)
-            }
-        }
-    }
 }
 
 impl Hook {
@@ -247,11 +217,16 @@ struct Bench {
     rings: Rings,
 }
 
-/// Measures every case.
+/// Measures every case, each by its own `frame`: of 1,500 bytes of UDP to [`DESTINATION_PORT`] of
+/// 10.9.0.2 or 2001:db8::2.
 ///
 /// # Errors
 /// Where the programs cannot be loaded, or did not do what their case says.
-pub fn measure(effort: Effort, mut progress: impl FnMut(usize)) -> Result<Report> {
+pub fn measure(
+    effort: Effort,
+    frame: impl Fn(Case, Family) -> Vec<u8>,
+    mut progress: impl FnMut(usize),
+) -> Result<Report> {
     let started = Instant::now();
     let (kernel, reader_side) = Kernel::load(RING_SIZE)?;
     let mut bench = Bench {
@@ -276,7 +251,7 @@ pub fn measure(effort: Effort, mut progress: impl FnMut(usize)) -> Result<Report
         progress(repetition);
         for (number, case) in CASES.into_iter().enumerate() {
             for (offset, family) in [Family::V4, Family::V6].into_iter().enumerate() {
-                let taken = bench.case(case, family, effort.runs)?;
+                let taken = bench.case(case, family, &frame(case, family), effort.runs)?;
                 for (hook, [empty_ns, ns]) in taken.into_iter().enumerate() {
                     empty[hook].push(empty_ns);
                     samples[number * 4 + offset * 2 + hook].push(ns - empty_ns);
@@ -327,16 +302,21 @@ impl Bench {
     }
 
     /// Nanoseconds a run of the empty program and of the real one, for each hook.
-    fn case(&mut self, case: Case, family: Family, runs: u32) -> Result<[[f64; 2]; 2]> {
+    fn case(
+        &mut self,
+        case: Case,
+        family: Family,
+        frame: &[u8],
+        runs: u32,
+    ) -> Result<[[f64; 2]; 2]> {
         let slots = self.enter(case, family)?;
-        let frame = case.frame(family);
         let mut result = [[0.0; 2]; 2];
         for (hook, result) in Hook::ALL.into_iter().zip(&mut result) {
             // Short, to have code and tables in the caches.
-            self.runs(case, hook.program(), &frame, 1_000, &slots)?;
+            self.runs(case, hook.program(), frame, 1_000, &slots)?;
             *result = [
-                self.runs(Case::NoInterface, hook.empty(), &frame, runs, &[])?,
-                self.runs(case, hook.program(), &frame, runs, &slots)?,
+                self.runs(Case::NoInterface, hook.empty(), frame, runs, &[])?,
+                self.runs(case, hook.program(), frame, runs, &slots)?,
             ];
         }
         for slot in slots {

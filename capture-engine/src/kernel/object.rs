@@ -4,11 +4,11 @@
 use anyhow::{Context as _, Result};
 use aya::{Ebpf, maps::Map};
 
-/// The ELF object, aligned as its parser needs; empty when built without the BPF toolchain.
+/// The ELF object, aligned as its parser needs; empty when built without the BPF tools.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/capture-programs"));
 
 /// The ELF object with all kernel programs and maps, or `None` when this binary was built without
-/// it, by plain `cargo build` instead of `cargo xtask build`.
+/// it, because the BPF tools were missing then.
 pub(crate) fn object() -> Option<&'static [u8]> {
     (!OBJECT.is_empty()).then_some(OBJECT)
 }
