@@ -1,15 +1,16 @@
-//! All checks that need no running: the layer rules, format, clippy for the host and for the BPF target, and the
+//! All checks that need no running: the layer rules, the documents, format, clippy for the host and for the BPF target, and the
 //! documentation. Every check runs, also after one has failed.
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{build, command, layers, setup, toolchain, workspace};
+use crate::{build, command, documents, layers, setup, toolchain, workspace};
 
 type Check = fn() -> Result<()>;
 
 /// Every check, by its name.
-const CHECKS: [(&str, Check); 5] = [
+const CHECKS: [(&str, Check); 6] = [
     ("layers", layers::check),
+    ("documents", documents::check),
     ("format", format),
     ("clippy", clippy),
     ("kernel-clippy", kernel_clippy),

@@ -5,6 +5,7 @@
 mod bench;
 mod build;
 mod command;
+mod documents;
 mod layers;
 mod linker;
 mod lint;
@@ -41,7 +42,7 @@ enum Action {
     VmTest(vm_test::Arguments),
     /// Measure the kernel programs, as root
     Bench(bench::Arguments),
-    /// Check layers, format, lints of both sides, and documentation
+    /// Check layers, documents, format, lints of both sides, and documentation
     Lint(lint::Arguments),
     /// Make what the kernel programs are built with available, once
     Setup(setup::Arguments),
