@@ -20,7 +20,8 @@
 //! | `tcpreplay` | `tcpreplay` |
 //! | `python3-scapy` | `scapy`, for Debian's `/usr/bin/python3` |
 //! | `util-linux`, `mount` | `setpriv`, `mount`, `umount` |
-//! | `curl`, `openssl` | `curl`, `openssl` |
+//! | `curl`, `jq`, `openssl` | `curl`, `jq`, `openssl` |
+//! | `libcap2-bin` | `setcap` |
 //! | `coreutils` | `sha256sum` |
 //!
 //! The environment variable `CAPTURE_AGENT_BIN` names the binary under test; `cargo xtask test`

@@ -168,10 +168,12 @@ impl Place {
             .spawn()
             .expect("the daemon starts");
         let (text, _) = lines_of(child.stderr.take().expect("stderr is piped"));
-        let daemon = Daemon(child);
+        let mut daemon = Daemon(child);
         let text = || text.lock().expect("nobody panics").clone();
         let is_ready = || text().lines().any(|line| line == "ready");
-        assert!(eventually(LIMIT, is_ready), "not ready: {}", text());
+        let has_ended = |daemon: &mut Daemon| !matches!(daemon.0.try_wait(), Ok(None));
+        eventually(LIMIT, || is_ready() || has_ended(&mut daemon));
+        assert!(is_ready(), "not ready: {}", text());
         daemon
     }
 
