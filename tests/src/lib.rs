@@ -21,7 +21,8 @@
 //! | `python3-scapy` | `scapy`, for Debian's `/usr/bin/python3` |
 //! | `util-linux`, `mount`, `passwd` | `setpriv`, `unshare`, `nsenter`, `mount`, `umount`, `usermod` |
 //! | `systemd` | `systemd-analyze`, `systemd-sysusers`, `systemd-tmpfiles` |
-//! | `curl`, `openssl` | `curl`, `openssl` |
+//! | `curl`, `jq`, `openssl` | `curl`, `jq`, `openssl` |
+//! | `libcap2-bin` | `setcap` |
 //! | `coreutils` | `sha256sum` |
 //!
 //! The environment variable `CAPTURE_AGENT_BIN` names the binary under test; `cargo xtask test`

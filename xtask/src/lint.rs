@@ -1,18 +1,19 @@
-//! All checks that need no running: the layer rules, manifests, dependencies, format, clippy for the host and for the BPF
-//! target, and
+//! All checks that need no running: the layer rules, the documents, manifests, dependencies, format, clippy for the
+//! host and for the BPF target, and the Rust
 //! documentation. Every check runs, also after one has failed.
 
 use std::env::consts::ARCH;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{build, command, deny, layers, manifests, setup, toolchain, workspace};
+use crate::{build, command, deny, documents, layers, manifests, setup, toolchain, workspace};
 
 type Check = fn() -> Result<()>;
 
 /// Every check, by its name.
-const CHECKS: [(&str, Check); 8] = [
+const CHECKS: [(&str, Check); 9] = [
     ("layers", layers::check),
+    ("documents", documents::check),
     ("manifests", manifests::check),
     ("dependencies", deny::check),
     ("format", format),

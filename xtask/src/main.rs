@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod command;
 mod deny;
+mod documents;
 mod install;
 mod layers;
 mod linker;
@@ -45,7 +46,7 @@ enum Action {
     VmTest(vm_test::Arguments),
     /// Measure the kernel programs, as root
     Bench(bench::Arguments),
-    /// Check layers, manifests, dependencies, format, lints of both sides, and documentation
+    /// Check layers, documents, manifests, dependencies, format, lints of both sides, and documentation
     Lint(lint::Arguments),
     /// Make what the kernel programs are built with available, once
     Setup(setup::Arguments),

@@ -75,6 +75,14 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
         packages: &["curl"],
     },
     Tool {
+        program: "jq",
+        packages: &["jq"],
+    },
+    Tool {
+        program: "setcap",
+        packages: &["libcap2-bin"],
+    },
+    Tool {
         program: "openssl",
         packages: &["openssl"],
     },

@@ -6,6 +6,8 @@ mod source;
 
 use anyhow::{Context as _, Result, bail};
 
+pub(crate) use self::source::is_test;
+
 use self::source::Crate;
 use crate::{command, workspace};
 
