@@ -6,7 +6,7 @@ use clap::Parser;
 
 use crate::{
     case::{Case, Frames},
-    special::{BULK, LOSSLESS, TASKS},
+    scenarios::{BULK, LOSSLESS, TASKS},
     tool::Tool,
 };
 

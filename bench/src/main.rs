@@ -1,22 +1,22 @@
 //! `cargo xtask bench capture`: whole captures against other tools and against no capture, on this
 //! machine, from outside as a user drives them. One CPU sends and receives, another captures.
 //!
-//! `case` and `special` are what is measured, `tool` with what, `measure` a run, `series` the rounds,
+//! `case` and `scenarios` are what is measured, `tool` with what, `measure` a run, `series` the rounds,
 //! `targets`, `table` and `chart` what comes out.
 
 mod args;
 mod bpf;
 mod case;
 mod chart;
-mod claims;
 mod generator;
 mod interrupt;
 mod lab;
 mod machine;
 mod measure;
 mod process;
+mod reported_stats;
+mod scenarios;
 mod series;
-mod special;
 mod table;
 mod targets;
 mod tool;
@@ -118,13 +118,13 @@ fn measure_all(bench: &Bench, plan: &Plan) -> Result<Results> {
         results.rounds(&name, &able, plan.rounds, |tool| bench.case(*case, tool))?;
     }
     if plan.tasks {
-        special::tasks(bench, plan.rounds, &mut results)?;
+        scenarios::tasks(bench, plan.rounds, &mut results)?;
     }
     if plan.bulk {
-        special::bulk(bench, plan.rounds, &mut results)?;
+        scenarios::bulk(bench, plan.rounds, &mut results)?;
     }
     if plan.lossless {
-        special::lossless(bench, plan.rounds, &mut results)?;
+        scenarios::lossless(bench, plan.rounds, &mut results)?;
     }
     Ok(results)
 }
@@ -156,7 +156,7 @@ fn versions(agent: &Path, tools: &[Tool]) -> BTreeMap<&'static str, String> {
         .iter()
         .filter_map(|tool| Some((tool.name(), tool.version(agent)?)))
         .collect();
-    versions.extend(special::iperf3_version().map(|version| ("iperf3", version)));
+    versions.extend(scenarios::iperf3_version().map(|version| ("iperf3", version)));
     versions
 }
 

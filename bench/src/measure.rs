@@ -16,10 +16,10 @@ use tempfile::TempDir;
 
 use crate::{
     case::{Case, Frames, Share, Sink},
-    claims::{self, Claim},
     generator::{Amount, Generator, Rate, attach_empty},
     interrupt, lab,
     process::{Memory, Process},
+    reported_stats::{self, Claim},
     tool::{Order, Tool},
 };
 
@@ -212,7 +212,7 @@ fn count(file: &Path) -> Result<u64> {
     interrupt::check()?;
     let text = String::from_utf8_lossy(&output.stdout);
     // The last packet may be cut with tools that end so; those before it are counted nevertheless.
-    let counted = claims::capinfos(&text);
+    let counted = reported_stats::capinfos(&text);
     let removed = fs::remove_file(file);
     let counted = counted.with_context(|| {
         let stderr = String::from_utf8_lossy(&output.stderr);

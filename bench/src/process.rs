@@ -31,7 +31,7 @@ const READY: Duration = Duration::from_secs(20);
 const END: Duration = Duration::from_secs(180);
 /// A tool that uses the CPU less than this share of a look's time has written what it had.
 const IDLE: f64 = 0.05;
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// The last packets of a quiet link reach a tool by a timer: of one second with tcpdump, whose kernel
 /// side hands over whole blocks.
 const TIMER: Duration = Duration::from_millis(1200);
@@ -131,10 +131,10 @@ impl Process {
         interrupt::sleep(TIMER)?;
         let mut before = self.cpu()?;
         loop {
-            interrupt::sleep(LOOK)?;
+            interrupt::sleep(POLL_INTERVAL)?;
             let now = self.cpu()?;
             let used = now.user + now.system - before.user - before.system;
-            if used <= LOOK.as_secs_f64() * IDLE || Instant::now() > end {
+            if used <= POLL_INTERVAL.as_secs_f64() * IDLE || Instant::now() > end {
                 return Ok(());
             }
             before = now;

@@ -4,8 +4,8 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use crate::{
     measure::Sample,
+    scenarios::BULK,
     series::{Results, Series},
-    special::BULK,
     targets::Target,
     tool::Tool,
 };

@@ -5,8 +5,8 @@ use serde::Serialize;
 use crate::{
     case::Case,
     measure::Sample,
+    scenarios::{BULK, LOSSLESS, TASKS},
     series::Results,
-    special::{BULK, LOSSLESS, TASKS},
     tool::Tool,
 };
 

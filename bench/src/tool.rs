@@ -13,8 +13,8 @@ use serde::{Serialize, Serializer};
 use crate::{
     bpf::Hook,
     case::{Share, Sink, Snap},
-    claims::{self, Claim},
     generator::MATCHING_PORT,
+    reported_stats::{self, Claim},
 };
 
 /// Memory for packets on their way, the same for all: the agent's default.
@@ -210,11 +210,11 @@ impl Tool {
         let both = || format!("{stdout}\n{stderr}");
         match self {
             Self::None | Self::EmptyTc | Self::EmptyXdp => Claim::default(),
-            Self::AgentTc | Self::AgentXdp => claims::agent(stdout, stderr),
-            Self::Tcpdump => claims::tcpdump(stderr),
-            Self::Dumpcap => claims::dumpcap(stderr),
-            Self::NetsniffNg => claims::netsniff_ng(&both()),
-            Self::Xdpdump => claims::xdpdump(&both()),
+            Self::AgentTc | Self::AgentXdp => reported_stats::agent(stdout, stderr),
+            Self::Tcpdump => reported_stats::tcpdump(stderr),
+            Self::Dumpcap => reported_stats::dumpcap(stderr),
+            Self::NetsniffNg => reported_stats::netsniff_ng(&both()),
+            Self::Xdpdump => reported_stats::xdpdump(&both()),
         }
     }
 

@@ -3,36 +3,36 @@
 
 use crate::{HOOK_POINTS, MAX_SLOTS};
 
-/// Bits of a slot's count in a [`Tally`].
-pub const TALLY_BITS: usize = u64::BITS as usize;
+/// Bits of a slot's count in a [`BitSlicedCounter`].
+pub const COUNTER_BITS: usize = u64::BITS as usize;
 
 /// A count for each slot, as bits: word `n` has bit `n` of the count of every slot. Adding one to any
 /// set of slots is a binary counter's step for all at once, two words on average.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tally {
+pub struct BitSlicedCounter {
     /// Steps that have ended. It stands before the words and `begun` behind them: who copies from front
     /// to back, as the kernel does, has a whole copy where the two are equal. That is so on machines which keep
     /// stores in order and loads in order (x86).
     pub ended: u64,
     /// The bits.
-    pub bits: [u64; TALLY_BITS],
+    pub bits: [u64; COUNTER_BITS],
     /// Steps that have begun.
     pub begun: u64,
 }
 
-impl Default for Tally {
+impl Default for BitSlicedCounter {
     fn default() -> Self {
         Self {
             ended: 0,
-            bits: [0; TALLY_BITS],
+            bits: [0; COUNTER_BITS],
             begun: 0,
         }
     }
 }
 
-impl Tally {
-    /// Whether the copy was not taken in the middle of a step, see [`Tally::ended`]. A slot that no longer matches
+impl BitSlicedCounter {
+    /// Whether the copy was not taken in the middle of a step, see [`BitSlicedCounter::ended`]. A slot that no longer matches
     /// has its final count in any copy.
     pub fn is_whole(&self) -> bool {
         self.ended == self.begun
@@ -53,13 +53,13 @@ impl Tally {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SlotCounters {
     /// Frames that matched, whatever became of them.
-    pub matched: Tally,
+    pub matched: BitSlicedCounter,
     /// Frames left out because they are longer than `max_bytes` (`oversize: discard`).
-    pub oversize_discarded: Tally,
+    pub oversize_discarded: BitSlicedCounter,
     /// Frames for which the ring had no room.
-    pub ring_full: Tally,
+    pub ring_full: BitSlicedCounter,
     /// Frames whose bytes could not be read.
-    pub copy_failed: Tally,
+    pub copy_failed: BitSlicedCounter,
 }
 
 /// What the hook points of one interface saw; one for each CPU.
@@ -76,8 +76,8 @@ pub struct InterfaceCounters {
 }
 
 const _: () = {
-    assert!(size_of::<Tally>() == 8 * (TALLY_BITS + 2));
-    assert!(size_of::<SlotCounters>() == 4 * size_of::<Tally>());
+    assert!(size_of::<BitSlicedCounter>() == 8 * (COUNTER_BITS + 2));
+    assert!(size_of::<SlotCounters>() == 4 * size_of::<BitSlicedCounter>());
     assert!(size_of::<InterfaceCounters>() == 16);
 };
 

@@ -22,7 +22,7 @@ mod record;
 mod ring;
 mod tables;
 
-pub use counters::{InterfaceCounters, InterfaceRow, SlotCounters, TALLY_BITS, Tally};
+pub use counters::{BitSlicedCounter, COUNTER_BITS, InterfaceCounters, InterfaceRow, SlotCounters};
 pub use record::{Direction, RECORD_HEADER_LEN, RecordHeader, VlanTag};
 pub use ring::{CHUNK_LEN, NEXT_CHUNK, RECORD_ALIGN, RingEnds};
 pub use tables::{

@@ -19,7 +19,7 @@ pub const RECORD_ALIGN: usize = 8;
 #[derive(Clone, Copy, Debug)]
 pub struct RingEnds {
     /// Where the next record goes; all before it is whole. Written by programs.
-    pub filled: u64,
+    pub producer_pos: u64,
     /// Until where there is room, as far as the programs know. Theirs alone.
     pub room_until: u64,
     /// Bytes since the reader was last woken up. The programs' alone.
@@ -31,7 +31,7 @@ pub struct RingEnds {
     /// Zero.
     pub reserved: [u64; 11],
     /// All before it has been read; chunks that end before it may be written over. Written by the reader.
-    pub given_back: u64,
+    pub consumer_pos: u64,
     /// Zero.
     pub reserved_for_reader: [u64; 15],
 }
@@ -42,6 +42,6 @@ const _: () = {
     assert!(CHUNK_LEN >= crate::RECORD_HEADER_LEN + crate::MAX_CAPTURE_LEN);
     assert!(crate::RECORD_HEADER_LEN.is_multiple_of(RECORD_ALIGN));
     assert!(size_of::<RingEnds>() == 256);
-    assert!(offset_of!(RingEnds, filled) == 0);
-    assert!(offset_of!(RingEnds, given_back) == 128);
+    assert!(offset_of!(RingEnds, producer_pos) == 0);
+    assert!(offset_of!(RingEnds, consumer_pos) == 128);
 };

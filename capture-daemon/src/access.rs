@@ -12,7 +12,7 @@ use std::{
 
 use capture_task::{
     error::{Error, Result},
-    plan::{Word, quote},
+    plan::{Keyword, quote},
 };
 use nix::{
     errno::Errno,
@@ -34,7 +34,7 @@ pub enum Role {
     Admin,
 }
 
-impl Word for Role {
+impl Keyword for Role {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("viewer", Self::Viewer),
         ("operator", Self::Operator),

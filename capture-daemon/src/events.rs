@@ -1,4 +1,4 @@
-//! What happens to tasks, for those who want to hear of it as it does: a ring of the latest changes of
+//! What happens to tasks, for those who want to hear of it as it does: a backlog of the latest changes of
 //! state with identifiers to resume from, and the figures of running tasks once a second. Nobody waits for
 //! a reader: one that is too slow is told so and cut off.
 
@@ -18,7 +18,7 @@ const MOST_BYTES: usize = 8 << 20;
 
 /// One event, as server-sent events have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
+pub struct ServerEvent {
     /// What to resume from; none where that makes no sense.
     pub id: Option<String>,
     /// `task`, `deleted`, `stats`, or a note on this stream: `missed`, `lagged`.
@@ -35,10 +35,10 @@ pub struct Events(Arc<Inner>);
 struct Inner {
     /// Begins the identifiers of this daemon, so that those of an earlier one are recognised.
     epoch: String,
-    ring: Mutex<Ring>,
+    backlog: Mutex<Backlog>,
     /// Number of the latest event, and whether it is the last.
     latest: watch::Sender<Latest>,
-    stats: watch::Sender<Option<Event>>,
+    stats: watch::Sender<Option<ServerEvent>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,31 +48,31 @@ struct Latest {
 }
 
 #[derive(Debug, Default)]
-struct Ring {
+struct Backlog {
     /// Number of the event at the front.
     first: u64,
-    events: VecDeque<Event>,
+    events: VecDeque<ServerEvent>,
     bytes: usize,
 }
 
 /// What a reader finds behind the last event that it had.
 enum Next {
-    Event(Event),
+    ServerEvent(ServerEvent),
     Nothing,
     /// It is no longer there.
     Gone,
 }
 
 impl Events {
-    /// An empty ring. `epoch` is letters and digits that no earlier daemon had.
+    /// An empty backlog. `epoch` is letters and digits that no earlier daemon had.
     pub fn new(epoch: impl Into<String>) -> Self {
-        let ring = Ring {
+        let backlog = Backlog {
             first: 1,
-            ..Ring::default()
+            ..Backlog::default()
         };
         Self(Arc::new(Inner {
             epoch: epoch.into(),
-            ring: Mutex::new(ring),
+            backlog: Mutex::new(backlog),
             latest: watch::Sender::default(),
             stats: watch::Sender::default(),
         }))
@@ -91,7 +91,7 @@ impl Events {
     /// The figures of running tasks. They are of the moment, so nobody gets old ones.
     pub(super) fn stats(&self, figures: &impl Serialize) {
         if let Some(data) = line(figures) {
-            self.0.stats.send_replace(Some(Event {
+            self.0.stats.send_replace(Some(ServerEvent {
                 id: None,
                 name: "stats",
                 data,
@@ -135,22 +135,23 @@ impl Events {
 
     fn push(&self, name: &'static str, value: &impl Serialize) {
         let Some(data) = line(value) else { return };
-        let mut ring = self.ring();
-        let number = ring.first + ring.events.len() as u64;
-        ring.bytes += data.len();
-        ring.events.push_back(Event {
+        let mut backlog = self.backlog();
+        let number = backlog.first + backlog.events.len() as u64;
+        backlog.bytes += data.len();
+        backlog.events.push_back(ServerEvent {
             id: Some(format!("{}-{number}", self.0.epoch)),
             name,
             data,
         });
-        while ring.events.len() > MOST_EVENTS || (ring.bytes > MOST_BYTES && ring.events.len() > 1)
+        while backlog.events.len() > MOST_EVENTS
+            || (backlog.bytes > MOST_BYTES && backlog.events.len() > 1)
         {
-            if let Some(oldest) = ring.events.pop_front() {
-                ring.bytes -= oldest.data.len();
-                ring.first += 1;
+            if let Some(oldest) = backlog.events.pop_front() {
+                backlog.bytes -= oldest.data.len();
+                backlog.first += 1;
             }
         }
-        // With the ring's lock, so that the numbers come in order.
+        // With the backlog's lock, so that the numbers come in order.
         self.0.latest.send_modify(|latest| latest.number = number);
     }
 
@@ -161,22 +162,25 @@ impl Events {
     }
 
     fn is_gone(&self, number: u64) -> bool {
-        number.saturating_add(1) < self.ring().first
+        number.saturating_add(1) < self.backlog().first
     }
 
     fn after(&self, number: u64) -> Next {
-        let ring = self.ring();
-        let Some(offset) = (number + 1).checked_sub(ring.first) else {
+        let backlog = self.backlog();
+        let Some(offset) = (number + 1).checked_sub(backlog.first) else {
             return Next::Gone;
         };
         let event = usize::try_from(offset)
             .ok()
-            .and_then(|offset| ring.events.get(offset));
-        event.cloned().map_or(Next::Nothing, Next::Event)
+            .and_then(|offset| backlog.events.get(offset));
+        event.cloned().map_or(Next::Nothing, Next::ServerEvent)
     }
 
-    fn ring(&self) -> MutexGuard<'_, Ring> {
-        self.0.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    fn backlog(&self) -> MutexGuard<'_, Backlog> {
+        self.0
+            .backlog
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -185,25 +189,25 @@ impl Events {
 pub struct EventStream {
     events: Events,
     latest: watch::Receiver<Latest>,
-    stats: watch::Receiver<Option<Event>>,
+    stats: watch::Receiver<Option<ServerEvent>>,
     /// Number of the last event that the reader had.
     position: u64,
     /// What the reader is told first.
-    note: Option<Event>,
+    note: Option<ServerEvent>,
     ended: bool,
 }
 
 impl EventStream {
     /// Waits for the next event; `None` at the end, which comes with the daemon's, and after `lagged`.
-    pub async fn next(&mut self) -> Option<Event> {
+    pub async fn next(&mut self) -> Option<ServerEvent> {
         if let Some(note) = self.note.take() {
             return Some(note);
         }
         while !self.ended {
-            // Before the ring, so that no change falls in between.
+            // Before the backlog, so that no change falls in between.
             let closed = self.latest.borrow_and_update().closed;
             match self.events.after(self.position) {
-                Next::Event(event) => {
+                Next::ServerEvent(event) => {
                     self.position += 1;
                     return Some(event);
                 }
@@ -231,8 +235,8 @@ impl EventStream {
     }
 }
 
-fn note(name: &'static str, detail: &str) -> Event {
-    Event {
+fn note(name: &'static str, detail: &str) -> ServerEvent {
+    ServerEvent {
         id: None,
         name,
         data: json!({ "detail": detail }).to_string().into(),
@@ -261,12 +265,12 @@ mod tests {
         })
     }
 
-    fn ids(events: &[Event]) -> Vec<&str> {
+    fn ids(events: &[ServerEvent]) -> Vec<&str> {
         let ids = events.iter().map(|event| event.id.as_deref());
         ids.map(Option::unwrap_or_default).collect()
     }
 
-    async fn take(stream: &mut EventStream, count: usize) -> Vec<Event> {
+    async fn take(stream: &mut EventStream, count: usize) -> Vec<ServerEvent> {
         let mut events = Vec::new();
         for _ in 0..count {
             events.push(stream.next().await.expect("another event"));
@@ -338,8 +342,8 @@ mod tests {
         for _ in 0..20 {
             events.deleted(&"x".repeat(1 << 20));
         }
-        let ring = events.ring();
-        assert!(ring.bytes <= MOST_BYTES && ring.events.len() < 9);
+        let backlog = events.backlog();
+        assert!(backlog.bytes <= MOST_BYTES && backlog.events.len() < 9);
     }
 
     #[test]

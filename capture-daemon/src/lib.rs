@@ -10,8 +10,8 @@ pub mod clock;
 pub mod config;
 pub mod events;
 mod metrics;
-mod notify;
 mod privileges;
+mod sd_notify;
 pub mod storage;
 pub mod store;
 pub mod tasks;
@@ -91,7 +91,7 @@ pub fn run(path: Option<&Path>, deadlines: Deadlines) -> Result<()> {
     let daemon = Daemon::start(&runtime, config, deadlines)?;
     // Scripts and tests wait for this line.
     eprintln!("ready");
-    notify::ready();
+    sd_notify::ready();
     let hanging = runtime.block_on(daemon.serve(signals));
     // What hangs in the disk would be waited for here.
     runtime.shutdown_background();
@@ -174,7 +174,7 @@ impl Daemon {
                 () = watchdog.due() => watchdog.tell(&self.tasks),
             }
         }
-        notify::stopping();
+        sd_notify::stopping();
         let began = Instant::now();
         let tasks = self.tasks.clone();
         let mut end = pin!(self.stop());
@@ -210,7 +210,7 @@ impl Daemon {
 
     /// Reads the configuration again. What is wrong with it is said, and changes nothing.
     async fn reload(&self) {
-        notify::reloading();
+        sd_notify::reloading();
         let config = Arc::clone(&self.config);
         let read = spawn_blocking(move || config.read_again()).await;
         let read = read.unwrap_or_else(|error| Err(Error::runtime(error.to_string())));
@@ -239,18 +239,18 @@ impl Daemon {
         self.tasks
             .note(&Actor::daemon(), Action::ConfigReload, outcome)
             .await;
-        notify::ready();
+        sd_notify::ready();
     }
 }
 
 /// The signals that the daemon heeds.
 struct Signals {
     reload: Signal,
-    stop: StopSignals,
+    stop: EndSignals,
     requests: Requests,
 }
 
-struct StopSignals {
+struct EndSignals {
     interrupt: Signal,
     terminate: Signal,
 }
@@ -262,7 +262,7 @@ impl Signals {
         };
         Ok(Self {
             reload: install(SignalKind::hangup())?,
-            stop: StopSignals {
+            stop: EndSignals {
                 interrupt: install(SignalKind::interrupt())?,
                 terminate: install(SignalKind::terminate())?,
             },
@@ -271,7 +271,7 @@ impl Signals {
     }
 }
 
-impl StopSignals {
+impl EndSignals {
     async fn received(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",
@@ -309,7 +309,7 @@ const LONGEST_TURN: Duration = Duration::from_secs(10);
 
 impl Watchdog {
     fn new() -> Self {
-        let period = notify::watchdog().map(|period| (period / 2).max(Duration::from_millis(1)));
+        let period = sd_notify::watchdog().map(|period| (period / 2).max(Duration::from_millis(1)));
         let interval = period.map(|period| {
             let mut interval = interval(period);
             interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -339,7 +339,7 @@ impl Watchdog {
             self.turned = Instant::now();
         }
         if self.turned.elapsed() < LONGEST_TURN {
-            notify::alive();
+            sd_notify::alive();
         }
     }
 }

@@ -14,25 +14,25 @@ use super::{store, tasks::Tasks};
 /// # Errors
 /// The store cannot be read.
 pub(super) fn scrape(tasks: &Tasks) -> Result<String> {
-    let figures = Figures {
+    let figures = Scrape {
         tasks: tasks.totals()?,
         is_writable: tasks.store().is_writable(),
         storage_bytes: tasks.stored_bytes(),
-        engine: tasks.engine_totals(),
+        engine: tasks.engine_stats(),
     };
     Ok(figures.to_string())
 }
 
 /// What is shown.
-struct Figures {
-    tasks: store::Totals,
+struct Scrape {
+    tasks: store::TaskTotals,
     is_writable: bool,
     storage_bytes: u64,
     /// Nothing before the first task.
-    engine: Option<engine::Totals>,
+    engine: Option<engine::EngineStats>,
 }
 
-impl fmt::Display for Figures {
+impl fmt::Display for Scrape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             tasks,
@@ -40,12 +40,12 @@ impl fmt::Display for Figures {
             storage_bytes,
             engine,
         } = self;
-        let none = engine::Totals {
+        let none = engine::EngineStats {
             dropped: Dropped::default(),
             interfaces: Vec::new(),
             ring_used: 0.0,
         };
-        let engine::Totals {
+        let engine::EngineStats {
             dropped,
             interfaces,
             ring_used,
@@ -146,7 +146,7 @@ fn write_dropped(f: &mut fmt::Formatter<'_>, dropped: Dropped) -> fmt::Result {
     Ok(())
 }
 
-fn write_tasks(f: &mut fmt::Formatter<'_>, tasks: &store::Totals) -> fmt::Result {
+fn write_tasks(f: &mut fmt::Formatter<'_>, tasks: &store::TaskTotals) -> fmt::Result {
     head(f, "tasks", "gauge", "Tasks that are known, by state.")?;
     for (state, count) in [
         ("pending", tasks.pending),
@@ -222,14 +222,14 @@ mod tests {
                 bytes: 500,
             },
         };
-        let figures = Figures {
-            tasks: store::Totals {
+        let figures = Scrape {
+            tasks: store::TaskTotals {
                 running: 2,
-                ..store::Totals::default()
+                ..store::TaskTotals::default()
             },
             is_writable: true,
             storage_bytes: 4096,
-            engine: Some(engine::Totals {
+            engine: Some(engine::EngineStats {
                 dropped: Dropped {
                     ring: 7,
                     ..Dropped::default()

@@ -14,7 +14,7 @@ use std::{
     sync::Arc,
 };
 
-use capture_file::{Space, part_of, sha256, sync_directory};
+use capture_file::{DiskBudget, part_of, sha256, sync_directory};
 use capture_task::{
     error::{Error, Result},
     plan::Format,
@@ -22,7 +22,7 @@ use capture_task::{
 };
 
 pub(super) use self::recovery::Leftover;
-use super::{store::TaskUlid, user};
+use super::{store::TaskId, user};
 
 /// Before the name of a task's directory that is being removed.
 const REMOVED: &str = ".removed-";
@@ -41,7 +41,7 @@ pub(super) const STEM: &str = "capture";
 #[derive(Debug)]
 pub struct Storage {
     root: PathBuf,
-    space: Arc<Space>,
+    space: Arc<DiskBudget>,
     _lock: File,
 }
 
@@ -82,23 +82,23 @@ impl Storage {
         let used = size_below(root).map_err(|error| failed("cannot look into it", &error))?;
         Ok(Self {
             root: root.to_owned(),
-            space: Arc::new(Space::new(root, budget, used)),
+            space: Arc::new(DiskBudget::new(root, budget, used)),
             _lock: lock,
         })
     }
 
     /// The room that all captures share.
-    pub fn space(&self) -> &Arc<Space> {
+    pub fn space(&self) -> &Arc<DiskBudget> {
         &self.space
     }
 
-    fn directory(&self, id: &TaskUlid) -> PathBuf {
+    fn directory(&self, id: &TaskId) -> PathBuf {
         self.root.join(id.to_string())
     }
 
     /// Makes the directory of a task that is about to start. What an earlier start that came to nothing
     /// left there goes.
-    pub(super) fn prepare(&self, id: &TaskUlid) -> Result<()> {
+    pub(super) fn prepare(&self, id: &TaskId) -> Result<()> {
         self.remove(id)?;
         let directory = self.directory(id);
         DirBuilder::new()
@@ -111,7 +111,7 @@ impl Storage {
     }
 
     /// The file, or the stem of the files, that a task writes.
-    pub(super) fn target(&self, id: &TaskUlid, format: Format) -> PathBuf {
+    pub(super) fn target(&self, id: &TaskId, format: Format) -> PathBuf {
         let extension = match format {
             Format::Pcapng => "pcapng",
             Format::Pcap => "pcap",
@@ -120,7 +120,7 @@ impl Storage {
     }
 
     /// Opens a file of a task for reading, also one that is still written.
-    pub(super) fn open_file(&self, id: &TaskUlid, file: &FileRecord) -> io::Result<File> {
+    pub(super) fn open_file(&self, id: &TaskId, file: &FileRecord) -> io::Result<File> {
         let path = self.path(id, file)?;
         let open = |path: &Path| {
             OpenOptions::new()
@@ -145,7 +145,7 @@ impl Storage {
 
     /// The path of a file by its record. Names in records are ours, and this is where one that is not
     /// would be found out.
-    fn path(&self, id: &TaskUlid, file: &FileRecord) -> io::Result<PathBuf> {
+    fn path(&self, id: &TaskId, file: &FileRecord) -> io::Result<PathBuf> {
         let name = Path::new(&file.name);
         let is_name = name.file_name() == Some(name.as_os_str()) && file.name.starts_with(STEM);
         if is_name {
@@ -156,12 +156,12 @@ impl Storage {
     }
 
     /// SHA-256 of a file that is not written any more.
-    pub(super) fn digest(&self, id: &TaskUlid, file: &FileRecord) -> io::Result<String> {
+    pub(super) fn digest(&self, id: &TaskId, file: &FileRecord) -> io::Result<String> {
         sha256(&self.path(id, file)?)
     }
 
     /// Puts a task's record beside each of its finished files as `FILE.json`, with that file alone in it.
-    pub(super) fn write_sidecars(&self, id: &TaskUlid, record: &TaskRecord) -> io::Result<()> {
+    pub(super) fn write_sidecars(&self, id: &TaskId, record: &TaskRecord) -> io::Result<()> {
         let mut record = record.clone();
         let files = std::mem::take(&mut record.files);
         let mut last = None;
@@ -184,7 +184,7 @@ impl Storage {
 
     /// Begins the removal of a task's files: they are out of the way, and come back by
     /// [`Storage::restore`] as long as [`Storage::purge`] has not run.
-    pub(super) fn hide(&self, id: &TaskUlid) -> Result<()> {
+    pub(super) fn hide(&self, id: &TaskId) -> Result<()> {
         let directory = self.directory(id);
         match fs::rename(&directory, self.hidden(id)) {
             Ok(()) => sync_directory(&directory).map_err(|error| remove_error(&directory, &error)),
@@ -194,7 +194,7 @@ impl Storage {
     }
 
     /// Takes [`Storage::hide`] back.
-    pub(super) fn restore(&self, id: &TaskUlid) -> io::Result<()> {
+    pub(super) fn restore(&self, id: &TaskId) -> io::Result<()> {
         match fs::rename(self.hidden(id), self.directory(id)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             result => result,
@@ -202,7 +202,7 @@ impl Storage {
     }
 
     /// Removes what [`Storage::hide`] has put aside.
-    pub(super) fn purge(&self, id: &TaskUlid) -> Result<()> {
+    pub(super) fn purge(&self, id: &TaskId) -> Result<()> {
         let hidden = self.hidden(id);
         let size = match size_below(&hidden) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -214,25 +214,25 @@ impl Storage {
     }
 
     /// Removes a task's files.
-    pub(super) fn remove(&self, id: &TaskUlid) -> Result<()> {
+    pub(super) fn remove(&self, id: &TaskId) -> Result<()> {
         self.hide(id)?;
         self.purge(id)
     }
 
     /// Removes a task's directory if nothing is in it.
-    pub(super) fn remove_if_empty(&self, id: &TaskUlid) {
+    pub(super) fn remove_if_empty(&self, id: &TaskId) {
         // One that is not empty stays, which is what is asked for.
         let _ = fs::remove_dir(self.directory(id));
     }
 
-    fn hidden(&self, id: &TaskUlid) -> PathBuf {
+    fn hidden(&self, id: &TaskId) -> PathBuf {
         self.root.join(format!("{REMOVED}{id}"))
     }
 }
 
 /// The ID that a directory is named after, exactly as we write it.
-fn id_of(name: &str) -> Option<TaskUlid> {
-    let id = TaskUlid::from_string(name).ok()?;
+fn id_of(name: &str) -> Option<TaskId> {
+    let id = TaskId::from_string(name).ok()?;
     (id.to_string() == name).then_some(id)
 }
 
@@ -302,7 +302,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let root = directory.path().join("captures");
         let storage = Storage::open(&root, 1 << 20).expect("a root");
-        let id = TaskUlid::from_parts(1, 2);
+        let id = TaskId::from_parts(1, 2);
         storage.prepare(&id).expect("a directory");
         let path = storage.target(&id, Format::Pcap);
         fs::write(part_of(&path), "growing").expect("a file");
@@ -339,7 +339,7 @@ mod tests {
     fn what_is_hidden_comes_back_or_goes_and_gives_its_room_back() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let storage = Storage::open(directory.path(), 1 << 20).expect("a root");
-        let id = TaskUlid::from_parts(1, 2);
+        let id = TaskId::from_parts(1, 2);
         storage.prepare(&id).expect("a directory");
         let path = storage.target(&id, Format::Pcapng);
         fs::write(&path, [0; 100]).expect("a file");

@@ -1,18 +1,18 @@
 //! From a match to a record: deadlines, oversize, counters, and how much of the frame is kept. One record
-//! serves all the tasks that matched; [`crate::put`] brings it into the ring.
+//! serves all the tasks that matched; [`crate::ring`] brings it into the ring.
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_log_ebpf::debug;
 use capture_common::{Control, Direction, MAX_CAPTURE_LEN, MAX_SLOTS, RecordHeader};
 use capture_ebpf::{
+    bit_sliced,
     limits::{most_kept, oversize},
-    tally,
 };
 
 use crate::{
     maps::{SLOT_COUNTERS, SLOTS, Workspace},
-    packet::{Packet, forget, opaque},
-    put::{Put, put},
+    packet::{Packet, barrier_var, reload},
+    ring::{Outcome, write},
 };
 
 /// Bytes of a VLAN tag, which user space puts back.
@@ -41,25 +41,25 @@ pub(crate) fn emit<P: Packet>(
     } else {
         len
     };
-    let slots = forget(workspace).slots;
+    let slots = reload(workspace).slots;
     if slots == 0 {
         return None;
     }
-    tally::add(&mut counters.matched, slots);
+    bit_sliced::add(&mut counters.matched, slots);
     let oversize = if slots & control.discard_oversize != 0 {
         oversize(control, slots, wire_len)
     } else {
         0
     };
     if oversize != 0 {
-        tally::add(&mut counters.oversize_discarded, oversize);
+        bit_sliced::add(&mut counters.oversize_discarded, oversize);
     }
     let slots = slots & !oversize;
     if slots == 0 {
         return None;
     }
     workspace.max_bytes = most_kept(control, slots);
-    let captured_len = capture_len(len, forget(workspace).max_bytes);
+    let captured_len = capture_len(len, reload(workspace).max_bytes);
     let header = RecordHeader {
         timestamp_ns,
         slots,
@@ -71,11 +71,11 @@ pub(crate) fn emit<P: Packet>(
         direction: direction as u8,
         reserved: [0; 3],
     };
-    match put(packet, &header) {
-        Put::Done => {}
-        Put::Full => tally::add(&mut counters.ring_full, slots),
-        Put::Unread(error) => {
-            tally::add(&mut counters.copy_failed, slots);
+    match write(packet, &header) {
+        Outcome::Done => {}
+        Outcome::Full => bit_sliced::add(&mut counters.ring_full, slots),
+        Outcome::Unread(error) => {
+            bit_sliced::add(&mut counters.copy_failed, slots);
             // Off, and removed by the verifier, unless the agent logs at debug level.
             debug!(
                 (),
@@ -115,6 +115,6 @@ fn capture_len(len: u32, max_bytes: u32) -> u32 {
         len
     };
     // The same once more in a form of which LLVM knows nothing and the verifier everything.
-    let len = (opaque(len as usize).wrapping_sub(1) & (MAX_CAPTURE_LEN - 1)) + 1;
+    let len = (barrier_var(len as usize).wrapping_sub(1) & (MAX_CAPTURE_LEN - 1)) + 1;
     len as u32
 }

@@ -16,7 +16,7 @@ use crate::maps::{
 
 /// What a hook needs to know of its interface.
 #[derive(Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct InterfaceView {
     /// Tasks that capture at this hook point of it.
     pub(crate) slots: u64,
     /// Row of its counters.
@@ -25,7 +25,7 @@ pub(crate) struct Place {
     pub(crate) link: u32,
 }
 
-impl Place {
+impl InterfaceView {
     #[inline(always)]
     fn of(interface: *const Interface, hook: HookPoint) -> Self {
         // SAFETY: an element of a map. User space writes its words while they are read.
@@ -41,9 +41,9 @@ impl Place {
 
 /// The interface, where it is known.
 #[inline(always)]
-pub(crate) fn place(ifindex: u32, hook: HookPoint) -> Option<Place> {
+pub(crate) fn place(ifindex: u32, hook: HookPoint) -> Option<InterfaceView> {
     let cell = INTERFACES.get_ptr(interface_cell(ifindex))?;
-    let place = Place::of(cell, hook);
+    let place = InterfaceView::of(cell, hook);
     // Last, so that what was read before was of this interface (x86 keeps loads in order).
     // SAFETY: an element of a map.
     if unsafe { ptr::read_volatile(&raw const (*cell).ifindex) } == ifindex {
@@ -57,7 +57,7 @@ pub(crate) fn place(ifindex: u32, hook: HookPoint) -> Option<Place> {
     // before it is read, some nanoseconds from here: one packet is then matched as if it were of another displaced
     // interface.
     let displaced = DISPLACED_INTERFACES.get_ptr(ifindex)?;
-    Some(Place::of(displaced, hook))
+    Some(InterfaceView::of(displaced, hook))
 }
 
 /// The maps as [`Tables`].

@@ -86,7 +86,7 @@ pub(crate) static RING_CHUNKS: Array<[u8; CHUNK_LEN], MAX_CPUS, { BPF_F_MMAPABLE
 
 /// Place in a ring, those of CPU 0 first → the chunk that is there. Mapped by user space.
 #[btf_map]
-pub(crate) static RING_ORDER: Array<u64, MAX_CPUS, { BPF_F_MMAPABLE as usize }> = Array::new();
+pub(crate) static CHUNK_MAP: Array<u64, MAX_CPUS, { BPF_F_MMAPABLE as usize }> = Array::new();
 
 /// CPU → the ends of its ring. Mapped by user space.
 #[btf_map]
@@ -94,7 +94,7 @@ pub(crate) static RING_ENDS: Array<RingEnds, MAX_CPUS, { BPF_F_MMAPABLE as usize
 
 /// CPU → what wakes up the reader: the kernel's own rings, which hold nothing of interest.
 #[btf_map]
-pub(crate) static BELLS: ArrayOfMaps<RingBuf<u64, 4096>, MAX_CPUS> = ArrayOfMaps::new();
+pub(crate) static WAKEUP: ArrayOfMaps<RingBuf<u64, 4096>, MAX_CPUS> = ArrayOfMaps::new();
 
 /// CPU → what is known of the packet under way. In a map and not on the stack, so that the verifier
 /// forgets how a value came about: else every way through the parser would be followed to the end.

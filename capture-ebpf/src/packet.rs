@@ -5,7 +5,7 @@
 use core::mem::MaybeUninit;
 
 use capture_common::VlanTag;
-use capture_ebpf::{Frame, Window};
+use capture_ebpf::{Frame, HeaderBytes};
 
 use crate::maps::Workspace;
 
@@ -34,15 +34,19 @@ pub(crate) struct Linear {
     start: usize,
     end: usize,
     /// A number that the verifier knows nothing about.
-    salt: u32,
+    scramble_key: u32,
 }
 
 impl Linear {
     #[inline(always)]
     pub(crate) fn of<P: Packet>(packet: &P) -> Self {
         let (start, end) = packet.linear();
-        let salt = packet.ifindex();
-        Self { start, end, salt }
+        let scramble_key = packet.ifindex();
+        Self {
+            start,
+            end,
+            scramble_key,
+        }
     }
 
     /// Bytes of the part.
@@ -87,30 +91,30 @@ impl Linear {
 }
 
 impl Frame for Linear {
-    type Window<const N: usize> = Span<N>;
+    type HeaderBytes<const N: usize> = LinearBytes<N>;
 
     #[inline(always)]
-    fn window<const N: usize>(&self, offset: usize) -> Option<Span<N>> {
+    fn window<const N: usize>(&self, offset: usize) -> Option<LinearBytes<N>> {
         if offset > MAX_HEADER_OFFSET {
             return None;
         }
-        let first = opaque(self.start + offset);
+        let first = barrier_var(self.start + offset);
         if first + N > self.end {
             return None;
         }
-        Some(Span(first))
+        Some(LinearBytes(first))
     }
 
     #[inline(always)]
-    fn meet(&self, offset: usize) -> usize {
-        unknown(offset, self.salt)
+    fn join_paths(&self, offset: usize) -> usize {
+        scramble(offset, self.scramble_key)
     }
 }
 
 /// `N` bytes within the packet, from this address on. They are read in words wherever they lie: the
 /// verifier allows that on packets where the machine can do it (x86-64 and arm64 can), and LLVM, which
 /// knows nothing of that, would read byte after byte.
-pub(crate) struct Span<const N: usize>(usize);
+pub(crate) struct LinearBytes<const N: usize>(usize);
 
 /// One load from `$span`; `$type` as BPF assembly has it.
 macro_rules! load {
@@ -131,7 +135,7 @@ macro_rules! load {
     }};
 }
 
-impl<const N: usize> Window for Span<N> {
+impl<const N: usize> HeaderBytes for LinearBytes<N> {
     #[inline(always)]
     fn byte<const AT: usize>(&self) -> u8 {
         load!("u8", self, AT, 1) as u8
@@ -154,34 +158,37 @@ impl<const N: usize> Window for Span<N> {
 }
 
 /// Any part of a packet, read by a helper: slower, and needed where headers are not in the linear part.
-pub(crate) struct Anywhere<'a, P> {
+pub(crate) struct NonLinear<'a, P> {
     packet: &'a P,
     /// As for [`Linear`].
-    salt: u32,
+    scramble_key: u32,
 }
 
 /// A copy, aligned for any word that is read from it: of the stack the verifier is strict.
 #[repr(C, align(8))]
-pub(crate) struct Copied<const N: usize>([u8; N]);
+pub(crate) struct CopiedBytes<const N: usize>([u8; N]);
 
-impl<'a, P: Packet> Anywhere<'a, P> {
+impl<'a, P: Packet> NonLinear<'a, P> {
     #[inline(always)]
     pub(crate) fn of(packet: &'a P) -> Self {
-        let salt = packet.ifindex();
-        Self { packet, salt }
+        let scramble_key = packet.ifindex();
+        Self {
+            packet,
+            scramble_key,
+        }
     }
 }
 
-impl<P: Packet> Frame for Anywhere<'_, P> {
-    type Window<const N: usize> = Copied<N>;
+impl<P: Packet> Frame for NonLinear<'_, P> {
+    type HeaderBytes<const N: usize> = CopiedBytes<N>;
 
     #[inline(always)]
-    fn window<const N: usize>(&self, offset: usize) -> Option<Copied<N>> {
+    fn window<const N: usize>(&self, offset: usize) -> Option<CopiedBytes<N>> {
         if offset > MAX_HEADER_OFFSET {
             return None;
         }
         // Not zeroed before: LLVM would call a function for that.
-        let mut bytes = MaybeUninit::<Copied<N>>::uninit();
+        let mut bytes = MaybeUninit::<CopiedBytes<N>>::uninit();
         // SAFETY: `bytes` has N bytes.
         unsafe {
             self.packet
@@ -193,12 +200,12 @@ impl<P: Packet> Frame for Anywhere<'_, P> {
     }
 
     #[inline(always)]
-    fn meet(&self, offset: usize) -> usize {
-        unknown(offset, self.salt)
+    fn join_paths(&self, offset: usize) -> usize {
+        scramble(offset, self.scramble_key)
     }
 }
 
-impl<const N: usize> Window for Copied<N> {
+impl<const N: usize> HeaderBytes for CopiedBytes<N> {
     #[inline(always)]
     fn byte<const AT: usize>(&self) -> u8 {
         self.0.byte::<AT>()
@@ -224,7 +231,7 @@ impl<const N: usize> Window for Copied<N> {
 /// one register: the verifier forgets the check of a pointer that was computed twice. It is one move
 /// and not an empty statement, as two lines of debug information at one instruction are refused.
 #[inline(always)]
-pub(crate) fn opaque(pointer: usize) -> usize {
+pub(crate) fn barrier_var(pointer: usize) -> usize {
     let same;
     // SAFETY: a move between registers.
     unsafe {
@@ -236,8 +243,8 @@ pub(crate) fn opaque(pointer: usize) -> usize {
 /// The same value, of which the verifier knows nothing any more: it does not see that twice the same
 /// exclusive or is none.
 #[inline(always)]
-fn unknown(value: usize, salt: u32) -> usize {
-    let salt = u64::from(salt);
+fn scramble(value: usize, scramble_key: u32) -> usize {
+    let scramble_key = u64::from(scramble_key);
     let same: usize;
     // SAFETY: two exclusive ors between registers.
     unsafe {
@@ -245,7 +252,7 @@ fn unknown(value: usize, salt: u32) -> usize {
             "{0} ^= {1}",
             "{0} ^= {1}",
             inlateout(reg) value => same,
-            in(reg) salt,
+            in(reg) scramble_key,
             options(pure, nomem, nostack, preserves_flags),
         );
     }
@@ -254,7 +261,7 @@ fn unknown(value: usize, salt: u32) -> usize {
 
 /// The same workspace, with LLVM (and so the verifier) made to read every value anew from memory.
 #[inline(always)]
-pub(crate) fn forget(workspace: &mut Workspace) -> &mut Workspace {
+pub(crate) fn reload(workspace: &mut Workspace) -> &mut Workspace {
     // SAFETY: the same pointer, and what it was borrowed from stays borrowed as long.
-    unsafe { &mut *(opaque(core::ptr::from_mut(workspace) as usize) as *mut Workspace) }
+    unsafe { &mut *(barrier_var(core::ptr::from_mut(workspace) as usize) as *mut Workspace) }
 }

@@ -8,22 +8,22 @@ use network_types::ip::IpProto;
 /// A frame to parse, as the hook has it.
 pub trait Frame {
     /// `N` bytes of it.
-    type Window<const N: usize>: Window;
+    type HeaderBytes<const N: usize>: HeaderBytes;
 
     /// The `N` bytes at `offset` from the start of the frame, `None` where it ends before.
-    fn window<const N: usize>(&self, offset: usize) -> Option<Self::Window<N>>;
+    fn window<const N: usize>(&self, offset: usize) -> Option<Self::HeaderBytes<N>>;
 
     /// Gives back `offset`. In the kernel it hides from the verifier how the offset came about, so
     /// that the ways through the parser that meet again are followed once and not each to its end.
     #[inline(always)]
-    fn meet(&self, offset: usize) -> usize {
+    fn join_paths(&self, offset: usize) -> usize {
         offset
     }
 }
 
 /// Some bytes of a frame, read in words as they lie there: in network byte order, whatever the host's.
 /// `AT` and the word's length must lie within the window.
-pub trait Window {
+pub trait HeaderBytes {
     /// The byte at `AT`.
     fn byte<const AT: usize>(&self) -> u8;
     /// The two bytes at `AT`.
@@ -40,7 +40,7 @@ pub trait Window {
     }
 }
 
-impl<const N: usize> Window for [u8; N] {
+impl<const N: usize> HeaderBytes for [u8; N] {
     #[inline(always)]
     fn byte<const AT: usize>(&self) -> u8 {
         self[AT]
@@ -216,7 +216,7 @@ pub fn parse_quoted<F: Frame>(
     };
     // An address that was read is enough for some criteria, and the others then do not match.
     is_error && {
-        let _ = ip(frame, frame.meet(icmp + ICMP_HEADER_LEN), headers);
+        let _ = ip(frame, frame.join_paths(icmp + ICMP_HEADER_LEN), headers);
         matches!(headers.network, Network::V4 | Network::V6)
     }
 }
@@ -231,7 +231,7 @@ fn ethernet<F: Frame>(frame: &F, headers: &mut Headers) -> Option<()> {
             break;
         }
         ether_type = frame.window::<VLAN_TAG_LEN>(offset)?.number::<2>();
-        offset = frame.meet(offset + VLAN_TAG_LEN);
+        offset = frame.join_paths(offset + VLAN_TAG_LEN);
     }
     match ether_type {
         ether_type::IPV4 => ipv4(frame, offset, headers),
@@ -312,7 +312,12 @@ fn ipv4<F: Frame>(frame: &F, offset: usize, headers: &mut Headers) -> Option<()>
             return Some(());
         }
     }
-    transport(frame, frame.meet(offset + header_len), protocol, headers)
+    transport(
+        frame,
+        frame.join_paths(offset + header_len),
+        protocol,
+        headers,
+    )
 }
 
 /// RFC 8200; the chain of extension headers up to a bound.
@@ -332,19 +337,19 @@ fn ipv6<F: Frame>(frame: &F, offset: usize, headers: &mut Headers) -> Option<()>
             HOP_BY_HOP | ROUTING | DESTINATION => {
                 let header = frame.window::<2>(offset)?;
                 next = header.byte::<0>();
-                offset = frame.meet(offset + (usize::from(header.byte::<1>()) + 1) * 8);
+                offset = frame.join_paths(offset + (usize::from(header.byte::<1>()) + 1) * 8);
             }
             // RFC 4302: in units of four bytes, less two.
             AUTHENTICATION => {
                 let header = frame.window::<2>(offset)?;
                 next = header.byte::<0>();
-                offset = frame.meet(offset + (usize::from(header.byte::<1>()) + 2) * 4);
+                offset = frame.join_paths(offset + (usize::from(header.byte::<1>()) + 2) * 4);
             }
             FRAGMENT => {
                 let header = frame.window::<FRAGMENT_HEADER_LEN>(offset)?;
                 let position = header.number::<2>();
                 next = header.byte::<0>();
-                offset = frame.meet(offset + FRAGMENT_HEADER_LEN);
+                offset = frame.join_paths(offset + FRAGMENT_HEADER_LEN);
                 // Offset 0 and nothing to follow is an atomic fragment (RFC 6946): not one.
                 if position & !0x6 != 0 {
                     headers.identification = header.word::<4>();

@@ -35,7 +35,7 @@ use crate::{
     emit::emit,
     lookup::{self, MapTables},
     maps::{CONTROL, FRAGMENTS, INTERFACE_COUNTERS, SLOTS, WORKSPACE, Workspace},
-    packet::{Anywhere, Linear, Packet, forget},
+    packet::{Linear, NonLinear, Packet, reload},
 };
 
 /// Sees one packet. `None` is the usual way out: nobody wants it.
@@ -57,13 +57,13 @@ pub(crate) fn handle<P: Packet>(packet: &P, hook: HookPoint) -> Option<()> {
     workspace.slots = candidates;
     if candidates & !unfiltered(control) != 0 {
         headers(packet, place.link, &mut workspace.headers);
-        let workspace = forget(workspace);
+        let workspace = reload(workspace);
         if workspace.headers.malformed {
             counters.malformed += 1;
         }
         workspace.slots = matching(packet, hook, candidates, workspace, control);
     }
-    let workspace = forget(workspace);
+    let workspace = reload(workspace);
     if workspace.slots == 0 {
         return None;
     }
@@ -112,7 +112,7 @@ fn headers<P: Packet>(packet: &P, link: u32, headers: &mut Headers) {
     let linear = Linear::of(packet);
     parse(&linear, link, headers);
     if headers.malformed && linear.len() < packet.len() as usize {
-        parse(&Anywhere::of(packet), link, headers);
+        parse(&NonLinear::of(packet), link, headers);
     }
 }
 
@@ -127,14 +127,14 @@ fn quoting<P: Packet>(
 ) -> u64 {
     let Headers { icmp, network, .. } = workspace.headers;
     if !parse_quoted(
-        &Anywhere::of(packet),
+        &NonLinear::of(packet),
         usize::from(icmp),
         network,
         &mut workspace.quoted,
     ) {
         return 0;
     }
-    let workspace = forget(workspace);
+    let workspace = reload(workspace);
     classify(&MapTables { control }, control, asking, &workspace.quoted)
 }
 

@@ -6,17 +6,17 @@
 
 pub mod clock;
 pub mod doctor;
-mod drain;
 mod engine;
 pub mod interfaces;
 mod kernel;
 pub mod netns;
 pub mod procfs;
+mod reader;
 pub mod signals;
 
 pub use engine::{
-    Attachment, Ended, Engine, EngineOptions, InterfaceTotals, Leaving, Outlook, TaskId, Totals,
-    Volume,
+    Attachment, ClosingTask, Ended, Engine, EngineOptions, EngineStats, InterfaceTotals,
+    TaskHandle, TaskStatus, Volume,
 };
 #[cfg(feature = "bench")]
 pub use kernel::bench;

@@ -38,7 +38,7 @@ use nix::{
 };
 
 use super::{
-    fault::Fault,
+    error::OutputError,
     part::{conflict, lock},
 };
 
@@ -62,7 +62,7 @@ pub(super) enum Located {
 /// A loop of links; a link of another user in a directory that everybody can write to; a descriptor of
 /// another process; what the file system says.
 pub(super) fn locate(name: &Path) -> Result<Located> {
-    let failed = |error: io::Error| Fault::io("open", name, &error).error;
+    let failed = |error: io::Error| OutputError::io("open", name, &error).error;
     let mut path = name.to_owned();
     for _ in 0..=MOST_LINKS {
         if let Some(number) = own_descriptor(&path) {
@@ -135,7 +135,7 @@ pub fn replaceable(name: &Path) -> Result<(PathBuf, bool)> {
     };
     refuse_kernel_file(name, &path)?;
     let reason = not_replaceable(&path, &found);
-    match reason.map_err(|error| Fault::io("open", name, &error).error)? {
+    match reason.map_err(|error| OutputError::io("open", name, &error).error)? {
         None => Ok((path, true)),
         Some(reason) => Err(Error::usage(format!(
             "cannot replace {}: {reason}; name another file",
@@ -239,7 +239,7 @@ pub(super) fn refuse_kernel_file(name: &Path, path: &Path) -> Result<()> {
 /// # Errors
 /// It belongs to another user, in a directory that everybody can write to; what the file system says.
 pub(super) fn open_fifo(name: &Path, path: &Path) -> Result<Option<File>> {
-    let failed = |error: io::Error| Fault::io("open", name, &error).error;
+    let failed = |error: io::Error| OutputError::io("open", name, &error).error;
     // With O_CREAT the kernel's own protection (`fs.protected_fifos`) applies as well.
     let opened = writing(libc::O_NONBLOCK).create(true).open(path);
     let file = match opened {
@@ -267,7 +267,7 @@ fn wait_in_writes(file: &File) -> io::Result<()> {
 
 fn refuse_fifo_of_stranger(name: &Path, path: &Path, metadata: &Metadata) -> Result<()> {
     let is_of_stranger = is_of_stranger(directory_of(path), metadata);
-    if is_of_stranger.map_err(|error| Fault::io("open", name, &error).error)? {
+    if is_of_stranger.map_err(|error| OutputError::io("open", name, &error).error)? {
         return Err(Error::runtime(format!(
             "cannot open {}: it is a FIFO of another user (uid {}) in a directory that everybody can \
              write to; name another file",
@@ -280,7 +280,7 @@ fn refuse_fifo_of_stranger(name: &Path, path: &Path, metadata: &Metadata) -> Res
 
 /// Opens a character device that is no terminal.
 pub(super) fn open_device(name: &Path, path: &Path) -> Result<File> {
-    let failed = |error: io::Error| Fault::io("open", name, &error).error;
+    let failed = |error: io::Error| OutputError::io("open", name, &error).error;
     let file = writing(libc::O_NONBLOCK).open(path).map_err(failed)?;
     if !file
         .metadata()
@@ -306,9 +306,9 @@ pub(super) fn open_in_place(
     path: &Path,
     found: &Metadata,
     reason: &str,
-) -> Result<File, Fault> {
+) -> Result<File, OutputError> {
     let failed = |error: io::Error| {
-        let mut fault = Fault::io("open", name, &error);
+        let mut fault = OutputError::io("open", name, &error);
         let why = format!(" ({reason}, so that it cannot be replaced)");
         fault.error.message.push_str(&why);
         fault

@@ -19,11 +19,11 @@ use sha2::{Digest, Sha256};
 
 use super::{
     destination::{self, Located},
-    encode::Tally,
-    fault::Fault,
+    encode::WholeRecords,
+    error::OutputError,
     part::{self, CreateError, part_of},
     target::OpenTarget,
-    writer::Shared,
+    writer::WriterState,
 };
 
 /// POSIX guarantees that a pipe which polls as writable takes this much without blocking.
@@ -67,7 +67,7 @@ enum End {
 impl OutFile {
     /// Opens the output `name`: as a `.part` if it leads to a regular file or to nothing, in place if
     /// it leads to a file that cannot be renamed over, to a FIFO or to a device.
-    pub(super) fn open(name: &Path) -> Result<Self, Fault> {
+    pub(super) fn open(name: &Path) -> Result<Self, OutputError> {
         let (path, found) = located(name)?;
         let Some(found) = found else {
             return Self::fresh(name, path);
@@ -94,7 +94,7 @@ impl OutFile {
     }
 
     /// Opens a file of a rotation, which leads to a regular file or to nothing.
-    pub(super) fn open_rotated(name: &Path) -> Result<Self, Fault> {
+    pub(super) fn open_rotated(name: &Path) -> Result<Self, OutputError> {
         let (path, found) = located(name)?;
         match found {
             None => Self::fresh(name, path),
@@ -108,10 +108,10 @@ impl OutFile {
     }
 
     /// A file that is to replace a regular one; or what is written into that, if nothing can replace it.
-    fn over(name: &Path, path: PathBuf, found: &Metadata) -> Result<Self, Fault> {
+    fn over(name: &Path, path: PathBuf, found: &Metadata) -> Result<Self, OutputError> {
         destination::refuse_kernel_file(name, &path)?;
         let reason = destination::not_replaceable(&path, found)
-            .map_err(|error| Fault::io("open", name, &error))?;
+            .map_err(|error| OutputError::io("open", name, &error))?;
         let reason = match reason {
             Some(reason) => reason,
             None => match part::create(&part_of(&path)) {
@@ -130,7 +130,7 @@ impl OutFile {
     }
 
     /// A file where none is.
-    fn fresh(name: &Path, path: PathBuf) -> Result<Self, Fault> {
+    fn fresh(name: &Path, path: PathBuf) -> Result<Self, OutputError> {
         let part = part_of(&path);
         let file = part::create(&part).map_err(|error| error.fault(&part))?;
         Ok(Self::provisional(file, name, path))
@@ -142,27 +142,27 @@ impl OutFile {
     }
 
     /// Standard output, whatever it is but a terminal.
-    pub(super) fn stdout() -> Result<Self, Fault> {
+    pub(super) fn stdout() -> Result<Self, OutputError> {
         let name = PathBuf::from("-");
         let file: File = io::stdout()
             .as_fd()
             .try_clone_to_owned()
-            .map_err(|error| Fault::io("open", &name, &error))?
+            .map_err(|error| OutputError::io("open", &name, &error))?
             .into();
         Self::opened(file, &name)
     }
 
     /// What was opened before.
-    pub(super) fn target(target: &OpenTarget) -> Result<Self, Fault> {
+    pub(super) fn target(target: &OpenTarget) -> Result<Self, OutputError> {
         let name = target.name();
         let file = target.file();
         let file = file
             .try_clone()
-            .map_err(|error| Fault::io("open", name, &error))?;
+            .map_err(|error| OutputError::io("open", name, &error))?;
         Self::opened(file, name)
     }
 
-    fn opened(file: File, name: &Path) -> Result<Self, Fault> {
+    fn opened(file: File, name: &Path) -> Result<Self, OutputError> {
         if file.is_terminal() {
             let name = match name == Path::new("-") {
                 true => "standard output".into(),
@@ -173,7 +173,7 @@ impl OutFile {
         }
         let metadata = file
             .metadata()
-            .map_err(|error| Fault::io("open", name, &error))?;
+            .map_err(|error| OutputError::io("open", name, &error))?;
         let is = metadata.file_type();
         let kind = if is.is_file() {
             Kind::Regular
@@ -228,7 +228,7 @@ impl OutFile {
         &mut self,
         data: &[u8],
         packets: u64,
-        shared: &Shared,
+        shared: &WriterState,
     ) -> Result<(), (usize, io::Error)> {
         let mut written = 0;
         while written < data.len() {
@@ -257,7 +257,7 @@ impl OutFile {
 
     /// Waits for the reader of a pipe: without limit while the capture runs, [`STALLED`] once it
     /// ends, so that a reader who has stopped reading cannot keep the agent from ending.
-    fn wait_writable(&self, shared: &Shared) -> io::Result<()> {
+    fn wait_writable(&self, shared: &WriterState) -> io::Result<()> {
         let started = Instant::now();
         loop {
             let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
@@ -279,7 +279,7 @@ impl OutFile {
     }
 
     /// After a failed write of which `written` bytes went out, keeps the whole records among them.
-    pub(super) fn cut_back(&mut self, written: usize, whole: Tally) -> io::Result<()> {
+    pub(super) fn cut_back(&mut self, written: usize, whole: WholeRecords) -> io::Result<()> {
         self.packets += whole.packets;
         if self.kind != Kind::Regular {
             self.size += written as u64;
@@ -303,8 +303,8 @@ impl OutFile {
         self,
         index: u64,
         complete: bool,
-        shared: &Shared,
-    ) -> (FileRecord, Option<Fault>) {
+        shared: &WriterState,
+    ) -> (FileRecord, Option<OutputError>) {
         let (has_name, fault) = self.settle(shared);
         let path = match &self.end {
             End::Rename { part, .. } if !has_name => part,
@@ -324,7 +324,7 @@ impl OutFile {
     /// fsync, rename to the final name, fsync of the directory; whether it has that name now. After
     /// a failed fsync the pages may be gone while the kernel calls them clean, so there is no second
     /// try, and the file keeps its provisional name. So does one that recovery has to cut first.
-    fn settle(&self, shared: &Shared) -> (bool, Option<Fault>) {
+    fn settle(&self, shared: &WriterState) -> (bool, Option<OutputError>) {
         let (part, to) = match &self.end {
             End::Nothing => return (true, None),
             End::Sync => {
@@ -332,7 +332,7 @@ impl OutFile {
                 let synced = self.file.sync_all().err();
                 return (
                     true,
-                    synced.map(|error| Fault::io("sync", &self.name, &error)),
+                    synced.map(|error| OutputError::io("sync", &self.name, &error)),
                 );
             }
             End::Rename { part, to } => (part, to),
@@ -342,19 +342,19 @@ impl OutFile {
         }
         let doing = shared.doing("sync", part);
         if let Err(error) = self.file.sync_all() {
-            return (false, Some(Fault::io("sync", part, &error)));
+            return (false, Some(OutputError::io("sync", part, &error)));
         }
         drop(doing);
         let doing = shared.doing("rename", part);
         if let Err(error) = part::rename(part, to) {
-            return (false, Some(Fault::io("rename", part, &error)));
+            return (false, Some(OutputError::io("rename", part, &error)));
         }
         drop(doing);
         let _doing = shared.doing("sync the directory of", &self.name);
         let synced = part::sync_directory(to);
         let fault = synced
             .err()
-            .map(|error| Fault::io("sync the directory of", &self.name, &error));
+            .map(|error| OutputError::io("sync the directory of", &self.name, &error));
         (true, fault)
     }
 
@@ -376,7 +376,7 @@ impl OutFile {
 }
 
 /// The path at the end of a name, and what is there.
-fn located(name: &Path) -> Result<(PathBuf, Option<Metadata>), Fault> {
+fn located(name: &Path) -> Result<(PathBuf, Option<Metadata>), OutputError> {
     match destination::locate(name)? {
         Located::Path(path, found) => Ok((path, found)),
         Located::Descriptor(_) => Err(Error::usage(format!(
@@ -429,7 +429,7 @@ mod tests {
             packets: 3,
             is_torn: false,
         };
-        let (record, fault) = file.close(0, true, &Shared::default());
+        let (record, fault) = file.close(0, true, &WriterState::default());
         assert_eq!(fault.map(|fault| fault.reason), Some(StopReason::IoError));
         assert_eq!((record.complete, record.packets), (false, 3));
         assert_eq!(record.name, part.to_string_lossy());

@@ -1,19 +1,20 @@
 //! The output of one task, from the drain to the disk: [`TaskSink`] (limits, encoding, rotation) on
 //! the reader's thread, a bounded channel of buffers, and a writer thread that only does I/O.
 //!
-//! In the order of flow: `sink` takes the packets, `encode` turns them into records, `content` knows
+//! In the order of flow: `sink` takes the packets, `encode` turns them into records, `layout` knows
 //! what the current file holds, `sizes` what one takes without packets, `rotation` says which file is next, `queue` carries
 //! buffers to the thread in `writer`, and `file` opens, syncs and names. `target` and `destination` say what a name stands for
-//! and leads to, `part` makes and names the provisional file. `progress` is what others see of the files meanwhile, `space` what
+//! and leads to, `part` makes and names the provisional file. `progress` is what others see of the files meanwhile, `disk_budget` what
 //! all outputs share of the
-//! disk. `finishing` is an output whose writer alone is still at work, `recovery` repairs what a killed agent left behind.
+//! disk. `closing` is an output whose writer alone is still at work, `recovery` repairs what a killed agent left behind.
 
-mod content;
+mod closing;
 mod destination;
+mod disk_budget;
 mod encode;
-mod fault;
+mod error;
 mod file;
-mod finishing;
+mod layout;
 mod part;
 mod progress;
 mod queue;
@@ -21,7 +22,6 @@ mod recovery;
 mod rotation;
 mod sink;
 mod sizes;
-mod space;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -36,15 +36,15 @@ use capture_common::{Direction, VlanTag};
 use capture_task::task::{Counters, FileRecord, StopReason};
 
 pub use self::{
+    closing::ClosingOutput,
     destination::{followed, is_descriptor, replaceable},
+    disk_budget::DiskBudget,
     file::sha256,
-    finishing::Finishing,
     part::{part_of, rename, sync_directory},
     progress::OutputFiles,
     recovery::{RecoveredFile, Scan, leftovers, recover, scan},
     sink::TaskSink,
     sizes::size_faults,
-    space::Space,
     target::{OpenTarget, Target},
 };
 
@@ -84,12 +84,12 @@ pub struct OutputConfig {
     /// Identifier of the task (ULID), for the file's comment.
     pub task_id: String,
     /// The room that it shares with other outputs, where there is such a limit.
-    pub space: Option<Arc<Space>>,
+    pub space: Option<Arc<DiskBudget>>,
 }
 
 /// What is known of a task once it is detached and drained, for the statistics in the last file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Closing {
+pub struct FinalFigures {
     /// When the last hook was attached, nanoseconds since the Unix epoch.
     pub started_ns: u64,
     /// When the capture ended, nanoseconds since the Unix epoch.

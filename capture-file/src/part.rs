@@ -13,7 +13,7 @@ use capture_task::{error::Error, task::StopReason};
 
 use super::{
     destination::{MODE, directory_of},
-    fault::Fault,
+    error::OutputError,
     recovery,
 };
 
@@ -27,21 +27,21 @@ pub(super) enum CreateError {
     /// The directory refuses new files.
     Directory(io::Error),
     /// Anything else.
-    Fault(Fault),
+    OutputError(OutputError),
 }
 
 impl CreateError {
-    pub(super) fn fault(self, part: &Path) -> Fault {
+    pub(super) fn fault(self, part: &Path) -> OutputError {
         match self {
-            Self::Directory(error) => Fault::io("create", part, &error),
-            Self::Fault(fault) => fault,
+            Self::Directory(error) => OutputError::io("create", part, &error),
+            Self::OutputError(fault) => fault,
         }
     }
 }
 
-impl From<Fault> for CreateError {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
+impl From<OutputError> for CreateError {
+    fn from(fault: OutputError) -> Self {
+        Self::OutputError(fault)
     }
 }
 
@@ -72,7 +72,7 @@ pub(super) fn create(part: &Path) -> Result<File, CreateError> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Err(conflict(part).into());
                 }
-                Err(error) => return Err(Fault::io("lock", part, &error).into()),
+                Err(error) => return Err(OutputError::io("lock", part, &error).into()),
             },
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 match recovery::recover(part) {
@@ -81,13 +81,13 @@ pub(super) fn create(part: &Path) -> Result<File, CreateError> {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         return Err(conflict(part).into());
                     }
-                    Err(error) => return Err(Fault::io("recover", part, &error).into()),
+                    Err(error) => return Err(OutputError::io("recover", part, &error).into()),
                 }
             }
             Err(error) => {
                 return Err(match error.raw_os_error() {
                     Some(libc::EACCES | libc::EPERM | libc::EROFS) => CreateError::Directory(error),
-                    _ => Fault::io("create", part, &error).into(),
+                    _ => OutputError::io("create", part, &error).into(),
                 });
             }
         }
@@ -96,8 +96,8 @@ pub(super) fn create(part: &Path) -> Result<File, CreateError> {
 }
 
 /// Another capture has the lock of a file.
-pub(super) fn conflict(path: &Path) -> Fault {
-    Fault {
+pub(super) fn conflict(path: &Path) -> OutputError {
+    OutputError {
         reason: StopReason::Error,
         error: Error::conflict(format!(
             "{} is being written by another capture; choose another name",

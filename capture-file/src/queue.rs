@@ -20,9 +20,9 @@ use tokio::sync::oneshot;
 
 use super::{
     count,
-    fault::Fault,
+    error::OutputError,
     file::OutFile,
-    writer::{Chunk, Shared, Writer},
+    writer::{Chunk, Writer, WriterState},
 };
 
 /// Bytes of a buffer: past some hundred KiB the system call is no longer what a write costs, and
@@ -39,7 +39,7 @@ const FLUSH_BELOW: usize = 2;
 
 /// The reader's end.
 pub(super) struct Queue {
-    shared: Arc<Shared>,
+    shared: Arc<WriterState>,
     current: Option<Chunk>,
     spare: Vec<Vec<u8>>,
     allocated: usize,
@@ -53,7 +53,7 @@ pub(super) struct Queue {
 
 impl Queue {
     /// Starts the writer on a file that is open.
-    pub(super) fn start(format: Format, shared: Arc<Shared>, first: OutFile) -> Result<Self> {
+    pub(super) fn start(format: Format, shared: Arc<WriterState>, first: OutFile) -> Result<Self> {
         // One more than there are buffers: the end of the output may add one of its own.
         let (sender, chunks) = sync_channel(BUFFERS + 1);
         let (give_back, returned) = sync_channel(BUFFERS + 1);
@@ -155,8 +155,9 @@ impl Queue {
             // Only a writer that is gone refuses: the channel has room for every buffer.
             Some(TrySendError::Full(chunk) | TrySendError::Disconnected(chunk)) => {
                 count(&self.shared.counters.dropped_write, chunk.packets);
-                self.shared
-                    .fail(Fault::from(Error::runtime("the writer thread is gone")));
+                self.shared.fail(OutputError::from(Error::runtime(
+                    "the writer thread is gone",
+                )));
             }
         }
     }
@@ -203,8 +204,9 @@ impl Queue {
             return Vec::new();
         };
         thread.join().unwrap_or_else(|_| {
-            self.shared
-                .fail(Fault::from(Error::runtime("the writer thread panicked")));
+            self.shared.fail(OutputError::from(Error::runtime(
+                "the writer thread panicked",
+            )));
             Vec::new()
         })
     }

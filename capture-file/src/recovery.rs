@@ -241,7 +241,7 @@ impl Magic {
 /// `InvalidData` where the file does not begin as a capture file.
 pub fn scan(file: &File) -> io::Result<Scan> {
     let size = file.metadata()?.len();
-    let mut window = Window {
+    let mut window = ReadWindow {
         file,
         size,
         start: 0,
@@ -266,7 +266,7 @@ fn not_a_capture() -> io::Error {
 
 /// Every read of the file goes through one buffer that moves forward, so that small records cost no
 /// system calls and large ones no memory: O(size) whatever the lengths in the file claim.
-struct Window<'a> {
+struct ReadWindow<'a> {
     file: &'a File,
     size: u64,
     start: u64,
@@ -275,7 +275,7 @@ struct Window<'a> {
 
 const WINDOW_LEN: usize = 1 << 18;
 
-impl Window<'_> {
+impl ReadWindow<'_> {
     /// `len` (a few) bytes at an offset, or `None` where the file ends before.
     fn at(&mut self, offset: u64, len: usize) -> io::Result<Option<&[u8]>> {
         let end = offset.saturating_add(len as u64);
@@ -329,7 +329,7 @@ impl Order {
 }
 
 /// Records of 16 bytes and the packet, after a header of 24.
-fn scan_pcap(window: &mut Window<'_>, order: Order, fraction_limit: u32) -> io::Result<Scan> {
+fn scan_pcap(window: &mut ReadWindow<'_>, order: Order, fraction_limit: u32) -> io::Result<Scan> {
     let mut scan = Scan::default();
     if window.at(0, 24)?.is_none() {
         return Ok(scan);
@@ -357,7 +357,7 @@ const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
 
 /// Blocks that carry their length at both ends.
-fn scan_pcapng(window: &mut Window<'_>) -> io::Result<Scan> {
+fn scan_pcapng(window: &mut ReadWindow<'_>) -> io::Result<Scan> {
     let mut scan = Scan::default();
     let mut order = Order::Little;
     let mut interfaces = 0_u32;

@@ -14,18 +14,18 @@ use capture_task::{
 };
 
 use super::{
-    Closing, InterfaceInfo, OutputConfig, OutputCounters, OutputReport, Packet, Target,
-    content::Content,
+    FinalFigures, InterfaceInfo, OutputConfig, OutputCounters, OutputReport, Packet, Target,
+    closing::ClosingOutput,
     count,
     destination::is_descriptor,
-    encode::{ETHERNET, Encoder, Frame, snap_len},
-    fault::Fault,
+    encode::{ETHERNET, Encoder, OutputFrame, snap_len},
+    error::OutputError,
     file::OutFile,
-    finishing::Finishing,
+    layout::FileLayout,
     queue::Queue,
     rotation::Rotation,
     sizes,
-    writer::Shared,
+    writer::WriterState,
 };
 
 /// How long after the end of its period a file is closed although no later packet has come. The
@@ -38,10 +38,10 @@ const OVERDUE_NS: u64 = 1_000_000_000;
 /// first packet alone is larger. `max_file_bytes` is the most that all files together occupy at any
 /// time, so a ring gives back what it removes.
 pub struct TaskSink {
-    content: Content,
+    content: FileLayout,
     rotation: Rotation,
     queue: Queue,
-    shared: Arc<Shared>,
+    shared: Arc<WriterState>,
     snap_len: u32,
     max_packets: Option<u64>,
     max_file_bytes: Option<u64>,
@@ -57,19 +57,19 @@ pub struct TaskSink {
     last_ns: u64,
     limit: Option<StopReason>,
     /// A fault on this side of the queue: what is on its way is still written.
-    fault: Option<Fault>,
+    fault: Option<OutputError>,
 }
 
 /// Why a packet is not in the output.
 enum Refused {
     Limit(StopReason),
     NoBuffer,
-    Fault(Fault),
+    OutputError(OutputError),
 }
 
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
-        Self::Fault(error.into())
+        Self::OutputError(error.into())
     }
 }
 
@@ -97,12 +97,12 @@ impl TaskSink {
             )));
         }
         let encoder = Encoder::new(plan, &config.task_id, first_link_type)?;
-        let content = Content::new(encoder, interfaces, sizes::largest(plan))?;
+        let content = FileLayout::new(encoder, interfaces, sizes::largest(plan))?;
         sizes::check(plan, content.size_empty())?;
 
         let opened_ns = now_ns();
         let (rotation, first) = first_file(plan, &config.target, opened_ns)?;
-        let shared = Arc::new(Shared::new(config.space.clone()));
+        let shared = Arc::new(WriterState::new(config.space.clone()));
         let mut sink = Self {
             content,
             rotation,
@@ -134,7 +134,7 @@ impl TaskSink {
                 info.name
             ));
             self.fault.get_or_insert(error.into());
-        } else if let Err(error) = self.content.know(info) {
+        } else if let Err(error) = self.content.add_interface(info) {
             self.fault.get_or_insert(error.into());
         }
     }
@@ -166,7 +166,7 @@ impl TaskSink {
                 count(&self.shared.counters.dropped_queue, 1);
                 self.note_drops(1);
             }
-            Err(Refused::Fault(fault)) => {
+            Err(Refused::OutputError(fault)) => {
                 count(&self.shared.counters.dropped_write, 1);
                 self.fault = Some(fault);
             }
@@ -194,7 +194,7 @@ impl TaskSink {
         if overdue && self.content.is_open() && self.stop_reason().is_none() {
             if self.rotation.is_used_up() {
                 self.limit = Some(StopReason::MaxFileBytes);
-            } else if let Err(Refused::Fault(fault)) = self.close_file() {
+            } else if let Err(Refused::OutputError(fault)) = self.close_file() {
                 self.fault = Some(fault);
             }
         }
@@ -228,7 +228,7 @@ impl TaskSink {
     /// Ends the output with the statistics, for which a file without packets is begun where a silent period has
     /// closed the last one, unless a packet or a limit would be the price. What is left to do, the rest of the queue, fsync and the
     /// final name, is the writer's.
-    pub fn end(mut self, closing: &Closing) -> Finishing {
+    pub fn end(mut self, closing: &FinalFigures) -> ClosingOutput {
         if self.lacks_statistics()
             && let Err(error) = self.begin_file(closing.ended_ns)
         {
@@ -245,7 +245,7 @@ impl TaskSink {
                 self.fault.get_or_insert(error.into());
             }
         }
-        Finishing::new(self.queue, self.shared, self.fault)
+        ClosingOutput::new(self.queue, self.shared, self.fault)
     }
 
     /// Whether no file is open to which the last statistics could be added, but another may be begun.
@@ -260,7 +260,7 @@ impl TaskSink {
     }
 
     /// Ends the output and waits for the writer.
-    pub fn finish(self, closing: &Closing) -> OutputReport {
+    pub fn finish(self, closing: &FinalFigures) -> OutputReport {
         self.end(closing).report()
     }
 
@@ -269,13 +269,13 @@ impl TaskSink {
         let index = match self.content.index_of(packet.ifindex) {
             Some(index) => index,
             // Nobody announced it; a packet is worth more than a name.
-            None => self.content.know(InterfaceInfo {
+            None => self.content.add_interface(InterfaceInfo {
                 ifindex: packet.ifindex,
                 name: format!("if{}", packet.ifindex),
                 link_type: self.link_type.unwrap_or(ETHERNET),
             })?,
         };
-        let frame = Frame::new(packet, self.content.link_type(index), self.snap_len);
+        let frame = OutputFrame::new(packet, self.content.link_type(index), self.snap_len);
         let record = self.content.record_len(&frame, self.drops);
         if self.belongs_to_next_file(packet.timestamp_ns, index, record)? {
             if self.content.is_open() {

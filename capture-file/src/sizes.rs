@@ -8,8 +8,8 @@ use capture_task::{
 
 use super::{
     InterfaceInfo,
-    content::Content,
     encode::{ETHERNET, Encoder},
+    layout::FileLayout,
 };
 
 /// Characters of a task's ID, a ULID.
@@ -70,7 +70,7 @@ fn least(plan: &Plan) -> Result<u64> {
         link_type: ETHERNET,
     };
     let encoder = Encoder::new(plan, TASK_ID, ETHERNET)?;
-    Ok(Content::new(encoder, &[interface], None)?.size_empty())
+    Ok(FileLayout::new(encoder, &[interface], None)?.size_empty())
 }
 
 /// The limits that are too small, each with its field and what is wrong with it.

@@ -19,7 +19,8 @@ use capture_task::{
 };
 
 use super::{
-    OutputCounters, Space, count, encode::walk, fault::Fault, file::OutFile, queue::BUFFER_LEN,
+    DiskBudget, OutputCounters, count, encode::walk, error::OutputError, file::OutFile,
+    queue::BUFFER_LEN,
 };
 
 /// Whole records for one file.
@@ -48,13 +49,13 @@ pub(super) struct NextFile {
 
 /// What the reader's side sees of the writer.
 #[derive(Debug, Default)]
-pub(super) struct Shared {
+pub(super) struct WriterState {
     pub(super) counters: Arc<OutputCounters>,
     /// The first failure. The reader looks at it with each packet, and locks nothing.
     failure: OnceLock<(StopReason, String)>,
     closing: OnceLock<Instant>,
     doing: Mutex<Option<Doing>>,
-    space: Option<Arc<Space>>,
+    space: Option<Arc<DiskBudget>>,
 }
 
 /// A system call that may take as long as the disk does.
@@ -67,7 +68,7 @@ pub(super) struct Doing {
 }
 
 /// Until it is dropped, the writer is doing something.
-pub(super) struct DoingGuard<'a>(&'a Shared);
+pub(super) struct DoingGuard<'a>(&'a WriterState);
 
 impl Drop for DoingGuard<'_> {
     fn drop(&mut self) {
@@ -79,8 +80,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Shared {
-    pub(super) fn new(space: Option<Arc<Space>>) -> Self {
+impl WriterState {
+    pub(super) fn new(space: Option<Arc<DiskBudget>>) -> Self {
         Self {
             space,
             ..Self::default()
@@ -88,11 +89,11 @@ impl Shared {
     }
 
     /// Takes room for bytes that are about to be written.
-    fn take_space(&self, bytes: usize) -> Result<(), Fault> {
+    fn take_space(&self, bytes: usize) -> Result<(), OutputError> {
         let Some(space) = &self.space else {
             return Ok(());
         };
-        space.take(bytes as u64).map_err(|refusal| Fault {
+        space.take(bytes as u64).map_err(|refusal| OutputError {
             reason: StopReason::DiskFull,
             error: Error::runtime(refusal),
         })
@@ -114,7 +115,7 @@ impl Shared {
     }
 
     /// Keeps the first failure.
-    pub(super) fn fail(&self, fault: Fault) {
+    pub(super) fn fail(&self, fault: OutputError) {
         let _ = self.failure.set((fault.reason, fault.error.message));
     }
 
@@ -146,7 +147,7 @@ impl Shared {
 /// The thread's state.
 pub(super) struct Writer {
     format: Format,
-    shared: Arc<Shared>,
+    shared: Arc<WriterState>,
     file: Option<OutFile>,
     next_index: u64,
     /// What the names of files led to that are symbolic links.
@@ -154,7 +155,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(format: Format, shared: Arc<Shared>, first: OutFile) -> Self {
+    pub(super) fn new(format: Format, shared: Arc<WriterState>, first: OutFile) -> Self {
         shared.counters.files.begin(0, first.name());
         let links = link_of(&first).into_iter().collect();
         Self {
@@ -201,7 +202,7 @@ impl Writer {
         self.shared.counters.files.abandoned();
     }
 
-    fn chunk(&mut self, chunk: &Chunk) -> Result<(), Fault> {
+    fn chunk(&mut self, chunk: &Chunk) -> Result<(), OutputError> {
         let counters = &self.shared.counters;
         if let Some(next) = &chunk.open {
             for path in &next.evicted {
@@ -261,7 +262,7 @@ impl Writer {
                 }
                 let lost = chunk.data.len() - whole.len;
                 self.shared.give_space_back(lost as u64);
-                return Err(Fault::io("write to", file.name(), &error));
+                return Err(OutputError::io("write to", file.name(), &error));
             }
         }
         if chunk.close {

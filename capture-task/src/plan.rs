@@ -1,34 +1,34 @@
-//! The validated task. [`Plan::resolve`] turns a [`TaskSpec`](crate::task::TaskSpec) into a plan
+//! The validated task. [`Plan::resolve`] turns a [`TaskSpec`] into a plan
 //! that cannot be invalid, or into all of its faults at once; what comes after (tables, hooks,
 //! output) trusts it and knows nothing of flags or JSON.
 
 mod address;
 mod display;
 mod fault;
+mod json;
+mod keyword;
 mod ports;
-mod quantity;
-mod reading;
 mod resolve;
 mod ring_size;
 pub mod schema;
-mod word;
+mod units;
 
 use std::{ops::RangeInclusive, time::Duration};
 
 use capture_common::Direction;
-pub use fault::{MOST_FAULTS, Problem, nearest, quote};
+pub use fault::{MOST_FAULTS, ValueError, nearest, quote};
 use ipnet::IpNet;
-pub use quantity::{seconds, size};
-pub use reading::{Reading, add_new};
+pub use json::{ParsedTask, add_new};
+pub use keyword::{Keyword, parse as parse_keyword};
 pub use resolve::MAX_INTERFACES;
 pub use ring_size::{MAX_RING, ring_size};
-pub use word::{Word, parse as parse_word};
+pub use units::{seconds, size};
 
 use crate::task::TaskSpec;
 
 /// Who asks: it decides the defaults, and whether a task needs a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Face {
+pub enum RequestOrigin {
     /// The foreground capture: no limits unless asked for, named after its interfaces.
     Run,
     /// The daemon: 60 seconds and 1 GiB unless asked otherwise, and a name is required.

@@ -21,10 +21,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    accounts, eventually,
-    figures::Figures,
-    judge::{self, Packet},
+    accounting,
+    counters::Figures,
+    eventually,
     netns::Netns,
+    readers::{self, Packet},
     rights::Rights,
 };
 
@@ -402,7 +403,7 @@ impl Ended {
                 "ended well without a summary",
             );
         }
-        accounts::check(self);
+        accounting::check(self);
     }
 
     /// Whether it was started with this argument.
@@ -422,13 +423,13 @@ impl Ended {
     /// statistics, say the same itself.
     pub fn packets_told(&self, file: &Path) -> Vec<Packet> {
         let figures = self.figures();
-        let packets = judge::packets(file);
-        judge::assert_ordered(&packets);
+        let packets = readers::packets(file);
+        readers::assert_ordered(&packets);
         self.check(
             figures.captured == packets.len() as u64,
             format_args!("{} packets in {}", packets.len(), file.display()),
         );
-        let capinfos = judge::packet_count(file);
+        let capinfos = readers::packet_count(file);
         self.check(
             capinfos == figures.captured,
             format_args!("capinfos counts {capinfos}"),
@@ -570,9 +571,9 @@ impl Ended {
         let packets: Vec<_> = self
             .files()
             .iter()
-            .flat_map(|file| judge::packets(file))
+            .flat_map(|file| readers::packets(file))
             .collect();
-        judge::assert_ordered(&packets);
+        readers::assert_ordered(&packets);
         let captured = self.counter("captured");
         let count = packets.len();
         self.check(

@@ -22,10 +22,9 @@ use crate::{
     agent::{binary, lines_of},
     eventually,
     http::{self, Answer},
-    judge,
     netns::Netns,
     openapi::{self, Document},
-    output, record,
+    output, readers, record,
 };
 
 /// How long a start, a change of state, or an end may take on a busy machine.
@@ -293,7 +292,7 @@ impl Daemon {
 
     /// The packets of a task's files, as downloaded.
     #[track_caller]
-    pub fn packets(&self, id: &str) -> Vec<judge::Packet> {
+    pub fn packets(&self, id: &str) -> Vec<readers::Packet> {
         let directory = tempfile::tempdir().expect("a directory");
         let task = self.task(id);
         let files = task["files"].as_array().expect("files").iter();
@@ -301,7 +300,7 @@ impl Daemon {
             let index = file["index"].as_u64().expect("an index");
             let path = directory.path().join(format!("{index}"));
             fs::write(&path, self.download(id, index)).expect("a copy");
-            judge::packets(&path)
+            readers::packets(&path)
         });
         packets.collect()
     }

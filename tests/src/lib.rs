@@ -2,7 +2,7 @@
 //!
 //! A test makes a [`Lab`](netns::Lab) (two namespaces and the veth pair between them), starts the
 //! agent in one of them ([`agent`]), sends frames from either side ([`traffic`]), and has the
-//! files read by programs that share no code with the product ([`judge`]). [`mod@reference`] says
+//! files read by programs that share no code with the product ([`readers`]). [`mod@reference`] says
 //! what a task should have matched, of frames and filters that [`generate`] makes at random.
 //! Everything panics with context: nothing here is recovered.
 //!
@@ -45,21 +45,20 @@
 
 use std::process::Command;
 
-mod accounts;
+mod accounting;
 pub mod agent;
-pub mod beside;
-pub mod cases;
+pub mod counters;
 pub mod cpus;
 pub mod daemon;
-pub mod figures;
-pub mod foreign;
 pub mod generate;
 pub mod http;
-pub mod judge;
 pub mod netns;
 pub mod openapi;
+pub mod other_programs;
 pub mod pcapng;
+pub mod peer_tools;
 pub mod random;
+pub mod readers;
 pub mod record;
 pub mod reference;
 pub mod rights;
@@ -68,6 +67,7 @@ pub mod seccomp;
 pub mod signals;
 pub mod small_disk;
 pub mod stream;
+pub mod table;
 pub mod traffic;
 
 /// Runs a program to its end and gives its standard output; panics with its standard error where

@@ -13,11 +13,10 @@ use std::{
 };
 
 use capture_tests::{
-    agent,
-    beside::Tool,
-    count_from_env, cpus,
+    agent, count_from_env, cpus,
     netns::{HOST_IF, Lab, PEER_IF},
     output,
+    peer_tools::Tool,
     stream::{Packet, Stream},
     traffic::{self, number_in},
 };

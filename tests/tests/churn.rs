@@ -19,18 +19,18 @@ use aya::{
     maps::loaded_maps,
     programs::{loaded_links, loaded_programs},
 };
-use capture_engine::{Ended, Engine, EngineOptions, TaskId};
+use capture_engine::{Ended, Engine, EngineOptions, TaskHandle};
 use capture_file::{OutputConfig, Target};
 use capture_task::{
-    plan::{Face, Plan},
+    plan::{Plan, RequestOrigin},
     task::{State, StopReason, TaskSpec},
 };
 use capture_tests::{
     count_from_env, eventually,
     generate::{self, request},
-    judge::plain_packets,
     netns::{HOST_IF, Lab, PEER_IF},
     random::Random,
+    readers::plain_packets,
     reference::{Filter, Matcher},
     traffic::{self, number_in},
 };
@@ -112,7 +112,7 @@ fn in_kernel() -> BTreeSet<(String, u32)> {
 
 /// A task that comes and goes.
 struct Visitor {
-    id: TaskId,
+    id: TaskHandle,
     filter: Filter,
     file: PathBuf,
     spec: Value,
@@ -126,11 +126,11 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    fn add(&mut self, spec: &Value) -> (TaskId, PathBuf) {
+    fn add(&mut self, spec: &Value) -> (TaskHandle, PathBuf) {
         let file = self.directory.join(format!("{}.pcap", self.number));
         self.number += 1;
         let task: TaskSpec = serde_json::from_value(spec.clone()).expect("a request");
-        let plan = Plan::resolve(&task, Face::Run).expect("a valid task");
+        let plan = Plan::resolve(&task, RequestOrigin::Run).expect("a valid task");
         let config = OutputConfig {
             target: Target::File(file.clone()),
             task_id: "01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(),
@@ -171,7 +171,7 @@ impl Bench<'_> {
         }
     }
 
-    fn remove(&mut self, id: TaskId, spec: &Value) -> Ended {
+    fn remove(&mut self, id: TaskHandle, spec: &Value) -> Ended {
         let ended = self
             .engine
             .remove(id, StopReason::User)

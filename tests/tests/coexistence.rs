@@ -4,9 +4,9 @@
 use std::{process::Stdio, time::Duration};
 
 use capture_tests::{
-    agent, eventually, judge,
+    agent, eventually,
     netns::{HOST_IF, Lab, PEER_IF},
-    output,
+    output, readers,
     traffic::{self, numbered},
 };
 
@@ -106,7 +106,7 @@ fn tcpdump_sees_the_same() {
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("tcpdump runs");
     tcpdump.wait().expect("tcpdump ends");
     let ours = ended.packets();
-    let theirs = judge::packets(&file);
+    let theirs = readers::packets(&file);
     assert_eq!((ours.len(), theirs.len()), (2000, 2000));
     for (ours, theirs) in ours.iter().zip(&theirs) {
         assert_eq!(ours.bytes, theirs.bytes);

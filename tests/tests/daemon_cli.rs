@@ -17,9 +17,9 @@ use std::{
 use capture_tests::{
     agent::binary,
     daemon::{self, Daemon, UNLIMITED, names},
-    eventually, http, judge,
+    eventually, http,
     netns::{HOST_IF, Lab, PEER_IF},
-    output, traffic,
+    output, readers, traffic,
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -185,7 +185,7 @@ fn the_life_of_a_task_in_tables() {
     shown.shows(&["completed: as asked", "40 (", "0, the capture is complete"]);
     let file = place.cli("task download web").code(0);
     assert_eq!(file.line(), "web.pcapng");
-    assert_eq!(judge::packets(&place.work("web.pcapng")).len(), 40);
+    assert_eq!(readers::packets(&place.work("web.pcapng")).len(), 40);
     let mode = fs::metadata(place.work("web.pcapng"))
         .expect("it is there")
         .permissions()
@@ -533,7 +533,7 @@ fn waiting_for_a_task_that_fails_is_1() {
     // What was written is there, and said not to be all.
     let fetched = place.cli("task download full -o full.pcapng").code(0);
     fetched.says(&["NOT complete"]);
-    assert!(!judge::packets(&place.work("full.pcapng")).is_empty());
+    assert!(!readers::packets(&place.work("full.pcapng")).is_empty());
     place.daemon.stop();
 }
 
@@ -576,7 +576,7 @@ fn downloads_never_replace_and_leave_nothing_half() {
         .says(&["a.pcapng", "--force"]);
     assert_eq!(fs::read(place.work("a.pcapng")).expect("there"), b"mine");
     place.cli("task download web --force -o a.pcapng").code(0);
-    assert_eq!(judge::packets(&place.work("a.pcapng")).len(), 25);
+    assert_eq!(readers::packets(&place.work("a.pcapng")).len(), 25);
     fs::create_dir(place.work("sub")).expect("a directory");
     assert_eq!(
         place.cli("task download web -o sub").code(0).line(),
@@ -630,7 +630,7 @@ fn downloads_stream_also_of_a_running_task() {
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(stderr.contains("until now"), "{stderr}");
         fs::write(&path, output.stdout).expect("written");
-        judge::packets(&path).len()
+        readers::packets(&path).len()
     };
     assert!(eventually(LIMIT, || whole() == 30));
     // A reader that has enough is no failure.
@@ -650,7 +650,7 @@ fn downloads_replace_nothing_but_files() {
     let place = Place::new(UNLIMITED);
     place.finished("web", 25);
     let path = |name: &str| place.work(name);
-    let count = |name: &str| judge::packets(&path(name)).len();
+    let count = |name: &str| readers::packets(&path(name)).len();
     // In a mount namespace with a /dev of its own.
     let script = "mkdir dev && cp -a /dev/null /dev/urandom dev/ && ln -s /proc/self/fd dev/fd \
         && ln -s /proc/self/fd/1 dev/stdout && mount --bind dev /dev \
@@ -738,7 +738,7 @@ fn several_files_of_a_rotation() {
     let packets = all
         .stdout
         .lines()
-        .map(|name| judge::packets(&place.work(name)).len());
+        .map(|name| readers::packets(&place.work(name)).len());
     assert!(all.stdout.lines().count() > 2, "{all:?}");
     assert_eq!(packets.sum::<usize>(), 700);
     place

@@ -14,9 +14,9 @@ use std::{
 use capture_tests::{
     count_from_env,
     daemon::{self, Daemon},
-    http, judge,
+    http,
     netns::{HOST_IF, Lab, PEER_IF},
-    traffic,
+    readers, traffic,
 };
 use serde_json::{Value, json};
 
@@ -146,7 +146,7 @@ fn assert_accounted(daemon: &Daemon, id: &str, sent: u64) -> u64 {
     let path = daemon
         .captures(id)
         .join(files[0]["name"].as_str().expect("a name"));
-    assert_eq!(judge::packet_count(&path), captured, "{task}");
+    assert_eq!(readers::packet_count(&path), captured, "{task}");
     let verdict = match sent - captured {
         0 => "complete".to_owned(),
         lost => format!("lost {lost} of {sent}"),

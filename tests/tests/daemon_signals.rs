@@ -5,9 +5,9 @@ use std::{fs, time::Duration};
 use capture_tests::{
     agent::binary,
     daemon::{self, Daemon, UNLIMITED},
-    eventually, judge,
+    eventually,
     netns::{HOST_IF, Lab, PEER_IF},
-    pcapng,
+    pcapng, readers,
     signals::{Shower, catches},
     traffic,
 };
@@ -81,7 +81,7 @@ fn figures_and_flushes_on_request() {
     let packets = || {
         let stream = fs::read(&part).expect("it is written");
         fs::write(&copy, &stream[..pcapng::whole_len(&stream)]).expect("a copy");
-        judge::packets(&copy).len()
+        readers::packets(&copy).len()
     };
     assert!(eventually(LIMIT, || packets() == 50), "{}", packets());
     daemon.stop();

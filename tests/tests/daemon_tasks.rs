@@ -5,9 +5,9 @@ use std::{fs, os::unix::fs::PermissionsExt as _, process::Command, thread, time:
 
 use capture_tests::{
     daemon::{self, Daemon, UNLIMITED},
-    eventually, judge,
+    eventually,
     netns::{HOST_IF, Lab, PEER_IF},
-    output,
+    output, readers,
     traffic::{self, number_in},
 };
 use nix::sys::signal::Signal;
@@ -41,7 +41,7 @@ fn a_task_is_captured_watched_downloaded_and_deleted() {
     // A running task's file can be read up to its last whole packet.
     let part = daemon.home().path().join("part.pcapng");
     fs::write(&part, daemon.download(&id, 0)).expect("a copy");
-    let packets = judge::packets(&part);
+    let packets = readers::packets(&part);
     let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
     assert!(numbers.eq(0..300), "{} packets", packets.len());
     send(&lab, 300..500);
@@ -53,7 +53,7 @@ fn a_task_is_captured_watched_downloaded_and_deleted() {
     let packets = daemon.packets(&id);
     let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
     assert!(numbers.eq(0..500), "{} packets", packets.len());
-    judge::assert_ordered(&packets);
+    readers::assert_ordered(&packets);
 
     let path = daemon.captures(&id).join("capture.pcapng");
     let digest = output(Command::new("sha256sum").arg(&path));

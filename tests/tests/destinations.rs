@@ -17,9 +17,9 @@ use std::{
 
 use capture_tests::{
     agent::{self, Ended, Running, binary},
-    eventually, judge,
+    eventually,
     netns::{HOST_IF, Lab, PEER_IF},
-    traffic,
+    readers, traffic,
 };
 use nix::{
     pty::openpty,
@@ -101,7 +101,7 @@ fn standard_output_by_its_other_names() {
         // As of "-w -", the summary is not among the packets.
         assert_eq!(ended.summary()["files"][0]["name"], "-", "{name} {to}");
         let got = directory.path().join("got");
-        assert_eq!(judge::packets(&got).len(), 3, "{name} {to}");
+        assert_eq!(readers::packets(&got).len(), 3, "{name} {to}");
         for link in ["dev/stdout", "link.pcapng"] {
             let link = directory.path().join(link);
             ended.check(link.is_symlink(), format_args!("{link:?} is a link"));
@@ -126,13 +126,13 @@ fn an_inherited_descriptor() {
         let content = fs::read(&got).expect("it is there");
         let capture = content.strip_prefix(before.as_bytes());
         fs::write(&got, capture.expect("what was there stays")).expect("it can be written");
-        assert_eq!(judge::packets(&got).len(), 3);
+        assert_eq!(readers::packets(&got).len(), 3);
     }
     // As of a process substitution.
     let directory = directory();
     let script = "$RUN -c 3 -w /dev/fd/7 7>&1 >summary | cat > got; cat summary";
     three(&lab, by_script(&lab, &directory, script)).expect_code(0);
-    assert_eq!(judge::packets(&directory.path().join("got")).len(), 3);
+    assert_eq!(readers::packets(&directory.path().join("got")).len(), 3);
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn a_link_is_followed() {
         assert!(path("small/l.pcapng").is_symlink());
         assert_eq!(names(&path("small")), ["l.pcapng"]);
         assert_eq!(names(&path("big")), ["t.pcapng"]);
-        assert_eq!(judge::packets(&path("big/t.pcapng")).len(), 3);
+        assert_eq!(readers::packets(&path("big/t.pcapng")).len(), 3);
     }
 }
 
@@ -317,7 +317,7 @@ fn a_mounted_file_is_written_in_place() {
         path("outside").metadata().expect("it is there").ino(),
         inode
     );
-    assert_eq!(judge::packets(&path("outside")).len(), 3);
+    assert_eq!(readers::packets(&path("outside")).len(), 3);
     let digest = capture_tests::output(Command::new("sha256sum").arg(path("outside")));
     let said = ended.summary()["files"][0]["sha256"].as_str();
     ended.check(
@@ -331,7 +331,7 @@ fn a_mounted_file_is_written_in_place() {
     let ended = by_script(&lab, &directory, script).wait(LIMIT);
     refused(ended, 4, &["in.pcapng", "another capture"]);
     assert_eq!(
-        judge::packets(&path("outside")).len(),
+        readers::packets(&path("outside")).len(),
         3,
         "it is not emptied"
     );
@@ -380,7 +380,7 @@ fn a_file_in_a_directory_that_cannot_be_written() {
         if code == 0 {
             let ended = three(&lab, running).expect_whole("max_packets");
             ended.expect_stderr(words);
-            assert_eq!(judge::packets(&file).len(), 3, "{mode:o} {owner}");
+            assert_eq!(readers::packets(&file).len(), 3, "{mode:o} {owner}");
         } else {
             refused(running.wait(LIMIT), code, words);
             assert_eq!(fs::read(&file).expect("it stays"), b"an older capture");
@@ -446,7 +446,7 @@ fn what_comes_to_the_name_meanwhile_stays() {
         (&"o.pcapng.part".into(), &false.into())
     );
     assert_eq!(
-        judge::packets(&directory.path().join("o.pcapng.part")).len(),
+        readers::packets(&directory.path().join("o.pcapng.part")).len(),
         3
     );
 }
@@ -529,5 +529,5 @@ fn a_fifo_without_a_reader_ends_by_a_signal_or_its_duration() {
     let stream = reader.join().expect("it reads to the end");
     let copy = ended.directory.path().join("copy.pcapng");
     fs::write(&copy, stream).expect("a file");
-    assert_eq!(judge::packets(&copy).len(), 3);
+    assert_eq!(readers::packets(&copy).len(), 3);
 }

@@ -7,9 +7,8 @@ use std::{
 
 use capture_tests::{
     agent::{self, Ended, binary},
-    judge,
     netns::{HOST_IF, Lab, PEER_IF},
-    output,
+    output, readers,
     small_disk::SmallDisk,
     traffic::{self, number_in},
 };
@@ -257,7 +256,7 @@ fn listings_and_help() {
 }
 
 fn numbers(file: &Path) -> Vec<u32> {
-    judge::packets(file)
+    readers::packets(file)
         .iter()
         .filter_map(|packet| number_in(&packet.bytes))
         .collect()

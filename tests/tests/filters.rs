@@ -2,7 +2,7 @@
 //! leaves. Frames come in from the peer unless a test says otherwise.
 
 use capture_tests::{
-    cases::{Labelled, Way, check},
+    table::{Labelled, Way, check},
     traffic::{
         AUTHENTICATION, DESTINATION_OPTIONS, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6,
         ETHERTYPE_LLDP, ETHERTYPE_QINQ, ETHERTYPE_VLAN, FRAGMENT, HOP_BY_HOP, ICMP, ICMPV6, Ipv4,

@@ -7,9 +7,9 @@ use std::{
 };
 
 use capture_tests::{
-    eventually, judge,
+    eventually,
     netns::{HOST_IF, Lab, PEER_IF, PEER4},
-    output,
+    output, readers,
     traffic::{self, Ipv4, numbered, udp, udp_frame},
 };
 
@@ -73,8 +73,8 @@ fn namespaces_are_silent_and_frames_arrive_as_sent() {
         [traffic::arp("10.0.0.1", "10.0.0.2")],
     );
     end(capture);
-    let packets = judge::packets(&file);
-    judge::assert_ordered(&packets);
+    let packets = readers::packets(&file);
+    readers::assert_ordered(&packets);
     let mut bytes: Vec<_> = packets.into_iter().map(|packet| packet.bytes).collect();
     assert_eq!(bytes.pop(), Some(traffic::arp("10.0.0.1", "10.0.0.2")));
     let difference = bytes
@@ -82,9 +82,9 @@ fn namespaces_are_silent_and_frames_arrive_as_sent() {
         .zip(&frames)
         .position(|(one, other)| one != other);
     assert_eq!((bytes.len(), difference), (3000, None));
-    assert_eq!(judge::tcpdump_count(&file, "udp and port 9"), 3000);
+    assert_eq!(readers::tcpdump_count(&file, "udp and port 9"), 3000);
     assert_eq!(
-        judge::fields(&file, "arp", &["arp.dst.proto_ipv4"]),
+        readers::fields(&file, "arp", &["arp.dst.proto_ipv4"]),
         [["10.0.0.2"]]
     );
     assert!(lab.host.attachments().is_empty());
@@ -124,15 +124,15 @@ fn the_judge_reads_builders_as_meant() {
     ];
     traffic::send(&lab.peer, PEER_IF, 0, frames.clone());
     end(capture);
-    let packets = judge::packets(&file);
+    let packets = readers::packets(&file);
     let bytes: Vec<_> = packets.into_iter().map(|packet| packet.bytes).collect();
     assert_eq!(bytes, frames);
-    let rows = judge::fields(&file, "udp", &["vlan.id", "udp.dstport", "frame.len"]);
+    let rows = readers::fields(&file, "udp", &["vlan.id", "udp.dstport", "frame.len"]);
     // tshark 4.0 shows the 802.1ad tag as one more vlan.id.
     assert_eq!(rows[0][1..], ["9", "74"]);
     assert_eq!(rows[1], ["", "9", "122"]);
     assert_eq!(
-        judge::fields(&file, "icmp.checksum.status == 1", &["frame.number"]).len(),
+        readers::fields(&file, "icmp.checksum.status == 1", &["frame.number"]).len(),
         1
     );
     assert_eq!(traffic::number_in(&bytes[0]), Some(5));

@@ -10,8 +10,9 @@ use std::{
 };
 
 use capture_tests::{
-    agent, eventually, judge,
+    agent, eventually,
     netns::{HOST_IF, Lab, Netns, PEER_IF},
+    readers,
     traffic::{self, number_in},
 };
 
@@ -29,7 +30,7 @@ fn send(lab: &Lab, peer: &str, number: u32) {
 
 /// Interface name and number of each packet.
 fn taken(ended: &agent::Ended) -> Vec<(String, u32)> {
-    let names = judge::fields(&ended.file(), "", &["frame.interface_name"]).concat();
+    let names = readers::fields(&ended.file(), "", &["frame.interface_name"]).concat();
     let packets = ended.packets();
     let numbers = packets
         .iter()

@@ -5,11 +5,11 @@ use std::{fs, net::UdpSocket, sync::Arc, thread, time::Duration};
 
 use capture_tests::{
     agent::{self, Ended, Running},
-    beside::Tcpdump,
-    foreign::{DROP, Foreign, NEXT, PASS, Place, Side, Xdp},
-    judge,
     netns::{HOST_IF, Lab, PEER_IF},
+    other_programs::{DROP, Foreign, NEXT, PASS, Place, Side, Xdp},
     output,
+    peer_tools::Tcpdump,
+    readers,
     rights::Rights,
     traffic::{self, number_in},
 };
@@ -270,7 +270,7 @@ fn tasks_of_one_agent_capture_by_generic_xdp_and_tc() {
             ended.check(whole, format_args!("{rights:?}: {record}"));
         }
         for file in ended.files() {
-            let packets = judge::packets(&file).into_iter();
+            let packets = readers::packets(&file).into_iter();
             let bytes: Vec<_> = packets.map(|packet| packet.bytes).collect();
             ended.check(
                 bytes == frames(0, 100),

@@ -10,10 +10,10 @@ use std::{
 
 use capture_tests::{
     agent::{self, Ended},
-    cases::{Labelled, Way, labels, send},
-    eventually, judge,
+    eventually,
     netns::{HOST_IF, HOST_MAC, Lab, Netns, PEER_IF},
-    output,
+    output, readers,
+    table::{Labelled, Way, labels, send},
     traffic::{self, ETHERTYPE_IPV4, ETHERTYPE_QINQ, ETHERTYPE_VLAN, Ipv4, Tun, UDP, number_in},
 };
 
@@ -54,7 +54,7 @@ fn direction_and_hook() {
                 labels == expected,
                 format_args!("{hook} {direction}: {labels:?}"),
             );
-            let rows = judge::fields(&ended.file(), "", &["frame.packet_flags"]);
+            let rows = readers::fields(&ended.file(), "", &["frame.packet_flags"]);
             let rows: Vec<_> = rows.concat();
             ended.check(
                 rows == flags,
@@ -89,7 +89,7 @@ fn several_interfaces() {
         .map(|packet| number_in(&packet.bytes))
         .collect();
     ended.check(numbers == [Some(1), Some(2)], format_args!("{numbers:?}"));
-    let names = judge::fields(&ended.file(), "", &["frame.interface_name"]);
+    let names = readers::fields(&ended.file(), "", &["frame.interface_name"]);
     assert_eq!(names, [[HOST_IF], ["cap1"]]);
 }
 
@@ -110,7 +110,7 @@ fn any_follows_interfaces() {
     traffic::send(&lab.peer, "laterpeer0", 0, [frame(3)]);
     traffic::send(&lab.peer, PEER_IF, 0, [frame(4)]);
     let ended = running.stop().expect_whole("user");
-    let rows = judge::fields(&ended.file(), "", &["frame.interface_name", "frame.number"]);
+    let rows = readers::fields(&ended.file(), "", &["frame.interface_name", "frame.number"]);
     let names: Vec<_> = rows.iter().map(|row| row[0].as_str()).collect();
     ended.check(
         names == [HOST_IF, "late0", "later0", HOST_IF],
@@ -134,7 +134,7 @@ fn any_shows_each_frame_once_on_loopback_too() {
     });
     traffic::send(&lab.peer, PEER_IF, 0, [frame(1)]);
     let ended = running.stop().expect_whole("user");
-    let names = judge::fields(&ended.file(), "", &["frame.interface_name"]).concat();
+    let names = readers::fields(&ended.file(), "", &["frame.interface_name"]).concat();
     // On loopback each frame goes out and comes in; like libpcap, one of the two is shown.
     ended.check(names == ["lo", HOST_IF], format_args!("{names:?}"));
 }
@@ -215,7 +215,7 @@ fn a_device_without_ethernet_header() {
         format_args!("{packets:02x?}"),
     );
     // What tshark makes of the payload depends on the port; the layers above it are what counts.
-    let rows = judge::fields(
+    let rows = readers::fields(
         &ended.file(),
         "udp and not icmp",
         &["frame.encap_type", "udp.dstport"],
@@ -278,7 +278,7 @@ fn vlan_sub_interface() {
         socket.send_to(b"hello", "10.1.0.1:53").expect("sent");
     });
     let ended = running.stop().expect_whole("user");
-    let rows = judge::fields(&ended.file(), "udp.srcport == 53 && !icmp", &["vlan.id"]);
+    let rows = readers::fields(&ended.file(), "udp.srcport == 53 && !icmp", &["vlan.id"]);
     ended.check(rows == [["10"]], format_args!("{rows:?}"));
 }
 

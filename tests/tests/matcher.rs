@@ -12,7 +12,7 @@ use capture_ebpf::{
 };
 use capture_task::{
     plan,
-    plan::{Face, Plan, Protocol},
+    plan::{Plan, Protocol, RequestOrigin},
     task::TaskSpec,
 };
 use capture_tests::{
@@ -25,7 +25,7 @@ use capture_tests::{
 struct Bytes<'a>(&'a [u8]);
 
 impl Frame for Bytes<'_> {
-    type Window<const N: usize> = [u8; N];
+    type HeaderBytes<const N: usize> = [u8; N];
 
     fn window<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         let bytes = self.0.get(offset..offset.checked_add(N)?)?;
@@ -215,7 +215,8 @@ fn resolve(filter: &Filter) -> Plan {
     let request = generate::request(filter);
     let spec: TaskSpec = serde_json::from_value(request.clone())
         .unwrap_or_else(|error| panic!("{request}: {error}"));
-    Plan::resolve(&spec, Face::Run).unwrap_or_else(|faults| panic!("{request}: {faults:?}"))
+    Plan::resolve(&spec, RequestOrigin::Run)
+        .unwrap_or_else(|faults| panic!("{request}: {faults:?}"))
 }
 
 /// Puts so many frames to each of so many sets of tasks, and wants a share of matches, in percent,

@@ -13,16 +13,16 @@ use std::{
 };
 
 use capture_task::{
-    plan::{Face, Plan},
+    plan::{Plan, RequestOrigin},
     task::TaskSpec,
 };
 use capture_tests::{
     agent, eventually,
     generate::{self, is_common_ground, request},
-    judge::plain_packets,
     netns::{HOST_IF, Lab, PEER_IF},
     output,
     random::Random,
+    readers::plain_packets,
     reference::read,
     traffic,
 };
@@ -47,7 +47,7 @@ fn tasks(random: &mut Random) -> (Vec<Value>, Vec<String>) {
         let mut task = request(&generate::plain_filter(random));
         task["interfaces"] = json!([HOST_IF]);
         let spec: TaskSpec = serde_json::from_value(task.clone()).expect("a request");
-        let Ok(plan) = Plan::resolve(&spec, Face::Run) else {
+        let Ok(plan) = Plan::resolve(&spec, RequestOrigin::Run) else {
             continue;
         };
         let expression = plan.filter.to_string();
@@ -139,7 +139,7 @@ fn by_expression(
     everything: &Path,
     expression: &str,
     to: &Path,
-) -> Vec<capture_tests::judge::Packet> {
+) -> Vec<capture_tests::readers::Packet> {
     output(
         Command::new("tcpdump")
             .args(["-O", "-Z", "root", "--nano", "-r"])

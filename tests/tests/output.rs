@@ -4,11 +4,11 @@ use std::{fs, time::Duration};
 
 use capture_tests::{
     agent::{self, Ended},
+    counters::Figures,
     daemon, eventually,
-    figures::Figures,
-    judge,
     netns::{HOST_IF, Lab, PEER_IF},
     pcapng::{self, INTERFACE, SECTION, STATISTICS},
+    readers,
     traffic::{self, number_in},
 };
 
@@ -138,7 +138,7 @@ fn format_by_suffix_and_by_name() {
     ] {
         let ended = capture(arguments, &[100, 200]).expect_whole("user");
         assert_eq!(lengths(&ended), [(100, 100), (200, 200)]);
-        assert_eq!(judge::tcpdump_count(&ended.file(), "udp port 53"), 2);
+        assert_eq!(readers::tcpdump_count(&ended.file(), "udp port 53"), 2);
         let magic = fs::read(ended.file()).expect("the file is there")[..4].to_vec();
         let magic = u32::from_ne_bytes(magic.try_into().expect("four bytes"));
         let found = match magic {
@@ -212,7 +212,7 @@ fn pcapng_carries_what_it_should() {
     let last = blocks.last().expect("there are blocks").kind;
     assert_eq!(last, STATISTICS);
     ended.check(
-        judge::capinfos(&ended.file()).contains("slow checkout"),
+        readers::capinfos(&ended.file()).contains("slow checkout"),
         "capinfos shows it",
     );
     assert_eq!(ended.field("name"), "slow checkout");
@@ -277,7 +277,7 @@ fn rotation_as_a_ring() {
             "at most 200 kB",
         );
         numbers.extend(
-            judge::packets(&path)
+            readers::packets(&path)
                 .iter()
                 .filter_map(|p| number_in(&p.bytes)),
         );
@@ -312,7 +312,7 @@ fn rotation_by_time() {
     // The second of the first file may be over before the first frame comes.
     let spans: Vec<_> = names
         .iter()
-        .map(|name| judge::packets(&ended.directory.path().join(name)))
+        .map(|name| readers::packets(&ended.directory.path().join(name)))
         .filter_map(|packets| Some(packets.last()?.time_ns - packets.first()?.time_ns))
         .collect();
     ended.check(
@@ -346,7 +346,7 @@ fn rotation_by_time_before_a_silent_end() {
     let is_silent = || {
         closed()
             .iter()
-            .map(|file| judge::packet_count(file))
+            .map(|file| readers::packet_count(file))
             .sum::<u64>()
             == 10
     };

@@ -6,9 +6,9 @@ use std::{fs, path::Path, process::Command};
 
 use capture_tests::{
     agent,
-    judge::{self, Packet},
     netns::{HOST_IF, Lab, PEER_IF},
     output,
+    readers::{self, Packet},
 };
 use serde_json::{Value, json};
 
@@ -90,7 +90,7 @@ fn by_expression(everything: &Path, expression: &str, to: &Path) -> Vec<Packet> 
             .arg(to)
             .arg(expression),
     );
-    judge::packets(to)
+    readers::packets(to)
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_file_of_scapy_against_the_expressions_of_tcpdump() {
         let verdict = &ended.records()[number]["verdict"];
         ended.check(verdict == "complete", format_args!("{filter}: {verdict}"));
         let name = format!("{number}.pcap");
-        let taken = judge::packets(&ended.directory.path().join(&name));
+        let taken = readers::packets(&ended.directory.path().join(&name));
         let expected = by_expression(&everything, expression, &place.path().join(&name));
         println!("{}: {filter}", expected.len());
         let first = (0..taken.len().max(expected.len())).find(|&at| {

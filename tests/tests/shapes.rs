@@ -3,9 +3,9 @@
 
 use capture_tests::{
     agent,
-    cases::{Labelled, Way, check},
-    judge,
     netns::{HOST_IF, Lab, PEER_IF},
+    readers,
+    table::{Labelled, Way, check},
     traffic::{self, FRAGMENT, Ipv4, UDP, fragment, ipv6_frame, numbered, udp},
 };
 
@@ -113,7 +113,7 @@ fn super_frames_past_64_kibibytes() {
         largest > 65_600,
         format_args!("largest frame {largest} bytes"),
     );
-    let seen = judge::tcp_stream(&ended.file());
+    let seen = readers::tcp_stream(&ended.file());
     ended.check(seen == sent, format_args!("{} bytes", seen.len()));
 }
 

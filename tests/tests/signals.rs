@@ -3,9 +3,9 @@
 use std::{fs, sync::Arc, thread, time::Duration};
 
 use capture_tests::{
-    agent, eventually, judge,
+    agent, eventually,
     netns::{HOST_IF, Lab, PEER_IF},
-    pcapng,
+    pcapng, readers,
     signals::{Shower, catches},
     traffic::{self, number_in},
 };
@@ -91,16 +91,16 @@ fn killed_in_mid_capture() {
             names == [file.clone(), recovered.clone()],
             format_args!("{names:?}"),
         );
-        assert_eq!(judge::packets(&directory.path().join(&file)).len(), 3);
+        assert_eq!(readers::packets(&directory.path().join(&file)).len(), 3);
         let recovered = directory.path().join(recovered);
         if suffix == "pcapng" {
             pcapng::blocks(&recovered);
         }
-        let packets = judge::packets(&recovered);
+        let packets = readers::packets(&recovered);
         let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
         assert!(numbers.eq(0..packets.len() as u32), "the first ones, whole");
         assert!(packets.len() > 150, "{} packets", packets.len());
-        assert_eq!(judge::tcpdump_count(&recovered, "udp"), packets.len());
+        assert_eq!(readers::tcpdump_count(&recovered, "udp"), packets.len());
     }
 }
 
@@ -240,7 +240,7 @@ fn flushed_on_request() {
             fs::copy(&part, &copy).expect("it is written");
             let stream = fs::read(&copy).expect("a copy");
             fs::write(&copy, &stream[..pcapng::whole_len(&stream)]).expect("a copy");
-            count = judge::packets(&copy).len();
+            count = readers::packets(&copy).len();
             count == 50 * round
         });
         assert!(all, "{count} packets in round {round}");

@@ -6,9 +6,10 @@ use std::{io::Write as _, net::UdpSocket, process::Command, thread};
 
 use capture_tests::{
     agent::{self, Ended},
-    beside::Tcpdump,
-    cpus, eventually, judge,
+    cpus, eventually,
     netns::{HOST_IF, HOST_MAC, HOST4, Lab, Netns, PEER_IF, PEER4},
+    peer_tools::Tcpdump,
+    readers,
     traffic::{self, Ipv4, Tap, UDP, number_in, numbered},
 };
 
@@ -62,7 +63,7 @@ fn beside_tcpdump(
 }
 
 fn encapsulated(ended: &Ended, interface: &str, encapsulation: &str) {
-    let types = judge::fields(&ended.file(), "", &["frame.encap_type"]).concat();
+    let types = readers::fields(&ended.file(), "", &["frame.encap_type"]).concat();
     ended.check(
         types.iter().all(|there| there == encapsulation),
         format_args!("{interface}: encapsulation {types:?}, {encapsulation} expected"),
@@ -178,7 +179,7 @@ fn a_vxlan_and_the_interface_below() {
     assert!(seen[0].contains(&2), "{seen:?}");
     assert_eq!(seen[0], seen[1]);
     let outer = outer.stop().expect_whole("user");
-    let rows = judge::fields(&outer.file(), "", &["vxlan.vni", "ip.src"]);
+    let rows = readers::fields(&outer.file(), "", &["vxlan.vni", "ip.src"]);
     outer.check(rows.len() == seen[1].len(), format_args!("{rows:?}"));
     let is_inside = |row: &Vec<String>| row[0] == "5" && row[1].contains("10.0.0.");
     outer.check(rows.iter().all(is_inside), format_args!("{rows:?}"));

@@ -12,11 +12,11 @@ use std::{
 };
 
 use capture_tests::{
-    agent, eventually,
-    figures::Figures,
-    judge,
+    agent,
+    counters::Figures,
+    eventually,
     netns::{HOST_IF, Lab, Netns, PEER_IF},
-    output, pcapng,
+    output, pcapng, readers,
     traffic::{self, number_in},
 };
 use nix::{
@@ -73,8 +73,8 @@ fn the_summary_goes_to_standard_error() {
         assert_eq!(ended.summary()["files"][0]["name"], "-");
         let file = ended.directory.path().join("copy");
         fs::write(&file, &ended.stdout).expect("it can be written");
-        assert_eq!(judge::packets(&file).len(), 1000);
-        assert_eq!(judge::tcpdump_count(&file, "udp port 53"), 1000);
+        assert_eq!(readers::packets(&file).len(), 1000);
+        assert_eq!(readers::tcpdump_count(&file, "udp port 53"), 1000);
     }
 }
 
@@ -273,11 +273,11 @@ fn figures(agent: Child, code: i32) -> Figures {
 }
 
 /// What a consumer got, cut to its last whole packet.
-fn packets_got(file: &Path) -> Vec<judge::Packet> {
+fn packets_got(file: &Path) -> Vec<readers::Packet> {
     let stream = fs::read(file).expect("it can be read");
     let whole = file.with_extension("whole.pcapng");
     fs::write(&whole, &stream[..pcapng::whole_len(&stream)]).expect("it can be written");
-    judge::packets(&whole)
+    readers::packets(&whole)
 }
 
 /// `head` takes what it wants and goes: a quiet end, and what it did not take is counted.

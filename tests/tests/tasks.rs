@@ -10,8 +10,8 @@ use std::{
 use capture_tests::{
     agent::{self, Ended},
     eventually,
-    judge::{self, Packet},
     netns::{HOST_IF, Lab, PEER_IF},
+    readers::{self, Packet},
     traffic::{self, number_in},
 };
 use serde_json::json;
@@ -55,7 +55,7 @@ fn numbers(packets: &[Packet]) -> Vec<u32> {
 }
 
 fn numbers_in(ended: &Ended, name: &str) -> Vec<u32> {
-    numbers(&judge::packets(&ended.directory.path().join(name)))
+    numbers(&readers::packets(&ended.directory.path().join(name)))
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn each_file_has_what_its_filter_takes() {
         .filter(|number| [1, 2].contains(&(number % 4)))
         .collect();
     assert_eq!(numbers_in(&ended, "web.pcap"), web);
-    let cut = judge::packets(&ended.directory.path().join("web.pcap"));
+    let cut = readers::packets(&ended.directory.path().join("web.pcap"));
     assert!(cut.iter().all(|packet| packet.bytes.len() == 64));
     assert_eq!(
         numbers_in(&ended, "first.pcapng"),
@@ -267,7 +267,7 @@ fn generic_xdp_and_tc_share_an_ingress() {
         traffic::send(&lab.peer, PEER_IF, 0, frames.clone());
         let ended = running.stop().expect_code(0);
         for file in ended.files() {
-            let packets = judge::packets(&file).into_iter();
+            let packets = readers::packets(&file).into_iter();
             let bytes: Vec<_> = packets.map(|packet| packet.bytes).collect();
             ended.check(bytes == frames, file.display());
         }

@@ -2,10 +2,10 @@
 //! together from the capture is what was sent.
 
 use capture_tests::{
-    agent, judge,
+    agent,
     netns::{HOST_IF, Lab, PEER_IF},
     random::Random,
-    traffic,
+    readers, traffic,
 };
 
 fn data(len: usize) -> Vec<u8> {
@@ -60,7 +60,7 @@ fn transfer(to_agent: bool, address: &str, offloads: bool, megabytes: usize) {
         offloads == (largest > 1514),
         format_args!("largest frame {largest} bytes"),
     );
-    let seen = judge::tcp_stream(&ended.file());
+    let seen = readers::tcp_stream(&ended.file());
     let difference = seen.iter().zip(&sent).position(|(one, other)| one != other);
     let lengths = format!("{} of {} bytes", seen.len(), sent.len());
     ended.check(
@@ -70,7 +70,7 @@ fn transfer(to_agent: bool, address: &str, offloads: bool, megabytes: usize) {
     // A gap before a segment may be the path's own loss; an acknowledged gap is the capture's.
     let missing = "tcp.analysis.ack_lost_segment";
     assert_eq!(
-        judge::fields(&ended.file(), missing, &["frame.number"]).len(),
+        readers::fields(&ended.file(), missing, &["frame.number"]).len(),
         0
     );
 }

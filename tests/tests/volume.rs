@@ -9,8 +9,8 @@ use std::{
 
 use capture_tests::{
     agent::{self, Ended, Running},
-    judge::{self, Packet},
     netns::{HOST_IF, Lab, PEER_IF},
+    readers::{self, Packet},
     traffic::{self, number_in},
 };
 
@@ -97,7 +97,7 @@ fn exactly(hook: &str, ipv6: bool) {
     assert_eq!(ended.counter("matched"), u64::from(PACKETS));
     let expression = format!("udp port 9 and host {}", to.ip());
     assert_eq!(
-        judge::tcpdump_count(&ended.file(), &expression),
+        readers::tcpdump_count(&ended.file(), &expression),
         PACKETS as usize
     );
 }

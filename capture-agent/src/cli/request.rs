@@ -11,7 +11,7 @@ use capture_engine::possible_cpus;
 use capture_file::{Target, size_faults};
 use capture_task::{
     error::{Error, Result},
-    plan::{Face, Fault, Format, MOST_FAULTS, Plan, normalise, ring_size as ring_size_of},
+    plan::{Fault, Format, MOST_FAULTS, Plan, RequestOrigin, normalise, ring_size as ring_size_of},
     task::{Quantity, RotateSpec, TaskSpec},
 };
 
@@ -142,7 +142,7 @@ fn single(
     problems: &mut Vec<String>,
 ) -> Option<TaskRequest> {
     let spec = spec_of(task);
-    let resolved = Plan::resolve(&spec, Face::Run);
+    let resolved = Plan::resolve(&spec, RequestOrigin::Run);
     let target = write.and_then(|path| match path.to_str() {
         Some("-") => Some(Target::Stdout),
         _ => Target::named(path)

@@ -2,8 +2,8 @@
 //! the task or the tasks, and this module waits for a signal, limits or faults, ends each task in
 //! order and reports. [`request`] comes before, [`report`] after.
 
-mod names;
-mod places;
+mod default_name;
+mod interface_check;
 mod readers;
 mod record;
 mod task;
@@ -24,8 +24,8 @@ use serde::Serialize;
 use tokio::time::{Instant as Deadline, MissedTickBehavior, interval, sleep_until};
 
 use self::{
-    names::free_file_name,
-    places::{attachment_lines, check_interfaces},
+    default_name::free_file_name,
+    interface_check::{attachment_lines, check_interfaces},
     readers::wait_for_readers,
     record::final_record,
     task::{Phase, Task},
@@ -288,7 +288,7 @@ impl Capture {
             .into_iter()
             .filter_map(|task| match task.phase {
                 Phase::Ended(end) => Some((task.label, task.record, end)),
-                Phase::Running | Phase::Leaving(_) => None,
+                Phase::Running | Phase::ClosingTask(_) => None,
             })
             .collect();
         if options.form == OutputForm::Table && !options.quiet {

@@ -12,7 +12,7 @@ use capture_common::MAX_SLOTS;
 use capture_file::{Target, followed};
 use capture_task::{
     error::{Error, Result},
-    plan::{Face, Fault, Plan, Reading, quote},
+    plan::{Fault, ParsedTask, Plan, RequestOrigin, quote},
     task::TaskSpec,
 };
 use serde_json::{Map, Value};
@@ -140,11 +140,11 @@ impl Fields {
                 detail,
             })
         });
-        let Reading {
+        let ParsedTask {
             spec,
             plan,
             mut faults,
-        } = Reading::of(fields, &[WRITE], Face::Run);
+        } = ParsedTask::of(fields, &[WRITE], RequestOrigin::Run);
         let write = write.and_then(|target| target.map_err(|fault| faults.push(fault)).ok());
         (Self { spec, write, plan }, faults)
     }

@@ -11,7 +11,7 @@ use capture_daemon::{
 };
 use capture_task::{
     error::{Error, Result},
-    plan::{Word as _, parse_word, quote, seconds},
+    plan::{Keyword as _, parse_keyword, quote, seconds},
     task::{Quantity, rfc3339},
 };
 use jiff::Timestamp;
@@ -48,7 +48,7 @@ fn create(args: TokenCreateArgs) -> Result<Exit> {
         database,
     } = args;
     let mut problems = Vec::new();
-    let role = parse_word::<Role>(&role)
+    let role = parse_keyword::<Role>(&role)
         .map_err(|problem| problems.push(format!("--role: {}", problem.detail)))
         .ok();
     let account = account.map(|account| {
@@ -85,7 +85,7 @@ fn create(args: TokenCreateArgs) -> Result<Exit> {
     say(&format!(
         "this is the secret of token {} ({}); keep it, as it is not shown again",
         info.name,
-        info.role.as_word()
+        info.role.keyword()
     ));
     Ok(Exit::Ok)
 }
@@ -132,7 +132,7 @@ fn table(tokens: &[TokenInfo]) -> String {
         };
         table.add_row([
             token.name.clone(),
-            token.role.as_word().to_owned(),
+            token.role.keyword().to_owned(),
             token.account.to_string(),
             rfc3339(token.created_at),
             state,

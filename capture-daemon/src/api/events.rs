@@ -14,14 +14,14 @@ use utoipa::ToSchema;
 
 use super::{
     Api,
+    auth::Principal,
     extract::Query,
-    guard::Asker,
     problem::{Problem, Result},
-    standing::Standing,
+    token_recheck::TokenRecheck,
 };
 use crate::{
     access::Right,
-    events::{Event, EventStream},
+    events::{EventStream, ServerEvent},
     store::Action,
 };
 
@@ -72,12 +72,12 @@ struct EventText {
 )]
 pub(super) async fn listen(
     State(api): State<Api>,
-    asker: Asker,
+    principal: Principal,
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response> {
     query.finish()?;
-    asker
+    principal
         .needs(&api, Right::View, Action::Access, "GET /events")
         .await?;
     let last = headers
@@ -87,7 +87,7 @@ pub(super) async fn listen(
         .map_err(|_| Problem::syntax("last_event_id", "`Last-Event-ID` is no text"))?;
     let listener = Listener {
         events: api.tasks.events(last),
-        standing: Standing::of(&api, &asker),
+        standing: TokenRecheck::of(&api, &principal),
         api,
     };
     let begin = Bytes::from(format!("retry: {RETRY}\n\n"));
@@ -113,7 +113,7 @@ pub(super) async fn listen(
 struct Listener {
     api: Api,
     events: EventStream,
-    standing: Standing,
+    standing: TokenRecheck,
 }
 
 impl Listener {
@@ -142,8 +142,8 @@ impl Listener {
 }
 
 /// An event as text. Its data is one line of JSON.
-fn text(event: &Event) -> Bytes {
-    let Event { id, name, data } = event;
+fn text(event: &ServerEvent) -> Bytes {
+    let ServerEvent { id, name, data } = event;
     let id = id.as_deref().map(|id| format!("id: {id}\n"));
     let id = id.unwrap_or_default();
     Bytes::from(format!("event: {name}\n{id}data: {data}\n\n"))
@@ -155,13 +155,13 @@ mod tests {
 
     #[test]
     fn events_as_text() {
-        let event = Event {
+        let event = ServerEvent {
             id: Some("e-1".to_owned()),
             name: "task",
             data: "{}".into(),
         };
         assert_eq!(text(&event), "event: task\nid: e-1\ndata: {}\n\n");
-        let event = Event { id: None, ..event };
+        let event = ServerEvent { id: None, ..event };
         assert_eq!(text(&event), "event: task\ndata: {}\n\n");
     }
 }

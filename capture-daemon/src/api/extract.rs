@@ -183,9 +183,9 @@ impl Query {
 
 /// The task that a path names. What is no ID names none.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct TaskId(pub(super) Ulid);
+pub(super) struct TaskPath(pub(super) Ulid);
 
-impl<S: Sync + Send> FromRequestParts<S> for TaskId {
+impl<S: Sync + Send> FromRequestParts<S> for TaskPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {

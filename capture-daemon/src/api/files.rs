@@ -14,13 +14,13 @@ use utoipa::ToSchema;
 
 use super::{
     Api,
-    disposition::attachment,
-    extract::{FileIndex, Query, TaskId},
-    guard::Asker,
+    auth::Principal,
+    content_disposition::attachment,
+    extract::{FileIndex, Query, TaskPath},
     problem::{Problem, Result},
     range::{self, Selection},
-    standing::Standing,
     tasks::to_problem,
+    token_recheck::TokenRecheck,
 };
 use crate::tasks::OpenFile;
 
@@ -67,23 +67,23 @@ struct Capture(Vec<u8>);
 )]
 pub(super) async fn download(
     State(api): State<Api>,
-    TaskId(id): TaskId,
+    TaskPath(id): TaskPath,
     FileIndex(index): FileIndex,
-    asker: Asker,
+    principal: Principal,
     query: Query,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response> {
     query.finish()?;
-    let opened = api.tasks.open_file(id, index, &asker.actor).await;
+    let opened = api.tasks.open_file(id, index, &principal.actor).await;
     let file = opened.map_err(to_problem)?;
     let tag = etag(&format!("{id}.{index}"), &file);
     let response = answer(file, &tag, &method, &headers);
     if method == Method::GET && response.status().is_success() {
-        let noted = api.tasks.downloaded(id, index, &asker.actor).await;
+        let noted = api.tasks.downloaded(id, index, &principal.actor).await;
         noted.map_err(|error| Problem::internal(&error))?;
     }
-    let standing = Standing::of(&api, &asker);
+    let standing = TokenRecheck::of(&api, &principal);
     Ok(response.map(|body| standing.limit(body)))
 }
 

@@ -17,9 +17,10 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::{
-    Api, blocking,
+    Api,
+    auth::Principal,
+    blocking,
     extract::Query,
-    guard::Asker,
     problem::{Problem, Result},
 };
 use crate::{
@@ -133,11 +134,11 @@ pub(super) async fn ready(State(api): State<Api>) -> Result<Json<Status>> {
 )]
 pub(super) async fn metrics(
     State(api): State<Api>,
-    asker: Asker,
+    principal: Principal,
     query: Query,
 ) -> Result<Response> {
     query.finish()?;
-    asker
+    principal
         .needs(&api, Right::View, Action::Access, "GET /metrics")
         .await?;
     let tasks = api.tasks.clone();

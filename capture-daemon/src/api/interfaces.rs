@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use capture_engine::{interfaces, interfaces::InterfaceJson};
 use utoipa::ToSchema;
 
-use super::{Api, blocking, extract::Query, guard::Asker, problem::Result};
+use super::{Api, auth::Principal, blocking, extract::Query, problem::Result};
 use crate::{access::Right, store::Action};
 
 /// All interfaces.
@@ -24,11 +24,11 @@ pub(super) struct InterfaceList {
 )]
 pub(super) async fn list(
     State(api): State<Api>,
-    asker: Asker,
+    principal: Principal,
     query: Query,
 ) -> Result<Json<InterfaceList>> {
     query.finish()?;
-    asker
+    principal
         .needs(&api, Right::View, Action::Access, "GET /interfaces")
         .await?;
     let entries = blocking(interfaces::list).await?;

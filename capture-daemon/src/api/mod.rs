@@ -1,29 +1,29 @@
-//! The API over HTTP: `server` accepts connections, `guard` lets requests in, a file for each resource
+//! The API over HTTP: `server` accepts connections, `auth` lets requests in, a file for each resource
 //! answers them, and what goes wrong is a `problem`. All decisions about tasks are made in
 //! [`Tasks`].
 
-mod disposition;
+mod auth;
+mod connection_pool;
+mod content_disposition;
 mod events;
 mod extract;
 mod files;
-mod guard;
 mod health;
+mod host_check;
 mod interfaces;
 mod listen;
 mod new_task;
 mod openapi;
-mod origin;
-mod patience;
-mod pool;
 pub mod problem;
 mod quota;
 mod range;
 mod server;
-mod standing;
 mod tasks;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod token_recheck;
+mod write_timeout;
 
 use std::{fmt::Display, sync::Arc, time::Duration};
 
@@ -37,7 +37,7 @@ use http::{HeaderValue, header};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
 use self::{
-    guard::{Policies, Policy},
+    auth::{Policies, Policy},
     listen::Sockets,
     problem::{Problem, Result},
     server::{Limits, Listening},
@@ -45,7 +45,7 @@ use self::{
 use super::{
     access::Caller,
     config::Config,
-    store::{Action, Event, Outcome, Store},
+    store::{Action, AuditEvent, Outcome, Store},
     tasks::Tasks,
 };
 
@@ -57,9 +57,9 @@ const FLUSH: Duration = Duration::from_secs(60);
 
 /// What handlers have at hand.
 #[derive(Clone)]
-struct Api(Arc<Shared>);
+struct Api(Arc<ApiState>);
 
-struct Shared {
+struct ApiState {
     tasks: Tasks,
     store: Store,
     policies: Arc<Policies>,
@@ -73,7 +73,7 @@ impl Api {
     async fn refused(&self, caller: Caller, action: Action, object: &str, why: &str) {
         let (store, object, why) = (self.store.clone(), object.to_owned(), why.to_owned());
         let written = blocking(move || {
-            let event = Event {
+            let event = AuditEvent {
                 action,
                 object: &object,
                 outcome: Outcome::Refused(&why),
@@ -93,9 +93,9 @@ impl Api {
 }
 
 impl std::ops::Deref for Api {
-    type Target = Shared;
+    type Target = ApiState;
 
-    fn deref(&self) -> &Shared {
+    fn deref(&self) -> &ApiState {
         &self.0
     }
 }
@@ -141,7 +141,7 @@ impl Server {
         let mut sockets = Sockets::open(config, policies.current().access.gid())?;
         let (closing, closed) = watch::channel(false);
         let store = tasks.store().clone();
-        let api = Api(Arc::new(Shared {
+        let api = Api(Arc::new(ApiState {
             health: health::Health::default(),
             policies: Arc::clone(&policies),
             store,
@@ -197,7 +197,7 @@ fn router(api: Api) -> Router {
     let (router, _) = openapi::router().split_for_parts();
     router
         .fallback(async || Problem::not_found("there is nothing at this path"))
-        .layer(from_fn_with_state(api.clone(), guard::admit))
+        .layer(from_fn_with_state(api.clone(), auth::admit))
         .layer(map_response(problem::or_problem))
         .layer(map_response(harden))
         .layer(DefaultBodyLimit::max(extract::BODY_BYTES))

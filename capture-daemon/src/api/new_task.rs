@@ -11,9 +11,9 @@ use utoipa::{
 };
 
 /// The body of a request for a task.
-pub(super) struct NewTask;
+pub(super) struct NewTaskSchema;
 
-impl PartialSchema for NewTask {
+impl PartialSchema for NewTaskSchema {
     fn schema() -> RefOr<Schema> {
         let mut schema = TaskSpec::schema();
         if let RefOr::T(Schema::Object(task)) = &mut schema {
@@ -29,7 +29,11 @@ impl PartialSchema for NewTask {
     }
 }
 
-impl ToSchema for NewTask {
+impl ToSchema for NewTaskSchema {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "NewTask".into()
+    }
+
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
         TaskSpec::schemas(schemas);
     }

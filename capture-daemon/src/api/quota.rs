@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State};
 
-use super::{Api, blocking, extract::Query, guard::Asker, problem::Result};
+use super::{Api, auth::Principal, blocking, extract::Query, problem::Result};
 use crate::{
     access::Right,
     store::{Action, Quota},
@@ -18,14 +18,14 @@ use crate::{
 )]
 pub(super) async fn show(
     State(api): State<Api>,
-    asker: Asker,
+    principal: Principal,
     query: Query,
 ) -> Result<Json<Quota>> {
     query.finish()?;
-    asker
+    principal
         .needs(&api, Right::View, Action::Access, "GET /quota")
         .await?;
     let (store, policy) = (api.store.clone(), api.policies.current());
-    let quota = blocking(move || store.quota(&asker.actor.account, &policy.quota));
+    let quota = blocking(move || store.quota(&principal.actor.account, &policy.quota));
     quota.await.map(Json)
 }

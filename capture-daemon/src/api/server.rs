@@ -30,10 +30,10 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use super::{
-    guard::{Policies, Source},
-    patience::Patient,
-    pool::{Bounds, Busy, PeerKey, Pool, Seat},
+    auth::{Policies, Source},
+    connection_pool::{ActiveRequest, Bounds, PeerKey, Permit, Pool},
     problem::Problem,
+    write_timeout::WriteTimeout,
 };
 use crate::access::{Peer, Role};
 
@@ -101,7 +101,7 @@ enum Stop {
 
 /// What each connection needs.
 #[derive(Clone)]
-struct Shared {
+struct ServerState {
     router: Router,
     policies: Arc<Policies>,
     limits: Limits,
@@ -119,7 +119,7 @@ impl Listening {
         limits: Limits,
     ) -> Self {
         let (stop, stopped) = watch::channel(Stop::No);
-        let shared = || Shared {
+        let shared = || ServerState {
             router: router.clone(),
             policies: Arc::clone(policies),
             // The socket and TCP have pools of their own: the network never locks out the machine.
@@ -132,7 +132,7 @@ impl Listening {
         if !tcp.is_empty() {
             let shared = shared();
             for (listener, tls) in tcp {
-                let serve = move |(stream, address), shared: &Shared, connections: &mut _| {
+                let serve = move |(stream, address), shared: &ServerState, connections: &mut _| {
                     serve_tcp(stream, address, tls.as_ref(), shared, connections);
                 };
                 loops.spawn(accept_all(listener, shared.clone(), serve));
@@ -181,8 +181,8 @@ impl Listener for TcpListener {
 /// end in time.
 async fn accept_all<L: Listener>(
     listener: L,
-    mut shared: Shared,
-    serve: impl Fn(L::Stream, &Shared, &mut JoinSet<()>),
+    mut shared: ServerState,
+    serve: impl Fn(L::Stream, &ServerState, &mut JoinSet<()>),
 ) -> usize {
     let mut connections = JoinSet::new();
     let deadline = loop {
@@ -227,7 +227,7 @@ fn is_of_the_connection(error: &io::Error) -> bool {
     )
 }
 
-fn serve_unix(stream: UnixStream, shared: &Shared, connections: &mut JoinSet<()>) {
+fn serve_unix(stream: UnixStream, shared: &ServerState, connections: &mut JoinSet<()>) {
     let peer = match Peer::of(stream.as_fd()) {
         Ok(peer) => peer,
         Err(error) => {
@@ -257,7 +257,7 @@ fn serve_tcp(
     stream: TcpStream,
     address: SocketAddr,
     tls: Option<&TlsAcceptor>,
-    shared: &Shared,
+    shared: &ServerState,
     connections: &mut JoinSet<()>,
 ) {
     let Ok(local) = stream.local_addr() else {
@@ -294,7 +294,7 @@ fn serve_tcp(
 }
 
 /// Serves one connection to its end.
-async fn serve<S>(stream: S, source: Source, seat: Seat, mut shared: Shared)
+async fn serve<S>(stream: S, source: Source, seat: Permit, mut shared: ServerState)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -307,7 +307,7 @@ where
             Ok::<_, Infallible>(response.map(|body| Held { body, _busy: busy }))
         })
     });
-    let stream = TokioIo::new(Patient::new(stream, shared.limits.patience));
+    let stream = TokioIo::new(WriteTimeout::new(stream, shared.limits.patience));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(shared.limits.head)
@@ -365,7 +365,7 @@ async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
 /// A body that keeps its connection from being idle.
 struct Held {
     body: Body,
-    _busy: Busy,
+    _busy: ActiveRequest,
 }
 
 impl http_body::Body for Held {

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use capture_task::{
-    plan::{Face, Fault, Reading, Word as _, parse_word},
+    plan::{Fault, Keyword as _, ParsedTask, RequestOrigin, parse_keyword},
     task,
     task::{TaskRecord, TaskSpec},
 };
@@ -19,9 +19,9 @@ use utoipa::ToSchema;
 
 use super::{
     Api, PREFIX,
-    extract::{Fields, Query, TaskId},
-    guard::Asker,
-    new_task::NewTask,
+    auth::Principal,
+    extract::{Fields, Query, TaskPath},
+    new_task::NewTaskSchema,
     problem::{Problem, Result},
 };
 use crate::{
@@ -59,7 +59,7 @@ pub(super) struct DryRun {
         ("dry_run" = Option<bool>, Query, description = "Only say whether the task is valid"),
         ("Idempotency-Key" = Option<String>, Header, nullable = false, min_length = 1, max_length = 255, pattern = "^[!-~]+$", description = "1–255 visible ASCII characters that name the request"),
     ),
-    request_body = NewTask,
+    request_body = NewTaskSchema,
     responses(
         (
             status = 201, description = "The task, pending", body = TaskRecord,
@@ -83,13 +83,13 @@ pub(super) struct DryRun {
 )]
 pub(super) async fn create(
     State(api): State<Api>,
-    asker: Asker,
+    principal: Principal,
     mut query: Query,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response> {
     // Before anything of the body is read.
-    asker
+    principal
         .needs(&api, Right::Create, Action::TaskCreate, "")
         .await?;
     let dry_run = query.flag("dry_run");
@@ -103,7 +103,7 @@ pub(super) async fn create(
     }
     let created = api
         .tasks
-        .create(spec, &asker.actor, key, start_at, dry_run)
+        .create(spec, &principal.actor, key, start_at, dry_run)
         .await;
     let (record, replayed) = match created.map_err(refusal)? {
         Created::New(record) => (record, false),
@@ -137,16 +137,16 @@ pub(super) async fn create(
 )]
 pub(super) async fn list(
     State(api): State<Api>,
-    asker: Asker,
+    principal: Principal,
     mut query: Query,
 ) -> Result<Json<TaskPage>> {
-    asker
+    principal
         .needs(&api, Right::View, Action::Access, "GET /tasks")
         .await?;
     let state = query.take(
         "state",
         "`pending`, `running`, `stopping`, `completed` or `failed`",
-        |text| parse_word::<task::State>(text).ok(),
+        |text| parse_keyword::<task::State>(text).ok(),
     );
     let limit = query.take("limit", "a number from 1 to 1000", |text| {
         let limit = text.parse().ok()?;
@@ -173,12 +173,12 @@ pub(super) async fn list(
 )]
 pub(super) async fn show(
     State(api): State<Api>,
-    TaskId(id): TaskId,
-    asker: Asker,
+    TaskPath(id): TaskPath,
+    principal: Principal,
     query: Query,
 ) -> Result<Json<TaskRecord>> {
     query.finish()?;
-    asker
+    principal
         .needs(&api, Right::View, Action::Access, "GET /tasks/{id}")
         .await?;
     api.tasks.get(id).await.map(Json).map_err(to_problem)
@@ -200,12 +200,16 @@ pub(super) async fn show(
 )]
 pub(super) async fn stop(
     State(api): State<Api>,
-    TaskId(id): TaskId,
-    asker: Asker,
+    TaskPath(id): TaskPath,
+    principal: Principal,
     query: Query,
 ) -> Result<Response> {
     query.finish()?;
-    let record = api.tasks.stop(id, &asker.actor).await.map_err(to_problem)?;
+    let record = api
+        .tasks
+        .stop(id, &principal.actor)
+        .await
+        .map_err(to_problem)?;
     Ok((StatusCode::ACCEPTED, Json(record)).into_response())
 }
 
@@ -227,13 +231,13 @@ pub(super) async fn stop(
 )]
 pub(super) async fn delete(
     State(api): State<Api>,
-    TaskId(id): TaskId,
-    asker: Asker,
+    TaskPath(id): TaskPath,
+    principal: Principal,
     mut query: Query,
 ) -> Result<StatusCode> {
     let force = query.flag("force");
     query.finish()?;
-    let deleted = api.tasks.delete(id, force, &asker.actor).await;
+    let deleted = api.tasks.delete(id, force, &principal.actor).await;
     deleted.map_err(to_problem)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -260,9 +264,9 @@ fn read(mut fields: Map<String, Value>) -> (TaskSpec, Option<Timestamp>, Vec<Fau
         Some(Value::String(text)) => text.parse().map(Some).map_err(|_| ()),
         Some(_) => Err(()),
     };
-    let Reading {
+    let ParsedTask {
         spec, mut faults, ..
-    } = Reading::of(fields, &["start_at"], Face::Daemon);
+    } = ParsedTask::of(fields, &["start_at"], RequestOrigin::Daemon);
     if start_at.is_err() {
         faults.push(Fault {
             pointer: "/start_at".to_owned(),
@@ -281,7 +285,9 @@ fn invalid(faults: Vec<Fault>) -> Problem {
 fn refusal(error: CreateError) -> Problem {
     let refusal = match error {
         CreateError::Invalid(faults) => return invalid(faults),
-        CreateError::Closing => return Problem::unavailable("closing", "the daemon is ending"),
+        CreateError::FinalFigures => {
+            return Problem::unavailable("closing", "the daemon is ending");
+        }
         CreateError::Broken(error) => return Problem::internal(&error),
         CreateError::Refused(refusal) => refusal,
     };
@@ -330,7 +336,7 @@ pub(super) fn to_problem(error: TaskError) -> Problem {
             "unfinished",
             format!(
                 "the task is {}; stop it first, or give `force=true`",
-                state.as_word()
+                state.keyword()
             ),
         ),
         TaskError::FilesRemoved => Problem::new(

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use capture_task::plan::{Problem, nearest, quote};
+use capture_task::plan::{ValueError, nearest, quote};
 use toml::{
     Spanned,
     de::{DeString, DeTable, DeValue},
@@ -14,37 +14,37 @@ use crate::store::QuotaRules;
 
 /// Something that is wrong with the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct ConfigFault {
     /// Counted from 1.
     line: usize,
     /// One sentence.
     detail: String,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ConfigFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}: {}", self.line, self.detail)
     }
 }
 
 /// What a value of one kind is read by.
-type Read<T> = fn(&DeValue<'_>) -> Result<T, Problem>;
+type Read<T> = fn(&DeValue<'_>) -> Result<T, ValueError>;
 
 impl Config {
     /// Reads the text, or says all that is wrong with it.
-    pub(super) fn parse(text: &str) -> Result<Self, Vec<Fault>> {
+    pub(super) fn parse(text: &str) -> Result<Self, Vec<ConfigFault>> {
         let document = DeTable::parse(text).map_err(|error| {
-            vec![Fault {
+            vec![ConfigFault {
                 line: line_of(text, error.span().map_or(0, |span| span.start)),
                 detail: error.message().to_owned(),
             }]
         })?;
-        let mut reader = Reader {
+        let mut reader = ConfigReader {
             text,
             faults: Vec::new(),
         };
         let config = reader.config(document.get_ref());
-        let Reader { mut faults, .. } = reader;
+        let ConfigReader { mut faults, .. } = reader;
         if faults.is_empty() {
             return Ok(config);
         }
@@ -59,12 +59,12 @@ fn line_of(text: &str, offset: usize) -> usize {
 }
 
 /// The text that faults are found in.
-struct Reader<'t> {
+struct ConfigReader<'t> {
     text: &'t str,
-    faults: Vec<Fault>,
+    faults: Vec<ConfigFault>,
 }
 
-impl Reader<'_> {
+impl ConfigReader<'_> {
     fn config(&mut self, document: &DeTable<'_>) -> Config {
         let mut root = Section::new("", document);
         let paths = self.section(&mut root, "paths", Self::paths);
@@ -210,7 +210,7 @@ impl Reader<'_> {
         let value = section.take(key)?;
         match read(value.get_ref()) {
             Ok(value) => Some(value),
-            Err(Problem { detail, .. }) => {
+            Err(ValueError { detail, .. }) => {
                 let detail = format!("`{}.{key}`: {detail}", section.name);
                 self.add(section.at(key), detail);
                 None
@@ -253,7 +253,7 @@ impl Reader<'_> {
     }
 
     fn add(&mut self, offset: usize, detail: String) {
-        self.faults.push(Fault {
+        self.faults.push(ConfigFault {
             line: line_of(self.text, offset),
             detail,
         });

@@ -10,16 +10,16 @@ use std::{
 use capture_common::MAX_SLOTS;
 use capture_engine::possible_cpus;
 use capture_task::{
-    plan::{Problem, Word, parse_word, quote, ring_size as ring_size_of, seconds, size},
+    plan::{Keyword, ValueError, parse_keyword, quote, ring_size as ring_size_of, seconds, size},
     task::Quantity,
 };
 use jiff::tz::{self, TimeZone, TimeZoneDatabase};
 use toml::{Spanned, de::DeValue};
 
-fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, Problem> {
+fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, ValueError> {
     value
         .as_str()
-        .ok_or_else(|| Problem::invalid(format!("text is expected, not {}", kind(value))))
+        .ok_or_else(|| ValueError::invalid(format!("text is expected, not {}", kind(value))))
 }
 
 /// What a value is, in the words of people.
@@ -35,71 +35,71 @@ fn kind(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-fn integer(value: &DeValue<'_>) -> Result<i64, Problem> {
+fn integer(value: &DeValue<'_>) -> Result<i64, ValueError> {
     let DeValue::Integer(number) = value else {
-        return Err(Problem::invalid(format!(
+        return Err(ValueError::invalid(format!(
             "a whole number is expected, not {}",
             kind(value)
         )));
     };
     i64::from_str_radix(number.as_str(), number.radix())
-        .map_err(|_| Problem::out_of_range(format!("{number} is too large")))
+        .map_err(|_| ValueError::out_of_range(format!("{number} is too large")))
 }
 
-fn quantity(value: &DeValue<'_>) -> Result<Quantity, Problem> {
+fn quantity(value: &DeValue<'_>) -> Result<Quantity, ValueError> {
     match value {
         DeValue::String(text) => Ok(Quantity::Text(text.to_string())),
         value => integer(value).map(Quantity::Number),
     }
 }
 
-pub(super) fn bytes(value: &DeValue<'_>) -> Result<u64, Problem> {
+pub(super) fn bytes(value: &DeValue<'_>) -> Result<u64, ValueError> {
     size(&quantity(value)?)
 }
 
-pub(super) fn ring_size(value: &DeValue<'_>) -> Result<u64, Problem> {
+pub(super) fn ring_size(value: &DeValue<'_>) -> Result<u64, ValueError> {
     ring_size_of(&quantity(value)?, possible_cpus())
 }
 
-pub(super) fn duration(value: &DeValue<'_>) -> Result<Duration, Problem> {
+pub(super) fn duration(value: &DeValue<'_>) -> Result<Duration, ValueError> {
     seconds(&quantity(value)?).map(Duration::from_secs)
 }
 
-pub(super) fn word<T: Word>(value: &DeValue<'_>) -> Result<T, Problem> {
-    parse_word(text(value)?)
+pub(super) fn word<T: Keyword>(value: &DeValue<'_>) -> Result<T, ValueError> {
+    parse_keyword(text(value)?)
 }
 
 /// Made absolute, as the working directory may change.
-pub(super) fn path(value: &DeValue<'_>) -> Result<PathBuf, Problem> {
+pub(super) fn path(value: &DeValue<'_>) -> Result<PathBuf, ValueError> {
     let text = text(value)?;
     if text.is_empty() || text.contains('\0') {
-        return Err(Problem::invalid(format!("{} is no path", quote(text))));
+        return Err(ValueError::invalid(format!("{} is no path", quote(text))));
     }
     std::path::absolute(Path::new(text))
-        .map_err(|error| Problem::invalid(format!("{}: {error}", quote(text))))
+        .map_err(|error| ValueError::invalid(format!("{}: {error}", quote(text))))
 }
 
-pub(super) fn group(value: &DeValue<'_>) -> Result<String, Problem> {
+pub(super) fn group(value: &DeValue<'_>) -> Result<String, ValueError> {
     let text = text(value)?;
     if text.is_empty() || text.contains(['\0', ':', '\n']) {
-        return Err(Problem::invalid(format!("{} is no group", quote(text))));
+        return Err(ValueError::invalid(format!("{} is no group", quote(text))));
     }
     Ok(text.to_owned())
 }
 
-pub(super) fn address(value: &DeValue<'_>) -> Result<SocketAddr, Problem> {
+pub(super) fn address(value: &DeValue<'_>) -> Result<SocketAddr, ValueError> {
     let text = text(value)?;
     text.parse().map_err(|_| {
-        Problem::invalid(format!(
+        ValueError::invalid(format!(
             "{} is not an address with a port, as in \"127.0.0.1:8443\" or \"[::1]:8443\"",
             quote(text)
         ))
     })
 }
 
-pub(super) fn hosts(value: &DeValue<'_>) -> Result<Vec<String>, Problem> {
+pub(super) fn hosts(value: &DeValue<'_>) -> Result<Vec<String>, ValueError> {
     let DeValue::Array(items) = value else {
-        return Err(Problem::invalid(format!(
+        return Err(ValueError::invalid(format!(
             "a list such as [\"capture.example.com\"] is expected, not {}",
             kind(value)
         )));
@@ -108,7 +108,7 @@ pub(super) fn hosts(value: &DeValue<'_>) -> Result<Vec<String>, Problem> {
         let name = text(item.get_ref())?;
         let is_name = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
         if name.is_empty() || !name.chars().all(is_name) {
-            return Err(Problem::invalid(format!(
+            return Err(ValueError::invalid(format!(
                 "{} is not the name of a host",
                 quote(name)
             )));
@@ -118,29 +118,31 @@ pub(super) fn hosts(value: &DeValue<'_>) -> Result<Vec<String>, Problem> {
     items.iter().map(host).collect()
 }
 
-pub(super) fn tasks_per_day(value: &DeValue<'_>) -> Result<u32, Problem> {
+pub(super) fn tasks_per_day(value: &DeValue<'_>) -> Result<u32, ValueError> {
     let number = integer(value)?;
     u32::try_from(number).map_err(|_| {
-        Problem::out_of_range(format!("{number} is not a number of tasks; 0 allows none"))
+        ValueError::out_of_range(format!("{number} is not a number of tasks; 0 allows none"))
     })
 }
 
-pub(super) fn max_running(value: &DeValue<'_>) -> Result<usize, Problem> {
+pub(super) fn max_running(value: &DeValue<'_>) -> Result<usize, ValueError> {
     let number = integer(value)?;
     usize::try_from(number)
         .ok()
         .filter(|number| (1..=MAX_SLOTS).contains(number))
-        .ok_or_else(|| Problem::out_of_range(format!("{number} is not between 1 and {MAX_SLOTS}")))
+        .ok_or_else(|| {
+            ValueError::out_of_range(format!("{number} is not between 1 and {MAX_SLOTS}"))
+        })
 }
 
 /// From the machine's tables, which are newer, or else our own, which are always there.
-pub(super) fn timezone(value: &DeValue<'_>) -> Result<TimeZone, Problem> {
+pub(super) fn timezone(value: &DeValue<'_>) -> Result<TimeZone, ValueError> {
     let name = text(value)?;
     tz::db()
         .get(name)
         .or_else(|_| TimeZoneDatabase::bundled().get(name))
         .map_err(|_| {
-            Problem::unknown(format!(
+            ValueError::unknown(format!(
                 "{} is no time zone; write a name such as \"UTC\" or \"Europe/Berlin\"",
                 quote(name)
             ))

@@ -9,7 +9,7 @@ use std::{fs, io, path::PathBuf};
 use capture_task::error::{Error, Result};
 
 use super::{Storage, id_of, remove_error, size_below, sync_directory, write_new};
-use crate::store::TaskUlid;
+use crate::store::TaskId;
 
 /// Before the ID of a task whose end is not stored.
 const ENDED: &str = ".ended-";
@@ -19,12 +19,12 @@ const DELETED: &str = ".deleted-";
 
 impl Storage {
     /// Where the end of a task is noted.
-    pub(crate) fn ended_note(&self, id: &TaskUlid) -> PathBuf {
+    pub(crate) fn ended_note(&self, id: &TaskId) -> PathBuf {
         self.root.join(format!("{ENDED}{id}"))
     }
 
     /// Notes the end of a task. Where there is no room the note may be empty, or cut.
-    pub(crate) fn note_end(&self, id: &TaskUlid, note: &[u8]) -> io::Result<()> {
+    pub(crate) fn note_end(&self, id: &TaskId, note: &[u8]) -> io::Result<()> {
         let path = self.ended_note(id);
         // A whole one must not be lost to a disk that is full now.
         if fs::read(&path).is_ok_and(|there| there == note) {
@@ -39,7 +39,7 @@ impl Storage {
     }
 
     /// Removes the note on an end that is stored.
-    pub(crate) fn forget_end(&self, id: &TaskUlid) {
+    pub(crate) fn forget_end(&self, id: &TaskId) {
         let path = self.ended_note(id);
         let size = fs::metadata(&path).map_or(0, |there| there.len());
         match fs::remove_file(&path) {
@@ -50,7 +50,7 @@ impl Storage {
     }
 
     /// The notes that are there.
-    pub(crate) fn noted_ends(&self) -> Result<Vec<(TaskUlid, Vec<u8>)>> {
+    pub(crate) fn noted_ends(&self) -> Result<Vec<(TaskId, Vec<u8>)>> {
         let ids = self.ids_behind(ENDED)?.into_iter();
         let notes = ids.map(|id| {
             let path = self.ended_note(&id);
@@ -65,7 +65,7 @@ impl Storage {
 
     /// Decides the removal that [`Storage::hide`] has begun, and removes the files: a start removes what is
     /// left of the task, its record included. `false` where there is nothing to remove.
-    pub(crate) fn decide(&self, id: &TaskUlid) -> Result<bool> {
+    pub(crate) fn decide(&self, id: &TaskId) -> Result<bool> {
         let (hidden, decided) = (self.hidden(id), self.decided(id));
         match fs::rename(&hidden, &decided) {
             Ok(()) => {}
@@ -80,7 +80,7 @@ impl Storage {
     }
 
     /// Removes the files of a decided removal; the directory stays as its note.
-    fn empty(&self, id: &TaskUlid) -> io::Result<()> {
+    fn empty(&self, id: &TaskId) -> io::Result<()> {
         let directory = self.decided(id);
         let size = size_below(&directory)?;
         for entry in fs::read_dir(&directory)? {
@@ -96,7 +96,7 @@ impl Storage {
     }
 
     /// The removals that were decided and did not come to their end; their files are gone now.
-    pub(crate) fn decided_removals(&self) -> Result<Vec<TaskUlid>> {
+    pub(crate) fn decided_removals(&self) -> Result<Vec<TaskId>> {
         let ids = self.ids_behind(DELETED)?;
         for id in &ids {
             if let Err(error) = self.empty(id) {
@@ -107,7 +107,7 @@ impl Storage {
     }
 
     /// Removes what is left of a removal whose record is gone.
-    pub(crate) fn forget_removal(&self, id: &TaskUlid) {
+    pub(crate) fn forget_removal(&self, id: &TaskId) {
         let path = self.decided(id);
         match fs::remove_dir_all(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -117,12 +117,12 @@ impl Storage {
         }
     }
 
-    fn decided(&self, id: &TaskUlid) -> PathBuf {
+    fn decided(&self, id: &TaskId) -> PathBuf {
         self.root.join(format!("{DELETED}{id}"))
     }
 
-    fn ids_behind(&self, prefix: &str) -> Result<Vec<TaskUlid>> {
-        let entries = || -> io::Result<Vec<TaskUlid>> {
+    fn ids_behind(&self, prefix: &str) -> Result<Vec<TaskId>> {
+        let entries = || -> io::Result<Vec<TaskId>> {
             let mut ids = Vec::new();
             for entry in fs::read_dir(&self.root)? {
                 let name = entry?.file_name();

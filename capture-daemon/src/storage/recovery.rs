@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{REMOVED, STEM, Storage, id_of, size_below};
-use crate::store::TaskUlid;
+use crate::store::TaskId;
 
 /// How a file is called that was not finished.
 const INTERRUPTED: &str = "_interrupted";
@@ -47,7 +47,7 @@ pub(crate) struct Ended {
 impl Storage {
     /// Finishes removals, and says what lies around: called once, before any task runs. `is_known` tells
     /// whether there is a task with such an ID.
-    pub(crate) fn tidy(&self, is_known: impl Fn(&TaskUlid) -> Result<bool>) -> Result<()> {
+    pub(crate) fn tidy(&self, is_known: impl Fn(&TaskId) -> Result<bool>) -> Result<()> {
         let failed = |error: io::Error| {
             Error::runtime(format!(
                 "the directory of captures {}: {error}",
@@ -80,7 +80,7 @@ impl Storage {
     }
 
     /// Recovers what a task has left that nobody ended.
-    pub(crate) fn recover(&self, id: &TaskUlid) -> Leftover {
+    pub(crate) fn recover(&self, id: &TaskId) -> Leftover {
         let directory = self.directory(id);
         let mut left = Leftover::default();
         let names = match names(&directory) {
@@ -129,7 +129,7 @@ impl Storage {
     }
 
     /// A finished file with what its sidecar says of the end, where this is a sidecar that is whole and true.
-    fn beside(&self, id: &TaskUlid, directory: &Path, name: &str) -> Option<(FileRecord, Ended)> {
+    fn beside(&self, id: &TaskId, directory: &Path, name: &str) -> Option<(FileRecord, Ended)> {
         let capture = name.strip_suffix(".json")?;
         let text = fs::read(directory.join(name)).ok()?;
         let mut ended: Ended = serde_json::from_slice(&text).ok()?;

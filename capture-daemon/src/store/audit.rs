@@ -95,7 +95,7 @@ impl Outcome<'_> {
 
 /// Something for the log.
 #[derive(Clone, Copy, Debug)]
-pub struct Event<'a> {
+pub struct AuditEvent<'a> {
     /// What was done.
     pub action: Action,
     /// To what: the ID of a task or token, a path; cut after 256 characters, control characters escaped.
@@ -165,7 +165,7 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be written. What should have been logged must then not be done.
-    pub fn audit(&self, caller: &Caller, event: Event<'_>) -> Result<(), Failure> {
+    pub fn audit(&self, caller: &Caller, event: AuditEvent<'_>) -> Result<(), Failure> {
         if !self.admits(caller, event) {
             return Ok(());
         }
@@ -180,7 +180,7 @@ impl Store {
     }
 
     /// Whether something has a line of its own; else it is counted.
-    pub(super) fn admits(&self, caller: &Caller, event: Event<'_>) -> bool {
+    pub(super) fn admits(&self, caller: &Caller, event: AuditEvent<'_>) -> bool {
         let now = self.0.clock.elapsed();
         self.0.limiter.admits(caller, event, now)
     }
@@ -212,7 +212,7 @@ impl Store {
             Chain::Verified { .. } => None,
             Chain::BrokenAt { seq, why } => Some(format!("line {seq}: {why}")),
         };
-        let event = Event {
+        let event = AuditEvent {
             action: Action::AuditVerify,
             object: "audit log",
             outcome: found.as_deref().map_or(Outcome::Done, Outcome::Failed),
@@ -233,7 +233,7 @@ impl Store {
     /// The database cannot be read.
     pub fn audit_list(&self, filter: AuditFilter, actor: &Actor) -> Result<Vec<AuditLine>> {
         let lines = self.read(|transaction, _| Ok(list(transaction, filter)?))?;
-        let event = Event {
+        let event = AuditEvent {
             action: Action::AuditList,
             object: "audit log",
             outcome: Outcome::Done,
@@ -248,9 +248,9 @@ pub(super) fn append(
     transaction: &Transaction<'_>,
     now: Timestamp,
     caller: &Caller,
-    event: Event<'_>,
+    event: AuditEvent<'_>,
 ) -> rusqlite::Result<()> {
-    let Event {
+    let AuditEvent {
         action,
         object,
         outcome,

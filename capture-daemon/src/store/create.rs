@@ -11,8 +11,8 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Abort, Action, CreateLimits, Creation, Event, Failure, IdempotencyKey, Need, NewTask, Outcome,
-    Refusal, Store,
+    Abort, Action, AuditEvent, CreateLimits, Creation, Failure, IdempotencyKey, Need, NewTask,
+    Outcome, Refusal, Store,
     audit::append,
     millis, new_ulid,
     quota::{self, quota},
@@ -41,7 +41,7 @@ impl Store {
                 Err(Denial::Refused(refusal)) => Err(refusal),
                 Err(Denial::Aborted(abort)) => return Err(abort),
             };
-            let event = |object, outcome| Event {
+            let event = |object, outcome| AuditEvent {
                 action: Action::TaskCreate,
                 object,
                 outcome,

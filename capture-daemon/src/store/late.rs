@@ -9,7 +9,7 @@ use std::{
 use capture_task::task::rfc3339;
 use jiff::Timestamp;
 
-use super::{Action, Event, Failure, Need, Outcome, Store, audit::append_text};
+use super::{Action, AuditEvent, Failure, Need, Outcome, Store, audit::append_text};
 use crate::access::Caller;
 
 /// Most lines that wait. Beyond them nothing is done that needs a line.
@@ -31,7 +31,7 @@ impl Store {
     ///
     /// # Errors
     /// The line can neither be written nor kept. What should have been logged must then not be done.
-    pub fn audit_soon(&self, caller: &Caller, event: Event<'_>) -> Result<(), Failure> {
+    pub fn audit_soon(&self, caller: &Caller, event: AuditEvent<'_>) -> Result<(), Failure> {
         let failure = match self.audit(caller, event) {
             Err(failure) if failure.may_pass() => failure,
             written => return written,

@@ -12,7 +12,7 @@ use std::{
 
 use ulid::Ulid;
 
-use super::{Action, Event, Outcome};
+use super::{Action, AuditEvent, Outcome};
 use crate::access::{Caller, Origin, Who, host};
 
 /// What lines are counted over.
@@ -77,8 +77,8 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    pub(super) fn event(&self) -> Event<'_> {
-        Event {
+    pub(super) fn event(&self) -> AuditEvent<'_> {
+        AuditEvent {
             action: self.action,
             object: &self.object,
             outcome: match self.action {
@@ -93,7 +93,7 @@ impl Limiter {
     /// Whether this has a line of its own; else it is counted. `now` is of [`Clock::elapsed`].
     ///
     /// [`Clock::elapsed`]: crate::clock::Clock::elapsed
-    pub(super) fn admits(&self, caller: &Caller, event: Event<'_>, now: Duration) -> bool {
+    pub(super) fn admits(&self, caller: &Caller, event: AuditEvent<'_>, now: Duration) -> bool {
         let Some(peer) = Peer::of(caller) else {
             return true;
         };
@@ -275,16 +275,16 @@ mod tests {
         }
     }
 
-    fn refused(object: &str) -> Event<'_> {
-        Event {
+    fn refused(object: &str) -> AuditEvent<'_> {
+        AuditEvent {
             action: Action::TaskStop,
             object,
             outcome: Outcome::Refused("not found"),
         }
     }
 
-    fn fetched(object: &str) -> Event<'_> {
-        Event {
+    fn fetched(object: &str) -> AuditEvent<'_> {
+        AuditEvent {
             action: Action::FileDownload,
             object,
             outcome: Outcome::Done,
@@ -292,14 +292,14 @@ mod tests {
     }
 
     /// How many of so many of the same are admitted.
-    fn admitted(limiter: &Limiter, caller: &Caller, event: Event<'_>, times: u32) -> usize {
+    fn admitted(limiter: &Limiter, caller: &Caller, event: AuditEvent<'_>, times: u32) -> usize {
         let admitted = (0..times).filter(|_| limiter.admits(caller, event, NOW));
         admitted.count()
     }
 
     fn outcomes(summaries: Vec<Summary>) -> Vec<String> {
         let outcomes = summaries.iter().map(|summary| {
-            let Event {
+            let AuditEvent {
                 object, outcome, ..
             } = summary.event();
             format!("{} {object} {outcome:?}", summary.caller.who)
@@ -314,14 +314,14 @@ mod tests {
         assert_eq!(admitted(&limiter, &one, refused("x"), 100), 60);
         // Another object, or another act, is no way around it.
         assert_eq!(admitted(&limiter, &one, refused("y"), 10), 0);
-        let failed = Event {
+        let failed = AuditEvent {
             outcome: Outcome::Failed("disk"),
             ..fetched("x")
         };
         assert_eq!(admitted(&limiter, &one, failed, 10), 0);
         assert_eq!(admitted(&limiter, &other, refused("x"), 10), 10);
         // What was done is always there.
-        let done = Event {
+        let done = AuditEvent {
             outcome: Outcome::Done,
             ..refused("x")
         };
@@ -355,7 +355,7 @@ mod tests {
     #[test]
     fn the_daemon_and_commands_are_not_limited() {
         let limiter = Limiter::default();
-        let failed = Event {
+        let failed = AuditEvent {
             action: Action::ConfigReload,
             object: "config.toml",
             outcome: Outcome::Failed("line 1"),

@@ -14,8 +14,8 @@ mod limiter;
 mod open;
 mod quota;
 mod reserve;
-mod rows;
 mod schema;
+mod task_queries;
 mod tasks;
 mod tokens;
 
@@ -47,12 +47,12 @@ use ulid::Ulid;
 
 pub(super) use self::tasks::{FILE_BYTES, PAGE_BYTES};
 pub use self::{
-    audit::{Action, AuditFilter, AuditLine, Chain, Event, Outcome},
+    audit::{Action, AuditEvent, AuditFilter, AuditLine, Chain, Outcome},
     failure::Failure,
     quota::{Edition, Quota, QuotaRules},
     tasks::{
         Change, CreateLimits, Creation, Cursor, Deletion, IdempotencyKey, Kept, Known, NewTask,
-        Page, Refusal, StoredTask, TaskFilter, TaskUlid, Totals,
+        Page, Refusal, StoredTask, TaskFilter, TaskId, TaskTotals,
     },
     tokens::{NewToken, Secret, TokenInfo},
 };

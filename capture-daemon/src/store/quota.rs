@@ -5,7 +5,7 @@ use std::fmt;
 
 use capture_task::{
     error::{Error, Result},
-    plan::Word,
+    plan::Keyword,
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use rusqlite::{Connection, params};
@@ -32,7 +32,7 @@ pub enum Edition {
     Unlimited,
 }
 
-impl Word for Edition {
+impl Keyword for Edition {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("basic", Self::Basic),
         ("premium", Self::Premium),
@@ -44,7 +44,7 @@ impl Word for Edition {
 
 impl fmt::Display for Edition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_word())
+        f.write_str(self.keyword())
     }
 }
 

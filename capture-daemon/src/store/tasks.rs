@@ -10,7 +10,7 @@ use super::{Edition, Failure, QuotaRules};
 use crate::access::Account;
 
 /// The ID of a task.
-pub type TaskUlid = Ulid;
+pub type TaskId = Ulid;
 
 /// A task that somebody wants.
 #[derive(Clone, Debug)]
@@ -99,7 +99,7 @@ pub enum Refusal {
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredTask {
     /// The ID, as in the record.
-    pub id: TaskUlid,
+    pub id: TaskId,
     /// Its place in the list: what comes behind it is the next page of one that ends with it.
     pub cursor: Cursor,
     /// What people see.
@@ -120,7 +120,7 @@ pub struct StoredTask {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// The ID.
-    pub id: TaskUlid,
+    pub id: TaskId,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
     /// When its files are to be removed.
@@ -151,9 +151,9 @@ pub(crate) const FILE_BYTES: usize = 200;
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     /// The tasks that have ended, with their final state and the bytes of their files.
-    pub ended: HashMap<TaskUlid, (State, u64)>,
+    pub ended: HashMap<TaskId, (State, u64)>,
     /// The tasks that are gone.
-    pub removed: Vec<TaskUlid>,
+    pub removed: Vec<TaskId>,
 }
 
 /// Where a page ended. Its text is for clients to hand back, not to read.
@@ -182,7 +182,7 @@ impl fmt::Display for Cursor {
     }
 }
 
-/// A page of tasks, newest first; it ends at [`PAGE_BYTES`], with one task at least.
+/// A page of tasks, newest first; it ends at `PAGE_BYTES`, with one task at least.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page {
     /// The tasks.
@@ -246,7 +246,7 @@ pub enum Deletion {
 
 /// All tasks together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
+pub struct TaskTotals {
     /// How many are pending.
     pub pending: u64,
     /// How many are running.
@@ -263,7 +263,7 @@ pub struct Totals {
     pub reserved_bytes: u64,
 }
 
-impl Totals {
+impl TaskTotals {
     pub(super) fn add(&mut self, state: State, count: u64, held: u64) {
         let (counter, bytes) = match state {
             State::Pending => (&mut self.pending, &mut self.reserved_bytes),

@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq as _;
 use ulid::Ulid;
 
 use super::{
-    Action, Event, Need, Outcome, Store,
+    Action, AuditEvent, Need, Outcome, Store,
     audit::{append, hex},
     from_word, millis, new_ulid, time, unreadable, word,
 };
@@ -140,7 +140,7 @@ impl Store {
                     expires_at.map(millis)
                 ],
             )?;
-            let event = Event {
+            let event = AuditEvent {
                 action: Action::TokenCreate,
                 object: &format!("{name} {id}"),
                 outcome: Outcome::Done,
@@ -158,7 +158,7 @@ impl Store {
     /// The database cannot be read.
     pub fn token_list(&self, actor: &Actor) -> Result<Vec<TokenInfo>> {
         self.write(Need::Urgent, |transaction, now| {
-            let event = Event {
+            let event = AuditEvent {
                 action: Action::TokenList,
                 object: "tokens",
                 outcome: Outcome::Done,
@@ -187,7 +187,7 @@ impl Store {
                 "UPDATE tokens SET revoked_at = ? WHERE id = ?",
                 params![millis(now), token.id.to_string()],
             )?;
-            let event = Event {
+            let event = AuditEvent {
                 action: Action::TokenRevoke,
                 object: &format!("{} {}", token.name, token.id),
                 outcome: Outcome::Done,

@@ -10,7 +10,9 @@ use capture_engine::{interfaces, interfaces::InterfaceEntry};
 use capture_file as output;
 use capture_task::{
     error::{Error, Result},
-    plan::{Face, Fault, MAX_INTERFACES, Plan, add_new, nearest, normalise, quote, seconds},
+    plan::{
+        Fault, MAX_INTERFACES, Plan, RequestOrigin, add_new, nearest, normalise, quote, seconds,
+    },
     task::{TaskRecord, TaskSpec},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -47,7 +49,7 @@ pub enum CreateError {
     /// It is valid, and not granted.
     Refused(Refusal),
     /// The daemon is ending.
-    Closing,
+    FinalFigures,
     /// Something failed.
     Broken(Error),
 }
@@ -139,8 +141,8 @@ impl Inner {
         };
         // With the lock, so that tasks wait in the order in which the store has created them.
         let creating = super::lock(&self.creating);
-        if self.live().is_closing() {
-            return Err(CreateError::Closing);
+        if self.table().is_closing() {
+            return Err(CreateError::FinalFigures);
         }
         let created = self.store.create(new, &limits, actor);
         let record = match created.map_err(CreateError::Refused)? {
@@ -152,7 +154,7 @@ impl Inner {
         })?;
         // Before the scheduler knows of it, so that nobody hears of the second state first.
         self.events.task(&record);
-        self.live().add(id, &record.name, new.start_at);
+        self.table().add(id, &record.name, new.start_at);
         drop(creating);
         self.wake.notify_one();
         Ok(Created::New(record))
@@ -160,7 +162,7 @@ impl Inner {
 
     /// The plan for a request, or everything that is wrong with it here and now.
     fn check(&self, spec: &TaskSpec, start_at: Option<Timestamp>) -> Result<Plan, Vec<Fault>> {
-        let (plan, mut faults) = match Plan::resolve(spec, Face::Daemon) {
+        let (plan, mut faults) = match Plan::resolve(spec, RequestOrigin::Daemon) {
             Ok(plan) => {
                 let faults = output::size_faults(&plan);
                 (Some(plan), faults)

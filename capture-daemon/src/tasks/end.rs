@@ -6,27 +6,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-use capture_engine::{Ended, Leaving, TaskId};
+use capture_engine::{ClosingTask, Ended, TaskHandle};
 use capture_task::{
     error::Error,
     task::{Counters, FileRecord, StopReason, time_of},
 };
 use jiff::Timestamp;
 
-use super::{Inner, files, retention::Reading, unstored::End};
+use super::{Inner, files, retention::ParsedTask, unstored::End};
 use crate::{
     storage::Leftover,
-    store::{Change, TaskUlid},
+    store::{Change, TaskId},
 };
 
 /// How long the files of a task may take to close before that is said, and again when that time has doubled; and
 /// how often it is looked at what they wait for.
-const PATIENCE: Duration = Duration::from_secs(5);
-const LOOK: Duration = Duration::from_secs(1);
+const CLOSE_NOTICE_AFTER: Duration = Duration::from_secs(5);
+const CLOSE_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What is known at the end.
 #[derive(Clone, Debug)]
-pub(crate) struct Final {
+pub(crate) struct TaskOutcome {
     pub(super) reason: StopReason,
     pub(super) error: Option<String>,
     pub(super) counters: Counters,
@@ -38,7 +38,7 @@ pub(crate) struct Final {
     pub(super) expires_at: Option<Timestamp>,
 }
 
-impl Final {
+impl TaskOutcome {
     /// Of a task that captured nothing.
     pub(super) fn before_start(reason: StopReason, error: Option<String>) -> Self {
         let counters = Counters::default();
@@ -116,15 +116,15 @@ impl Final {
 
 impl Inner {
     /// Ends a task that is noted as stopping.
-    pub(super) fn end(&self, id: &TaskUlid, task: TaskId, reason: StopReason) {
+    pub(super) fn end(&self, id: &TaskId, task: TaskHandle, reason: StopReason) {
         let ended = match self.engine.get() {
             Some(engine) => {
                 engine.halt([task]);
                 let last = files::figures(engine, task).unwrap_or_default();
-                self.live().note(id, last.clone());
+                self.table().note(id, last.clone());
                 if let Err(failure) = self.store.update(id, &Change::Stopping) {
                     log::warn!("task {id} is stopping, and that cannot be stored: {failure}");
-                    self.live().stops_unstored(id);
+                    self.table().stops_unstored(id);
                 }
                 self.announce(id);
                 match engine.leave(task, reason) {
@@ -137,17 +137,17 @@ impl Inner {
                 Ended::broken(error, Counters::default(), Vec::new())
             }
         };
-        let mut last = Final::of(ended);
-        self.live().note(id, (last.counters, last.files.clone()));
+        let mut last = TaskOutcome::of(ended);
+        self.table().note(id, (last.counters, last.files.clone()));
         last.files.retain_mut(|file| self.digest(id, file));
         self.finish(id, last);
     }
 
     /// Waits until the files are closed, and says what that waits for where it takes long.
-    fn closed(&self, id: &TaskUlid, mut leaving: Leaving) -> Ended {
+    fn closed(&self, id: &TaskId, mut leaving: ClosingTask) -> Ended {
         let since = Instant::now();
-        let mut patience = PATIENCE;
-        while !leaving.closed_within(LOOK) {
+        let mut patience = CLOSE_NOTICE_AFTER;
+        while !leaving.closed_within(CLOSE_POLL_INTERVAL) {
             let what = leaving.waits_for();
             let what = what.unwrap_or_else(|| "writing".to_owned());
             let waited = since.elapsed();
@@ -158,14 +158,14 @@ impl Inner {
                     waited.as_secs()
                 );
             }
-            self.live().waits_for(id, what);
+            self.table().waits_for(id, what);
         }
         leaving.ended()
     }
 
     /// Adds a file's digest; `false` where there is no file, as one that got no packet is not kept when its
     /// task fails.
-    fn digest(&self, id: &TaskUlid, file: &mut FileRecord) -> bool {
+    fn digest(&self, id: &TaskId, file: &mut FileRecord) -> bool {
         match self.storage.digest(id, file) {
             Ok(digest) => file.sha256 = Some(digest),
             Err(error) if error.kind() == io::ErrorKind::NotFound && file.packets == 0 => {
@@ -180,17 +180,17 @@ impl Inner {
 
     /// Stores the end of a task, whatever it was before, and tells everybody. Where it cannot be stored it is
     /// kept, and the task has ended all the same.
-    pub(super) fn finish(&self, id: &TaskUlid, last: Final) {
+    pub(super) fn finish(&self, id: &TaskId, last: TaskOutcome) {
         // By the wall clock, as whoever removes them.
         let now = self.clock.now();
         let kept = self.config().limits.retention;
-        let reading = Reading::of(&*self.clock);
+        let reading = ParsedTask::of(&*self.clock);
         self.retention().ended(*id, reading, kept);
         let expires_at = now.saturating_add(kept).unwrap_or(now);
         self.store_or_keep(id, End::new(last, now, expires_at));
         // Before its place is given up: a deletion waits for that, and then there is no record to tell of.
         self.announce(id);
-        self.live().ended(id);
+        self.table().ended(id);
         self.wake.notify_one();
     }
 }

@@ -11,8 +11,8 @@ impl Tasks {
         let inner = &self.0;
         let figures = inner.figures();
         let (mut running, waiting) = {
-            let live = lock(&inner.live);
-            (live.names_on_engine(), live.waiting())
+            let table = lock(&inner.table);
+            (table.names_on_engine(), table.waiting())
         };
         running.sort();
         for (id, name) in &running {

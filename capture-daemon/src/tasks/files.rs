@@ -2,13 +2,13 @@
 
 use std::{fs::File, io, path::Path};
 
-use capture_engine::{Engine, TaskId};
+use capture_engine::{Engine, TaskHandle};
 use capture_task::{error::Error, task::FileRecord};
 
-use super::{Inner, TaskError, live::Figures};
+use super::{Inner, TaskError, task_table::Figures};
 use crate::{
     access::{Actor, Right},
-    store::TaskUlid,
+    store::TaskId,
 };
 
 /// A file of a task, opened.
@@ -31,7 +31,7 @@ pub struct OpenFile {
 impl Inner {
     pub(super) fn open_file(
         &self,
-        id: &TaskUlid,
+        id: &TaskId,
         index: u64,
         actor: &Actor,
     ) -> Result<OpenFile, TaskError> {
@@ -67,8 +67,8 @@ impl Inner {
     }
 
     /// The files of a task that has not ended, as they are now and not a moment ago.
-    fn files_now(&self, id: &TaskUlid) -> Option<Vec<FileRecord>> {
-        let known = self.live().of_engine(id);
+    fn files_now(&self, id: &TaskId) -> Option<Vec<FileRecord>> {
+        let known = self.table().of_engine(id);
         let (task, last) = known?;
         let engine = self.engine.get()?;
         let now = figures(engine, task).or(last);
@@ -77,7 +77,7 @@ impl Inner {
 }
 
 /// The figures of a task that the engine has.
-pub(super) fn figures(engine: &Engine, task: TaskId) -> Option<Figures> {
+pub(super) fn figures(engine: &Engine, task: TaskHandle) -> Option<Figures> {
     let (counters, files) = engine.figures(task)?;
     Some((counters, named(files)))
 }

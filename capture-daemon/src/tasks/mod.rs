@@ -2,7 +2,7 @@
 //!
 //! In the order of a task's life: `create` checks a request and has the store keep it, `schedule`
 //! decides when a task starts and when it ends, `start` and `end` do so on the `engine`, `files` opens
-//! what it has written, meanwhile too, `figures` logs what signals ask for, and `retention` decides when files go. `live` is what
+//! what it has written, meanwhile too, `figures` logs what signals ask for, and `retention` decides when files go. `task_table` is what
 //! the memory holds of all this; everything else is in the store, or on its way there in `unstored`. `takeover` is what a start
 //! does about the last daemon's tasks.
 
@@ -11,12 +11,12 @@ mod end;
 mod engine;
 mod figures;
 mod files;
-mod live;
 mod removal;
 mod retention;
 mod schedule;
 mod start;
 mod takeover;
+mod task_table;
 #[cfg(test)]
 mod tests;
 mod unstored;
@@ -43,10 +43,10 @@ pub use self::{
     files::OpenFile,
 };
 use self::{
-    end::Final,
+    end::TaskOutcome,
     engine::LazyEngine,
-    live::Live,
-    retention::{Reading, Retention},
+    retention::{ParsedTask, Retention},
+    task_table::TaskTable,
     unstored::Unstored,
 };
 use super::{
@@ -56,8 +56,8 @@ use super::{
     events::{EventStream, Events},
     storage::Storage,
     store::{
-        Action, Cursor, Deletion, Event, FILE_BYTES, Failure, Outcome, PAGE_BYTES, Store,
-        StoredTask, TaskFilter, TaskUlid, Totals,
+        Action, AuditEvent, Cursor, Deletion, FILE_BYTES, Failure, Outcome, PAGE_BYTES, Store,
+        StoredTask, TaskFilter, TaskId, TaskTotals,
     },
 };
 
@@ -80,7 +80,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     engine: LazyEngine,
     config: Arc<LiveConfig>,
-    live: Mutex<Live>,
+    table: Mutex<TaskTable>,
     retention: Mutex<Retention>,
     unstored: Mutex<Unstored>,
     /// Held while a task is created.
@@ -94,7 +94,7 @@ struct Inner {
 }
 
 /// The figures of each running task.
-type Figures = HashMap<TaskUlid, live::Figures>;
+type Figures = HashMap<TaskId, task_table::Figures>;
 
 /// A page of tasks, newest first.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -186,13 +186,13 @@ impl Tasks {
     ) -> Result<Self> {
         storage.tidy(|id| Ok(store.task(id)?.is_some()))?;
         let inner = Arc::new(Inner {
-            live: Mutex::default(),
+            table: Mutex::default(),
             unstored: Mutex::default(),
             engine: LazyEngine::new(config.get().capture.ring_size),
             store,
             storage,
             events: Events::new(ulid::Ulid::new().to_string()),
-            retention: Mutex::new(Retention::new(Reading::of(&*clock))),
+            retention: Mutex::new(Retention::new(ParsedTask::of(&*clock))),
             clock,
             config,
             creating: Mutex::new(()),
@@ -233,7 +233,7 @@ impl Tasks {
     ///
     /// # Errors
     /// The store's.
-    pub fn totals(&self) -> Result<Totals> {
+    pub fn totals(&self) -> Result<TaskTotals> {
         self.0.store.totals(&self.0.known())
     }
 
@@ -243,7 +243,7 @@ impl Tasks {
     }
 
     /// What the engine counted since its start, where it has started. Waits for the kernel.
-    pub fn engine_totals(&self) -> Option<capture_engine::Totals> {
+    pub fn engine_stats(&self) -> Option<capture_engine::EngineStats> {
         self.0.engine.get().map(|engine| engine.totals())
     }
 
@@ -251,7 +251,7 @@ impl Tasks {
     ///
     /// # Errors
     /// [`TaskError::NotFound`], or the store's.
-    pub async fn get(&self, id: TaskUlid) -> Result<TaskRecord, TaskError> {
+    pub async fn get(&self, id: TaskId) -> Result<TaskRecord, TaskError> {
         self.blocking(move |inner| {
             let stored = inner.stored(&id)?;
             Ok(inner.shown(stored))
@@ -280,7 +280,7 @@ impl Tasks {
     ///
     /// # Errors
     /// [`TaskError::NotFound`], [`TaskError::Forbidden`], or the store's.
-    pub async fn stop(&self, id: TaskUlid, actor: &Actor) -> Result<TaskRecord, TaskError> {
+    pub async fn stop(&self, id: TaskId, actor: &Actor) -> Result<TaskRecord, TaskError> {
         let actor = actor.clone();
         self.blocking(move |inner| {
             let stopped = inner.stop(&id, &actor);
@@ -298,7 +298,7 @@ impl Tasks {
     ///
     /// # Errors
     /// [`TaskError::NotFound`], [`TaskError::Forbidden`], [`TaskError::Unfinished`], or the store's.
-    pub async fn delete(&self, id: TaskUlid, force: bool, actor: &Actor) -> Result<(), TaskError> {
+    pub async fn delete(&self, id: TaskId, force: bool, actor: &Actor) -> Result<(), TaskError> {
         let owned = actor.clone();
         let refused = self
             .blocking(move |inner| {
@@ -311,7 +311,7 @@ impl Tasks {
             })
             .await;
         refused?;
-        let ending = self.0.live().end(&id, StopReason::User);
+        let ending = self.0.table().end(&id, StopReason::User);
         if let Some(mut ended) = ending {
             self.0.wake.notify_one();
             // The sender goes with the task's place in memory, which is the end.
@@ -330,7 +330,7 @@ impl Tasks {
     /// [`TaskError::NotFound`], [`TaskError::Forbidden`], [`TaskError::FilesRemoved`], or the file system's.
     pub async fn open_file(
         &self,
-        id: TaskUlid,
+        id: TaskId,
         index: u64,
         actor: &Actor,
     ) -> Result<OpenFile, TaskError> {
@@ -350,7 +350,7 @@ impl Tasks {
     ///
     /// # Errors
     /// It cannot be noted, and must then not be done.
-    pub async fn downloaded(&self, id: TaskUlid, index: u64, actor: &Actor) -> Result<()> {
+    pub async fn downloaded(&self, id: TaskId, index: u64, actor: &Actor) -> Result<()> {
         let actor = actor.clone();
         self.blocking(move |inner| {
             let object = format!("{id}/{index}");
@@ -376,7 +376,7 @@ impl Tasks {
 
     /// Refuses new tasks from now on, and begins to end all that run; those that wait go on waiting.
     pub fn close(&self) {
-        self.0.live().close();
+        self.0.table().close();
         self.0.wake.notify_one();
     }
 
@@ -399,7 +399,7 @@ impl Tasks {
 
     /// The tasks that have begun and not ended, each with what it is at.
     pub fn hanging(&self) -> Vec<String> {
-        self.0.live().hanging()
+        self.0.table().hanging()
     }
 
     /// Runs what waits for disk or kernel on a thread that may.
@@ -420,8 +420,8 @@ impl Tasks {
 }
 
 impl Inner {
-    fn live(&self) -> MutexGuard<'_, Live> {
-        lock(&self.live)
+    fn table(&self) -> MutexGuard<'_, TaskTable> {
+        lock(&self.table)
     }
 
     fn retention(&self) -> MutexGuard<'_, Retention> {
@@ -432,7 +432,7 @@ impl Inner {
         self.config.get()
     }
 
-    fn stored(&self, id: &TaskUlid) -> Result<StoredTask, TaskError> {
+    fn stored(&self, id: &TaskId) -> Result<StoredTask, TaskError> {
         let stored = self.store.task(id)?;
         stored
             .and_then(|stored| self.as_known(stored))
@@ -442,7 +442,7 @@ impl Inner {
     /// The record of a task, with the figures of the moment while it runs.
     fn shown(&self, stored: StoredTask) -> TaskRecord {
         let StoredTask { id, mut record, .. } = stored;
-        if record.state == State::Running && self.live().is_stopping_unstored(&id) {
+        if record.state == State::Running && self.table().is_stopping_unstored(&id) {
             record.state = State::Stopping;
         }
         if matches!(record.state, State::Running | State::Stopping)
@@ -464,7 +464,7 @@ impl Inner {
         }
         let mut figures = Figures::new();
         if let Some(engine) = self.engine.get() {
-            let tasks = self.live().on_engine();
+            let tasks = self.table().on_engine();
             for (id, task, last) in tasks {
                 if let Some(now) = files::figures(engine, task).or(last) {
                     figures.insert(id, now);
@@ -477,28 +477,28 @@ impl Inner {
     }
 
     /// Gives the task, and whether this has changed anything: it may be ending already, or have ended.
-    fn stop(&self, id: &TaskUlid, actor: &Actor) -> Result<(TaskRecord, bool), TaskError> {
+    fn stop(&self, id: &TaskId, actor: &Actor) -> Result<(TaskRecord, bool), TaskError> {
         if !actor.may(Right::Stop) {
             return Err(TaskError::Forbidden);
         }
         let stored = self.stored(id)?;
-        let waited = self.live().take_waiting(id);
+        let waited = self.table().take_waiting(id);
         let mut is_done = true;
         if waited.is_some() {
-            self.finish(id, Final::before_start(StopReason::User, None));
+            self.finish(id, TaskOutcome::before_start(StopReason::User, None));
         } else {
-            let mut live = self.live();
-            is_done = live.stop_of(id).is_none();
-            if live.end(id, StopReason::User).is_none() {
+            let mut table = self.table();
+            is_done = table.stop_of(id).is_none();
+            if table.end(id, StopReason::User).is_none() {
                 return Ok((stored.record, false));
             }
-            drop(live);
+            drop(table);
             self.wake.notify_one();
         }
         Ok((self.shown(self.stored(id)?), is_done))
     }
 
-    fn may_delete(&self, id: &TaskUlid, force: bool, actor: &Actor) -> Result<(), TaskError> {
+    fn may_delete(&self, id: &TaskId, force: bool, actor: &Actor) -> Result<(), TaskError> {
         let StoredTask {
             account, record, ..
         } = self.stored_for(id, actor)?;
@@ -507,14 +507,14 @@ impl Inner {
         }
         // One whose end is in the record already has only its place in memory to give up.
         let runs = matches!(record.state, State::Running | State::Stopping);
-        if runs && self.live().is_active(id) && !force {
+        if runs && self.table().is_active(id) && !force {
             return Err(TaskError::Unfinished(record.state));
         }
         Ok(())
     }
 
     /// A task for somebody who may delete something at all; others do not learn whether it is there.
-    fn stored_for(&self, id: &TaskUlid, actor: &Actor) -> Result<StoredTask, TaskError> {
+    fn stored_for(&self, id: &TaskId, actor: &Actor) -> Result<StoredTask, TaskError> {
         if actor.may(Right::DeleteOwn) {
             self.stored(id)
         } else {
@@ -522,8 +522,8 @@ impl Inner {
         }
     }
 
-    fn delete(&self, id: &TaskUlid, actor: &Actor) -> Result<(), TaskError> {
-        let waiting = self.live().take_waiting(id);
+    fn delete(&self, id: &TaskId, actor: &Actor) -> Result<(), TaskError> {
+        let waiting = self.table().take_waiting(id);
         let deleted = self.storage.hide(id).map_err(TaskError::from);
         let deleted = deleted.and_then(|()| {
             let has_ended = self.unstored().has(id);
@@ -567,7 +567,7 @@ impl Inner {
                     );
                 }
                 if let Some(waiting) = waiting {
-                    self.live().put_back(waiting);
+                    self.table().put_back(waiting);
                 }
                 Err(error)
             }
@@ -592,7 +592,7 @@ impl Inner {
         object: &str,
         outcome: Outcome<'_>,
     ) -> Result<()> {
-        let event = Event {
+        let event = AuditEvent {
             action,
             object,
             outcome,
@@ -601,7 +601,7 @@ impl Inner {
     }
 
     /// Tells everybody about the state of a task.
-    fn announce(&self, id: &TaskUlid) {
+    fn announce(&self, id: &TaskId) {
         match self.stored(id) {
             Ok(stored) => self.events.task(&self.shown(stored)),
             Err(TaskError::Broken(error)) => log::error!("{error}"),

@@ -6,7 +6,7 @@ use capture_task::{error::Error, task::State};
 use super::{Inner, TaskError};
 use crate::{
     access::Actor,
-    store::{Deletion, Failure, TaskUlid},
+    store::{Deletion, Failure, TaskId},
 };
 
 impl Inner {
@@ -14,7 +14,7 @@ impl Inner {
     /// the same, that is on its way: the files are gone for good.
     pub(super) fn delete_files_first(
         &self,
-        id: &TaskUlid,
+        id: &TaskId,
         actor: &Actor,
         no_space: Error,
     ) -> Result<Deletion, TaskError> {
@@ -33,7 +33,7 @@ impl Inner {
     }
 
     /// Keeps a removal whose files are gone until its record is too.
-    pub(super) fn keep_removal(&self, id: &TaskUlid, actor: &Actor, failure: &Failure) {
+    pub(super) fn keep_removal(&self, id: &TaskId, actor: &Actor, failure: &Failure) {
         log::error!(
             "the files of task {id} are removed, and its record cannot be yet: {failure}; it is tried again"
         );
@@ -41,7 +41,7 @@ impl Inner {
     }
 
     /// Removes the record of a task whose files are gone.
-    pub(super) fn store_removal(&self, id: &TaskUlid, actor: &Actor) -> Result<Deletion, Failure> {
+    pub(super) fn store_removal(&self, id: &TaskId, actor: &Actor) -> Result<Deletion, Failure> {
         let deletion = self.store.delete_ended(id, actor)?;
         self.storage.forget_removal(id);
         self.forget(id);

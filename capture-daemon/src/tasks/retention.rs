@@ -8,7 +8,7 @@
 //! - Only what was over by then goes by the wall clock. Where that is most of what there is, the clock must have been
 //!   steady for [`CONFIRMED`]. And no more than [`ROUND`] tasks lose their files at once.
 //!
-//! The scheduler has this look at the clocks every second, and asks for a [`Round`] now and then.
+//! The scheduler has this look at the clocks every second, and asks for a [`SchedulerDecision`] now and then.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     clock::Clock,
-    store::{Kept, TaskUlid},
+    store::{Kept, TaskId},
 };
 
 /// How long the wall clock says nothing after a start or a step. Clients of NTP set it within the first minutes after
@@ -46,7 +46,7 @@ pub(super) struct Retention {
     steady_since: Duration,
     /// Whether it was ever steady for [`HOLD`].
     was_steady: bool,
-    promises: HashMap<TaskUlid, Promise>,
+    promises: HashMap<TaskId, Promise>,
     said: Option<(Why, Duration)>,
 }
 
@@ -61,18 +61,18 @@ struct Promise {
 
 /// Both clocks at a moment.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reading {
+pub(super) struct ParsedTask {
     wall: Timestamp,
     elapsed: Duration,
 }
 
 /// What is to be done now.
 #[derive(Debug, Default)]
-pub(super) struct Round {
+pub(super) struct SchedulerDecision {
     /// The files of these go, the earliest first.
-    pub(super) expired: Vec<TaskUlid>,
+    pub(super) expired: Vec<TaskId>,
     /// These get another `expires_at`, as the clock by which they have theirs was set.
-    pub(super) moved: Vec<(TaskUlid, Timestamp)>,
+    pub(super) moved: Vec<(TaskId, Timestamp)>,
 }
 
 /// What becomes of a task's files.
@@ -92,7 +92,7 @@ enum Why {
     Most,
 }
 
-impl Reading {
+impl ParsedTask {
     pub(super) fn of(clock: &dyn Clock) -> Self {
         Self {
             wall: clock.now(),
@@ -113,7 +113,7 @@ impl Reading {
 
 impl Retention {
     /// At the start of the daemon.
-    pub(super) fn new(now: Reading) -> Self {
+    pub(super) fn new(now: ParsedTask) -> Self {
         Self {
             started: now.elapsed,
             first: now.offset(),
@@ -126,7 +126,7 @@ impl Retention {
     }
 
     /// A task has ended, and its files are kept for so long.
-    pub(super) fn ended(&mut self, id: TaskUlid, now: Reading, kept: Duration) {
+    pub(super) fn ended(&mut self, id: TaskId, now: ParsedTask, kept: Duration) {
         let since = now.elapsed;
         let least = None;
         let promise = Promise { since, kept, least };
@@ -134,12 +134,12 @@ impl Retention {
     }
 
     /// There are no files of it any more.
-    pub(super) fn gone(&mut self, id: &TaskUlid) {
+    pub(super) fn gone(&mut self, id: &TaskId) {
         self.promises.remove(id);
     }
 
     /// Looks at the clocks. Gives whether the wall clock was set since the last look.
-    pub(super) fn look(&mut self, now: Reading) -> bool {
+    pub(super) fn look(&mut self, now: ParsedTask) -> bool {
         let step = now.offset() - self.offset;
         let is_set = step.abs() > STEP;
         if is_set {
@@ -159,7 +159,12 @@ impl Retention {
 
     /// What is to be done, of all tasks whose files are kept, the earliest first. `usual` is how long files are
     /// kept by the configuration.
-    pub(super) fn round(&mut self, kept: &[Kept], now: Reading, usual: Duration) -> Round {
+    pub(super) fn decide(
+        &mut self,
+        kept: &[Kept],
+        now: ParsedTask,
+        usual: Duration,
+    ) -> SchedulerDecision {
         self.look(now);
         let (mut passed, mut over, mut rest) = (Vec::new(), Vec::new(), Vec::new());
         for task in kept {
@@ -183,13 +188,13 @@ impl Retention {
             over.clear();
         }
         let expired = passed.into_iter().chain(over).map(|task| task.id);
-        Round {
+        SchedulerDecision {
             expired: expired.take(ROUND).collect(),
             moved: self.moved(kept, now),
         }
     }
 
-    fn fate(&mut self, task: &Kept, now: Reading, usual: Duration) -> Fate {
+    fn fate(&mut self, task: &Kept, now: ParsedTask, usual: Duration) -> Fate {
         let passed = |since: Duration, kept| now.elapsed.saturating_sub(since) >= kept;
         if let Some(Promise { since, kept, .. }) = self.promises.get(&task.id) {
             return if passed(*since, *kept) {
@@ -231,14 +236,14 @@ impl Retention {
     }
 
     /// Whether the wall clock was not set for so long.
-    fn is_steady(&self, time: Duration, now: Reading) -> bool {
+    fn is_steady(&self, time: Duration, now: ParsedTask) -> bool {
         now.elapsed.saturating_sub(self.steady_since) >= time
     }
 
     /// The tasks whose `expires_at` is not when their time will have passed. A later one is safe, and said as soon as
     /// the clock is steady, or known to be set for the first time. The next daemon may believe an earlier one, so
     /// that it must be sure.
-    fn moved(&self, kept: &[Kept], now: Reading) -> Vec<(TaskUlid, Timestamp)> {
+    fn moved(&self, kept: &[Kept], now: ParsedTask) -> Vec<(TaskId, Timestamp)> {
         let later = !self.was_steady || self.is_steady(HOLD, now);
         let earlier = self.is_steady(CONFIRMED, now);
         let moved = kept.iter().filter_map(|task| {
@@ -253,7 +258,7 @@ impl Retention {
     }
 
     /// Says what is held, and why and until when, once for each.
-    fn say(&mut self, held: Option<(Why, Duration)>, count: usize, others: usize, now: Reading) {
+    fn say(&mut self, held: Option<(Why, Duration)>, count: usize, others: usize, now: ParsedTask) {
         if held == self.said {
             return;
         }

@@ -16,11 +16,11 @@ use tokio::{
 
 use super::{
     Inner,
-    retention::{Reading, Round},
+    retention::{ParsedTask, SchedulerDecision},
 };
 use crate::{
     access::Actor,
-    store::{Action, Change, Outcome, TaskUlid},
+    store::{Action, Change, Outcome, TaskId},
 };
 
 /// Time between two looks at what nobody wakes the scheduler for, and between figures.
@@ -39,29 +39,29 @@ pub(super) async fn run(inner: Arc<Inner>) {
         inner.pulse.fetch_add(1, Ordering::Relaxed);
         let most = inner.config().limits.max_running;
         let now = inner.clock.now();
-        let round = inner.live().round(now, most);
-        if round.is_over {
+        let decide = inner.table().decide(now, most);
+        if decide.is_over {
             break;
         }
         let engine = inner.engine.get();
         if let Some(engine) = engine
-            && round.end.len() > 1
+            && decide.end.len() > 1
         {
             // All at the same moment, though each then ends at its own pace.
-            engine.halt(round.end.iter().map(|(_, task, _)| *task));
+            engine.halt(decide.end.iter().map(|(_, task, _)| *task));
         }
-        for (id, task, reason) in round.end {
+        for (id, task, reason) in decide.end {
             let inner = Arc::clone(&inner);
             jobs.spawn_blocking(move || inner.end(&id, task, reason));
         }
-        for id in round.start {
+        for id in decide.start {
             let inner = Arc::clone(&inner);
             jobs.spawn_blocking(move || inner.start(&id));
         }
-        let start_in = round.start_at.map(|at| at.duration_since(now));
+        let start_in = decide.start_at.map(|at| at.duration_since(now));
         let start_in = start_in.and_then(|wait| Duration::try_from(wait).ok());
         let due = start_in.and_then(|wait| Instant::now().checked_add(wait));
-        let due = [due, round.deadline].into_iter().flatten().min();
+        let due = [due, decide.deadline].into_iter().flatten().min();
         let changed = async {
             match engine {
                 Some(engine) => engine.changed().notified().await,
@@ -116,7 +116,7 @@ impl Chores {
             self.stats = Some(jobs.spawn_blocking(move || inner.tell_figures()));
         }
         // A clock that is set is seen here, between two sweeps too.
-        let is_set = inner.retention().look(Reading::of(&*inner.clock));
+        let is_set = inner.retention().look(ParsedTask::of(&*inner.clock));
         if (is_set || self.ticks.is_multiple_of(SWEEP_TICKS)) && is_free(&self.sweep) {
             let inner = Arc::clone(inner);
             self.sweep = Some(jobs.spawn_blocking(move || inner.sweep()));
@@ -165,9 +165,9 @@ impl Inner {
 
     fn try_sweep(&self) -> Result<()> {
         let kept = self.store.kept()?;
-        let now = Reading::of(&*self.clock);
+        let now = ParsedTask::of(&*self.clock);
         let usual = self.config().limits.retention;
-        let Round { expired, moved } = self.retention().round(&kept, now, usual);
+        let SchedulerDecision { expired, moved } = self.retention().decide(&kept, now, usual);
         for id in expired {
             if let Err(error) = self.expire(&id) {
                 log::error!("the files of task {id}, whose time is over: {error}");
@@ -179,7 +179,7 @@ impl Inner {
         Ok(self.store.move_expiry(&moved)?)
     }
 
-    fn expire(&self, id: &TaskUlid) -> Result<()> {
+    fn expire(&self, id: &TaskId) -> Result<()> {
         self.storage.remove(id)?;
         let at = self.clock.now();
         self.store.update(id, &Change::FilesRemoved { at })?;

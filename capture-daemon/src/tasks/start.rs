@@ -3,25 +3,25 @@
 
 use std::sync::Arc;
 
-use capture_engine::{Engine, TaskId};
+use capture_engine::{Engine, TaskHandle};
 use capture_file::{OutputConfig, Target};
 use capture_task::{
     error::{Error, Result},
-    plan::{Face, Plan},
+    plan::{Plan, RequestOrigin},
     task::{StopReason, TaskSpec, time_of},
 };
 
-use super::{Inner, end::Final};
-use crate::store::{Change, TaskUlid};
+use super::{Inner, end::TaskOutcome};
+use crate::store::{Change, TaskId};
 
 impl Inner {
     /// Starts a task that is noted as starting.
-    pub(super) fn start(&self, id: &TaskUlid) {
-        let stop = self.live().stop_of(id);
+    pub(super) fn start(&self, id: &TaskId) {
+        let stop = self.table().stop_of(id);
         let last = match stop {
             // It was asked to end before anything had begun.
-            Some(StopReason::Shutdown) => return self.live().not_started(id),
-            Some(reason) => Final::before_start(reason, None),
+            Some(StopReason::Shutdown) => return self.table().not_started(id),
+            Some(reason) => TaskOutcome::before_start(reason, None),
             None => match self.try_start(id) {
                 Ok(()) => {
                     self.announce(id);
@@ -30,14 +30,14 @@ impl Inner {
                 }
                 Err(error) => {
                     self.storage.remove_if_empty(id);
-                    Final::before_start(StopReason::Error, Some(error.message))
+                    TaskOutcome::before_start(StopReason::Error, Some(error.message))
                 }
             },
         };
         self.finish(id, last);
     }
 
-    fn try_start(&self, id: &TaskUlid) -> Result<()> {
+    fn try_start(&self, id: &TaskId) -> Result<()> {
         let stored = self.store.task(id)?;
         let stored = stored.ok_or_else(|| Error::not_found("the task is gone"))?;
         let plan = self.plan(&stored.record.spec)?;
@@ -49,10 +49,10 @@ impl Inner {
             space: Some(Arc::clone(self.storage.space())),
         };
         let task = engine.add(&plan, output)?;
-        let outlook = engine.outlook(task);
-        let outlook = outlook.ok_or_else(|| Error::runtime("the engine has lost the task"))?;
+        let status = engine.status(task);
+        let status = status.ok_or_else(|| Error::runtime("the engine has lost the task"))?;
         // By the clock of its packets, as its end.
-        let at = time_of(outlook.started_ns()).unwrap_or_else(|| self.clock.now());
+        let at = time_of(status.started_ns()).unwrap_or_else(|| self.clock.now());
         if let Err(failure) = self.store.update(id, &Change::Started { at }) {
             // A capture that nobody knows of would be one that nobody can end.
             take_back(engine, task);
@@ -63,13 +63,13 @@ impl Inner {
                 "its start could not be stored: {failure}"
             )));
         }
-        self.live().running(id, task, outlook);
+        self.table().running(id, task, status);
         Ok(())
     }
 
     /// The plan of a request that was valid when it was made.
     fn plan(&self, spec: &TaskSpec) -> Result<Plan> {
-        let mut plan = Plan::resolve(spec, Face::Daemon).map_err(|faults| {
+        let mut plan = Plan::resolve(spec, RequestOrigin::Daemon).map_err(|faults| {
             let details: Vec<_> = faults.into_iter().map(|fault| fault.detail).collect();
             Error::usage(details.join("; "))
         })?;
@@ -79,7 +79,7 @@ impl Inner {
     }
 }
 
-fn take_back(engine: &Engine, task: TaskId) {
+fn take_back(engine: &Engine, task: TaskHandle) {
     if let Err(error) = engine.remove(task, StopReason::Error) {
         log::error!("{error}");
     }

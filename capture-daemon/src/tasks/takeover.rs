@@ -3,7 +3,7 @@
 
 use capture_task::{error::Result, task::State};
 
-use super::{Inner, StoredTask, end::Final, live::Live};
+use super::{Inner, StoredTask, end::TaskOutcome, task_table::TaskTable};
 use crate::access::Actor;
 
 impl Inner {
@@ -39,7 +39,7 @@ impl Inner {
             }
             let mut leftover = self.storage.recover(&task.id);
             let name = &task.record.name;
-            let last = match Final::beside_files(&mut leftover) {
+            let last = match TaskOutcome::beside_files(&mut leftover) {
                 Some(last) => {
                     log::info!(
                         "task {} {name:?} had ended, as the record beside its files says",
@@ -53,25 +53,25 @@ impl Inner {
                         task.id,
                         leftover.counters.captured
                     );
-                    Final::interrupted(leftover)
+                    TaskOutcome::interrupted(leftover)
                 }
             };
             self.finish(&task.id, last);
         }
         let mut pending = self.store.pending()?;
         pending.retain(|task| !self.unstored().has(&task.id));
-        *self.live() = Live::of(pending);
+        *self.table() = TaskTable::of(pending);
         Ok(())
     }
 }
 
 /// The end of a task of which there is a note; none where it is stored already, or where its files tell more.
-fn end_of(stored: &StoredTask, note: &[u8]) -> Option<Final> {
+fn end_of(stored: &StoredTask, note: &[u8]) -> Option<TaskOutcome> {
     match stored.record.state {
         State::Completed | State::Failed => None,
-        State::Running | State::Stopping => Final::noted(note),
-        State::Pending => Some(Final::noted(note).unwrap_or_else(|| {
-            Final::before_start(
+        State::Running | State::Stopping => TaskOutcome::noted(note),
+        State::Pending => Some(TaskOutcome::noted(note).unwrap_or_else(|| {
+            TaskOutcome::before_start(
                 capture_task::task::StopReason::Error,
                 Some(
                     "the task had ended when the database could not be written, and why is not known"

@@ -15,10 +15,10 @@ use capture_task::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Inner, end::Final, lock};
+use super::{Inner, end::TaskOutcome, lock};
 use crate::{
     access::Actor,
-    store::{Change, Failure, Known, StoredTask, TaskUlid},
+    store::{Change, Failure, Known, StoredTask, TaskId},
 };
 
 /// Time between two tries: the first, and the most after it has doubled again and again.
@@ -61,17 +61,17 @@ pub(super) struct LateEnd {
 /// What is not stored yet.
 #[derive(Debug, Default)]
 pub(super) struct Unstored {
-    ends: HashMap<TaskUlid, LateEnd>,
+    ends: HashMap<TaskId, LateEnd>,
     /// With whoever asked for it.
-    removals: HashMap<TaskUlid, Actor>,
+    removals: HashMap<TaskId, Actor>,
     next_try: Option<Instant>,
     wait: Duration,
 }
 
 impl End {
     /// What is known at the end, with what was not said of it.
-    pub(super) fn new(last: Final, now: Timestamp, expires_at: Timestamp) -> Self {
-        let Final {
+    pub(super) fn new(last: TaskOutcome, now: Timestamp, expires_at: Timestamp) -> Self {
+        let TaskOutcome {
             reason,
             error,
             counters,
@@ -143,7 +143,7 @@ impl End {
     }
 }
 
-impl Final {
+impl TaskOutcome {
     /// What a note says; none where it could not be written in full.
     pub(super) fn noted(note: &[u8]) -> Option<Self> {
         let note: Note = serde_json::from_slice(note).ok()?;
@@ -161,12 +161,12 @@ impl Final {
 
 impl Unstored {
     /// Whether a task has ended, or is removed, though the store says otherwise.
-    pub(super) fn has(&self, id: &TaskUlid) -> bool {
+    pub(super) fn has(&self, id: &TaskId) -> bool {
         self.ends.contains_key(id) || self.removals.contains_key(id)
     }
 
     /// A task is removed, but for its row.
-    pub(super) fn keep_removal(&mut self, id: TaskUlid, actor: Actor) {
+    pub(super) fn keep_removal(&mut self, id: TaskId, actor: Actor) {
         self.removals.insert(id, actor);
     }
 
@@ -218,7 +218,7 @@ impl Inner {
     }
 
     /// Stores an end, or keeps it until it can be stored.
-    pub(super) fn store_or_keep(&self, id: &TaskUlid, end: End) {
+    pub(super) fn store_or_keep(&self, id: &TaskId, end: End) {
         let mut late = LateEnd {
             end,
             has_sidecars: false,
@@ -243,7 +243,7 @@ impl Inner {
         }
     }
 
-    fn store_end(&self, id: &TaskUlid, late: &mut LateEnd) -> Result<(), Failure> {
+    fn store_end(&self, id: &TaskId, late: &mut LateEnd) -> Result<(), Failure> {
         let stored = self.store.task(id).map_err(Failure::Broken)?;
         let record = stored
             .ok_or_else(|| Failure::Refused(Error::not_found("the task is gone")))?
@@ -264,7 +264,7 @@ impl Inner {
     }
 
     /// Forgets what was to be stored of a task that is gone.
-    pub(super) fn forget(&self, id: &TaskUlid) {
+    pub(super) fn forget(&self, id: &TaskId) {
         let mut unstored = self.unstored();
         let is_late = unstored.ends.remove(id).is_some();
         unstored.removals.remove(id);
@@ -311,7 +311,7 @@ impl Inner {
         self.store.catch_up()
     }
 
-    fn end_is_stored(&self, id: &TaskUlid, outcome: Result<(), Failure>) {
+    fn end_is_stored(&self, id: &TaskId, outcome: Result<(), Failure>) {
         let kept = self.unstored().ends.remove(id);
         self.storage.forget_end(id);
         match outcome {

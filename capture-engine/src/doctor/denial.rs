@@ -4,8 +4,7 @@
 use std::io;
 
 use super::facts;
-use crate::procfs;
-use crate::{kernel, kernel::KernelVersion};
+use crate::{kernel, kernel::KernelVersion, procfs};
 
 /// SECCOMP_MODE_FILTER in the field `Seccomp` of `/proc/PID/status`.
 const SECCOMP_FILTER: u64 = 2;

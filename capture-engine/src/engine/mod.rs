@@ -2,12 +2,12 @@
 //! kernel side (tables, hooks, rings), the reader thread that drains it, one output for each task,
 //! and a watch on the interfaces that come and go.
 
-mod leaving;
+mod closing;
+mod link_monitor;
+mod stats;
 mod task;
 #[cfg(test)]
 mod tests;
-mod totals;
-mod watch;
 
 use std::{
     collections::BTreeMap,
@@ -23,18 +23,18 @@ use capture_task::{
 };
 use tokio::sync::Notify;
 
-pub(crate) use self::totals::{Batch, Taken};
+pub(crate) use self::stats::{LocalStats, SharedStats};
 pub use self::{
-    leaving::{Ended, Leaving},
-    totals::{InterfaceTotals, Totals, Volume},
+    closing::{ClosingTask, Ended},
+    stats::{EngineStats, InterfaceTotals, Volume},
 };
-use self::{task::Task, totals::Past, watch::Watch};
+use self::{link_monitor::LinkMonitor, stats::Past, task::Task};
 use crate::{
     clock::monotonic_ns,
-    drain::{Ending, Lane, Reader},
     interfaces,
     interfaces::InterfaceEntry,
     kernel::{Kernel, TaskEntry},
+    reader::{EndSignal, ReaderThread, TaskChannel},
 };
 
 /// What the engine is started with.
@@ -44,26 +44,26 @@ pub struct EngineOptions {
     pub ring_size: u64,
 }
 
-/// A running engine. Dropping it detaches every hook, also while a [`Leaving`] of it is still there. Below kernel 6.6
+/// A running engine. Dropping it detaches every hook, also while a [`ClosingTask`] of it is still there. Below kernel 6.6
 /// that is to be done in the network namespace that it was started in, where its tc filters are looked for.
 pub struct Engine {
     // In the order in which they go: nothing is attached any more when the reader ends.
-    _watch: Watch,
-    shared: Arc<Shared>,
+    _watch: LinkMonitor,
+    shared: Arc<EngineCore>,
 }
 
 /// What the engine's callers and the watch on interfaces share.
-struct Shared {
+struct EngineCore {
     state: Mutex<State>,
-    reader: Reader,
-    taken: Arc<Taken>,
+    reader: ReaderThread,
+    stats: Arc<SharedStats>,
     past: Arc<Past>,
     changed: Arc<Notify>,
 }
 
 struct State {
     kernel: Kernel,
-    tasks: BTreeMap<TaskId, Task>,
+    tasks: BTreeMap<TaskHandle, Task>,
     next_id: u64,
 }
 
@@ -72,7 +72,7 @@ type Attaching = (Task, Vec<InterfaceInfo>);
 
 /// A task that the engine executes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TaskId(u64);
+pub struct TaskHandle(u64);
 
 /// One hook that is attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,19 +87,19 @@ pub struct Attachment {
 
 /// When and why a task is to be removed.
 #[derive(Clone, Debug)]
-pub struct Outlook {
-    ending: Arc<Ending>,
+pub struct TaskStatus {
+    end_signal: Arc<EndSignal>,
     started_ns: u64,
     deadline_ns: Option<u64>,
 }
 
-impl Outlook {
+impl TaskStatus {
     /// As [`Engine::ended`].
     pub fn reason(&self) -> Option<StopReason> {
         let over = self
             .deadline_ns
             .is_some_and(|deadline| monotonic_ns() >= deadline);
-        self.ending
+        self.end_signal
             .reason()
             .or(over.then_some(StopReason::Duration))
     }
@@ -124,21 +124,21 @@ impl Engine {
     pub fn start(options: EngineOptions) -> Result<Self> {
         let (kernel, reader_side) = Kernel::load(options.ring_size)?;
         let changed = Arc::new(Notify::new());
-        let taken = Arc::new(Taken::default());
-        let reader = Reader::start(reader_side, Arc::clone(&taken), Arc::clone(&changed))?;
+        let stats = Arc::new(SharedStats::default());
+        let reader = ReaderThread::start(reader_side, Arc::clone(&stats), Arc::clone(&changed))?;
         let state = Mutex::new(State {
             kernel,
             tasks: BTreeMap::new(),
             next_id: 0,
         });
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(EngineCore {
             state,
             reader,
-            taken,
+            stats,
             past: Arc::default(),
             changed,
         });
-        let watch = Watch::start(Arc::clone(&shared))?;
+        let watch = LinkMonitor::start(Arc::clone(&shared))?;
         Ok(Self {
             _watch: watch,
             shared,
@@ -149,7 +149,7 @@ impl Engine {
     ///
     /// # Errors
     /// After an error nothing of the task is left: no slot, no hook, no file.
-    pub fn add(&self, plan: &Plan, output: OutputConfig) -> Result<TaskId> {
+    pub fn add(&self, plan: &Plan, output: OutputConfig) -> Result<TaskHandle> {
         match self.add_all(&[(plan, output)]) {
             Ok(tasks) => Ok(tasks[0]),
             Err((_, error)) => Err(error),
@@ -163,7 +163,10 @@ impl Engine {
     /// # Errors
     /// The index of the first task that cannot be added, and why. After an error nothing of any of
     /// them is left.
-    pub fn add_all(&self, tasks: &[(&Plan, OutputConfig)]) -> Result<Vec<TaskId>, (usize, Error)> {
+    pub fn add_all(
+        &self,
+        tasks: &[(&Plan, OutputConfig)],
+    ) -> Result<Vec<TaskHandle>, (usize, Error)> {
         let mut attached = self.attach_all(tasks)?;
         // Hooks first: what fails last leaves the least behind.
         let opened = tasks.iter().zip(&attached).enumerate();
@@ -176,8 +179,8 @@ impl Engine {
         let mut state = self.shared.lock();
         let state = &mut *state;
         let placed = sinks.and_then(|sinks| {
-            let lanes = attached.iter_mut().zip(sinks).enumerate();
-            let mut placed = lanes.map(|(index, ((task, _), sink))| {
+            let channels = attached.iter_mut().zip(sinks).enumerate();
+            let mut placed = channels.map(|(index, ((task, _), sink))| {
                 let generation = state.kernel.tables.generation();
                 self.place(task, sink, generation)
                     .map_err(|error| (index, error))
@@ -193,7 +196,7 @@ impl Engine {
         // Deadlines count from here, and a task is active as soon as it has one.
         let ids = attached.into_iter().map(|(mut task, _)| {
             task.activate(&mut state.kernel);
-            let id = TaskId(state.next_id);
+            let id = TaskHandle(state.next_id);
             state.next_id += 1;
             state.tasks.insert(id, task);
             id
@@ -227,12 +230,12 @@ impl Engine {
     /// Gives a task that does not match yet its place at the reader.
     fn place(&self, task: &mut Task, sink: TaskSink, generation: u32) -> Result<()> {
         task.output = Some(sink.counters());
-        let lane = Lane {
+        let channel = TaskChannel {
             sink,
-            ending: Arc::clone(&task.ending),
+            end_signal: Arc::clone(&task.end_signal),
             generation,
         };
-        self.shared.reader.add(task.slot, lane)
+        self.shared.reader.add(task.slot, channel)
     }
 
     /// Takes back a task that has not matched anything. Its output is dropped, and as that is without
@@ -248,7 +251,7 @@ impl Engine {
 
     /// Stops tasks from matching, all at the same moment: a packet is seen by all of them or by none. Each is still
     /// to be removed.
-    pub fn halt(&self, tasks: impl IntoIterator<Item = TaskId>) {
+    pub fn halt(&self, tasks: impl IntoIterator<Item = TaskHandle>) {
         let state = self.shared.lock();
         let there = tasks.into_iter().filter_map(|id| state.tasks.get(&id));
         state
@@ -258,7 +261,7 @@ impl Engine {
     }
 
     /// The hooks that serve a task.
-    pub fn attachments(&self, task: TaskId) -> Vec<Attachment> {
+    pub fn attachments(&self, task: TaskHandle) -> Vec<Attachment> {
         let state = self.shared.lock();
         state
             .tasks
@@ -268,7 +271,7 @@ impl Engine {
     }
 
     /// The figures of a task so far.
-    pub fn counters(&self, task: TaskId) -> Counters {
+    pub fn counters(&self, task: TaskHandle) -> Counters {
         let state = self.shared.lock();
         state
             .tasks
@@ -279,7 +282,7 @@ impl Engine {
 
     /// Figures and files of a task so far, see [`OutputFiles`](capture_file::OutputFiles); `None` once it
     /// is removed.
-    pub fn figures(&self, task: TaskId) -> Option<(Counters, Vec<FileRecord>)> {
+    pub fn figures(&self, task: TaskHandle) -> Option<(Counters, Vec<FileRecord>)> {
         let state = self.shared.lock();
         let task = state.tasks.get(&task)?;
         let counters = task.counters(&state.kernel);
@@ -298,19 +301,19 @@ impl Engine {
     }
 
     /// When and why a task is to be removed, to be asked again and again without waiting for anybody.
-    pub fn outlook(&self, task: TaskId) -> Option<Outlook> {
+    pub fn status(&self, task: TaskHandle) -> Option<TaskStatus> {
         let state = self.shared.lock();
         let task = state.tasks.get(&task)?;
-        Some(Outlook {
-            ending: Arc::clone(&task.ending),
+        Some(TaskStatus {
+            end_signal: Arc::clone(&task.end_signal),
             started_ns: task.started_ns,
             deadline_ns: task.deadline_ns,
         })
     }
 
     /// Why a task should now be removed, once there is a reason: a limit, the deadline, a fault.
-    pub fn ended(&self, task: TaskId) -> Option<StopReason> {
-        self.outlook(task)?.reason()
+    pub fn ended(&self, task: TaskHandle) -> Option<StopReason> {
+        self.status(task)?.reason()
     }
 
     /// Signalled when [`Engine::ended`] may have changed for any task; the deadline apart, which the
@@ -324,7 +327,7 @@ impl Engine {
     ///
     /// # Errors
     /// Where there is no such task, or the kernel no longer answers.
-    pub fn remove(&self, id: TaskId, reason: StopReason) -> Result<Ended> {
+    pub fn remove(&self, id: TaskHandle, reason: StopReason) -> Result<Ended> {
         Ok(self.leave(id, reason)?.ended())
     }
 
@@ -332,7 +335,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::remove`].
-    pub fn leave(&self, id: TaskId, reason: StopReason) -> Result<Leaving> {
+    pub fn leave(&self, id: TaskHandle, reason: StopReason) -> Result<ClosingTask> {
         let left = self.take_off(id, reason);
         if left.is_err() {
             self.shared.past.end(id, None);
@@ -340,7 +343,7 @@ impl Engine {
         left
     }
 
-    fn take_off(&self, id: TaskId, reason: StopReason) -> Result<Leaving> {
+    fn take_off(&self, id: TaskHandle, reason: StopReason) -> Result<ClosingTask> {
         let broken = |error: anyhow::Error| {
             Error::runtime(format!("cannot end the task in order: {error:#}"))
         };
@@ -377,7 +380,7 @@ impl Engine {
             .remove(task.slot)
             .map_err(broken)?;
         let figures = figures.map_err(broken)?;
-        Ok(Leaving::new(
+        Ok(ClosingTask::new(
             task,
             figures,
             drained,
@@ -408,15 +411,15 @@ fn attach(kernel: &mut Kernel, plan: &Plan, entries: &[InterfaceEntry]) -> Resul
     }
 }
 
-impl Shared {
+impl EngineCore {
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic under the lock is a bug; those who come later go on with what is there, and end their tasks.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says that a task should end.
-    fn end(&self, ending: &Ending, reason: StopReason) {
-        if ending.set(reason) {
+    fn end(&self, end_signal: &EndSignal, reason: StopReason) {
+        if end_signal.set(reason) {
             self.changed.notify_one();
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use capture_common::{Direction, HookPoint, LinkLayer};
-use capture_file::{Closing, InterfaceInfo, InterfaceStats, OutputCounters};
+use capture_file::{FinalFigures, InterfaceInfo, InterfaceStats, OutputCounters};
 use capture_task::{
     error::{Error, Result},
     plan::{Directions, Hook, InterfaceSelection, Plan},
@@ -13,9 +13,9 @@ use capture_task::{
 use super::Attachment;
 use crate::{
     clock::{monotonic_ns, unix_ns},
-    drain::Ending,
     interfaces::{InterfaceEntry, LINKTYPE_RAW},
     kernel::{Attached, HookKind, InterfaceFigures, Kernel, SlotFigures, SlotId},
+    reader::EndSignal,
 };
 
 /// ARPHRD_LOOPBACK (include/uapi/linux/if_arp.h).
@@ -28,7 +28,7 @@ pub(super) struct Task {
     /// Figures of the slot before this task.
     baseline: SlotFigures,
     pub(super) interfaces: Vec<TaskInterface>,
-    pub(super) ending: Arc<Ending>,
+    pub(super) end_signal: Arc<EndSignal>,
     /// What went wrong in the kernel's view of the task's packets, in a sentence.
     pub(super) fault: Option<String>,
     pub(super) output: Option<Arc<OutputCounters>>,
@@ -55,7 +55,7 @@ impl Task {
             slot,
             baseline: SlotFigures::default(),
             interfaces: Vec::new(),
-            ending: Arc::new(Ending::default()),
+            end_signal: Arc::new(EndSignal::default()),
             fault: None,
             output: None,
             started_ns: 0,
@@ -188,13 +188,13 @@ impl Task {
     }
 
     /// What the last file says of the whole.
-    pub(super) fn closing(&self, figures: SlotFigures, ended_ns: u64) -> Closing {
+    pub(super) fn closing(&self, figures: SlotFigures, ended_ns: u64) -> FinalFigures {
         let interfaces = self.interfaces.iter().map(|interface| InterfaceStats {
             ifindex: interface.ifindex,
             seen: interface.figures.seen,
             dropped: None,
         });
-        Closing {
+        FinalFigures {
             started_ns: self.started_ns,
             ended_ns,
             interfaces: interfaces.collect(),

@@ -13,7 +13,7 @@ mod privileged {
 
     use capture_file::{OutputConfig, Target};
     use capture_task::{
-        plan::{Face, Plan},
+        plan::{Plan, RequestOrigin},
         task::{State, StopReason},
     };
     use capture_tests::{
@@ -23,16 +23,16 @@ mod privileged {
     };
     use serde_json::json;
 
-    use crate::engine::{Engine, EngineOptions, TaskId};
+    use crate::engine::{Engine, EngineOptions, TaskHandle};
 
     /// include/uapi/asm-generic/fcntl.h; `libc` has it for some targets only.
     const F_SETSIG: libc::c_int = 10;
     const LIMIT: Duration = Duration::from_secs(20);
 
-    fn add(engine: &Engine, path: &Path) -> TaskId {
+    fn add(engine: &Engine, path: &Path) -> TaskHandle {
         let request = json!({"interfaces": [HOST_IF], "protocol": "udp", "format": "pcapng"});
         let request = serde_json::from_value(request).expect("a request");
-        let plan = Plan::resolve(&request, Face::Run).expect("a plan");
+        let plan = Plan::resolve(&request, RequestOrigin::Run).expect("a plan");
         let output = OutputConfig {
             target: Target::File(path.to_owned()),
             task_id: "id".to_owned(),
@@ -49,9 +49,9 @@ mod privileged {
         lab.host.within(|| {
             let options = EngineOptions { ring_size: 4 << 20 };
             let engine = Engine::start(options).unwrap_or_else(|error| panic!("{error}"));
-            let ending = add(&engine, &directory.path().join("ending.pcapng"));
+            let end_signal = add(&engine, &directory.path().join("ending.pcapng"));
             add(&engine, &directory.path().join("running.pcapng"));
-            let leaving = engine.leave(ending, StopReason::User).expect("it ends");
+            let leaving = engine.leave(end_signal, StopReason::User).expect("it ends");
             assert!(!lab.host.attachments().is_empty(), "one task still runs");
             drop(engine);
             let attachments = lab.host.attachments();
@@ -136,7 +136,7 @@ mod privileged {
                 assert_eq!((figures.0.captured, figures.1[0].packets), (100, 100));
                 let ended = engine.remove(quick, StopReason::User).expect("it ends");
                 assert_eq!(ended.counters.captured, 100);
-                assert!(engine.figures(quick).is_none() && engine.outlook(quick).is_none());
+                assert!(engine.figures(quick).is_none() && engine.status(quick).is_none());
                 assert!(!slow.is_finished(), "it waits for its file");
 
                 lease.give_up();

@@ -1,4 +1,4 @@
-//! The address tables: what the book of addresses (`masks`) says, brought into the kernel's cells,
+//! The address tables: what the book of addresses (`prefix_closure`) says, brought into the kernel's cells,
 //! exact tables and longest-prefix tables. Other tasks never miss a match meanwhile: new entries come
 //! before old ones go, a cell changes hands only while no task matches by it, and what a program may still
 //! read of the exact table is not used again before that program has ended.
@@ -20,10 +20,10 @@ use capture_common::{
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{
-    mapped::{Mapped, Words},
-    masks::{AddressBook, Role},
+    merge::Barrier,
+    mmap_table::{MmapTable, Words},
     object::{maps, take},
-    rings::Barrier,
+    prefix_closure::{AddressBook, Role},
 };
 
 /// The address tables of both families.
@@ -139,7 +139,7 @@ fn key_v6(net: &Ipv6Net) -> Key<PrefixAddressV6> {
 
 /// Addresses of one family: a table of all, and the cells in which most are found by one look.
 struct ExactTable {
-    cells: Mapped<[CellWords; ADDRESS_CELLS]>,
+    cells: MmapTable<[CellWords; ADDRESS_CELLS]>,
     addresses: HashMap<MapData, Address, AddressMasks>,
     /// By cell, how many addresses fall into it; cells without any are not listed.
     tenants: BTreeMap<u32, usize>,
@@ -171,7 +171,7 @@ const _: () = {
 impl ExactTable {
     fn take(ebpf: &mut Ebpf, cells: &str, addresses: &str, programs: &Barrier) -> Result<Self> {
         Ok(Self {
-            cells: Mapped::of(take(ebpf, cells)?)?,
+            cells: MmapTable::of(take(ebpf, cells)?)?,
             addresses: take(ebpf, addresses)?.try_into()?,
             tenants: BTreeMap::new(),
             freed: false,

@@ -8,13 +8,13 @@ use anyhow::{Context as _, Result, bail, ensure};
 use aya::programs::{Program, SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 use capture_common::{HOOK_POINTS, Interface, LinkLayer, MAX_SLOTS};
 use capture_task::{
-    plan::{Face, Plan},
+    plan::{Plan, RequestOrigin},
     task::TaskSpec,
 };
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Kernel, SlotId, TaskEntry, object::programs, rings::Rings};
+use super::{Kernel, SlotId, TaskEntry, merge::Rings, object::programs};
 use crate::clock::monotonic_ns;
 
 /// `BPF_PROG_TEST_RUN` gives a frame the loopback interface.
@@ -334,7 +334,7 @@ impl Bench {
         let mut slots = Vec::with_capacity(MAX_SLOTS);
         for request in case.requests(family) {
             let spec: TaskSpec = serde_json::from_value(request)?;
-            let plan = Plan::resolve(&spec, Face::Run)
+            let plan = Plan::resolve(&spec, RequestOrigin::Run)
                 .map_err(|faults| anyhow::anyhow!("{spec:?}: {faults:?}"))?;
             let slot = tables.add(TaskEntry::from(&plan), monotonic_ns())?;
             let slot = slot.context("no free slot")?;

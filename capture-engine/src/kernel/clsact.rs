@@ -24,8 +24,8 @@ use nix::{
 use ulid::Ulid;
 
 use super::{
-    features::KernelVersion,
-    netlink::{Filter, Netlink, Side},
+    netlink::{ClsactSide, Netlink, TcFilter},
+    version::KernelVersion,
 };
 use crate::interfaces;
 
@@ -37,21 +37,21 @@ const ADDED_QDISC: &str = "/qdisc";
 
 /// How long to wait for another agent that is changing the same interface. Its changes take
 /// milliseconds; after that long it is rather stopped, or somebody else has the name.
-const PATIENCE: Duration = Duration::from_secs(2);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Attaches programs by clsact, in the network namespace of the caller.
 #[derive(Default)]
 pub(super) struct Clsact {
     /// Made with the first filter.
-    mark: Option<Arc<Mark>>,
+    mark: Option<Arc<OwnerSocket>>,
 }
 
 /// A filter that goes when this is dropped, and the qdisc with it where nobody needs it any more.
 pub(super) struct AttachedFilter {
     ifindex: u32,
-    side: Side,
+    side: ClsactSide,
     /// Not before the filter is gone.
-    mark: Arc<Mark>,
+    mark: Arc<OwnerSocket>,
 }
 
 impl Clsact {
@@ -59,7 +59,7 @@ impl Clsact {
     pub(super) fn attach(
         &mut self,
         (ifindex, interface): (u32, &str),
-        side: Side,
+        side: ClsactSide,
         program: BorrowedFd<'_>,
     ) -> Result<AttachedFilter> {
         let failed =
@@ -67,11 +67,11 @@ impl Clsact {
         let mark = match &self.mark {
             Some(mark) => Arc::clone(mark),
             None => {
-                let mark = Mark::new().map_err(failed("marking its filters"))?;
+                let mark = OwnerSocket::new().map_err(failed("marking its filters"))?;
                 Arc::clone(self.mark.insert(Arc::new(mark)))
             }
         };
-        let _turn = Turn::take(ifindex);
+        let _turn = InterfaceLock::take(ifindex);
         let netlink = Netlink::open().map_err(failed("opening a netlink socket"))?;
         let mut added = sweep(&netlink, ifindex).map_err(failed("looking for old filters"))?;
         let qdisc = netlink
@@ -86,7 +86,7 @@ impl Clsact {
                 added = true;
             }
             // The qdisc `ingress` would take a filter for egress, and show it what comes in.
-            Some(_) if side == Side::Ingress => {}
+            Some(_) if side == ClsactSide::Ingress => {}
             Some(other) => {
                 return Err(Error::missing(format!(
                     "{interface} has the qdisc `{other}`, which has no egress side; capture with `-Q ingress`, or remove it with `tc qdisc del dev {interface} ingress`"
@@ -119,7 +119,7 @@ impl Clsact {
 
 /// Takes away what agents that are gone left on an interface.
 pub(super) fn clean(ifindex: u32) {
-    let _turn = Turn::take(ifindex);
+    let _turn = InterfaceLock::take(ifindex);
     let swept = Netlink::open().and_then(|netlink| sweep(&netlink, ifindex));
     log_fault(ifindex, swept.map(drop));
 }
@@ -145,7 +145,7 @@ impl Drop for AttachedFilter {
             side,
             ref mark,
         } = *self;
-        let _turn = Turn::take(ifindex);
+        let _turn = InterfaceLock::take(ifindex);
         let detached = Netlink::open().and_then(|netlink| {
             let mut added = false;
             for filter in netlink.filters(ifindex, side)? {
@@ -167,7 +167,7 @@ impl Drop for AttachedFilter {
 /// by an agent.
 fn sweep(netlink: &Netlink, ifindex: u32) -> io::Result<bool> {
     let (mut added, mut swept) = (false, false);
-    for side in Side::BOTH {
+    for side in ClsactSide::BOTH {
         for filter in netlink.filters(ifindex, side)? {
             let Some(agent) = filter.name.as_deref().and_then(agent) else {
                 continue;
@@ -189,7 +189,7 @@ fn delete_unused(netlink: &Netlink, ifindex: u32) -> io::Result<bool> {
     if netlink.qdisc(ifindex)?.as_deref() != Some("clsact") {
         return Ok(false);
     }
-    for side in Side::BOTH {
+    for side in ClsactSide::BOTH {
         if !netlink.filters(ifindex, side)?.is_empty() {
             return Ok(false);
         }
@@ -204,7 +204,7 @@ fn agent(name: &str) -> Option<&str> {
     mark.starts_with(PREFIX).then_some(mark)
 }
 
-fn is_on_added_qdisc(filter: &Filter) -> bool {
+fn is_on_added_qdisc(filter: &TcFilter) -> bool {
     filter
         .name
         .as_deref()
@@ -213,7 +213,7 @@ fn is_on_added_qdisc(filter: &Filter) -> bool {
 
 /// The lowest priority that a `bpf` filter for every EtherType can have: all filters of a priority are
 /// of one kind and for one EtherType, and the newest comes first.
-fn first_priority(there: &[Filter]) -> u16 {
+fn first_priority(there: &[TcFilter]) -> u16 {
     (1..u16::MAX)
         .find(|priority| {
             there
@@ -225,13 +225,13 @@ fn first_priority(there: &[Filter]) -> u16 {
 }
 
 /// The sign of a live agent in a network namespace.
-struct Mark {
+struct OwnerSocket {
     name: String,
     /// Bound to the name for as long as the agent lives.
     _socket: OwnedFd,
 }
 
-impl Mark {
+impl OwnerSocket {
     fn new() -> io::Result<Self> {
         // The number of the process is for people: it is another one in another container.
         let name = format!("{PREFIX}{}/{}", process::id(), Ulid::new());
@@ -260,15 +260,15 @@ fn is_gone(mark: &str) -> io::Result<bool> {
 }
 
 /// The turn to change the filters of an interface, as agents take it one after the other.
-struct Turn {
+struct InterfaceLock {
     /// Bound to the name of the turn; none where waiting was in vain.
     _socket: Option<OwnedFd>,
 }
 
-impl Turn {
+impl InterfaceLock {
     fn take(ifindex: u32) -> Self {
         let name = format!("{PREFIX}turn/{ifindex}");
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + LOCK_TIMEOUT;
         loop {
             match bind_abstract(&name) {
                 Ok(socket) => {
@@ -332,8 +332,8 @@ fn log_fault(ifindex: u32, outcome: io::Result<impl Sized>) {
 mod tests {
     use super::*;
 
-    fn filter(priority: u16, kind: &str, protocol: i32) -> Filter {
-        Filter {
+    fn filter(priority: u16, kind: &str, protocol: i32) -> TcFilter {
+        TcFilter {
             priority,
             protocol: protocol as u16,
             handle: 1,
@@ -344,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_mark_is_held_for_as_long_as_it_lives() {
-        let mark = Mark::new().expect("a socket can be bound");
+        let mark = OwnerSocket::new().expect("a socket can be bound");
         let name = mark.name.clone();
         assert_eq!(agent(&mark.filter_name(true)), Some(name.as_str()));
         assert_eq!(agent(&mark.filter_name(false)), Some(name.as_str()));
@@ -373,9 +373,9 @@ mod tests {
 
     #[test]
     fn turns_come_one_after_the_other() {
-        let first = Turn::take(u32::MAX);
+        let first = InterfaceLock::take(u32::MAX);
         assert!(first._socket.is_some());
-        let waiter = thread::spawn(|| Turn::take(u32::MAX)._socket.is_some());
+        let waiter = thread::spawn(|| InterfaceLock::take(u32::MAX)._socket.is_some());
         thread::sleep(Duration::from_millis(50));
         drop(first);
         assert!(waiter.join().expect("the waiter gets its turn"));

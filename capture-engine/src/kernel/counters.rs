@@ -9,7 +9,7 @@ use aya::{
     maps::{Map, MapData, PerCpuArray},
 };
 use capture_common::{
-    HOOK_POINTS, InterfaceCounters, InterfaceRow, MAX_SLOTS, SlotCounters, Tally,
+    BitSlicedCounter, HOOK_POINTS, InterfaceCounters, InterfaceRow, MAX_SLOTS, SlotCounters,
 };
 
 use super::{
@@ -106,7 +106,7 @@ fn is_whole(counters: &SlotCounters) -> bool {
     } = counters;
     [matched, oversize_discarded, ring_full, copy_failed]
         .into_iter()
-        .all(Tally::is_whole)
+        .all(BitSlicedCounter::is_whole)
 }
 
 /// The slots' counters of each CPU, whole unless a program counted during each of [`READINGS`].

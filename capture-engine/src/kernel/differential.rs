@@ -16,7 +16,7 @@ mod privileged {
     };
     use capture_task::{
         plan,
-        plan::{Face, Plan},
+        plan::{Plan, RequestOrigin},
         task::TaskSpec,
     };
     use capture_tests::{
@@ -27,7 +27,7 @@ mod privileged {
         traffic::{self, ETHERTYPE_IPV6, Ipv4, UDP, ethernet},
     };
 
-    use super::super::{Kernel, SlotId, TaskEntry, object::programs, rings::Rings};
+    use super::super::{Kernel, SlotId, TaskEntry, merge::Rings, object::programs};
     use crate::clock::monotonic_ns;
 
     /// `BPF_PROG_TEST_RUN` gives a frame the loopback interface, which is the first of each
@@ -103,7 +103,7 @@ mod privileged {
     }
 
     #[derive(Debug, Default)]
-    struct Tally {
+    struct BitSlicedCounter {
         decisions: usize,
         /// Frames that the kernel does not run programs on.
         refused: usize,
@@ -117,7 +117,7 @@ mod privileged {
         kernel: Kernel,
         rings: Rings,
         random: Random,
-        tally: Tally,
+        tally: BitSlicedCounter,
         out: Vec<u8>,
         /// Slots that are taken by others.
         taken: usize,
@@ -141,7 +141,7 @@ mod privileged {
                 kernel,
                 rings: reader_side.rings,
                 random: Random::from_env(seed),
-                tally: Tally::default(),
+                tally: BitSlicedCounter::default(),
                 out: vec![0; 1 << 16],
                 taken: 0,
                 keeps: usize::MAX,
@@ -390,7 +390,8 @@ mod privileged {
         let request = generate::request(filter);
         let spec: TaskSpec = serde_json::from_value(request.clone())
             .unwrap_or_else(|error| panic!("{request}: {error}"));
-        Plan::resolve(&spec, Face::Run).unwrap_or_else(|faults| panic!("{request}: {faults:?}"))
+        Plan::resolve(&spec, RequestOrigin::Run)
+            .unwrap_or_else(|faults| panic!("{request}: {faults:?}"))
     }
 
     #[test]
@@ -406,7 +407,7 @@ mod privileged {
             let link = rounds.next().expect("a cycle has no end");
             bench.round(link);
         }
-        let Tally {
+        let BitSlicedCounter {
             decisions,
             refused,
             of_tasks,

@@ -24,8 +24,8 @@ use super::{
     KernelVersion, SlotId, Tables,
     clsact::{self, AttachedFilter, Clsact},
     error::load_error,
-    headless,
-    netlink::Side,
+    generic_xdp,
+    netlink::ClsactSide,
     object::programs,
 };
 use crate::signals::uninterrupted;
@@ -71,11 +71,11 @@ struct InterfaceHooks {
 struct Point {
     kind: HookKind,
     /// Held for its drop.
-    _link: Link,
+    _link: ProgramLink,
 }
 
 /// Detaches when dropped.
-enum Link {
+enum ProgramLink {
     Tcx { _link: SchedClassifierLink },
     Clsact { _filter: AttachedFilter },
     Xdp { _link: XdpLink },
@@ -183,7 +183,7 @@ impl Hooks {
                 _ => HookKind::Clsact,
             };
             if point == HookPoint::TcIngress && interface.entry.link == LinkLayer::Ethernet as u32 {
-                headless::refuse(*release, (ifindex, &interface.name), *generic_xdp)?;
+                generic_xdp::refuse(*release, (ifindex, &interface.name), *generic_xdp)?;
             }
             match &interface.points[point as usize] {
                 Some(there) if there.kind == kind => {}
@@ -312,7 +312,7 @@ impl HookKind {
     }
 }
 
-fn attach_tcx(ebpf: &mut Ebpf, (_, name): (u32, &str), point: HookPoint) -> Result<Link> {
+fn attach_tcx(ebpf: &mut Ebpf, (_, name): (u32, &str), point: HookPoint) -> Result<ProgramLink> {
     // First in and last out: the view of tcpdump.
     let (attach_type, order) = match point {
         HookPoint::TcEgress => (TcAttachType::Egress, LinkOrder::last()),
@@ -322,7 +322,7 @@ fn attach_tcx(ebpf: &mut Ebpf, (_, name): (u32, &str), point: HookPoint) -> Resu
     program
         .attach_with_options(name, attach_type, TcAttachOptions::TcxOrder(order))
         .and_then(|id| program.take_link(id))
-        .map(|link| Link::Tcx { _link: link })
+        .map(|link| ProgramLink::Tcx { _link: link })
         .map_err(|error| attach_error(&error, name, "tc"))
 }
 
@@ -331,10 +331,10 @@ fn attach_clsact(
     clsact: &mut Clsact,
     interface: (u32, &str),
     point: HookPoint,
-) -> Result<Link> {
+) -> Result<ProgramLink> {
     let side = match point {
-        HookPoint::TcEgress => Side::Egress,
-        _ => Side::Ingress,
+        HookPoint::TcEgress => ClsactSide::Egress,
+        _ => ClsactSide::Ingress,
     };
     let program = tc_program(ebpf, point)?
         .fd()
@@ -342,7 +342,7 @@ fn attach_clsact(
     // First on both sides: a filter before ours may decide, and the kernel asks no further.
     clsact
         .attach(interface, side, program.as_fd())
-        .map(|filter| Link::Clsact { _filter: filter })
+        .map(|filter| ProgramLink::Clsact { _filter: filter })
 }
 
 /// The loaded tc program of a hook point.
@@ -361,7 +361,7 @@ fn attach_xdp(
     release: KernelVersion,
     (ifindex, name): (u32, &str),
     mode: XdpMode,
-) -> Result<Link> {
+) -> Result<ProgramLink> {
     let (name_of_program, what) = match mode {
         XdpMode::Skb => (programs::XDP_GENERIC, "xdp-generic"),
         _ => (programs::xdp(release), "xdp"),
@@ -371,7 +371,7 @@ fn attach_xdp(
     program
         .attach_to_if_index(ifindex, mode)
         .and_then(|id| program.take_link(id))
-        .map(|link| Link::Xdp { _link: link })
+        .map(|link| ProgramLink::Xdp { _link: link })
         .map_err(|error| attach_error(&error, name, what))
 }
 

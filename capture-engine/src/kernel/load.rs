@@ -18,12 +18,12 @@ use super::{
     InterfaceFigures, KernelVersion, SlotFigures, SlotId, Tables,
     counters::{CounterMaps, LossCounters},
     error::load_error,
-    features::refuse_nesting_hooks,
     hooks::Hooks,
+    interface_stats::{InterfaceTraffic, Row, Traffic},
+    merge::{self, Barrier, Rings, ring_bytes},
     object::{globals, maps, object, programs},
     ring::RingGauge,
-    rings::{self, Barrier, Rings, ring_bytes},
-    traffic::{InterfaceTraffic, Row, Traffic},
+    version::refuse_nesting_hooks,
 };
 use crate::signals::uninterrupted;
 
@@ -66,7 +66,7 @@ impl Kernel {
         let mut ebpf = load_object(release, cpus, bytes)?;
         let log = KernelLog::take(&mut ebpf);
         let whole = |mut ebpf: Ebpf| -> anyhow::Result<(Self, ReaderSide)> {
-            let (rings, barrier, gauges) = rings::create(&mut ebpf, cpus, bytes)?;
+            let (rings, barrier, gauges) = merge::create(&mut ebpf, cpus, bytes)?;
             let tables = Tables::take(&mut ebpf, &barrier)?;
             let counters = CounterMaps::take(&mut ebpf)?;
             let losses = counters.losses()?;
@@ -182,9 +182,9 @@ fn load_object(release: KernelVersion, cpus: usize, ring_bytes: u32) -> Result<E
     loader
         .verifier_log_level(verifier_log_level)
         .map_max_entries(maps::RING_CHUNKS, chunks)
-        .map_max_entries(maps::RING_ORDER, chunks)
+        .map_max_entries(maps::CHUNK_MAP, chunks)
         .map_max_entries(maps::RING_ENDS, cpus as u32)
-        .map_max_entries(maps::BELLS, cpus as u32)
+        .map_max_entries(maps::WAKEUP, cpus as u32)
         .override_global(globals::RING_BYTES, &ring_bytes, true)
         .override_global(globals::WAKEUP_BYTES, &wakeup_bytes, true)
         .override_global(globals::LOG_LEVEL, &log_level, true);

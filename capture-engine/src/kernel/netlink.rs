@@ -1,5 +1,5 @@
 //! Route netlink: traffic control as far as [`super::clsact`] needs it (the qdisc and the filters of
-//! an interface are listed, added and deleted), and the lists that [`super::headless`] reads. aya can attach a filter, but neither name
+//! an interface are listed, added and deleted), and the lists that [`super::generic_xdp`] reads. aya can attach a filter, but neither name
 //! it nor delete a qdisc. Formats: rtnetlink(7), include/uapi/linux/{netlink,rtnetlink,pkt_cls}.h.
 
 use std::{
@@ -26,14 +26,14 @@ const BUFFER_LEN: usize = 64 << 10;
 
 /// A side of a clsact qdisc.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
+pub(super) enum ClsactSide {
     /// What the interface receives.
     Ingress,
     /// What it sends.
     Egress,
 }
 
-impl Side {
+impl ClsactSide {
     /// Both.
     pub(super) const BOTH: [Self; 2] = [Self::Ingress, Self::Egress];
 
@@ -48,7 +48,7 @@ impl Side {
 
 /// A filter of a clsact qdisc.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Filter {
+pub(super) struct TcFilter {
     /// Lower ones come first.
     pub(super) priority: u16,
     /// EtherType that it is for, host byte order; `ETH_P_ALL` for all.
@@ -66,7 +66,7 @@ struct Request(Vec<u8>);
 
 /// What follows the header of a netlink message about traffic control, `struct tcmsg`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Tc {
+struct TcMsg {
     ifindex: u32,
     handle: u32,
     parent: u32,
@@ -101,7 +101,7 @@ impl Netlink {
         let request = Request::new(libc::RTM_GETQDISC, libc::NLM_F_DUMP, for_qdisc(ifindex));
         let mut kind = None;
         self.ask(request, TC_LEN, |answer| {
-            let tc = Tc::read(answer.header);
+            let tc = TcMsg::read(answer.header);
             // Older kernels list the qdiscs of all interfaces.
             if tc.ifindex == ifindex && tc.parent == TC_H_CLSACT {
                 kind = attribute(answer.attributes, TCA_KIND).map(text);
@@ -128,17 +128,17 @@ impl Netlink {
     }
 
     /// The filters of one side, in the order in which they see a packet.
-    pub(super) fn filters(&self, ifindex: u32, side: Side) -> io::Result<Vec<Filter>> {
-        let tc = Tc {
+    pub(super) fn filters(&self, ifindex: u32, side: ClsactSide) -> io::Result<Vec<TcFilter>> {
+        let tc = TcMsg {
             ifindex,
             parent: side.parent(),
-            ..Tc::default()
+            ..TcMsg::default()
         };
         let mut filters = Vec::new();
         self.ask(
             Request::new(libc::RTM_GETTFILTER, libc::NLM_F_DUMP, tc),
             TC_LEN,
-            |answer| filters.push(Filter::read(&answer)),
+            |answer| filters.push(TcFilter::read(&answer)),
         )?;
         Ok(filters)
     }
@@ -147,12 +147,12 @@ impl Netlink {
     pub(super) fn add_filter(
         &self,
         ifindex: u32,
-        side: Side,
+        side: ClsactSide,
         priority: u16,
         name: &str,
         program: BorrowedFd<'_>,
     ) -> io::Result<()> {
-        let tc = Tc {
+        let tc = TcMsg {
             ifindex,
             handle: 0,
             parent: side.parent(),
@@ -173,10 +173,10 @@ impl Netlink {
     pub(super) fn delete_filter(
         &self,
         ifindex: u32,
-        side: Side,
-        filter: &Filter,
+        side: ClsactSide,
+        filter: &TcFilter,
     ) -> io::Result<()> {
-        let tc = Tc {
+        let tc = TcMsg {
             ifindex,
             handle: filter.handle,
             parent: side.parent(),
@@ -217,7 +217,7 @@ impl Netlink {
     }
 }
 
-impl Tc {
+impl TcMsg {
     fn bytes(self) -> [u8; TC_LEN] {
         let Self {
             ifindex,
@@ -245,7 +245,7 @@ impl Tc {
 }
 
 impl Request {
-    fn new(kind: u16, flags: i32, tc: Tc) -> Self {
+    fn new(kind: u16, flags: i32, tc: TcMsg) -> Self {
         Self::with_header(kind, flags, &tc.bytes())
     }
 
@@ -284,14 +284,14 @@ impl Request {
     }
 }
 
-impl Filter {
+impl TcFilter {
     fn read(answer: &Answer<'_>) -> Self {
         let name = attribute(answer.attributes, TCA_OPTIONS)
             .and_then(|options| attribute(options, TCA_BPF_NAME))
             .map(text);
         let kind = attribute(answer.attributes, TCA_KIND).map(text);
         let kind = kind.unwrap_or_default();
-        let tc = Tc::read(answer.header);
+        let tc = TcMsg::read(answer.header);
         Self {
             priority: (tc.info >> 16) as u16,
             protocol: u16::from_be(tc.info as u16),
@@ -303,8 +303,8 @@ impl Filter {
     }
 }
 
-fn for_qdisc(ifindex: u32) -> Tc {
-    Tc {
+fn for_qdisc(ifindex: u32) -> TcMsg {
+    TcMsg {
         ifindex,
         handle: TC_H_CLSACT & 0xffff_0000,
         parent: TC_H_CLSACT,

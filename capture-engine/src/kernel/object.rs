@@ -35,9 +35,9 @@ pub(super) mod maps {
     pub(in super::super) const SLOT_COUNTERS: &str = "SLOT_COUNTERS";
     pub(in super::super) const INTERFACE_COUNTERS: &str = "INTERFACE_COUNTERS";
     pub(in super::super) const RING_CHUNKS: &str = "RING_CHUNKS";
-    pub(in super::super) const RING_ORDER: &str = "RING_ORDER";
+    pub(in super::super) const CHUNK_MAP: &str = "CHUNK_MAP";
     pub(in super::super) const RING_ENDS: &str = "RING_ENDS";
-    pub(in super::super) const BELLS: &str = "BELLS";
+    pub(in super::super) const WAKEUP: &str = "WAKEUP";
 }
 
 /// Names of the programs in the object.
@@ -51,7 +51,7 @@ pub(super) mod programs {
 
     /// The program for generic XDP: one that does not take frames in several buffers. For one that does,
     /// the kernel copies frames in a way that loses the length of their link header (since 6.9, see
-    /// [`super::super::headless`]), and every tc program at ingress behind it is shown frames without.
+    /// [`super::super::generic_xdp`]), and every tc program at ingress behind it is shown frames without.
     pub(in super::super) const XDP_GENERIC: &str = XDP;
 
     /// The native XDP program for a kernel.

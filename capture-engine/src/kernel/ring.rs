@@ -1,5 +1,5 @@
-//! One CPU's ring, read in place. The programs put records into it (`capture-ebpf/src/put.rs`), and both ends of
-//! it lie in memory of maps that is ours too. [`rings`](super::rings) merges several of these.
+//! One CPU's ring, read in place. The programs put records into it (`capture-ebpf/src/ring.rs`), and both ends of
+//! it lie in memory of maps that is ours too. [`merge`](super::merge) merges several of these.
 
 use std::{
     slice,
@@ -16,7 +16,7 @@ use capture_common::{
 };
 use nix::sys::mman::ProtFlags;
 
-use super::mapping::Mapping;
+use super::mmap::Mapping;
 
 /// Most bytes that were read and are not given back yet: a CPU that looks for room has to fetch the position
 /// anew each time that it was written.
@@ -66,12 +66,12 @@ impl RingMemory {
         unsafe { end.cast().as_ref() }
     }
 
-    fn filled(&self, ring: usize) -> &AtomicU64 {
-        self.end(ring, std::mem::offset_of!(RingEnds, filled))
+    fn producer_pos(&self, ring: usize) -> &AtomicU64 {
+        self.end(ring, std::mem::offset_of!(RingEnds, producer_pos))
     }
 
-    fn given_back(&self, ring: usize) -> &AtomicU64 {
-        self.end(ring, std::mem::offset_of!(RingEnds, given_back))
+    fn consumer_pos(&self, ring: usize) -> &AtomicU64 {
+        self.end(ring, std::mem::offset_of!(RingEnds, consumer_pos))
     }
 }
 
@@ -85,26 +85,26 @@ pub(super) struct Ring {
     at: u64,
     /// Bytes of the record at the head, once it was looked at; 0 where there is none.
     head_len: u64,
-    given_back: u64,
+    consumer_pos: u64,
     /// The programs' end when last looked at.
     seen: u64,
     /// Until where may be read.
-    filled: u64,
+    producer_pos: u64,
 }
 
 impl Ring {
     /// The ring of CPU `index`, which has `bytes` bytes.
     pub(super) fn of(memory: Arc<RingMemory>, index: usize, bytes: u32) -> Self {
-        let at = memory.given_back(index).load(Ordering::Acquire);
+        let at = memory.consumer_pos(index).load(Ordering::Acquire);
         Self {
             memory,
             index,
             bytes: bytes.into(),
             at,
             head_len: 0,
-            given_back: at,
+            consumer_pos: at,
             seen: at,
-            filled: at,
+            producer_pos: at,
         }
     }
 
@@ -116,15 +116,15 @@ impl Ring {
     /// Looks how far the programs are; true where there is more than may be read.
     #[inline]
     pub(super) fn look(&mut self) -> bool {
-        self.seen = self.memory.filled(self.index).load(Ordering::Acquire);
-        self.seen != self.filled
+        self.seen = self.memory.producer_pos(self.index).load(Ordering::Acquire);
+        self.seen != self.producer_pos
     }
 
     /// Lets be read what was there at the last look. On machines that do not keep stores in order, that is only
     /// once the programs that ran then have ended.
     #[inline]
     pub(super) fn let_read(&mut self) {
-        self.filled = self.seen;
+        self.producer_pos = self.seen;
     }
 
     /// The record at the head, if there is one that may be read.
@@ -132,11 +132,11 @@ impl Ring {
     pub(super) fn head(&mut self) -> Option<(RecordHeader, &[u8])> {
         self.head_len = 0;
         loop {
-            if self.at >= self.filled {
+            if self.at >= self.producer_pos {
                 return None;
             }
             let left = CHUNK_LEN as u64 - self.at % CHUNK_LEN as u64;
-            let within = left.min(self.filled - self.at) as usize;
+            let within = left.min(self.producer_pos - self.at) as usize;
             let place = (self.index as u64 * self.bytes + self.at % self.bytes) / CHUNK_LEN as u64;
             let chunk = self.memory.order(place as usize).load(Ordering::Relaxed);
             let start = chunk * CHUNK_LEN as u64 + self.at % CHUNK_LEN as u64;
@@ -160,20 +160,20 @@ impl Ring {
     #[inline]
     pub(super) fn next(&mut self) {
         self.at += std::mem::take(&mut self.head_len);
-        if self.at - self.given_back > HELD_BACK {
+        if self.at - self.consumer_pos > HELD_BACK {
             self.give_back();
         }
     }
 
     /// Gives everything that was read back to the programs.
     pub(super) fn give_back(&mut self) {
-        if self.given_back != self.at {
+        if self.consumer_pos != self.at {
             // Release: read before it is written over. The programs look at it before they write there.
             let at = self.at;
             self.memory
-                .given_back(self.index)
+                .consumer_pos(self.index)
                 .store(at, Ordering::Release);
-            self.given_back = at;
+            self.consumer_pos = at;
         }
     }
 }
@@ -198,9 +198,11 @@ impl RingGauge {
     /// The part of the ring that is in use, 0–1.
     pub(super) fn used(&self) -> f64 {
         // The reader's end first: what is written meanwhile makes it fuller, and never less than empty.
-        let given_back = self.memory.given_back(self.index).load(Ordering::Acquire);
-        let filled = self.memory.filled(self.index).load(Ordering::Acquire);
-        let used = filled.wrapping_sub(given_back).min(self.bytes.into());
+        let consumer_pos = self.memory.consumer_pos(self.index).load(Ordering::Acquire);
+        let producer_pos = self.memory.producer_pos(self.index).load(Ordering::Acquire);
+        let used = producer_pos
+            .wrapping_sub(consumer_pos)
+            .min(self.bytes.into());
         used as f64 / f64::from(self.bytes)
     }
 }

@@ -22,10 +22,10 @@ use ipnet::IpNet;
 
 use super::{
     addresses::AddressTables,
-    mapped::{Mapped, Words, put},
-    masks::Role,
+    merge::Barrier,
+    mmap_table::{MmapTable, Words, put},
     object::{maps, take},
-    rings::Barrier,
+    prefix_closure::Role,
 };
 
 /// The slot of a task, below [`MAX_SLOTS`].
@@ -67,10 +67,10 @@ impl<'a> From<&'a Plan> for TaskEntry<'a> {
 
 /// All tables that tasks are entered into.
 pub(crate) struct Tables {
-    control: Mapped<ControlWords>,
-    ports: Mapped<[PortWords; 65536]>,
+    control: MmapTable<ControlWords>,
+    ports: MmapTable<[PortWords; 65536]>,
     addresses: AddressTables,
-    interfaces: Mapped<[InterfaceWords; MAX_INTERFACES]>,
+    interfaces: MmapTable<[InterfaceWords; MAX_INTERFACES]>,
     displaced: HashMap<MapData, u32, Interface>,
     /// Interfaces in the table of the displaced.
     displaced_now: BTreeSet<u32>,
@@ -89,10 +89,10 @@ impl Tables {
     /// Takes the tables out of a loaded object.
     pub(super) fn take(ebpf: &mut Ebpf, programs: &Barrier) -> Result<Self> {
         let tables = Self {
-            control: Mapped::of(take(ebpf, maps::CONTROL)?)?,
-            ports: Mapped::of(take(ebpf, maps::PORTS)?)?,
+            control: MmapTable::of(take(ebpf, maps::CONTROL)?)?,
+            ports: MmapTable::of(take(ebpf, maps::PORTS)?)?,
             addresses: AddressTables::take(ebpf, programs)?,
-            interfaces: Mapped::of(take(ebpf, maps::INTERFACES)?)?,
+            interfaces: MmapTable::of(take(ebpf, maps::INTERFACES)?)?,
             displaced: take(ebpf, maps::DISPLACED_INTERFACES)?.try_into()?,
             displaced_now: BTreeSet::new(),
             slots: take(ebpf, maps::SLOTS)?.try_into()?,

@@ -16,7 +16,7 @@ pub(in super::super) const ETHERNET: u16 = 1;
 const ADDRESSES_LEN: usize = 12;
 
 /// A packet as it will be written: tag put back, cut to the snap length.
-pub(in super::super) struct Frame<'a> {
+pub(in super::super) struct OutputFrame<'a> {
     pub(super) timestamp_ns: u64,
     pub(super) direction: Direction,
     pub(super) original_len: u32,
@@ -26,7 +26,7 @@ pub(in super::super) struct Frame<'a> {
     tail: &'a [u8],
 }
 
-impl<'a> Frame<'a> {
+impl<'a> OutputFrame<'a> {
     /// A tag in metadata belongs behind the addresses of an Ethernet frame. Where fewer bytes than
     /// the addresses are there, the tag is beyond the cut and counts for the original length only.
     pub(in super::super) fn new(packet: &Packet<'a>, link_type: u16, snap_len: u32) -> Self {
@@ -92,7 +92,7 @@ pub(in super::super) struct Statistics {
     /// One entry for each interface of the file, in the order of their blocks.
     pub(in super::super) interfaces: Vec<InterfaceStatistics>,
     /// The task's figures; known at its end only.
-    pub(in super::super) totals: Option<Totals>,
+    pub(in super::super) totals: Option<TaskTotals>,
 }
 
 /// The figures of one interface, all since the start of the capture.
@@ -112,7 +112,7 @@ pub(in super::super) struct InterfaceStatistics {
 
 /// The task's figures as the comment of its last statistics spells them out.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in super::super) struct Totals {
+pub(in super::super) struct TaskTotals {
     pub(in super::super) matched: u64,
     pub(in super::super) captured: u64,
     pub(in super::super) oversize_discarded: u64,

@@ -12,7 +12,7 @@ use capture_task::{
 };
 
 pub(super) use self::frame::{
-    ETHERNET, Frame, InterfaceStatistics, MAX_SNAP_LEN, Statistics, Totals,
+    ETHERNET, InterfaceStatistics, MAX_SNAP_LEN, OutputFrame, Statistics, TaskTotals,
 };
 use super::InterfaceInfo;
 
@@ -50,7 +50,7 @@ impl Encoder {
     }
 
     /// Length of the record that [`Encoder::record`] would append.
-    pub(super) fn record_len(&self, frame: &Frame<'_>, drops: u64) -> usize {
+    pub(super) fn record_len(&self, frame: &OutputFrame<'_>, drops: u64) -> usize {
         match self {
             Self::Pcapng(_) => pcapng::record_len(frame, drops),
             Self::Pcap(_) => pcap::record_len(frame),
@@ -58,7 +58,13 @@ impl Encoder {
     }
 
     /// Appends a packet of the file's interface `interface`, before which `drops` were lost.
-    pub(super) fn record(&self, frame: &Frame<'_>, interface: u32, drops: u64, out: &mut Vec<u8>) {
+    pub(super) fn record(
+        &self,
+        frame: &OutputFrame<'_>,
+        interface: u32,
+        drops: u64,
+        out: &mut Vec<u8>,
+    ) {
         match self {
             Self::Pcapng(_) => pcapng::record(frame, interface, drops, out),
             Self::Pcap(_) => pcap::record(frame, out),
@@ -89,7 +95,7 @@ pub(super) fn snap_len(plan: &Plan) -> u32 {
 
 /// Whole records at the front of encoded bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
+pub(super) struct WholeRecords {
     /// Their length.
     pub(super) len: usize,
     /// Packets among them.
@@ -99,8 +105,8 @@ pub(super) struct Tally {
 }
 
 /// Counts the whole records in `data`, which an encoder of `format` made and something cut short.
-pub(super) fn walk(format: Format, data: &[u8], at_file_start: bool) -> Tally {
-    let mut tally = Tally::default();
+pub(super) fn walk(format: Format, data: &[u8], at_file_start: bool) -> WholeRecords {
+    let mut tally = WholeRecords::default();
     if format == Format::Pcap && at_file_start {
         if data.len() < pcap::HEADER_LEN {
             return tally;

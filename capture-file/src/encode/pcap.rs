@@ -1,7 +1,7 @@
 //! Nanosecond pcap in host byte order (draft-ietf-opsawg-pcap, magic 0xa1b23c4d): a header, and
 //! records of 16 bytes before each packet. It knows one link type, no interfaces and no statistics.
 
-use super::frame::{Frame, word};
+use super::frame::{OutputFrame, word};
 
 /// Bytes of the file header.
 pub(super) const HEADER_LEN: usize = 24;
@@ -30,11 +30,11 @@ impl Pcap {
     }
 }
 
-pub(super) fn record_len(frame: &Frame<'_>) -> usize {
+pub(super) fn record_len(frame: &OutputFrame<'_>) -> usize {
     RECORD_HEADER_LEN + frame.captured_len() as usize
 }
 
-pub(super) fn record(frame: &Frame<'_>, out: &mut Vec<u8>) {
+pub(super) fn record(frame: &OutputFrame<'_>, out: &mut Vec<u8>) {
     // The format's seconds end in February 2106.
     let seconds = u32::try_from(frame.timestamp_ns / NANOS).unwrap_or(u32::MAX);
     let nanos = (frame.timestamp_ns % NANOS) as u32;

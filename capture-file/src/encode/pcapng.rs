@@ -24,7 +24,7 @@ use pcap_file::{
     },
 };
 
-use super::frame::{Frame, InterfaceStatistics, Statistics, Totals, word};
+use super::frame::{InterfaceStatistics, OutputFrame, Statistics, TaskTotals, word};
 use crate::InterfaceInfo;
 
 const ENHANCED_PACKET: u32 = 6;
@@ -114,7 +114,7 @@ impl Statistics {
                 system_dropped: MAX,
                 delivered: u64::MAX,
             }],
-            totals: Some(Totals {
+            totals: Some(TaskTotals {
                 matched: u64::MAX,
                 captured: u64::MAX,
                 oversize_discarded: u64::MAX,
@@ -129,7 +129,7 @@ impl Statistics {
     }
 }
 
-impl Totals {
+impl TaskTotals {
     fn comment(&self) -> String {
         let Self {
             matched,
@@ -192,13 +192,13 @@ pub(super) fn statistics(statistics: &Statistics) -> Result<Vec<u8>> {
     Ok(writer.into_inner())
 }
 
-pub(super) fn record_len(frame: &Frame<'_>, drops: u64) -> usize {
+pub(super) fn record_len(frame: &OutputFrame<'_>, drops: u64) -> usize {
     let drop_count = if drops > 0 { DROP_COUNT_LEN } else { 0 };
     HEAD_LEN + (frame.captured_len() as usize).next_multiple_of(4) + drop_count + FOOT_LEN
 }
 
 /// Appends an Enhanced Packet Block (section 4.3 of the draft).
-pub(super) fn record(frame: &Frame<'_>, interface: u32, drops: u64, out: &mut Vec<u8>) {
+pub(super) fn record(frame: &OutputFrame<'_>, interface: u32, drops: u64, out: &mut Vec<u8>) {
     let captured_len = frame.captured_len();
     let total = record_len(frame, drops) as u32;
     out.reserve(total as usize);

@@ -34,7 +34,7 @@ fn write(format: Format, name: &str) -> (PathBuf, TempDir) {
     output.sink.note_drops(4);
     output.give(&packet(3, &arp));
     let path = output.path(name);
-    let closing = Closing {
+    let closing = FinalFigures {
         interfaces: vec![InterfaceStats {
             ifindex: 2,
             seen: 99,
@@ -238,7 +238,7 @@ fn several_interfaces_have_statistics_each() {
         seen: 10 * u64::from(n),
         dropped: None,
     });
-    let report = sink.finish(&Closing {
+    let report = sink.finish(&FinalFigures {
         interfaces: seen.to_vec(),
         matched: 4,
         ..closing()

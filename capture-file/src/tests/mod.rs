@@ -34,8 +34,8 @@ use pcap_file::{
 use tempfile::TempDir;
 
 use super::{
-    Closing, InterfaceInfo, InterfaceStats, OutputConfig, OutputCounters, OutputReport, Packet,
-    Target, TaskSink,
+    FinalFigures, InterfaceInfo, InterfaceStats, OutputConfig, OutputCounters, OutputReport,
+    Packet, Target, TaskSink,
 };
 
 /// 2024-01-02 03:04:05.678901234 UTC.
@@ -104,11 +104,11 @@ fn packet(n: u64, data: &[u8]) -> Packet<'_> {
     }
 }
 
-fn closing() -> Closing {
-    Closing {
+fn closing() -> FinalFigures {
+    FinalFigures {
         started_ns: START_NS,
         ended_ns: START_NS + 10 * SECOND_NS,
-        ..Closing::default()
+        ..FinalFigures::default()
     }
 }
 

@@ -5,7 +5,7 @@ use std::iter;
 use proptest::prelude::*;
 
 use super::*;
-use crate::encode::{Encoder, Frame, MAX_SNAP_LEN, Tally, walk};
+use crate::encode::{Encoder, MAX_SNAP_LEN, OutputFrame, WholeRecords, walk};
 
 /// What should be in the file, computed the slow and plain way.
 fn expected(packet: &Packet<'_>, snap: Option<u16>) -> (u32, Vec<u8>) {
@@ -88,24 +88,24 @@ proptest! {
         for format in [Format::Pcapng, Format::Pcap] {
             let encoder = Encoder::new(&plan(format), "id", 1).expect("an encoder");
             let mut data = encoder.file_header().to_vec();
-            let start = Tally { len: data.len(), packets: 0, bytes: 0 };
+            let start = WholeRecords { len: data.len(), packets: 0, bytes: 0 };
             let mut ends = vec![start];
             for (bytes, _, _, _, drops) in &packets {
                 let packet = packet(0, bytes);
-                let frame = Frame::new(&packet, 1, MAX_SNAP_LEN);
+                let frame = OutputFrame::new(&packet, 1, MAX_SNAP_LEN);
                 let len = encoder.record_len(&frame, *drops);
                 let before = data.len();
                 encoder.record(&frame, 0, *drops, &mut data);
                 prop_assert_eq!(data.len() - before, len);
                 let last = ends[ends.len() - 1];
-                ends.push(Tally {
+                ends.push(WholeRecords {
                     len: data.len(),
                     packets: last.packets + 1,
                     bytes: last.bytes + bytes.len() as u64,
                 });
             }
             let cut = cut.index(data.len() + 1);
-            let whole = iter::once(Tally::default()).chain(ends).rfind(|end| end.len <= cut);
+            let whole = iter::once(WholeRecords::default()).chain(ends).rfind(|end| end.len <= cut);
             prop_assert_eq!(Some(walk(format, &data[..cut], true)), whole);
         }
     }

@@ -6,10 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 
-use super::fault::{Problem, quote};
+use super::fault::{ValueError, quote};
 
 /// An address (as a prefix of full length) or a prefix, whose host bits are cleared.
-pub(super) fn parse(text: &str) -> Result<IpNet, Problem> {
+pub(super) fn parse(text: &str) -> Result<IpNet, ValueError> {
     let trimmed = text.trim();
     let (address_text, length_text) = match trimmed.split_once('/') {
         Some((address, length)) => (address, Some(length)),
@@ -30,7 +30,7 @@ pub(super) fn parse(text: &str) -> Result<IpNet, Problem> {
         } else {
             format!("{v4}/{}", length - 96)
         };
-        return Err(Problem::invalid(format!(
+        return Err(ValueError::invalid(format!(
             "{} is an IPv4-mapped address, which packets do not carry; write \"{plain}\"",
             quote(trimmed)
         )));
@@ -40,7 +40,7 @@ pub(super) fn parse(text: &str) -> Result<IpNet, Problem> {
         .map_err(|_| out_of_range(text, most))
 }
 
-fn prefix_length(text: &str, length: &str, most: u8) -> Result<u8, Problem> {
+fn prefix_length(text: &str, length: &str, most: u8) -> Result<u8, ValueError> {
     if let Ok(mask) = length.parse::<Ipv4Addr>() {
         let ones = u32::from(mask).leading_ones();
         let hint = if u32::from(mask).count_ones() == ones {
@@ -48,13 +48,13 @@ fn prefix_length(text: &str, length: &str, most: u8) -> Result<u8, Problem> {
         } else {
             "as in \"/24\"".to_owned()
         };
-        return Err(Problem::invalid(format!(
+        return Err(ValueError::invalid(format!(
             "{} has a netmask; write the prefix length, {hint}",
             quote(text)
         )));
     }
     if length.is_empty() || !length.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Problem::invalid(format!(
+        return Err(ValueError::invalid(format!(
             "{} has no prefix length after the slash; write one as in \"/24\"",
             quote(text)
         )));
@@ -66,33 +66,33 @@ fn prefix_length(text: &str, length: &str, most: u8) -> Result<u8, Problem> {
         .ok_or_else(|| out_of_range(text, most))
 }
 
-fn out_of_range(text: &str, most: u8) -> Problem {
-    Problem::out_of_range(format!("{} has a prefix length beyond {most}", quote(text)))
+fn out_of_range(text: &str, most: u8) -> ValueError {
+    ValueError::out_of_range(format!("{} has a prefix length beyond {most}", quote(text)))
 }
 
 /// Why `address`, a part of `text`, is not an address.
-fn explain(text: &str, address: &str) -> Problem {
+fn explain(text: &str, address: &str) -> ValueError {
     let quoted = quote(text);
     if address.is_empty() {
-        return Problem::invalid(format!(
+        return ValueError::invalid(format!(
             "{quoted} is not an address; write one as in \"10.0.0.1\", or a prefix as in \"10.0.0.0/8\""
         ));
     }
     if text.contains(',') || text.contains(char::is_whitespace) {
-        return Problem::invalid(format!(
+        return ValueError::invalid(format!(
             "{quoted} is more than one address; write a single one, or a prefix that covers them"
         ));
     }
     if let Some((plain, zone)) = address.split_once('%')
         && plain.parse::<Ipv6Addr>().is_ok()
     {
-        return Problem::invalid(format!(
+        return ValueError::invalid(format!(
             "{quoted} has a zone, which packets do not carry; write \"{plain}\" and name {} in `interfaces`",
             quote(zone)
         ));
     }
     if let Ok(with_port) = text.parse::<SocketAddr>() {
-        return Problem::invalid(format!(
+        return ValueError::invalid(format!(
             "{quoted} has a port; write \"{}\" here and {} in the ports of this address",
             with_port.ip(),
             with_port.port()
@@ -102,7 +102,7 @@ fn explain(text: &str, address: &str) -> Problem {
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
     {
-        return Problem::invalid(format!(
+        return ValueError::invalid(format!(
             "{quoted} has brackets; write {} without",
             quote(plain)
         ));
@@ -111,16 +111,16 @@ fn explain(text: &str, address: &str) -> Problem {
         .bytes()
         .all(|byte| byte.is_ascii_digit() || byte == b'.')
     {
-        return Problem::invalid(format!(
+        return ValueError::invalid(format!(
             "{quoted} is not an IPv4 address; write four numbers from 0 to 255 without leading zeros"
         ));
     }
     if is_name(address) {
-        return Problem::invalid(format!(
+        return ValueError::invalid(format!(
             "capture-agent takes addresses, not names: {quoted}; try `getent hosts {address}`"
         ));
     }
-    Problem::invalid(format!(
+    ValueError::invalid(format!(
         "{quoted} is not an address; write one as in \"10.0.0.1\" or \"2001:db8::1\""
     ))
 }

@@ -12,14 +12,14 @@ pub const MOST_FAULTS: usize = 100;
 
 /// What is wrong with a value, before it is known which field it stands in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct ValueError {
     /// As [`Fault::code`].
     pub code: &'static str,
     /// As [`Fault::detail`].
     pub detail: String,
 }
 
-impl Problem {
+impl ValueError {
     /// The value cannot be read.
     pub fn invalid(detail: impl Into<String>) -> Self {
         Self {
@@ -65,8 +65,8 @@ pub(super) struct Faults(Vec<Fault>);
 
 impl Faults {
     /// Notes a fault of the field at `pointer`.
-    pub(super) fn add(&mut self, pointer: impl Into<String>, problem: Problem) {
-        let Problem { code, detail } = problem;
+    pub(super) fn add(&mut self, pointer: impl Into<String>, problem: ValueError) {
+        let ValueError { code, detail } = problem;
         self.0.push(Fault {
             pointer: pointer.into(),
             code,
@@ -78,7 +78,7 @@ impl Faults {
     pub(super) fn check<T>(
         &mut self,
         pointer: impl Into<String>,
-        value: Result<T, Problem>,
+        value: Result<T, ValueError>,
     ) -> Option<T> {
         value.map_err(|problem| self.add(pointer, problem)).ok()
     }
@@ -88,7 +88,7 @@ impl Faults {
         &mut self,
         pointer: &str,
         field: Option<&T>,
-        parse: impl FnOnce(&T) -> Result<U, Problem>,
+        parse: impl FnOnce(&T) -> Result<U, ValueError>,
     ) -> Option<U> {
         field.and_then(|value| self.check(pointer, parse(value)))
     }

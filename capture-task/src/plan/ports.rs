@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::fault::{Faults, Problem, quote};
+use super::fault::{Faults, ValueError, quote};
 use crate::task::Quantity;
 
 /// Most items of a list, as it is given.
@@ -29,8 +29,8 @@ pub(super) fn parse_list(
     (!items.is_empty()).then(|| merge(ranges))
 }
 
-pub(super) fn too_many(count: usize) -> Problem {
-    Problem::out_of_range(format!(
+pub(super) fn too_many(count: usize) -> ValueError {
+    ValueError::out_of_range(format!(
         "{count} items are too many; a list has at most {MAX_PORTS}, and ranges count as one, as in \"8000-8100\""
     ))
 }
@@ -53,7 +53,7 @@ fn written(range: RangeInclusive<u16>) -> Quantity {
     }
 }
 
-fn parse(item: &Quantity) -> Result<RangeInclusive<u16>, Problem> {
+fn parse(item: &Quantity) -> Result<RangeInclusive<u16>, ValueError> {
     let text = match item {
         Quantity::Number(number) => {
             let port = u16::try_from(*number).map_err(|_| beyond(&number.to_string()))?;
@@ -62,7 +62,7 @@ fn parse(item: &Quantity) -> Result<RangeInclusive<u16>, Problem> {
         Quantity::Text(text) => text.trim(),
     };
     if text.is_empty() {
-        return Err(Problem::invalid(
+        return Err(ValueError::invalid(
             "an item of the list is empty; write ports as in 443 or \"8000-8100\"",
         ));
     }
@@ -72,7 +72,7 @@ fn parse(item: &Quantity) -> Result<RangeInclusive<u16>, Problem> {
     };
     let (first, last) = (port(first.trim(), text)?, port(last.trim(), text)?);
     if first > last {
-        return Err(Problem::invalid(format!(
+        return Err(ValueError::invalid(format!(
             "{} runs backwards; write \"{last}-{first}\"",
             quote(text)
         )));
@@ -81,7 +81,7 @@ fn parse(item: &Quantity) -> Result<RangeInclusive<u16>, Problem> {
 }
 
 /// One port, `text`, in the item `item`.
-fn port(text: &str, item: &str) -> Result<u16, Problem> {
+fn port(text: &str, item: &str) -> Result<u16, ValueError> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse().map_err(|_| beyond(item));
     }
@@ -96,14 +96,14 @@ fn port(text: &str, item: &str) -> Result<u16, Problem> {
     } else {
         "write a number from 0 to 65535, or a range as in \"8000-8100\"".to_owned()
     };
-    Err(Problem::invalid(format!(
+    Err(ValueError::invalid(format!(
         "{} is not a port; {hint}",
         quote(item)
     )))
 }
 
-fn beyond(text: &str) -> Problem {
-    Problem::out_of_range(format!(
+fn beyond(text: &str) -> ValueError {
+    ValueError::out_of_range(format!(
         "{} is not a port; ports go from 0 to 65535",
         quote(text)
     ))

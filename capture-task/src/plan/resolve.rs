@@ -6,11 +6,12 @@ use std::{collections::HashSet, time::Duration};
 use ipnet::IpNet;
 
 use super::{
-    Directions, Endpoint, Face, Fault, Filter, Format, Hook, InterfaceSelection, Oversize, Plan,
-    Protocol, Rotate, address,
-    fault::{Faults, Problem, quote},
-    ports, quantity, word,
-    word::{AddressType, Word},
+    Directions, Endpoint, Fault, Filter, Format, Hook, InterfaceSelection, Oversize, Plan,
+    Protocol, RequestOrigin, Rotate, address,
+    fault::{Faults, ValueError, quote},
+    keyword,
+    keyword::{AddressType, Keyword},
+    ports, units,
 };
 use crate::task::{Quantity, RotateSpec, TaskSpec};
 
@@ -40,7 +41,7 @@ impl Plan {
     /// The plan for a request, or everything that is wrong with it.
     ///
     /// Whether the interfaces exist is not asked here.
-    pub fn resolve(spec: &TaskSpec, face: Face) -> Result<Self, Vec<Fault>> {
+    pub fn resolve(spec: &TaskSpec, face: RequestOrigin) -> Result<Self, Vec<Fault>> {
         let mut faults = Faults::default();
         let TaskSpec {
             name,
@@ -80,7 +81,7 @@ impl Plan {
         check_families(local.address, peer.address, &mut faults);
         check_ports_have_protocol(spec, protocol, &mut faults);
         let address_type = faults.check_given("/address_type", address_type.as_ref(), |text| {
-            word::parse::<AddressType>(text)
+            keyword::parse::<AddressType>(text)
         });
         check_address_type(spec, address_type, &mut faults);
 
@@ -89,29 +90,29 @@ impl Plan {
             .flatten();
         let oversize = resolve_word("/oversize", oversize, Oversize::Truncate, &mut faults);
         let duration = faults
-            .check_given("/duration", duration.as_ref(), quantity::seconds)
+            .check_given("/duration", duration.as_ref(), units::seconds)
             .map(Duration::from_secs);
         let max_packets = faults.check_given("/max_packets", max_packets.as_ref(), |value| {
-            quantity::count(value, "packets")
+            units::count(value, "packets")
         });
         let max_file_bytes = faults.check_given(
             "/max_file_bytes",
             max_file_bytes.as_ref(),
-            quantity::positive_size,
+            units::positive_size,
         );
         let format = resolve_word("/format", format, Format::Pcapng, &mut faults);
         let rotate = rotate
             .as_ref()
             .map(|rotate| resolve_rotate(rotate, face, &mut faults));
         let duration = duration.or(match face {
-            Face::Run => None,
-            Face::Daemon => Some(DAEMON_DURATION),
+            RequestOrigin::Run => None,
+            RequestOrigin::Daemon => Some(DAEMON_DURATION),
         });
         let max_file_bytes = max_file_bytes.or(match face {
-            Face::Run => None,
-            Face::Daemon => Some(daemon_max_file_bytes(rotate)),
+            RequestOrigin::Run => None,
+            RequestOrigin::Daemon => Some(daemon_max_file_bytes(rotate)),
         });
-        if face == Face::Daemon {
+        if face == RequestOrigin::Daemon {
             check_number_of_files(rotate, duration, max_file_bytes, &mut faults);
         }
 
@@ -141,21 +142,21 @@ impl Plan {
     }
 }
 
-fn resolve_word<T: Word>(
+fn resolve_word<T: Keyword>(
     pointer: &str,
     field: &Option<String>,
     default: T,
     faults: &mut Faults,
 ) -> T {
     faults
-        .check_given(pointer, field.as_ref(), |text| word::parse(text))
+        .check_given(pointer, field.as_ref(), |text| keyword::parse(text))
         .unwrap_or(default)
 }
 
 fn resolve_name(
     name: Option<&str>,
     interfaces: &[String],
-    face: Face,
+    face: RequestOrigin,
     faults: &mut Faults,
 ) -> String {
     match (name, face) {
@@ -163,31 +164,31 @@ fn resolve_name(
             faults.check("/name", check_name(name));
             name.to_owned()
         }
-        (None, Face::Run) => interfaces.join(",").chars().take(MAX_NAME_CHARS).collect(),
-        (None, Face::Daemon) => {
+        (None, RequestOrigin::Run) => interfaces.join(",").chars().take(MAX_NAME_CHARS).collect(),
+        (None, RequestOrigin::Daemon) => {
             faults.add(
                 "/name",
-                Problem::required("a task needs a name that tells its purpose"),
+                ValueError::required("a task needs a name that tells its purpose"),
             );
             String::new()
         }
     }
 }
 
-fn check_name(name: &str) -> Result<(), Problem> {
+fn check_name(name: &str) -> Result<(), ValueError> {
     let chars = name.chars().count();
     if chars > MAX_NAME_CHARS {
-        return Err(Problem::out_of_range(format!(
+        return Err(ValueError::out_of_range(format!(
             "the name has {chars} characters; the most is {MAX_NAME_CHARS}"
         )));
     }
     if name.trim().is_empty() {
-        return Err(Problem::invalid(
+        return Err(ValueError::invalid(
             "the name is empty; write what the capture is for",
         ));
     }
     match name.chars().find(|c| !is_printable(*c)) {
-        Some(character) => Err(Problem::invalid(format!(
+        Some(character) => Err(ValueError::invalid(format!(
             "the name holds the unprintable character U+{:04X}; leave it out",
             u32::from(character)
         ))),
@@ -211,13 +212,13 @@ fn resolve_interfaces(names: &[String], faults: &mut Faults) -> InterfaceSelecti
     if names.is_empty() {
         faults.add(
             "/interfaces",
-            Problem::required("no interface is given; name at least one, or \"any\" for all"),
+            ValueError::required("no interface is given; name at least one, or \"any\" for all"),
         );
     }
     if names.len() > 1 && names.iter().any(|name| name == "any") {
         faults.add(
             "/interfaces",
-            Problem::conflict("\"any\" already covers every interface; give it alone"),
+            ValueError::conflict("\"any\" already covers every interface; give it alone"),
         );
     }
     let mut seen = HashSet::new();
@@ -225,10 +226,10 @@ fn resolve_interfaces(names: &[String], faults: &mut Faults) -> InterfaceSelecti
         let pointer = format!("/interfaces/{index}");
         if !seen.insert(name) {
             let problem = format!("{} is given twice; give it once", quote(name));
-            faults.add(pointer, Problem::conflict(problem));
+            faults.add(pointer, ValueError::conflict(problem));
         } else if let Some(reason) = invalid_interface_name(name) {
             let problem = format!("{} is not an interface name: {reason}", quote(name));
-            faults.add(pointer, Problem::invalid(problem));
+            faults.add(pointer, ValueError::invalid(problem));
         }
     }
     match names {
@@ -237,8 +238,8 @@ fn resolve_interfaces(names: &[String], faults: &mut Faults) -> InterfaceSelecti
     }
 }
 
-pub(super) fn too_many_interfaces(count: usize) -> Problem {
-    Problem::out_of_range(format!(
+pub(super) fn too_many_interfaces(count: usize) -> ValueError {
+    ValueError::out_of_range(format!(
         "{count} interfaces are too many; name at most {MAX_INTERFACES}, or \"any\" for all"
     ))
 }
@@ -261,17 +262,19 @@ fn invalid_interface_name(name: &str) -> Option<&'static str> {
 
 /// What must be there for what is there.
 fn check_endpoints(spec: &TaskSpec, faults: &mut Faults) {
-    let pair_named = spec.address_type.as_deref() == Some(AddressType::IpPair.as_word());
+    let pair_named = spec.address_type.as_deref() == Some(AddressType::IpPair.keyword());
     if spec.ip.is_none() && spec.peer_ip.is_some() && spec.address_type.is_none() {
         faults.add(
             "/ip",
-            Problem::required("`peer_ip` is the other side of a pair; give `ip`, or `ip` alone"),
+            ValueError::required("`peer_ip` is the other side of a pair; give `ip`, or `ip` alone"),
         );
     }
     if !spec.peer_ports.is_empty() && spec.peer_ip.is_none() && !pair_named {
         faults.add(
             "/peer_ports",
-            Problem::conflict("`peer_ports` belongs to `peer_ip`; give that too, or use `ports`"),
+            ValueError::conflict(
+                "`peer_ports` belongs to `peer_ip`; give that too, or use `ports`",
+            ),
         );
     }
 }
@@ -279,7 +282,7 @@ fn check_endpoints(spec: &TaskSpec, faults: &mut Faults) {
 /// An `address_type` that is given must be what the addresses say.
 fn check_address_type(spec: &TaskSpec, given: Option<AddressType>, faults: &mut Faults) {
     let Some(given) = given else { return };
-    let word = given.as_word();
+    let word = given.keyword();
     let rows = [
         ("/ip", "`ip`", spec.ip.is_some(), given != AddressType::Any),
         (
@@ -292,11 +295,11 @@ fn check_address_type(spec: &TaskSpec, given: Option<AddressType>, faults: &mut 
     for (pointer, field, is_given, is_wanted) in rows {
         if is_wanted && !is_given {
             let problem = format!("`address_type` is \"{word}\", which needs {field}");
-            faults.add(pointer, Problem::required(problem));
+            faults.add(pointer, ValueError::required(problem));
         }
         if is_given && !is_wanted {
             let problem = format!("`address_type` is \"{word}\", which takes no {field}");
-            faults.add(pointer, Problem::conflict(problem));
+            faults.add(pointer, ValueError::conflict(problem));
         }
     }
 }
@@ -308,7 +311,7 @@ fn check_families(ip: Option<IpNet>, peer_ip: Option<IpNet>, faults: &mut Faults
     {
         faults.add(
             "/peer_ip",
-            Problem::conflict(format!(
+            ValueError::conflict(format!(
                 "`ip` is IPv{} and `peer_ip` is IPv{}, which no packet has; give both of one version",
                 version(ip),
                 version(peer_ip)
@@ -327,23 +330,23 @@ fn check_ports_have_protocol(spec: &TaskSpec, protocol: Protocol, faults: &mut F
     ] {
         if !ports.is_empty() {
             let problem = format!("ICMP has no ports; leave {field} out, or choose tcp or udp");
-            faults.add(pointer, Problem::conflict(problem));
+            faults.add(pointer, ValueError::conflict(problem));
         }
     }
 }
 
-fn resolve_max_bytes(value: &Quantity) -> Result<Option<u16>, Problem> {
-    match quantity::size(value)? {
+fn resolve_max_bytes(value: &Quantity) -> Result<Option<u16>, ValueError> {
+    match units::size(value)? {
         0 => Ok(None),
         bytes => u16::try_from(bytes).map(Some).map_err(|_| {
-            Problem::out_of_range(format!(
+            ValueError::out_of_range(format!(
                 "{bytes} is more than 65535; use 0, the default, to keep whole frames"
             ))
         }),
     }
 }
 
-fn resolve_rotate(rotate: &RotateSpec, face: Face, faults: &mut Faults) -> Rotate {
+fn resolve_rotate(rotate: &RotateSpec, face: RequestOrigin, faults: &mut Faults) -> Rotate {
     let RotateSpec {
         bytes,
         seconds,
@@ -352,32 +355,32 @@ fn resolve_rotate(rotate: &RotateSpec, face: Face, faults: &mut Faults) -> Rotat
     if bytes.is_none() && seconds.is_none() {
         faults.add(
             "/rotate",
-            Problem::required("rotation needs `rotate.bytes` or `rotate.seconds`, to know when"),
+            ValueError::required("rotation needs `rotate.bytes` or `rotate.seconds`, to know when"),
         );
     }
     Rotate {
         bytes: faults.check_given("/rotate/bytes", bytes.as_ref(), |value| {
-            quantity::positive_size(value).and_then(|bytes| rotate_bytes(bytes, face))
+            units::positive_size(value).and_then(|bytes| rotate_bytes(bytes, face))
         }),
-        seconds: faults.check_given("/rotate/seconds", seconds.as_ref(), quantity::seconds),
+        seconds: faults.check_given("/rotate/seconds", seconds.as_ref(), units::seconds),
         files: faults.check_given("/rotate/files", files.as_ref(), |value| {
-            quantity::count(value, "files").and_then(|files| rotate_files(files, face))
+            units::count(value, "files").and_then(|files| rotate_files(files, face))
         }),
     }
 }
 
-fn rotate_bytes(bytes: u64, face: Face) -> Result<u64, Problem> {
-    if face == Face::Daemon && bytes < DAEMON_LEAST_ROTATE_BYTES {
-        return Err(Problem::out_of_range(format!(
+fn rotate_bytes(bytes: u64, face: RequestOrigin) -> Result<u64, ValueError> {
+    if face == RequestOrigin::Daemon && bytes < DAEMON_LEAST_ROTATE_BYTES {
+        return Err(ValueError::out_of_range(format!(
             "{bytes} is too small for the files of a daemon; the least is {DAEMON_LEAST_ROTATE_BYTES} (\"64KiB\")"
         )));
     }
     Ok(bytes)
 }
 
-fn rotate_files(files: u64, face: Face) -> Result<u64, Problem> {
-    if face == Face::Daemon && files > DAEMON_MAX_FILES {
-        return Err(Problem::out_of_range(format!(
+fn rotate_files(files: u64, face: RequestOrigin) -> Result<u64, ValueError> {
+    if face == RequestOrigin::Daemon && files > DAEMON_MAX_FILES {
+        return Err(ValueError::out_of_range(format!(
             "{files} files are too many; a task of the daemon has at most {DAEMON_MAX_FILES}"
         )));
     }
@@ -422,7 +425,7 @@ fn check_number_of_files(
             let problem = format!(
                 "with this `{limit}` it makes {files} files, and a task of the daemon has at most {DAEMON_MAX_FILES}; give more, or `rotate.files`"
             );
-            faults.add(pointer, Problem::out_of_range(problem));
+            faults.add(pointer, ValueError::out_of_range(problem));
         }
     }
 }

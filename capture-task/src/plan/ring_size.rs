@@ -1,7 +1,7 @@
 //! The size of all rings together, as `--ring-size` and `capture.ring_size` give it. It is no part of a
 //! plan, because all tasks of an engine share the rings.
 
-use super::{fault::Problem, quantity::size};
+use super::{fault::ValueError, units::size};
 use crate::task::Quantity;
 
 /// Most bytes of one CPU's ring. Counts of chunks stay within 32 bits.
@@ -11,10 +11,10 @@ pub const MAX_RING: u64 = 1 << 30;
 ///
 /// # Errors
 /// The value is no size, is 0, or is more than [`MAX_RING`] for each CPU.
-pub fn ring_size(value: &Quantity, cpus: u64) -> Result<u64, Problem> {
+pub fn ring_size(value: &Quantity, cpus: u64) -> Result<u64, ValueError> {
     match size(value)? {
-        0 => Err(Problem::out_of_range("rings of 0 bytes hold no packet")),
-        total if total > cpus.saturating_mul(MAX_RING) => Err(Problem::out_of_range(format!(
+        0 => Err(ValueError::out_of_range("rings of 0 bytes hold no packet")),
+        total if total > cpus.saturating_mul(MAX_RING) => Err(ValueError::out_of_range(format!(
             "that is more than rings can have; the most is {cpus} GiB, 1 GiB for each CPU"
         ))),
         total => Ok(total),

@@ -7,12 +7,12 @@ use utoipa::{
     openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema, schema::Type},
 };
 
-pub use super::word::AddressType;
+pub use super::keyword::AddressType;
 use super::{
     Directions, Format, Hook, Oversize, Protocol,
-    quantity::MAX_SECONDS,
+    keyword::Keyword,
     resolve::{DAEMON_LEAST_ROTATE_BYTES, DAEMON_MAX_FILES, MAX_INTERFACE_NAME},
-    word::Word,
+    units::MAX_SECONDS,
 };
 
 /// A type that the document has a name for.
@@ -187,7 +187,7 @@ const COUNT: &str = r"^\s*\+?[0-9]+\s*$";
 
 const SIZE: &str = r"^\s*[0-9]+\s*([kKmMgGtT]?[bB]?|[kKmMgGtT][iI][bB])\s*$";
 
-fn words<T: Word>(description: &str) -> RefOr<Schema> {
+fn words<T: Keyword>(description: &str) -> RefOr<Schema> {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .description(Some(description))
@@ -228,7 +228,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        plan::{Face, Plan},
+        plan::{Plan, RequestOrigin},
         task::TaskSpec,
     };
 
@@ -270,7 +270,9 @@ mod tests {
         let mut task = json!({"name": "n", "interfaces": ["lo"]});
         task[field] = value;
         let spec: TaskSpec = serde_json::from_value(task).expect("of the right types");
-        let faults = Plan::resolve(&spec, Face::Daemon).err().unwrap_or_default();
+        let faults = Plan::resolve(&spec, RequestOrigin::Daemon)
+            .err()
+            .unwrap_or_default();
         let faults = faults.into_iter().map(|fault| (fault.code, fault.detail));
         faults.collect()
     }

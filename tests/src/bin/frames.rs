@@ -6,8 +6,8 @@ use std::{env, fs, net::SocketAddr, path::Path};
 
 use capture_tests::{
     generate,
-    judge::plain_packets,
     random::Random,
+    readers::plain_packets,
     reference::read,
     traffic::{self, ETHERTYPE_IPV4, ETHERTYPE_VLAN, Ipv4, UDP},
 };

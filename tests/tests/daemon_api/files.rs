@@ -6,8 +6,8 @@ use std::fs;
 use capture_tests::{
     daemon::{self, Daemon},
     http::Answer,
-    judge,
     netns::Lab,
+    readers,
 };
 use serde_json::json;
 
@@ -96,7 +96,7 @@ fn a_file_that_grows_is_given_up_to_its_last_whole_packet_and_goes_on_from_there
         bytes.extend(part.body);
         let path = daemon.home().path().join("part.pcap");
         fs::write(&path, &bytes).expect("a copy");
-        assert_eq!(judge::packet_count(&path), u64::from(round + 1) * 100);
+        assert_eq!(readers::packet_count(&path), u64::from(round + 1) * 100);
     }
     daemon.stop_task(&id);
     assert_eq!(fetch(&daemon, &id, "GET", &[]).expect(200).body, bytes);

@@ -15,9 +15,9 @@ use std::{
 
 use capture_tests::{
     agent::{self, Ended, Running},
-    eventually, judge,
+    eventually,
     netns::{HOST_IF, Lab, PEER_IF},
-    pcapng,
+    pcapng, readers,
     traffic::{self, number_in},
 };
 use nix::{
@@ -184,7 +184,7 @@ fn a_failed_sync_is_never_tried_again() {
         let ended = ended.expect_whole("user");
         ended.check(ended.stderr.contains("o_interrupted.pcapng"), "it says so");
         assert_eq!(disk.names(), ["o.pcapng", "o_interrupted.pcapng"]);
-        let recovered = judge::packets(&disk.path("o_interrupted.pcapng"));
+        let recovered = readers::packets(&disk.path("o_interrupted.pcapng"));
         assert_eq!(recovered.len(), 100);
     }
 }
@@ -281,7 +281,7 @@ fn a_disk_that_fills_up_in_rotation() {
         let blocks = pcapng::blocks(&path);
         let has_statistics = blocks.last().map(|last| last.kind) == Some(pcapng::STATISTICS);
         ended.check(file["complete"] == has_statistics, format_args!("{file}"));
-        let found = judge::packets(&path);
+        let found = readers::packets(&path);
         ended.check(file["packets"] == found.len(), format_args!("{file}"));
         packets.extend(found);
     }
@@ -373,7 +373,7 @@ fn a_stalled_disk_is_its_own_tasks_loss() {
     };
     assert_eq!(by_name("quick")["counters"]["captured"], COUNT);
     assert_eq!(by_name("quick")["verdict"], "complete");
-    let packets = judge::packets(&quick);
+    let packets = readers::packets(&quick);
     let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
     assert!(numbers.eq(0..COUNT), "{} packets", packets.len());
 
@@ -383,7 +383,7 @@ fn a_stalled_disk_is_its_own_tasks_loss() {
     ended.check(queue > Some(0), "it lost some for want of a buffer");
     assert_eq!(stalled["state"], "completed");
     let path = disk.path("stalled.pcapng");
-    let numbers: Vec<_> = judge::packets(&path)
+    let numbers: Vec<_> = readers::packets(&path)
         .iter()
         .filter_map(|packet| number_in(&packet.bytes))
         .collect();
@@ -446,5 +446,5 @@ fn a_second_signal_gives_a_stalled_disk_up() {
     disk.heal();
     running.wait(LIMIT).expect_code(1);
     assert_eq!(disk.names(), ["o.pcapng.part"]);
-    assert_eq!(judge::packets(&disk.path("o.pcapng.part")).len(), 100);
+    assert_eq!(readers::packets(&disk.path("o.pcapng.part")).len(), 100);
 }

@@ -6,9 +6,8 @@ mod source;
 
 use anyhow::{Context as _, Result, bail};
 
-pub(crate) use self::source::is_test;
-
 use self::source::Crate;
+pub(crate) use self::source::is_test;
 use crate::{command, workspace};
 
 /// The crates of the product that run in user space, lowest first. Each may depend on those above it in

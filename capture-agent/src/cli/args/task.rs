@@ -1,7 +1,7 @@
 //! The arguments that several commands share: the options that describe a task, and the form of what is
 //! printed.
 
-use capture_task::plan::{Directions, Format, Hook, Oversize, Protocol, Word};
+use capture_task::plan::{Directions, Format, Hook, Keyword, Oversize, Protocol};
 use clap::{
     Args, ValueEnum,
     builder::{PossibleValue, StringValueParser, TypedValueParser},
@@ -124,7 +124,7 @@ pub(in crate::cli) struct TaskArgs {
 pub(super) struct Words(Vec<&'static str>);
 
 impl Words {
-    pub(super) fn of<T: Word>() -> Self {
+    pub(super) fn of<T: Keyword>() -> Self {
         Self(T::words().collect())
     }
 }

@@ -1,11 +1,11 @@
 //! The daemon as a client sees it: HTTP/1.1 over its Unix socket, one connection a request. What the
 //! daemon refuses becomes an error with the exit code of the contract (`problem`); `sse` reads its
-//! stream of events; `find` tells which task somebody means.
+//! stream of events; `resolve_id` tells which task somebody means.
 
-mod find;
+mod connect_error;
 mod problem;
+mod resolve_id;
 mod sse;
-mod unreachable;
 
 use std::{env, future::Future, io, path::PathBuf, time::Duration};
 
@@ -21,14 +21,14 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::{net::UnixStream, time::timeout};
 
-pub(super) use self::sse::{Event, Events};
+pub(super) use self::sse::{Events, SseEvent};
 
 /// Where the daemon listens unless somebody says otherwise.
 const SOCKET: &str = "/run/capture-agent/api.sock";
 
 /// How long the daemon may take to begin an answer, or to go on with one. Its events come with a sign of
 /// life every fifteen seconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Most bytes of an answer that is kept in memory.
 const LONGEST: usize = 64 << 20;
@@ -123,7 +123,7 @@ impl Client {
     /// The next bytes of an answer; `None` at its end.
     pub(super) async fn next_bytes(&self, body: &mut Incoming) -> Result<Option<Bytes>> {
         loop {
-            let frame = timeout(PATIENCE, body.frame()).await;
+            let frame = timeout(REQUEST_TIMEOUT, body.frame()).await;
             let frame = frame.map_err(|_| self.too_slow())?;
             match frame.transpose().map_err(|error| self.broken(&error))? {
                 None => return Ok(None),
@@ -138,16 +138,16 @@ impl Client {
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>> {
-        let connecting = timeout(PATIENCE, UnixStream::connect(&self.socket)).await;
+        let connecting = timeout(REQUEST_TIMEOUT, UnixStream::connect(&self.socket)).await;
         let stream = connecting
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-            .map_err(|error| unreachable::error(&self.socket, &error))?;
+            .map_err(|error| connect_error::error(&self.socket, &error))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| self.broken(&error))?;
         // Ends with the answer, at the latest with the runtime.
         tokio::spawn(connection);
-        let answer = timeout(PATIENCE, sender.send_request(request)).await;
+        let answer = timeout(REQUEST_TIMEOUT, sender.send_request(request)).await;
         answer
             .map_err(|_| self.too_slow())?
             .map_err(|error| self.broken(&error))
@@ -155,7 +155,7 @@ impl Client {
 
     async fn whole(&self, response: Response<Incoming>) -> Result<Bytes> {
         let body = Limited::new(response.into_body(), LONGEST).collect();
-        let body = timeout(PATIENCE, body)
+        let body = timeout(REQUEST_TIMEOUT, body)
             .await
             .map_err(|_| self.too_slow())?
             .map_err(|error| self.broken(error.as_ref()))?;
@@ -163,7 +163,7 @@ impl Client {
     }
 
     fn too_slow(&self) -> Error {
-        let seconds = PATIENCE.as_secs();
+        let seconds = REQUEST_TIMEOUT.as_secs();
         Error {
             kind: ErrorKind::Unreachable,
             message: format!(

@@ -13,7 +13,7 @@ const LONGEST: usize = 16 << 20;
 
 /// An event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::cli) struct Event {
+pub(in crate::cli) struct SseEvent {
     pub(in crate::cli) name: String,
     pub(in crate::cli) data: String,
 }
@@ -23,7 +23,7 @@ pub(in crate::cli) struct Event {
 pub(in crate::cli) struct Events<'a> {
     client: &'a Client,
     body: Incoming,
-    reader: Reader,
+    reader: SseParser,
 }
 
 impl<'a> Events<'a> {
@@ -33,12 +33,12 @@ impl<'a> Events<'a> {
         Ok(Self {
             client,
             body: response.into_body(),
-            reader: Reader::default(),
+            reader: SseParser::default(),
         })
     }
 
     /// Waits for the next one; `None` where the daemon ends the stream.
-    pub(in crate::cli) async fn next(&mut self) -> Result<Option<Event>> {
+    pub(in crate::cli) async fn next(&mut self) -> Result<Option<SseEvent>> {
         loop {
             if let Some(event) = self.reader.next() {
                 return Ok(Some(event));
@@ -55,13 +55,13 @@ impl<'a> Events<'a> {
 
 /// Makes events of bytes, wherever these are cut.
 #[derive(Debug, Default)]
-struct Reader {
+struct SseParser {
     bytes: Vec<u8>,
-    event: Event,
+    event: SseEvent,
 }
 
-impl Reader {
-    fn next(&mut self) -> Option<Event> {
+impl SseParser {
+    fn next(&mut self) -> Option<SseEvent> {
         while let Some(end) = self.bytes.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.bytes.drain(..=end).collect();
             let line = String::from_utf8_lossy(&line);
@@ -93,7 +93,7 @@ mod tests {
     fn events_come_whole_wherever_they_are_cut() {
         let text = "retry: 1000\n\nevent: task\nid: e-1\ndata: {\"a\": 1}\n\n:\n\nevent: stats\ndata: {}\n\n";
         for size in 1..text.len() {
-            let mut reader = Reader::default();
+            let mut reader = SseParser::default();
             let mut events = Vec::new();
             for piece in text.as_bytes().chunks(size) {
                 reader.bytes.extend_from_slice(piece);

@@ -6,18 +6,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use capture_engine::{Ended, Engine, Leaving, TaskId};
+use capture_engine::{ClosingTask, Ended, Engine, TaskHandle};
 use capture_task::task::{Counters, StopReason, TaskRecord};
 
 use crate::cli::report::{duration_text, figures_line, reason_text};
 
 /// How long the files of a task may take to close before that is said. The reader of a pipe is
 /// given up before then.
-const PATIENCE: Duration = Duration::from_secs(5);
+const CLOSE_NOTICE_AFTER: Duration = Duration::from_secs(5);
 
 /// A task of the capture.
 pub(super) struct Task {
-    pub(super) id: TaskId,
+    pub(super) id: TaskHandle,
     /// What messages about it begin with: nothing, or its position in the file and its name.
     pub(super) label: String,
     pub(super) record: TaskRecord,
@@ -28,13 +28,13 @@ pub(super) struct Task {
 /// Where it is.
 pub(super) enum Phase {
     Running,
-    Leaving(Box<Left>),
+    ClosingTask(Box<Left>),
     Ended(End),
 }
 
 /// Detached, its files not closed yet.
 pub(super) struct Left {
-    leaving: Leaving,
+    leaving: ClosingTask,
     elapsed: Duration,
     since: Instant,
     /// When it is time to say that it takes long.
@@ -67,11 +67,11 @@ impl Task {
         let counters = engine.counters(self.id);
         match engine.leave(self.id, reason) {
             Ok(leaving) => {
-                self.phase = Phase::Leaving(Box::new(Left {
+                self.phase = Phase::ClosingTask(Box::new(Left {
                     leaving,
                     elapsed,
                     since: Instant::now(),
-                    patience: PATIENCE,
+                    patience: CLOSE_NOTICE_AFTER,
                 }));
                 None
             }
@@ -87,7 +87,7 @@ impl Task {
     /// Ready where the files have just been closed and [`Task::settle`] will make an end of it.
     pub(super) fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()> {
         match &mut self.phase {
-            Phase::Leaving(left) => left.leaving.poll_closed(context),
+            Phase::ClosingTask(left) => left.leaving.poll_closed(context),
             Phase::Running | Phase::Ended(_) => Poll::Pending,
         }
     }
@@ -95,7 +95,7 @@ impl Task {
     /// Takes note of files that are closed, and gives what there is to say: the task's fault, or
     /// what it has been waiting for so long.
     pub(super) fn settle(&mut self) -> Option<String> {
-        let Phase::Leaving(left) = &mut self.phase else {
+        let Phase::ClosingTask(left) = &mut self.phase else {
             return None;
         };
         let mut context = Context::from_waker(std::task::Waker::noop());
@@ -113,7 +113,7 @@ impl Task {
                 what.as_deref().unwrap_or("writing"),
             ));
         }
-        let Phase::Leaving(left) = std::mem::replace(&mut self.phase, Phase::Running) else {
+        let Phase::ClosingTask(left) = std::mem::replace(&mut self.phase, Phase::Running) else {
             return None;
         };
         let ended = left.leaving.ended();
@@ -134,7 +134,7 @@ impl Task {
                 Some(limit) => format!("{} of {}", duration_text(elapsed), duration_text(limit)),
                 None => duration_text(elapsed),
             },
-            Phase::Leaving(left) => format!("ending after {}", duration_text(left.elapsed)),
+            Phase::ClosingTask(left) => format!("ending after {}", duration_text(left.elapsed)),
             Phase::Ended(end) => {
                 let reason = reason_text(end.ended.stop_reason);
                 format!("ended ({reason}) after {}", duration_text(end.elapsed))
@@ -147,7 +147,7 @@ impl Task {
     pub(super) fn counters(&self, engine: &Engine) -> Counters {
         match &self.phase {
             Phase::Running => engine.counters(self.id),
-            Phase::Leaving(left) => left.leaving.counters(),
+            Phase::ClosingTask(left) => left.leaving.counters(),
             Phase::Ended(end) => end.ended.counters,
         }
     }

@@ -8,11 +8,11 @@ use capture_engine::{
 };
 use capture_file::sha256;
 use capture_task::{
-    plan::{Face, Hook, Plan},
+    plan::{Hook, Plan, RequestOrigin},
     task::{Dropped, FileRecord, TaskSpec},
 };
 
-use super::{names::file_name_of, *};
+use super::{default_name::file_name_of, *};
 
 fn plan(interface: &str, change: impl FnOnce(&mut TaskSpec)) -> Plan {
     let mut spec = TaskSpec {
@@ -20,7 +20,7 @@ fn plan(interface: &str, change: impl FnOnce(&mut TaskSpec)) -> Plan {
         ..TaskSpec::default()
     };
     change(&mut spec);
-    Plan::resolve(&spec, Face::Run).expect("valid")
+    Plan::resolve(&spec, RequestOrigin::Run).expect("valid")
 }
 
 fn interface(name: &str, arphrd: u16) -> InterfaceEntry {

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::{
-    place::{self, Part},
+    download_file::{self, Part},
     tables,
 };
 use crate::cli::{
@@ -205,7 +205,7 @@ impl Download<'_> {
             let (headers, mut body) = self.open(file).await?;
             let target = name.clone().unwrap_or_else(|| {
                 let own = format!("{}_{}", self.task.id, file.name);
-                directory.join(place::name_of(&headers, own))
+                directory.join(download_file::name_of(&headers, own))
             });
             let mut part = Part::create(target, self.force)?;
             let mut check = Check::of(file, &headers);

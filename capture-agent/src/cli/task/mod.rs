@@ -2,13 +2,13 @@
 //! follows a task, `download` fetches its files, `tables` is what people see.
 
 mod download;
-mod place;
+mod download_file;
 mod tables;
 mod watch;
 
 use capture_task::{
     error::{Error, ErrorKind, Result},
-    plan::parse_word,
+    plan::parse_keyword,
     task::{State, TaskRecord},
 };
 use http::{HeaderName, HeaderValue, Method};
@@ -140,7 +140,7 @@ fn list(args: ListArgs) -> Result<Exit> {
     } = args;
     // It becomes a part of the path, so it is one of the words.
     let state = state.map(|word| {
-        parse_word::<State>(&word)
+        parse_keyword::<State>(&word)
             .map(|_| word)
             .map_err(|problem| Error::usage(format!("--state: {}", problem.detail)))
     });

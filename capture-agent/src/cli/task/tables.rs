@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use capture_task::{
-    plan::{Directions, Face, InterfaceSelection, Plan, Word as _},
+    plan::{Directions, InterfaceSelection, Keyword as _, Plan, RequestOrigin},
     task::{FileRecord, State, TaskRecord},
 };
 use comfy_table::CellAlignment;
@@ -55,7 +55,7 @@ pub(super) fn task(task: &TaskRecord) -> String {
         row("error", shown(error));
     }
     // The daemon accepted it, so it is valid; but a newer one may know more.
-    if let Ok(plan) = Plan::resolve(&task.spec, Face::Daemon) {
+    if let Ok(plan) = Plan::resolve(&task.spec, RequestOrigin::Daemon) {
         row("interfaces", interfaces(&plan));
         row("filter", shown(&plan.filter.to_string()));
         if let Some(limit) = plan.duration {
@@ -93,7 +93,7 @@ pub(super) fn outcome(task: &TaskRecord) -> String {
 
 /// The state, and why it came to it.
 pub(super) fn state(task: &TaskRecord) -> String {
-    let word = task.state.as_word();
+    let word = task.state.keyword();
     match task.stop_reason {
         Some(reason) if task.state.is_final() => format!("{word}: {}", reason_text(reason)),
         _ => word.to_owned(),
@@ -107,7 +107,7 @@ fn interfaces(plan: &Plan) -> String {
     };
     let way = match plan.directions {
         Directions::Both => String::new(),
-        only => format!(", {}", only.as_word()),
+        only => format!(", {}", only.keyword()),
     };
     shown(&format!("{names}{way}"))
 }

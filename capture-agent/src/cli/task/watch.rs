@@ -8,7 +8,7 @@ use std::{
 
 use capture_task::{
     error::{Error, Result},
-    plan::{Face, Plan},
+    plan::{Plan, RequestOrigin},
     task::{Counters, State, TaskRecord},
 };
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::tables;
 use crate::cli::{
     args::OutputForm,
-    client::{Client, Event, Events},
+    client::{Client, Events, SseEvent},
     exit::Exit,
     listing::json_line,
     print,
@@ -120,7 +120,7 @@ enum Next {
 
 /// Waits until an event is about the task.
 async fn next(events: &mut Events<'_>, id: &str, task: &mut TaskRecord) -> Result<Next> {
-    while let Some(Event { name, data }) = events.next().await? {
+    while let Some(SseEvent { name, data }) = events.next().await? {
         match name.as_str() {
             "task" => {
                 let changed: TaskRecord = read(&data)?;
@@ -274,7 +274,7 @@ fn progress(task: &TaskRecord) -> Progress {
     let elapsed = elapsed.and_then(|elapsed| Duration::try_from(elapsed).ok());
     let now = Instant::now();
     let began = now.checked_sub(elapsed.unwrap_or_default()).unwrap_or(now);
-    let plan = Plan::resolve(&task.spec, Face::Daemon).ok();
+    let plan = Plan::resolve(&task.spec, RequestOrigin::Daemon).ok();
     Progress::new(false, began, plan.and_then(|plan| plan.duration))
 }
 

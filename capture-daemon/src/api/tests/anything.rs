@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
 use super::{
-    super::{guard::Source, router},
+    super::{auth::Source, router},
     requests::{Asked, IDS, Sender, requests},
     *,
 };

@@ -1,11 +1,11 @@
 //! Those who want too much: refused or survived, and nobody else notices.
 
-use capture_task::plan::{Face, Reading};
+use capture_task::plan::{ParsedTask, RequestOrigin};
 use capture_tests::cpus::thread_cpu_time;
 use serde_json::json;
 
 use super::*;
-use crate::api::{extract::BODY_BYTES, pool::Bounds};
+use crate::api::{connection_pool::Bounds, extract::BODY_BYTES};
 
 /// Short waits.
 fn hasty() -> Limits {
@@ -162,7 +162,7 @@ fn faults_cost_no_more_than_their_number() {
         let cost = || {
             let before = thread_cpu_time();
             let fields = serde_json::from_str(body).unwrap_or_default();
-            let reading = Reading::of(fields, &["start_at"], Face::Daemon);
+            let reading = ParsedTask::of(fields, &["start_at"], RequestOrigin::Daemon);
             std::hint::black_box(reading);
             thread_cpu_time() - before
         };

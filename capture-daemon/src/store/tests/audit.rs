@@ -5,7 +5,7 @@ use super::*;
 use crate::access::{Caller, Origin, Who};
 
 fn line(lab: &Lab, object: &str) {
-    let event = Event {
+    let event = AuditEvent {
         action: Action::FileDownload,
         object,
         outcome: Outcome::Done,
@@ -37,7 +37,7 @@ fn who_what_when_from_where() {
         who: Who::Unknown,
         from: Origin::Tcp("[2001:db8::1]:5".parse().expect("an address")),
     };
-    let event = Event {
+    let event = AuditEvent {
         action: Action::Access,
         object: "POST /api/v1/tasks",
         outcome: Outcome::Refused("no token"),
@@ -275,7 +275,7 @@ fn several_writers_make_one_chain() {
             scope.spawn(move || {
                 let store = open(&lab.path(), &lab.clock);
                 for n in 0..25 {
-                    let event = Event {
+                    let event = AuditEvent {
                         action: Action::TaskStop,
                         object: &format!("{writer} {n}"),
                         outcome: Outcome::Done,

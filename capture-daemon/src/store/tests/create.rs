@@ -38,7 +38,7 @@ fn a_new_task_is_what_was_asked_for() {
         lab.log(),
         [format!("daemon task.create {} done", record.id)]
     );
-    assert_eq!(lab.store.task(&TaskUlid::nil()).expect("it is read"), None);
+    assert_eq!(lab.store.task(&TaskId::nil()).expect("it is read"), None);
 }
 
 #[test]

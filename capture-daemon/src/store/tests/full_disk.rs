@@ -36,13 +36,13 @@ fn lists_and_totals_are_as_memory_knows() {
     assert_eq!(found("completed"), [ids[1]]);
     assert_eq!(found("failed"), [ids[2]]);
     let totals = lab.store.totals(&known).expect("they are read");
-    let expected = Totals {
+    let expected = TaskTotals {
         pending: 1,
         completed: 1,
         failed: 1,
         stored_bytes: 100,
         reserved_bytes: 1 << 20,
-        ..Totals::default()
+        ..TaskTotals::default()
     };
     assert_eq!(totals, expected);
     let one = TaskFilter {
@@ -73,8 +73,8 @@ mod privileged {
         reserve.expect("the reserve").len()
     }
 
-    fn event(outcome: Outcome<'_>) -> Event<'_> {
-        Event {
+    fn event(outcome: Outcome<'_>) -> AuditEvent<'_> {
+        AuditEvent {
             action: Action::FileDownload,
             object: "a file",
             outcome,
@@ -175,13 +175,13 @@ mod privileged {
         for second in 1..=3 {
             clock.set(&format!("2026-11-25T12:00:0{second}Z"));
             let object = format!("file {second}");
-            let event = Event {
+            let event = AuditEvent {
                 object: &object,
                 ..event(Outcome::Done)
             };
             store.audit_soon(&actor.caller, event).expect("it waits");
             // Nothing was done.
-            let refused = Event {
+            let refused = AuditEvent {
                 outcome: Outcome::Refused("not found"),
                 ..event
             };

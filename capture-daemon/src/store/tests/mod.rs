@@ -100,7 +100,7 @@ fn new_record(created: Result<Creation, Refusal>) -> TaskRecord {
     }
 }
 
-fn ulid(record: &TaskRecord) -> TaskUlid {
+fn ulid(record: &TaskRecord) -> TaskId {
     record.id.parse().expect("a ULID")
 }
 

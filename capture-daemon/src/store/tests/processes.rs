@@ -123,7 +123,7 @@ fn child_writes_for_ever() {
         store.update(&id, &ended(at, &sizes)).expect("it ends");
         say(format!("ended {id} {}", sizes.len()));
         let object = format!("object-{id}");
-        let event = Event {
+        let event = AuditEvent {
             action: Action::FileDownload,
             object: &object,
             outcome: Outcome::Done,

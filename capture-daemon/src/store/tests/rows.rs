@@ -177,7 +177,7 @@ fn only_steps_that_the_state_allows() {
     let lab = Lab::new();
     let error = lab
         .store
-        .update(&TaskUlid::nil(), &Change::Stopping)
+        .update(&TaskId::nil(), &Change::Stopping)
         .expect_err("no task");
     assert_eq!(Error::from(error).kind, ErrorKind::NotFound);
 }

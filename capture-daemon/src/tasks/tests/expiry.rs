@@ -15,7 +15,7 @@ const SETTLED: SignedDuration = SignedDuration::from_mins(6);
 const CONFIRMED: SignedDuration = SignedDuration::from_hours(7);
 
 /// What a daemon leaves that has ended: a task with a file for each of these times after which it is to go.
-async fn leave(place: &Place, kept: impl IntoIterator<Item = SignedDuration>) -> Vec<TaskUlid> {
+async fn leave(place: &Place, kept: impl IntoIterator<Item = SignedDuration>) -> Vec<TaskId> {
     let tasks = place.tasks();
     let store = place.store();
     let mut left = Vec::new();
@@ -57,7 +57,7 @@ fn days(count: i32) -> impl Iterator<Item = SignedDuration> {
 
 impl Place {
     /// Which of these have their file still.
-    fn there(&self, ids: &[TaskUlid]) -> Vec<usize> {
+    fn there(&self, ids: &[TaskId]) -> Vec<usize> {
         let there = ids.iter().enumerate();
         let there = there.filter(|(_, id)| self.captures(id).exists());
         there.map(|(index, _)| index).collect()

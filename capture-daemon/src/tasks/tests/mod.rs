@@ -8,7 +8,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, sync::Arc, time:
 
 use capture_file::{recover, scan};
 use capture_task::{
-    plan::{Face, Plan},
+    plan::{Plan, RequestOrigin},
     task::TaskSpec,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -76,11 +76,11 @@ impl Place {
         .expect("the tasks start")
     }
 
-    fn captures(&self, id: &TaskUlid) -> PathBuf {
+    fn captures(&self, id: &TaskId) -> PathBuf {
         self.directory.path().join("captures").join(id.to_string())
     }
 
-    fn names(&self, id: &TaskUlid) -> Vec<String> {
+    fn names(&self, id: &TaskId) -> Vec<String> {
         let entries = fs::read_dir(self.captures(id)).expect("the task's directory");
         let names = entries.map(|entry| entry.expect("an entry").file_name());
         let mut names: Vec<_> = names.map(|name| name.to_string_lossy().into()).collect();
@@ -105,7 +105,7 @@ fn spec(value: Value) -> TaskSpec {
     serde_json::from_value(whole).expect("a request")
 }
 
-async fn create_at(tasks: &Tasks, value: Value, at: Option<Timestamp>) -> TaskUlid {
+async fn create_at(tasks: &Tasks, value: Value, at: Option<Timestamp>) -> TaskId {
     let created = tasks
         .create(spec(value), &Actor::daemon(), None, at, false)
         .await;
@@ -115,16 +115,16 @@ async fn create_at(tasks: &Tasks, value: Value, at: Option<Timestamp>) -> TaskUl
     }
 }
 
-async fn create(tasks: &Tasks, value: Value) -> TaskUlid {
+async fn create(tasks: &Tasks, value: Value) -> TaskId {
     create_at(tasks, value, None).await
 }
 
-async fn get(tasks: &Tasks, id: TaskUlid) -> TaskRecord {
+async fn get(tasks: &Tasks, id: TaskId) -> TaskRecord {
     tasks.get(id).await.expect("the task is there")
 }
 
 /// Waits until a task is in a state.
-async fn reach(tasks: &Tasks, id: TaskUlid, state: State) -> TaskRecord {
+async fn reach(tasks: &Tasks, id: TaskId, state: State) -> TaskRecord {
     let mut events = tasks.events(None);
     let reached = async {
         loop {
@@ -279,7 +279,7 @@ fn a_page_of_long_tasks_has_fewer() {
             expected.push(create_at(&tasks, longest.clone(), tomorrow(&place)).await);
         }
         expected.reverse();
-        let mut found: Vec<TaskUlid> = Vec::new();
+        let mut found: Vec<TaskId> = Vec::new();
         let (mut pages, mut cursor) = (0, None);
         loop {
             let filter = TaskFilter {
@@ -294,7 +294,7 @@ fn a_page_of_long_tasks_has_fewer() {
             found.extend(
                 page.tasks
                     .iter()
-                    .map(|task| task.id.parse::<TaskUlid>().expect("an ID")),
+                    .map(|task| task.id.parse::<TaskId>().expect("an ID")),
             );
             let Some(next) = page.next_cursor else { break };
             assert!(!page.tasks.is_empty());
@@ -410,13 +410,13 @@ fn after_the_end_nothing_is_created() {
         end(tasks.clone()).await;
         let daemon = Actor::daemon();
         let refused = tasks.create(spec(json!({})), &daemon, None, None, false);
-        assert!(matches!(refused.await, Err(CreateError::Closing)));
+        assert!(matches!(refused.await, Err(CreateError::FinalFigures)));
     });
 }
 
 /// A capture of a few packets, cut in the middle of the last one.
 fn torn_capture(path: &std::path::Path) -> u64 {
-    let plan = Plan::resolve(&spec(json!({})), Face::Daemon).expect("a plan");
+    let plan = Plan::resolve(&spec(json!({})), RequestOrigin::Daemon).expect("a plan");
     let config = capture_file::OutputConfig {
         target: capture_file::Target::File(path.to_owned()),
         task_id: "id".to_owned(),
@@ -441,7 +441,7 @@ fn torn_capture(path: &std::path::Path) -> u64 {
             data: &[7; 100],
         });
     }
-    sink.finish(&capture_file::Closing::default());
+    sink.finish(&capture_file::FinalFigures::default());
     let whole = fs::read(path).expect("the capture");
     let file = fs::File::open(path).expect("the capture");
     let packets = scan(&file).expect("a capture").packets;

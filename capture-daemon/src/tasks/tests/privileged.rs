@@ -1,9 +1,8 @@
 //! Tasks on the engine, under traffic between two namespaces.
 
 use capture_tests::{
-    judge,
     netns::{HOST_IF, Lab, PEER_IF},
-    rights, traffic,
+    readers, rights, traffic,
 };
 
 use super::*;
@@ -29,7 +28,7 @@ fn on_host(mut value: Value) -> Value {
 }
 
 /// Waits until a task has captured so many packets.
-async fn captured(tasks: &Tasks, id: TaskUlid, count: u64) -> TaskRecord {
+async fn captured(tasks: &Tasks, id: TaskId, count: u64) -> TaskRecord {
     let end = Instant::now() + SOON;
     loop {
         let record = get(tasks, id).await;
@@ -131,7 +130,7 @@ fn a_task_begins_and_ends_by_the_clock_of_its_packets() {
             let time: Timestamp = time.expect("a time").parse().expect("of RFC 3339");
             u64::try_from(time.as_nanosecond()).expect("after 1970")
         };
-        let packets = judge::packets(&place.captures(&id).join("capture.pcapng"));
+        let packets = readers::packets(&place.captures(&id).join("capture.pcapng"));
         let (first, last) = (packets[0].time_ns, packets[9].time_ns);
         // Records have milliseconds.
         let (began, ended) = (

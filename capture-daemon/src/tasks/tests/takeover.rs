@@ -7,7 +7,7 @@ fn at(time: &str) -> Timestamp {
 }
 
 /// A task that runs, as the store has it, with one finished file.
-fn running(place: &Place) -> (TaskUlid, PathBuf) {
+fn running(place: &Place) -> (TaskId, PathBuf) {
     block_on(async {
         let tasks = place.tasks();
         let id = create_at(&tasks, json!({}), tomorrow(place)).await;
@@ -26,7 +26,7 @@ fn running(place: &Place) -> (TaskUlid, PathBuf) {
 }
 
 /// The record that the daemon would have put beside the file, and stored.
-fn final_record(place: &Place, id: TaskUlid, path: &std::path::Path) -> TaskRecord {
+fn final_record(place: &Place, id: TaskId, path: &std::path::Path) -> TaskRecord {
     let stored = place.store().task(&id).expect("it is read");
     let mut record = stored.expect("it is there").record;
     record.state = State::Completed;
@@ -114,7 +114,7 @@ fn a_noted_end_is_stored_and_one_without_words_starts_nothing() {
         end(tasks).await;
         (due, wordless, gone)
     });
-    let note = |id: &TaskUlid| {
+    let note = |id: &TaskId| {
         let root = &place.config.get().paths.captures;
         root.join(format!(".ended-{id}"))
     };

@@ -3,10 +3,10 @@
 use super::*;
 
 fn sample() -> Vec<u8> {
-    let tc = Tc {
+    let tc = TcMsg {
         ifindex: 7,
         handle: 1,
-        parent: Side::Egress.parent(),
+        parent: ClsactSide::Egress.parent(),
         info: filter_info(3, libc::ETH_P_ALL as u16),
     };
     let mut request = Request::new(libc::RTM_NEWTFILTER, 0, tc);
@@ -22,11 +22,11 @@ fn sample() -> Vec<u8> {
 fn a_filter_that_is_written_can_be_read() {
     let mut filters = Vec::new();
     let ended = read_answer(&sample(), TC_LEN, &mut |answer| {
-        assert_eq!(Tc::read(answer.header).ifindex, 7);
-        filters.push(Filter::read(&answer));
+        assert_eq!(TcMsg::read(answer.header).ifindex, 7);
+        filters.push(TcFilter::read(&answer));
     });
     assert!(!ended.expect("a whole message"));
-    let expected = Filter {
+    let expected = TcFilter {
         priority: 3,
         protocol: libc::ETH_P_ALL as u16,
         handle: 1,

@@ -19,7 +19,7 @@ mod privileged {
     use capture_tests::{cpus, eventually, random::Random, rights};
 
     use super::super::super::{
-        Kernel, SlotFigures, SlotId, TaskEntry, object::programs, rings::Rings,
+        Kernel, SlotFigures, SlotId, TaskEntry, merge::Rings, object::programs,
     };
     use crate::clock::monotonic_ns;
 

@@ -20,11 +20,11 @@ fn spec(change: impl FnOnce(&mut TaskSpec)) -> TaskSpec {
 }
 
 fn plan(change: impl FnOnce(&mut TaskSpec)) -> Plan {
-    Plan::resolve(&spec(change), Face::Run).expect("the request is valid")
+    Plan::resolve(&spec(change), RequestOrigin::Run).expect("the request is valid")
 }
 
 fn faults(change: impl FnOnce(&mut TaskSpec)) -> Vec<(String, &'static str)> {
-    Plan::resolve(&spec(change), Face::Run)
+    Plan::resolve(&spec(change), RequestOrigin::Run)
         .expect_err("the request is not valid")
         .into_iter()
         .map(|fault| {
@@ -67,10 +67,10 @@ fn defaults_of_run() {
 #[test]
 fn defaults_of_the_daemon() {
     let named = spec(|spec| spec.name = Some("dns".into()));
-    let plan = Plan::resolve(&named, Face::Daemon).expect("valid");
+    let plan = Plan::resolve(&named, RequestOrigin::Daemon).expect("valid");
     assert_eq!(plan.duration, Some(Duration::from_secs(60)));
     assert_eq!(plan.max_file_bytes, Some(1 << 30));
-    let faults = Plan::resolve(&spec(|_| ()), Face::Daemon).expect_err("no name");
+    let faults = Plan::resolve(&spec(|_| ()), RequestOrigin::Daemon).expect_err("no name");
     assert_eq!(
         (faults[0].pointer.as_str(), faults[0].code),
         ("/name", "required")
@@ -173,8 +173,11 @@ fn words() {
     refused("/address_type", "unknown", |spec| {
         spec.address_type = Some("pair".into())
     });
-    let detail = &Plan::resolve(&spec(|s| s.direction = Some("in".into())), Face::Run)
-        .expect_err("unknown word")[0]
+    let detail = &Plan::resolve(
+        &spec(|s| s.direction = Some("in".into())),
+        RequestOrigin::Run,
+    )
+    .expect_err("unknown word")[0]
         .detail;
     assert_eq!(
         detail,
@@ -372,8 +375,8 @@ fn rotation_of_the_daemon() {
             });
             change(spec);
         });
-        assert!(Plan::resolve(&spec, Face::Run).is_ok());
-        let plan = Plan::resolve(&spec, Face::Daemon);
+        assert!(Plan::resolve(&spec, RequestOrigin::Run).is_ok());
+        let plan = Plan::resolve(&spec, RequestOrigin::Daemon);
         plan.map_err(|faults| {
             let faults = faults.into_iter();
             let faults = faults.map(|fault| (fault.pointer, fault.code));
@@ -472,7 +475,7 @@ prop_compose! {
 proptest! {
     #[test]
     fn any_request_gets_a_plan_or_faults(spec in any_spec()) {
-        for face in [Face::Run, Face::Daemon] {
+        for face in [RequestOrigin::Run, RequestOrigin::Daemon] {
             if let Err(faults) = Plan::resolve(&spec, face) {
                 prop_assert!(!faults.is_empty());
                 for Fault { pointer, code, detail } in faults {

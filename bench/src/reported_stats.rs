@@ -1,6 +1,6 @@
 //! What each tool says at its end of how much it captured and lost, in its own words.
 
-use capture_tests::figures::Figures;
+use capture_tests::counters::Figures;
 use serde::Serialize;
 use serde_json::Value;
 

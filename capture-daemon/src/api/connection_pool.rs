@@ -63,24 +63,24 @@ impl Default for Bounds {
 #[derive(Debug)]
 pub(super) struct Pool {
     bounds: Bounds,
-    seats: Mutex<Seats>,
+    permits: Mutex<Permits>,
 }
 
 #[derive(Debug, Default)]
-struct Seats {
+struct Permits {
     next: u64,
     /// By number: the oldest first.
-    taken: BTreeMap<u64, Taken>,
+    open: BTreeMap<u64, Connection>,
 }
 
 #[derive(Debug)]
-struct Taken {
+struct Connection {
     peer: PeerKey,
-    shared: Arc<Shared>,
+    shared: Arc<ConnectionState>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct ConnectionState {
     /// Requests that are not fully answered.
     requests: AtomicUsize,
     evicted: Notify,
@@ -88,26 +88,26 @@ struct Shared {
 
 /// A connection's place in its pool; given back on drop.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct Permit {
     pool: Arc<Pool>,
     number: u64,
-    shared: Arc<Shared>,
+    shared: Arc<ConnectionState>,
 }
 
 /// While it lives the connection is not idle.
 #[derive(Debug)]
-pub(super) struct Busy(Arc<Shared>);
+pub(super) struct ActiveRequest(Arc<ConnectionState>);
 
 impl Pool {
     pub(super) fn new(bounds: Bounds) -> Arc<Self> {
         Arc::new(Self {
             bounds,
-            seats: Mutex::default(),
+            permits: Mutex::default(),
         })
     }
 
-    /// A seat, where need be at the cost of an idle connection; `None` where there is none to be had.
-    pub(super) fn admit(self: &Arc<Self>, peer: PeerKey) -> Option<Seat> {
+    /// A permit, if need be at the cost of an idle connection; `None` where there is none to be had.
+    pub(super) fn admit(self: &Arc<Self>, peer: PeerKey) -> Option<Permit> {
         let Bounds {
             most,
             share,
@@ -119,44 +119,44 @@ impl Pool {
             PeerKey::Owner(_) => (share, most + reserve),
             PeerKey::User(_) | PeerKey::Host(_) => (share, most),
         };
-        let mut seats = self.lock();
-        if seats.count(peer) >= share {
-            seats.evict(|other| other == peer)?;
-        } else if seats.taken.len() >= most {
-            let largest = seats.largest()?;
-            seats.evict(|other| other == largest)?;
+        let mut permits = self.lock();
+        if permits.count(peer) >= share {
+            permits.evict(|other| other == peer)?;
+        } else if permits.open.len() >= most {
+            let largest = permits.largest()?;
+            permits.evict(|other| other == largest)?;
         }
-        let number = seats.next;
-        seats.next += 1;
-        let shared = Arc::new(Shared::default());
-        let taken = Taken {
+        let number = permits.next;
+        permits.next += 1;
+        let shared = Arc::new(ConnectionState::default());
+        let open = Connection {
             peer,
             shared: Arc::clone(&shared),
         };
-        seats.taken.insert(number, taken);
-        Some(Seat {
+        permits.open.insert(number, open);
+        Some(Permit {
             pool: Arc::clone(self),
             number,
             shared,
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Seats> {
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Permits> {
+        self.permits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Seats {
+impl Permits {
     fn count(&self, peer: PeerKey) -> usize {
-        let taken = self.taken.values();
-        taken.filter(|taken| taken.peer == peer).count()
+        let open = self.open.values();
+        open.filter(|open| open.peer == peer).count()
     }
 
     /// The peer that has most idle connections.
     fn largest(&self) -> Option<PeerKey> {
         let mut idle: BTreeMap<PeerKey, usize> = BTreeMap::new();
-        for taken in self.taken.values().filter(|taken| taken.is_idle()) {
-            *idle.entry(taken.peer).or_default() += 1;
+        for open in self.open.values().filter(|open| open.is_idle()) {
+            *idle.entry(open.peer).or_default() += 1;
         }
         let largest = idle.into_iter().max_by_key(|(_, count)| *count)?;
         Some(largest.0)
@@ -164,41 +164,41 @@ impl Seats {
 
     /// Has the oldest idle connection of such a peer closed.
     fn evict(&mut self, wanted: impl Fn(PeerKey) -> bool) -> Option<()> {
-        let mut taken = self.taken.iter();
-        let (number, _) = taken.find(|(_, taken)| wanted(taken.peer) && taken.is_idle())?;
+        let mut open = self.open.iter();
+        let (number, _) = open.find(|(_, open)| wanted(open.peer) && open.is_idle())?;
         let number = *number;
-        let taken = self.taken.remove(&number)?;
-        taken.shared.evicted.notify_one();
+        let open = self.open.remove(&number)?;
+        open.shared.evicted.notify_one();
         Some(())
     }
 }
 
-impl Taken {
+impl Connection {
     fn is_idle(&self) -> bool {
         self.shared.requests.load(Ordering::Relaxed) == 0
     }
 }
 
-impl Seat {
+impl Permit {
     /// Ends when the connection has to make room.
     pub(super) async fn evicted(&self) {
         self.shared.evicted.notified().await;
     }
 
     /// Marks a request as begun.
-    pub(super) fn busy(&self) -> Busy {
+    pub(super) fn busy(&self) -> ActiveRequest {
         self.shared.requests.fetch_add(1, Ordering::Relaxed);
-        Busy(Arc::clone(&self.shared))
+        ActiveRequest(Arc::clone(&self.shared))
     }
 }
 
-impl Drop for Seat {
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.pool.lock().taken.remove(&self.number);
+        self.pool.lock().open.remove(&self.number);
     }
 }
 
-impl Drop for Busy {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
         self.0.requests.fetch_sub(1, Ordering::Relaxed);
     }
@@ -217,12 +217,12 @@ mod tests {
         reserve: 2,
     };
 
-    fn is_evicted(seat: &Seat) -> bool {
-        seat.evicted().now_or_never().is_some()
+    fn is_evicted(permit: &Permit) -> bool {
+        permit.evicted().now_or_never().is_some()
     }
 
-    fn admit<const N: usize>(pool: &Arc<Pool>, peer: PeerKey) -> [Seat; N] {
-        std::array::from_fn(|_| pool.admit(peer).expect("a seat"))
+    fn admit<const N: usize>(pool: &Arc<Pool>, peer: PeerKey) -> [Permit; N] {
+        std::array::from_fn(|_| pool.admit(peer).expect("a permit"))
     }
 
     #[test]
@@ -245,7 +245,7 @@ mod tests {
     fn whoever_is_busy_stays() {
         let pool = Pool::new(BOUNDS);
         let held: [_; 4] = admit(&pool, PeerKey::User(1));
-        let busy: Vec<_> = held.iter().map(Seat::busy).collect();
+        let busy: Vec<_> = held.iter().map(Permit::busy).collect();
         assert!(pool.admit(PeerKey::User(1)).is_none());
         assert!(pool.admit(PeerKey::User(2)).is_some());
         drop(busy);
@@ -267,7 +267,7 @@ mod tests {
         let pool = Pool::new(BOUNDS);
         let many: [_; 4] = admit(&pool, PeerKey::User(1));
         let more: [_; 2] = admit(&pool, PeerKey::User(2));
-        let _busy: Vec<_> = many.iter().chain(&more).map(Seat::busy).collect();
+        let _busy: Vec<_> = many.iter().chain(&more).map(Permit::busy).collect();
         assert!(pool.admit(PeerKey::User(3)).is_none());
         assert!(pool.admit(PeerKey::Owner(0)).is_some());
     }
@@ -278,14 +278,14 @@ mod tests {
         let [first] = admit(&pool, PeerKey::Outsiders);
         let _second = pool.admit(PeerKey::Outsiders).expect("room was made");
         assert!(is_evicted(&first));
-        assert_eq!(pool.lock().taken.len(), 1);
+        assert_eq!(pool.lock().open.len(), 1);
     }
 
     #[test]
     fn a_seat_is_given_back() {
         let pool = Pool::new(BOUNDS);
         drop(admit::<4>(&pool, PeerKey::User(1)));
-        assert!(pool.lock().taken.is_empty());
+        assert!(pool.lock().open.is_empty());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The values of an array map in our own memory. What lies in it is the business of [`mapped`](super::mapped)
+//! The values of an array map in our own memory. What lies in it is the business of [`mmap_table`](super::mmap_table)
 //! (tables) and of [`ring`](super::ring).
 
 use std::{num::NonZeroUsize, os::fd::AsFd, ptr::NonNull};

@@ -6,7 +6,8 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::{
-    Face, Fault, MAX_INTERFACES, MOST_FAULTS, Plan, Problem, nearest, ports, quote, resolve,
+    Fault, MAX_INTERFACES, MOST_FAULTS, Plan, RequestOrigin, ValueError, nearest, ports, quote,
+    resolve,
 };
 use crate::task::TaskSpec;
 
@@ -34,7 +35,7 @@ const KEYS: [&str; 18] = [
 
 /// What the fields of a task say.
 #[derive(Debug)]
-pub struct Reading {
+pub struct ParsedTask {
     /// Those that can be read.
     pub spec: TaskSpec,
     /// The plan, where nothing is wrong with the task.
@@ -43,11 +44,11 @@ pub struct Reading {
     pub faults: Vec<Fault>,
 }
 
-impl Reading {
+impl ParsedTask {
     /// Reads every field, and gives all faults. A field that cannot be read is left out, and then is
     /// not also said to be missing. `others` are the keys that the caller took out, for the hint at
     /// what an unknown one may have meant.
-    pub fn of(fields: Map<String, Value>, others: &[&str], face: Face) -> Self {
+    pub fn of(fields: Map<String, Value>, others: &[&str], face: RequestOrigin) -> Self {
         let mut faults = Vec::new();
         let mut readable = Map::new();
         for (key, value) in fields {
@@ -60,9 +61,9 @@ impl Reading {
             } else {
                 // A hint that nobody gets to see is not worth its search.
                 let is_shown = faults.len() < MOST_FAULTS;
-                Problem::unknown(unknown(&key, if is_shown { Some(others) } else { None }))
+                ValueError::unknown(unknown(&key, if is_shown { Some(others) } else { None }))
             };
-            let Problem { code, detail } = problem;
+            let ValueError { code, detail } = problem;
             faults.push(Fault {
                 pointer: pointer(&key),
                 code,
@@ -92,7 +93,7 @@ pub fn add_new(faults: &mut Vec<Fault>, more: Vec<Fault>) {
 }
 
 /// Whether a field can be read on its own.
-fn check(key: &str, value: &Value) -> Result<(), Problem> {
+fn check(key: &str, value: &Value) -> Result<(), ValueError> {
     // Of a list that is too long no item is looked at.
     let count = value.as_array().map_or(0, Vec::len);
     match key {
@@ -105,7 +106,7 @@ fn check(key: &str, value: &Value) -> Result<(), Problem> {
     let alone = Map::from_iter([(key.to_owned(), value.clone())]);
     match serde_json::from_value::<TaskSpec>(Value::Object(alone)) {
         Ok(_) => Ok(()),
-        Err(error) => Err(Problem::invalid(type_fault(&error, value))),
+        Err(error) => Err(ValueError::invalid(type_fault(&error, value))),
     }
 }
 
@@ -175,7 +176,7 @@ mod tests {
         let Value::Object(fields) = task else {
             panic!("a task is an object");
         };
-        let reading = Reading::of(fields, &["start_at"], Face::Daemon);
+        let reading = ParsedTask::of(fields, &["start_at"], RequestOrigin::Daemon);
         assert_eq!(reading.plan.is_some(), reading.faults.is_empty());
         let faults = reading.faults.into_iter();
         faults.map(|fault| (fault.pointer, fault.code)).collect()
@@ -226,7 +227,7 @@ mod tests {
     /// How many faults a body has, no two of them about one field.
     fn count(task: &str) -> usize {
         let fields = serde_json::from_str(task).expect("an object");
-        let faults = Reading::of(fields, &["start_at"], Face::Daemon).faults;
+        let faults = ParsedTask::of(fields, &["start_at"], RequestOrigin::Daemon).faults;
         let pointers: HashSet<_> = faults.iter().map(|fault| &fault.pointer).collect();
         assert_eq!(pointers.len(), faults.len());
         faults.len()
@@ -272,7 +273,7 @@ mod tests {
             let Value::Object(fields) = task else {
                 panic!("an object");
             };
-            let faults = Reading::of(fields, &[], Face::Daemon).faults;
+            let faults = ParsedTask::of(fields, &[], RequestOrigin::Daemon).faults;
             assert_eq!(faults.len(), 1, "{field}");
             let detail = &faults[0].detail;
             assert!(detail.len() < 1500, "{field}: {} bytes", detail.len());
@@ -287,7 +288,7 @@ mod tests {
         else {
             panic!("an object");
         };
-        let faults = Reading::of(fields, &[], Face::Daemon).faults;
+        let faults = ParsedTask::of(fields, &[], RequestOrigin::Daemon).faults;
         assert!(faults[0].detail.ends_with("expected a list"), "{faults:?}");
     }
 

@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 
 use crate::{
     agent::Ended,
-    figures::Figures,
+    counters::Figures,
     pcapng::STATISTICS,
     stream::{Record, Stream},
 };

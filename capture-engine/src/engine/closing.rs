@@ -8,22 +8,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use capture_file::{Finishing, OutputCounters};
+use capture_file::{ClosingOutput, OutputCounters};
 use capture_task::{
     error::Error,
     task::{Counters, FileRecord, StopReason},
 };
 
 use super::{
-    TaskId,
+    TaskHandle,
+    stats::Past,
     task::{self, Task},
-    totals::Past,
 };
-use crate::{clock::unix_ns, drain::Drained, kernel::SlotFigures};
+use crate::{clock::unix_ns, kernel::SlotFigures, reader::DrainedTask};
 
 /// A task whose files are being closed.
-pub struct Leaving {
-    output: Finishing,
+pub struct ClosingTask {
+    output: ClosingOutput,
     written: Arc<OutputCounters>,
     figures: SlotFigures,
     ended_ns: u64,
@@ -33,7 +33,7 @@ pub struct Leaving {
     fault: Option<String>,
     malformed: u64,
     /// Who keeps the sum of all tasks, and which one this is.
-    past: (Arc<Past>, TaskId),
+    past: (Arc<Past>, TaskHandle),
 }
 
 /// The end of a task.
@@ -79,15 +79,15 @@ impl Wake for Unpark {
     }
 }
 
-impl Leaving {
+impl ClosingTask {
     pub(super) fn new(
         mut task: Task,
         figures: SlotFigures,
-        drained: Drained,
+        drained: DrainedTask,
         reason: StopReason,
-        past: (Arc<Past>, TaskId),
+        past: (Arc<Past>, TaskHandle),
     ) -> Self {
-        let Drained { sink, ended_ns } = drained;
+        let DrainedTask { sink, ended_ns } = drained;
         Self {
             written: sink.counters(),
             output: sink.end(&task.closing(figures, ended_ns)),
@@ -100,7 +100,7 @@ impl Leaving {
         }
     }
 
-    /// Ready once [`Leaving::ended`] does not wait.
+    /// Ready once [`ClosingTask::ended`] does not wait.
     pub fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.output.poll_done(context)
     }

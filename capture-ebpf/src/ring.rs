@@ -11,8 +11,8 @@ use capture_common::{
 };
 
 use crate::{
-    maps::{BELLS, RING_CHUNKS, RING_ENDS, RING_ORDER},
-    packet::{Linear, Packet, opaque},
+    maps::{CHUNK_MAP, RING_CHUNKS, RING_ENDS, WAKEUP},
+    packet::{Linear, Packet, barrier_var},
 };
 
 /// Bytes of each ring, a power of two of chunks. Set by the agent before the programs are loaded.
@@ -27,7 +27,7 @@ static WAKEUP_BYTES: Global<u64> = Global::new(1 << 20);
 const MOST_WARM: u64 = 4;
 
 /// What became of a record.
-pub(crate) enum Put {
+pub(crate) enum Outcome {
     /// It is in the ring.
     Done,
     /// There was no room.
@@ -50,50 +50,50 @@ const fn room(class: usize) -> usize {
 /// Puts a record for the packet into the CPU's ring. The header says how much of the frame, 1 to
 /// [`MAX_CAPTURE_LEN`] bytes.
 #[inline(always)]
-pub(crate) fn put<P: Packet>(packet: &P, header: &RecordHeader) -> Put {
+pub(crate) fn write<P: Packet>(packet: &P, header: &RecordHeader) -> Outcome {
     // SAFETY: reads the CPU's number.
     let cpu = unsafe { bpf_get_smp_processor_id() };
     let Some(ends) = RING_ENDS.get_ptr_mut(cpu) else {
-        return Put::Full;
+        return Outcome::Full;
     };
     put_into(packet, header, cpu, &Ends(ends))
 }
 
 #[inline(always)]
-fn put_into<P: Packet>(packet: &P, header: &RecordHeader, cpu: u32, ends: &Ends) -> Put {
+fn put_into<P: Packet>(packet: &P, header: &RecordHeader, cpu: u32, ends: &Ends) -> Outcome {
     let kept = header.captured_len as usize;
     let len = (RECORD_HEADER_LEN + kept).next_multiple_of(RECORD_ALIGN) as u64;
-    let filled = ends.filled();
-    let offset = filled % CHUNK_LEN as u64;
+    let producer_pos = ends.producer_pos();
+    let offset = producer_pos % CHUNK_LEN as u64;
     let ends_chunk = offset > last_start(kept);
     let start = if ends_chunk {
-        filled - offset + CHUNK_LEN as u64
+        producer_pos - offset + CHUNK_LEN as u64
     } else {
-        filled
+        producer_pos
     };
     if !ends.have_room(start + len) {
-        return Put::Full;
+        return Outcome::Full;
     }
-    if ends_chunk && !end_chunk(cpu, filled) {
-        return Put::Full;
+    if ends_chunk && !end_chunk(cpu, producer_pos) {
+        return Outcome::Full;
     }
     if start % CHUNK_LEN as u64 == 0 {
         ends.begin_chunk(cpu, start);
     }
     let Some(chunk) = chunk(cpu, start) else {
-        return Put::Full;
+        return Outcome::Full;
     };
     let Some(place) = place::<{ room(0) }>(chunk, start) else {
-        return Put::Full;
+        return Outcome::Full;
     };
     // SAFETY: the room of a record has room for its header, at a multiple of eight.
     unsafe { place.cast::<RecordHeader>().write(*header) };
     if let Err(error) = frame(packet, chunk, start, kept) {
-        return Put::Unread(error);
+        return Outcome::Unread(error);
     }
-    ends.set_filled(start + len);
+    ends.set_producer_pos(start + len);
     ends.announce(cpu, len);
-    Put::Done
+    Outcome::Done
 }
 
 /// The last offset in a chunk at which a record with so many bytes of a frame may begin.
@@ -141,14 +141,14 @@ fn chunk(cpu: u32, position: u64) -> Option<*mut u8> {
 fn at_place(cpu: u32, nth: u64) -> Option<*mut u64> {
     // A power of two: the program does not divide.
     let chunks = RING_BYTES.load() / CHUNK_LEN as u64;
-    RING_ORDER.get_ptr_mut((u64::from(cpu) * chunks + (nth & (chunks - 1))) as u32)
+    CHUNK_MAP.get_ptr_mut((u64::from(cpu) * chunks + (nth & (chunks - 1))) as u32)
 }
 
 /// The place of a position in its chunk, where `ROOM` bytes follow in the chunk.
 #[inline(always)]
 fn place<const ROOM: usize>(chunk: *mut u8, position: u64) -> Option<*mut u8> {
     // A register of its own, else LLVM would prove what the verifier has to see.
-    let offset = opaque((position as usize % CHUNK_LEN) & !(RECORD_ALIGN - 1));
+    let offset = barrier_var((position as usize % CHUNK_LEN) & !(RECORD_ALIGN - 1));
     if offset > CHUNK_LEN - ROOM {
         return None;
     }
@@ -158,7 +158,7 @@ fn place<const ROOM: usize>(chunk: *mut u8, position: u64) -> Option<*mut u8> {
 /// Copies the first `kept` bytes of the packet behind the header of the record at `start`.
 #[inline(always)]
 fn frame<P: Packet>(packet: &P, chunk: *mut u8, start: u64, kept: usize) -> Result<(), i64> {
-    let kept = opaque(kept);
+    let kept = barrier_var(kept);
     if kept <= CLASSES[0] {
         return short(packet, chunk, start, kept);
     }
@@ -202,11 +202,11 @@ fn short<P: Packet>(packet: &P, chunk: *mut u8, start: u64, kept: usize) -> Resu
     let copied = unsafe {
         match kept {
             64..=128 => {
-                let rest = opaque(kept - 64) & 0x7f;
+                let rest = barrier_var(kept - 64) & 0x7f;
                 linear.copy::<64>(0, target) && linear.copy::<64>(rest, target)
             }
             32..64 => {
-                let rest = opaque(kept - 32) & 0x3f;
+                let rest = barrier_var(kept - 32) & 0x3f;
                 linear.copy::<32>(0, target) && linear.copy::<32>(rest, target)
             }
             _ => false,
@@ -242,15 +242,15 @@ macro_rules! set {
 impl Ends {
     /// Where the next record goes.
     #[inline(always)]
-    fn filled(&self) -> u64 {
-        get!(self, filled)
+    fn producer_pos(&self) -> u64 {
+        get!(self, producer_pos)
     }
 
-    /// Shows the reader all before `filled`, which x86 keeps in order. Where a machine does not, the reader
+    /// Shows the reader all before `producer_pos`, which x86 keeps in order. Where a machine does not, the reader
     /// waits for the programs before it reads on.
     #[inline(always)]
-    fn set_filled(&self, filled: u64) {
-        set!(self, filled, filled);
+    fn set_producer_pos(&self, producer_pos: u64) {
+        set!(self, producer_pos, producer_pos);
     }
 
     /// Whether there is room up to `end`, in chunks that nobody reads. The reader's end is looked at only when
@@ -268,7 +268,7 @@ impl Ends {
     /// The chunk that the reader is in, counted as positions are. Those before it are free.
     #[inline(always)]
     fn reader_chunk(&self) -> u64 {
-        get!(self, given_back) / CHUNK_LEN as u64
+        get!(self, consumer_pos) / CHUNK_LEN as u64
     }
 
     /// Decides which chunk is the one at `start`, where there is room: one that the reader gave back a moment ago,
@@ -288,7 +288,7 @@ impl Ends {
         set!(self, warm, warm - 1);
         // The first warm one, so that those that stay are still in one run.
         if let (Some(next), Some(taken)) = (at_place(cpu, next), at_place(cpu, end - warm)) {
-            // SAFETY: values of the map. The reader reads them once `filled` is behind them.
+            // SAFETY: values of the map. The reader reads them once `producer_pos` is behind them.
             unsafe {
                 let chunk = ptr::read_volatile(next);
                 ptr::write_volatile(next, ptr::read_volatile(taken));
@@ -306,7 +306,7 @@ impl Ends {
             return;
         }
         set!(self, unannounced, 0);
-        if let Some(bell) = BELLS.get(cpu) {
+        if let Some(bell) = WAKEUP.get(cpu) {
             // A bell that is full has rung, and nobody has come yet.
             let _ = bell.output(0, BPF_RB_FORCE_WAKEUP.into());
         }

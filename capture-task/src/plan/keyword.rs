@@ -6,12 +6,12 @@ use capture_common::Direction;
 
 use super::{
     Directions, Format, Hook, Oversize, Protocol,
-    fault::{Problem, nearest, quote},
+    fault::{ValueError, nearest, quote},
 };
 use crate::task::State;
 
 /// A type that people write as one word.
-pub trait Word: Copy + PartialEq + 'static {
+pub trait Keyword: Copy + PartialEq + 'static {
     /// Every word and its meaning, in the order in which they are listed.
     const WORDS: &'static [(&'static str, Self)];
 
@@ -21,7 +21,7 @@ pub trait Word: Copy + PartialEq + 'static {
     }
 
     /// The word for this value.
-    fn as_word(self) -> &'static str {
+    fn keyword(self) -> &'static str {
         Self::WORDS
             .iter()
             .find(|(_, value)| *value == self)
@@ -29,7 +29,7 @@ pub trait Word: Copy + PartialEq + 'static {
     }
 }
 
-impl Word for State {
+impl Keyword for State {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("pending", Self::Pending),
         ("running", Self::Running),
@@ -39,7 +39,7 @@ impl Word for State {
     ];
 }
 
-impl Word for Directions {
+impl Keyword for Directions {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("both", Self::Both),
         ("ingress", Self::Only(Direction::Ingress)),
@@ -47,7 +47,7 @@ impl Word for Directions {
     ];
 }
 
-impl Word for Hook {
+impl Keyword for Hook {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("auto", Self::Auto),
         ("tc", Self::Tc),
@@ -56,7 +56,7 @@ impl Word for Hook {
     ];
 }
 
-impl Word for Protocol {
+impl Keyword for Protocol {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("all", Self::All),
         ("tcp", Self::Tcp),
@@ -65,12 +65,12 @@ impl Word for Protocol {
     ];
 }
 
-impl Word for Oversize {
+impl Keyword for Oversize {
     const WORDS: &'static [(&'static str, Self)] =
         &[("truncate", Self::Truncate), ("discard", Self::Discard)];
 }
 
-impl Word for Format {
+impl Keyword for Format {
     const WORDS: &'static [(&'static str, Self)] =
         &[("pcapng", Self::Pcapng), ("pcap", Self::Pcap)];
 }
@@ -86,7 +86,7 @@ pub enum AddressType {
     IpPair,
 }
 
-impl Word for AddressType {
+impl Keyword for AddressType {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("any", Self::Any),
         ("ip", Self::Ip),
@@ -95,7 +95,7 @@ impl Word for AddressType {
 }
 
 /// The meaning of a word.
-pub fn parse<T: Word>(text: &str) -> Result<T, Problem> {
+pub fn parse<T: Keyword>(text: &str) -> Result<T, ValueError> {
     if let Some((_, value)) = T::WORDS.iter().find(|(word, _)| *word == text) {
         return Ok(*value);
     }
@@ -104,7 +104,7 @@ pub fn parse<T: Word>(text: &str) -> Result<T, Problem> {
         .collect::<Vec<_>>()
         .join(", ");
     let hint = nearest(text, T::words()).map(|word| format!(" (did you mean \"{word}\"?)"));
-    Err(Problem::unknown(format!(
+    Err(ValueError::unknown(format!(
         "{} is not known{}; allowed are {allowed}",
         quote(text),
         hint.unwrap_or_default()

@@ -18,7 +18,7 @@ const LOOK_EVERY: u64 = 4 << 20;
 
 /// A shared room for capture files.
 #[derive(Debug)]
-pub struct Space {
+pub struct DiskBudget {
     directory: PathBuf,
     limit: AtomicU64,
     used: AtomicU64,
@@ -26,7 +26,7 @@ pub struct Space {
     credit: AtomicU64,
 }
 
-impl Space {
+impl DiskBudget {
     /// A room of `limit` bytes in a directory, of which `used` are taken.
     pub fn new(directory: &Path, limit: u64, used: u64) -> Self {
         Self {
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_budget_is_never_exceeded_and_what_is_given_back_can_be_taken_again() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let space = Space::new(directory.path(), 100, 40);
+        let space = DiskBudget::new(directory.path(), 100, 40);
         assert_eq!(space.take(60), Ok(()));
         let refusal = space.take(1).expect_err("it is full");
         assert!(refusal.contains("100 bytes"), "{refusal}");
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn many_writers_never_take_more_than_there_is() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let space = Space::new(directory.path(), 1000, 0);
+        let space = DiskBudget::new(directory.path(), 1000, 0);
         let taken: u64 = std::thread::scope(|scope| {
             let take = || (0..200).filter(|_| space.take(7).is_ok()).count() as u64 * 7;
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(take)).collect();

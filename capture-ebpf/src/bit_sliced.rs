@@ -1,19 +1,19 @@
-//! Counting for any set of tasks in one step, see [`Tally`].
+//! Counting for any set of tasks in one step, see [`BitSlicedCounter`].
 
 use core::ptr;
 
-use capture_common::{TALLY_BITS, Tally};
+use capture_common::{BitSlicedCounter, COUNTER_BITS};
 
 /// Adds one to the count of each slot in `slots`.
 #[inline(always)]
-pub fn add(tally: &mut Tally, slots: u64) {
-    let step = tally.begun.wrapping_add(1);
+pub fn add(counter: &mut BitSlicedCounter, slots: u64) {
+    let step = counter.begun.wrapping_add(1);
     // Volatile, for the order: a reader knows by it whether its copy is whole.
     // SAFETY: fields of a reference.
-    unsafe { ptr::write_volatile(&raw mut tally.begun, step) };
+    unsafe { ptr::write_volatile(&raw mut counter.begun, step) };
     let mut carry = slots;
-    for place in 0..TALLY_BITS {
-        let word = &raw mut tally.bits[place];
+    for place in 0..COUNTER_BITS {
+        let word = &raw mut counter.bits[place];
         // SAFETY: an element of a reference's array.
         let before = unsafe { ptr::read_volatile(word) };
         // SAFETY: as above.
@@ -24,7 +24,7 @@ pub fn add(tally: &mut Tally, slots: u64) {
         }
     }
     // SAFETY: as for the begin.
-    unsafe { ptr::write_volatile(&raw mut tally.ended, step) };
+    unsafe { ptr::write_volatile(&raw mut counter.ended, step) };
 }
 
 #[cfg(test)]
@@ -37,17 +37,17 @@ mod tests {
     proptest! {
         #[test]
         fn every_slot_is_counted_alone(steps in prop::collection::vec(any::<u64>(), 0..300)) {
-            let mut tally = Tally::default();
+            let mut counter = BitSlicedCounter::default();
             let mut counts = [0; MAX_SLOTS];
             for slots in steps {
-                add(&mut tally, slots);
+                add(&mut counter, slots);
                 for (slot, count) in counts.iter_mut().enumerate() {
                     *count += slots >> slot & 1;
                 }
-                prop_assert!(tally.is_whole());
+                prop_assert!(counter.is_whole());
             }
             for (slot, count) in counts.into_iter().enumerate() {
-                prop_assert_eq!(tally.count(slot), count);
+                prop_assert_eq!(counter.count(slot), count);
             }
         }
     }

@@ -9,18 +9,22 @@ use std::{
 
 use capture_task::task::StopReason;
 
-use super::{OutputReport, fault::Fault, queue::Queue, writer::Shared};
+use super::{OutputReport, error::OutputError, queue::Queue, writer::WriterState};
 
 /// The end of an output, under way.
-pub struct Finishing {
+pub struct ClosingOutput {
     queue: Queue,
-    shared: Arc<Shared>,
+    shared: Arc<WriterState>,
     /// A fault on the sink's side.
-    fault: Option<Fault>,
+    fault: Option<OutputError>,
 }
 
-impl Finishing {
-    pub(super) fn new(mut queue: Queue, shared: Arc<Shared>, fault: Option<Fault>) -> Self {
+impl ClosingOutput {
+    pub(super) fn new(
+        mut queue: Queue,
+        shared: Arc<WriterState>,
+        fault: Option<OutputError>,
+    ) -> Self {
         queue.close();
         Self {
             queue,
@@ -29,7 +33,7 @@ impl Finishing {
         }
     }
 
-    /// Ready once [`Finishing::report`] does not wait.
+    /// Ready once [`ClosingOutput::report`] does not wait.
     pub fn poll_done(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.queue.poll_ended(context)
     }

@@ -12,12 +12,12 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use capture_task::plan::Word as _;
+use capture_task::plan::Keyword as _;
 use http::{HeaderMap, Method, header, request::Parts};
 
 use super::{
-    Api, blocking, origin,
-    origin::AllowedHosts,
+    Api, blocking, host_check,
+    host_check::AllowedHosts,
     problem::{Problem, Result},
 };
 use crate::{
@@ -104,12 +104,12 @@ impl Source {
 
 /// Somebody who got through the gate.
 #[derive(Clone, Debug)]
-pub(super) struct Asker {
+pub(super) struct Principal {
     /// Who.
     pub(super) actor: Actor,
 }
 
-impl Asker {
+impl Principal {
     /// Refuses what the role does not allow.
     pub(super) async fn needs(
         &self,
@@ -139,18 +139,18 @@ fn lacks_role(actor: &Actor, right: Right) -> Problem {
         "role",
         format!(
             "this needs the role {}, and yours is {}",
-            right.needs().as_word(),
-            actor.role.as_word()
+            right.needs().keyword(),
+            actor.role.keyword()
         ),
     )
 }
 
-impl<S: Sync> FromRequestParts<S> for Asker {
+impl<S: Sync> FromRequestParts<S> for Principal {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        let asker = parts.extensions.get::<Self>().cloned();
-        asker.ok_or_else(|| Problem::internal(&"a call is not behind the gate"))
+        let principal = parts.extensions.get::<Self>().cloned();
+        principal.ok_or_else(|| Problem::internal(&"a call is not behind the gate"))
     }
 }
 
@@ -163,7 +163,7 @@ pub(super) async fn admit(State(api): State<Api>, request: Request, next: Next) 
     match identify(&api, &source, &parts).await {
         Ok(actor) => {
             if let Some(actor) = actor {
-                parts.extensions.insert(Asker { actor });
+                parts.extensions.insert(Principal { actor });
             }
             next.run(Request::from_parts(parts, body)).await
         }
@@ -184,7 +184,7 @@ async fn identify(api: &Api, source: &Source, request: &Parts) -> Result<Option<
         Source::Unix { .. } => None,
         Source::Tcp { local, .. } => Some(local.ip()),
     };
-    origin::check(&request.uri, &request.headers, local, &policy.hosts)?;
+    host_check::check(&request.uri, &request.headers, local, &policy.hosts)?;
     match source {
         Source::Unix { actor, .. } => actor.clone().map(Some).ok_or_else(|| {
             Problem::forbidden(

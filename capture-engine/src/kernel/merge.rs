@@ -21,7 +21,7 @@ use nix::{
 };
 
 use super::{
-    mapping::page_len,
+    mmap::page_len,
     object::{maps, take},
     ring::{Ring, RingGauge, RingMemory},
 };
@@ -44,10 +44,10 @@ pub(super) fn ring_bytes(total: u64, cpus: usize) -> u32 {
 pub(crate) struct Rings {
     rings: Vec<Source>,
     /// What the programs ring when much is in a ring.
-    bells: Vec<RingBuf<MapData>>,
+    wakeups: Vec<RingBuf<MapData>>,
     epoll: Epoll,
     /// The reader's own way to wait for programs, so that it waits for nobody else who does.
-    table: BellTable,
+    table: WakeupTable,
     /// [`STORES_IN_ORDER`], unless a test has it otherwise.
     pub(super) stores_in_order: bool,
 }
@@ -61,16 +61,16 @@ struct Source {
 
 /// What [`Rings::drain`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Drained {
+pub(crate) struct DrainProgress {
     /// Records given to the sink.
     pub(crate) records: usize,
     /// Every record that was in a ring when it was looked at, and is stamped until then, has been given to the sink.
     pub(crate) up_to_ns: u64,
 }
 
-/// The bells of all CPUs as the programs find them: a map of maps, which also tells when no program uses an old
+/// The wakeups of all CPUs as the programs find them: a map of maps, which also tells when no program uses an old
 /// table any more.
-pub(super) struct BellTable {
+pub(super) struct WakeupTable {
     outer: ArrayOfMaps<MapData, MapData>,
     first: MapData,
     /// How often programs were waited for.
@@ -78,7 +78,7 @@ pub(super) struct BellTable {
     pub(super) waits: usize,
 }
 
-impl BellTable {
+impl WakeupTable {
     fn new(outer: ArrayOfMaps<MapData, MapData>, first: MapData) -> Self {
         Self {
             outer,
@@ -105,7 +105,7 @@ impl BellTable {
 
 /// The control path's way to wait for running programs; one caller at a time does.
 #[derive(Clone)]
-pub(crate) struct Barrier(Arc<Mutex<BellTable>>);
+pub(crate) struct Barrier(Arc<Mutex<WakeupTable>>);
 
 impl Barrier {
     /// Waits until every program that was running has ended: what it matched is then in the rings, and nothing that
@@ -114,7 +114,7 @@ impl Barrier {
         self.lock().wait_for_programs()
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, BellTable> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, WakeupTable> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -125,17 +125,17 @@ pub(super) fn create(
     cpus: usize,
     bytes: u32,
 ) -> Result<(Rings, Barrier, Vec<RingGauge>)> {
-    let ring_maps = [maps::RING_CHUNKS, maps::RING_ORDER, maps::RING_ENDS];
+    let ring_maps = [maps::RING_CHUNKS, maps::CHUNK_MAP, maps::RING_ENDS];
     let [chunks, order, ends] = ring_maps.map(|name| take(ebpf, name));
     let memory = RingMemory::of([chunks?, order?, ends?], cpus, bytes)?;
-    let table = take(ebpf, maps::BELLS)?;
+    let table = take(ebpf, maps::WAKEUP)?;
     let Map::ArrayOfMaps(data) = &table else {
         bail!("what should be an array of maps is something else");
     };
     let readers = Map::ArrayOfMaps(again(data)?).try_into()?;
     let mut outer: ArrayOfMaps<MapData, MapData> = table.try_into()?;
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).context("creating an epoll")?;
-    let mut bells = Vec::with_capacity(cpus);
+    let mut wakeups = Vec::with_capacity(cpus);
     let mut firsts = None;
     let bell_bytes = u32::try_from(page_len()?)?;
     for cpu in 0..cpus {
@@ -153,11 +153,11 @@ pub(super) fn create(
                 EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, cpu as u64),
             )
             .context("watching a bell")?;
-        bells.push(RingBuf::try_from(Map::RingBuf(map))?);
+        wakeups.push(RingBuf::try_from(Map::RingBuf(map))?);
     }
     let (first, readers_first) = firsts.context("the system has no CPU")?;
     // The descriptor that programs name stays with the control path, which loads them.
-    let barrier = Barrier(Arc::new(Mutex::new(BellTable::new(outer, first))));
+    let barrier = Barrier(Arc::new(Mutex::new(WakeupTable::new(outer, first))));
     let gauge = |cpu| RingGauge::of(Arc::clone(&memory), cpu, bytes);
     let source = |cpu| Source {
         ring: Ring::of(Arc::clone(&memory), cpu, bytes),
@@ -165,9 +165,9 @@ pub(super) fn create(
     };
     let rings = Rings {
         rings: (0..cpus).map(source).collect(),
-        bells,
+        wakeups,
         epoll,
-        table: BellTable::new(readers, readers_first),
+        table: WakeupTable::new(readers, readers_first),
         stores_in_order: STORES_IN_ORDER,
     };
     Ok((rings, barrier, (0..cpus).map(gauge).collect()))
@@ -188,10 +188,10 @@ impl Rings {
         horizon_ns: u64,
         most: usize,
         mut sink: impl FnMut(&RecordHeader, &[u8]),
-    ) -> Drained {
+    ) -> DrainProgress {
         if let Err(error) = self.look() {
             log::warn!("cannot read the rings: {error:#}");
-            return Drained {
+            return DrainProgress {
                 records: 0,
                 up_to_ns: 0,
             };
@@ -215,7 +215,7 @@ impl Rings {
         for source in &mut self.rings {
             source.ring.give_back();
         }
-        Drained { records, up_to_ns }
+        DrainProgress { records, up_to_ns }
     }
 
     /// What all of them lie in.
@@ -265,7 +265,7 @@ impl Rings {
         let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::ZERO);
         // An interruption by a signal is as good as a wake-up.
         let _ = self.epoll.wait(&mut events, timeout);
-        for bell in &mut self.bells {
+        for bell in &mut self.wakeups {
             // A full one cannot be rung.
             while bell.next().is_some() {}
         }

@@ -7,7 +7,7 @@
 
 use std::num::IntErrorKind;
 
-use super::fault::{Problem, quote};
+use super::fault::{ValueError, quote};
 use crate::task::Quantity;
 
 /// Longest duration, 36,500 days: far from where nanoseconds in 64 bits end.
@@ -33,7 +33,7 @@ const SIZE_UNITS: &[(&str, u64)] = &[
 const TIME_UNITS: &[(char, u64)] = &[('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
 /// Bytes.
-pub fn size(value: &Quantity) -> Result<u64, Problem> {
+pub fn size(value: &Quantity) -> Result<u64, ValueError> {
     match value {
         Quantity::Number(number) => {
             u64::try_from(*number).map_err(|_| negative(&number.to_string()))
@@ -43,7 +43,7 @@ pub fn size(value: &Quantity) -> Result<u64, Problem> {
 }
 
 /// Bytes, from text.
-fn size_from_text(text: &str) -> Result<u64, Problem> {
+fn size_from_text(text: &str) -> Result<u64, ValueError> {
     let (digits, unit) = split_number(text.trim());
     let unit = unit.trim_start().to_ascii_lowercase();
     let factor = SIZE_UNITS
@@ -54,7 +54,7 @@ fn size_from_text(text: &str) -> Result<u64, Problem> {
         return Err(if text.trim_start().starts_with('-') {
             negative(text)
         } else {
-            Problem::invalid(format!(
+            ValueError::invalid(format!(
                 "{} is not a size; write whole bytes, or a unit as in \"64MiB\" or \"10MB\"",
                 quote(text)
             ))
@@ -65,13 +65,13 @@ fn size_from_text(text: &str) -> Result<u64, Problem> {
         .ok()
         .and_then(|number| number.checked_mul(factor))
         .filter(|bytes| i64::try_from(*bytes).is_ok())
-        .ok_or_else(|| Problem::out_of_range(format!("{} is more than 8 EiB", quote(text))))
+        .ok_or_else(|| ValueError::out_of_range(format!("{} is more than 8 EiB", quote(text))))
 }
 
 /// A size of at least one byte.
-pub(super) fn positive_size(value: &Quantity) -> Result<u64, Problem> {
+pub(super) fn positive_size(value: &Quantity) -> Result<u64, ValueError> {
     size(value).and_then(|bytes| match bytes {
-        0 => Err(Problem::out_of_range(
+        0 => Err(ValueError::out_of_range(
             "0 leaves no room for any packet; leave it out for no limit",
         )),
         bytes => Ok(bytes),
@@ -79,7 +79,7 @@ pub(super) fn positive_size(value: &Quantity) -> Result<u64, Problem> {
 }
 
 /// Whole seconds, at least one.
-pub fn seconds(value: &Quantity) -> Result<u64, Problem> {
+pub fn seconds(value: &Quantity) -> Result<u64, ValueError> {
     let (text, total) = match value {
         Quantity::Number(number) => {
             let text = number.to_string();
@@ -89,21 +89,21 @@ pub fn seconds(value: &Quantity) -> Result<u64, Problem> {
         Quantity::Text(text) => (quote(text), seconds_from_text(text)?),
     };
     match total {
-        Some(0) => Err(Problem::out_of_range(
+        Some(0) => Err(ValueError::out_of_range(
             "0 seconds is no time; the least is 1 second",
         )),
         Some(total) if total <= MAX_SECONDS => Ok(total),
-        _ => Err(Problem::out_of_range(format!(
+        _ => Err(ValueError::out_of_range(format!(
             "{text} is too long; the most is \"36500d\""
         ))),
     }
 }
 
 /// `None` where the sum is beyond 64 bits.
-fn seconds_from_text(text: &str) -> Result<Option<u64>, Problem> {
+fn seconds_from_text(text: &str) -> Result<Option<u64>, ValueError> {
     let trimmed = text.trim();
     let malformed = || {
-        Problem::invalid(format!(
+        ValueError::invalid(format!(
             "{} is not a duration; write seconds, or units as in \"90s\", \"10m\", \"1h30m\", \"1d\"",
             quote(text)
         ))
@@ -144,7 +144,7 @@ fn seconds_from_text(text: &str) -> Result<Option<u64>, Problem> {
 }
 
 /// A whole number of at least one; `of` says of what.
-pub(super) fn count(value: &Quantity, of: &str) -> Result<u64, Problem> {
+pub(super) fn count(value: &Quantity, of: &str) -> Result<u64, ValueError> {
     let number = match value {
         Quantity::Number(number) => {
             u64::try_from(*number).map_err(|_| negative(&number.to_string()))?
@@ -155,7 +155,7 @@ pub(super) fn count(value: &Quantity, of: &str) -> Result<u64, Problem> {
             Ok(_) => return Err(too_many(text)),
             Err(error) if *error.kind() == IntErrorKind::PosOverflow => return Err(too_many(text)),
             _ => {
-                return Err(Problem::invalid(format!(
+                return Err(ValueError::invalid(format!(
                     "{} is not a number of {of}; write a whole number such as 1000",
                     quote(text)
                 )));
@@ -163,7 +163,7 @@ pub(super) fn count(value: &Quantity, of: &str) -> Result<u64, Problem> {
         },
     };
     match number {
-        0 => Err(Problem::out_of_range(format!(
+        0 => Err(ValueError::out_of_range(format!(
             "0 {of} is too few; the least is 1"
         ))),
         number => Ok(number),
@@ -178,16 +178,16 @@ fn split_number(text: &str) -> (&str, &str) {
     )
 }
 
-fn too_many(text: &str) -> Problem {
-    Problem::out_of_range(format!(
+fn too_many(text: &str) -> ValueError {
+    ValueError::out_of_range(format!(
         "{} is too many; the most is {}",
         quote(text),
         i64::MAX
     ))
 }
 
-fn negative(text: &str) -> Problem {
-    Problem::out_of_range(format!("{} is negative", quote(text)))
+fn negative(text: &str) -> ValueError {
+    ValueError::out_of_range(format!("{} is negative", quote(text)))
 }
 
 #[cfg(test)]

@@ -17,8 +17,8 @@ use tempfile::TempDir;
 
 use crate::{
     eventually,
-    judge::{self, Packet},
     netns::Netns,
+    readers::{self, Packet},
 };
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -63,12 +63,12 @@ impl Tcpdump {
         let is_there = || {
             let len = file.metadata().expect("it is there").len();
             // Each packet is at least its header; only then is it worth reading them.
-            len >= 24 + 16 * expected as u64 && judge::packets(&file).len() >= expected
+            len >= 24 + 16 * expected as u64 && readers::packets(&file).len() >= expected
         };
         eventually(Duration::from_secs(3), is_there);
         kill(Pid::from_raw(self.child.id() as i32), Signal::SIGINT).expect("tcpdump runs");
         self.child.wait().expect("tcpdump ends");
-        judge::packets(&file)
+        readers::packets(&file)
     }
 }
 

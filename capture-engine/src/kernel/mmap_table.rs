@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use aya::maps::Map;
 use nix::sys::mman::ProtFlags;
 
-use super::mapping::Mapping;
+use super::mmap::Mapping;
 
 /// Sets or clears one task's bit.
 pub(super) fn put(word: &AtomicU64, bit: u64, value: bool) {
@@ -39,14 +39,14 @@ unsafe impl Words for AtomicU64 {}
 unsafe impl<T: Words, const N: usize> Words for [T; N] {}
 
 /// The values of an array map, in our memory.
-pub(super) struct Mapped<T> {
+pub(super) struct MmapTable<T> {
     memory: Mapping,
     /// Kept open: programs that are not loaded yet name their maps by descriptor.
     _map: Map,
     values: PhantomData<T>,
 }
 
-impl<T: Words> Mapped<T> {
+impl<T: Words> MmapTable<T> {
     /// Maps the values of an array map, which has at least as many bytes as `T`: the kernel maps no more than there
     /// is.
     pub(super) fn of(map: Map) -> Result<Self> {

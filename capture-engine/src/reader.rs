@@ -24,17 +24,17 @@ use tokio::sync::Notify;
 
 use crate::{
     clock::{ClockReading, TaskClock, monotonic_ns},
-    engine::{Batch, Taken},
+    engine::{LocalStats, SharedStats},
     kernel::{ReaderSide, SlotId},
 };
 
 /// How long a record may take from its time stamp to the ring: younger ones wait for the next look,
 /// so that an older one of another CPU can still come before them. The copy takes microseconds; a
 /// virtual CPU that loses its core in between takes longer.
-const SETTLE: Duration = Duration::from_millis(2);
+const REORDER_WINDOW: Duration = Duration::from_millis(2);
 
-/// Longest rest of the reader, and so about the age at which a packet of a quiet link leaves for its file.
-const REST: Duration = Duration::from_millis(10);
+/// Poll interval: about the longest time that a packet waits in the ring on an idle link.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Records between two looks at the commands and the clock.
 const BATCH: usize = 4096;
@@ -47,11 +47,11 @@ const COMMANDS: usize = 64;
 
 /// What the reader says of a task to the control path.
 #[derive(Debug, Default)]
-pub(crate) struct Ending {
+pub(crate) struct EndSignal {
     reason: OnceLock<StopReason>,
 }
 
-impl Ending {
+impl EndSignal {
     /// Why the task should end, once it should.
     pub(crate) fn reason(&self) -> Option<StopReason> {
         self.reason.get().copied()
@@ -64,24 +64,24 @@ impl Ending {
 }
 
 /// The control path's hold on the reader.
-pub(crate) struct Reader {
+pub(crate) struct ReaderThread {
     /// `None` once the reader was told to go.
     commands: Option<SyncSender<Command>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// A task's place at the reader.
-pub(crate) struct Lane {
+/// What the control path gives the reader of a task.
+pub(crate) struct TaskChannel {
     /// Its output.
     pub(crate) sink: TaskSink,
     /// Where the reader says that the task should end.
-    pub(crate) ending: Arc<Ending>,
-    /// State of the slots since when records may be for this task.
+    pub(crate) end_signal: Arc<EndSignal>,
+    /// Generation at which the task was added. Older records belong to a previous owner of the slot.
     pub(crate) generation: u32,
 }
 
 /// A task's output with everything in it.
-pub(crate) struct Drained {
+pub(crate) struct DrainedTask {
     /// The output.
     pub(crate) sink: TaskSink,
     /// The end by the task's clock, nanoseconds since the Unix epoch: that of its packets.
@@ -91,40 +91,38 @@ pub(crate) struct Drained {
 enum Command {
     Add {
         slot: SlotId,
-        lane: Box<Lane>,
+        channel: Box<TaskChannel>,
     },
     AddInterface {
         slot: SlotId,
         interface: InterfaceInfo,
     },
     /// Hands what was captured up to `until_ns` to the writers.
-    Flush {
-        until_ns: u64,
-    },
+    Flush { until_ns: u64 },
     /// Sends the output back once every record up to `until_ns` is in it.
     Remove {
         slot: SlotId,
         until_ns: u64,
-        reply: SyncSender<Drained>,
+        reply: SyncSender<DrainedTask>,
     },
 }
 
-impl Reader {
+impl ReaderThread {
     /// Starts the thread.
     pub(crate) fn start(
         kernel: ReaderSide,
-        taken: Arc<Taken>,
+        stats: Arc<SharedStats>,
         changed: Arc<Notify>,
     ) -> Result<Self> {
         let (commands, receiver) = sync_channel(COMMANDS);
         let drain = Drain {
             kernel,
-            taken,
-            batch: Batch::default(),
+            stats,
+            local: LocalStats::default(),
             changed,
             commands: receiver,
-            places: [const { None }; MAX_SLOTS],
-            leaving: Vec::new(),
+            tasks: [const { None }; MAX_SLOTS],
+            removals: Vec::new(),
             flush_at_ns: None,
         };
         let thread = thread::Builder::new()
@@ -137,11 +135,11 @@ impl Reader {
         })
     }
 
-    /// Gives a task its place; done before the task is active.
-    pub(crate) fn add(&self, slot: SlotId, lane: Lane) -> Result<()> {
+    /// Gives a task to the reader; done before the task is active.
+    pub(crate) fn add(&self, slot: SlotId, channel: TaskChannel) -> Result<()> {
         self.send(Command::Add {
             slot,
-            lane: Box::new(lane),
+            channel: Box::new(channel),
         })
     }
 
@@ -151,7 +149,7 @@ impl Reader {
     }
 
     /// Takes a task's output back, with every record up to `until_ns` (monotonic) in it.
-    pub(crate) fn remove(&self, slot: SlotId, until_ns: u64) -> Result<Drained> {
+    pub(crate) fn remove(&self, slot: SlotId, until_ns: u64) -> Result<DrainedTask> {
         let (reply, drained) = sync_channel(1);
         self.send(Command::Remove {
             slot,
@@ -180,7 +178,7 @@ fn gone() -> Error {
     Error::runtime("the reader thread has ended before its time; this is a bug")
 }
 
-impl Drop for Reader {
+impl Drop for ReaderThread {
     fn drop(&mut self) {
         drop(self.commands.take());
         if let Some(thread) = self.thread.take()
@@ -194,18 +192,18 @@ impl Drop for Reader {
 /// The thread's state.
 struct Drain {
     kernel: ReaderSide,
-    taken: Arc<Taken>,
-    batch: Batch,
+    stats: Arc<SharedStats>,
+    local: LocalStats,
     changed: Arc<Notify>,
     commands: Receiver<Command>,
-    places: [Option<Place>; MAX_SLOTS],
-    leaving: Vec<Leaving>,
+    tasks: [Option<TaskState>; MAX_SLOTS],
+    removals: Vec<PendingRemoval>,
     /// What was captured up to this monotonic time is to be handed to the writers.
     flush_at_ns: Option<u64>,
 }
 
-struct Place {
-    lane: Lane,
+struct TaskState {
+    channel: TaskChannel,
     clock: TaskClock,
     /// Packets that the kernel could not give us, as far as we have looked.
     lost: u64,
@@ -220,41 +218,41 @@ struct Gap {
     read_ns: u64,
 }
 
-struct Leaving {
+struct PendingRemoval {
     slot: SlotId,
     until_ns: u64,
-    reply: SyncSender<Drained>,
+    reply: SyncSender<DrainedTask>,
 }
 
 impl Drain {
     fn run(mut self) {
         let mut flushed = Instant::now();
-        let mut kept_house = Instant::now();
+        let mut housekept = Instant::now();
         loop {
-            // Before the commands are looked at: a task's place is commanded before it can match, so
-            // that every record up to the horizon finds its place.
-            let horizon_ns = monotonic_ns().saturating_sub(SETTLE.as_nanos() as u64);
-            if !self.obey() {
+            // Before the commands are looked at: a task is added before it can match, so
+            // that every record up to the horizon finds it.
+            let horizon_ns = monotonic_ns().saturating_sub(REORDER_WINDOW.as_nanos() as u64);
+            if !self.handle_commands() {
                 return;
             }
             let now = Instant::now();
             // Before the rings are drained: what they have no room for is known where the gap is, also
             // when this thread was long away.
-            if now.duration_since(kept_house) >= HOUSEKEEPING {
-                self.keep_house();
-                kept_house = now;
+            if now.duration_since(housekept) >= HOUSEKEEPING {
+                self.housekeeping();
+                housekept = now;
             }
-            let places = &mut self.places;
+            let tasks = &mut self.tasks;
             let changed = &self.changed;
-            let batch = &mut self.batch;
+            let local = &mut self.local;
             let drained = self.kernel.rings.drain(horizon_ns, BATCH, |header, frame| {
-                deliver(places, batch, changed, header, frame);
+                deliver(tasks, local, changed, header, frame);
             });
-            self.batch.hand_over(&self.taken);
-            self.let_go(drained.up_to_ns);
+            self.local.merge_into(&self.stats);
+            self.complete_removals(drained.up_to_ns);
             let now = Instant::now();
             let is_asked = self.flush_at_ns.is_some_and(|at| at <= drained.up_to_ns);
-            if is_asked || drained.records == 0 || now.duration_since(flushed) >= REST {
+            if is_asked || drained.records == 0 || now.duration_since(flushed) >= POLL_INTERVAL {
                 self.flush();
                 flushed = now;
             }
@@ -262,34 +260,38 @@ impl Drain {
                 self.flush_at_ns = None;
             }
             if drained.records == 0 {
-                let is_awaited = !self.leaving.is_empty() || self.flush_at_ns.is_some();
-                let rest = if is_awaited { SETTLE } else { REST };
+                let is_awaited = !self.removals.is_empty() || self.flush_at_ns.is_some();
+                let rest = if is_awaited {
+                    REORDER_WINDOW
+                } else {
+                    POLL_INTERVAL
+                };
                 self.kernel.rings.wait(rest);
             }
         }
     }
 
     /// Carries out what was commanded; false once there is nobody to command.
-    fn obey(&mut self) -> bool {
+    fn handle_commands(&mut self) -> bool {
         loop {
             match self.commands.try_recv() {
-                Ok(Command::Add { slot, lane }) => {
+                Ok(Command::Add { slot, channel }) => {
                     let clock = TaskClock::new(ClockReading::now());
                     let lost = self
                         .kernel
                         .losses
                         .read()
                         .map_or(0, |lost| lost[slot.index()]);
-                    self.places[slot.index()] = Some(Place {
-                        lane: *lane,
+                    self.tasks[slot.index()] = Some(TaskState {
+                        channel: *channel,
                         clock,
                         lost,
                         gaps: VecDeque::new(),
                     });
                 }
                 Ok(Command::AddInterface { slot, interface }) => {
-                    if let Some(place) = &mut self.places[slot.index()] {
-                        place.lane.sink.add_interface(interface);
+                    if let Some(task) = &mut self.tasks[slot.index()] {
+                        task.channel.sink.add_interface(interface);
                     }
                 }
                 Ok(Command::Flush { until_ns }) => self.flush_at_ns = Some(until_ns),
@@ -298,7 +300,7 @@ impl Drain {
                     until_ns,
                     reply,
                 }) => {
-                    self.leaving.push(Leaving {
+                    self.removals.push(PendingRemoval {
                         slot,
                         until_ns,
                         reply,
@@ -311,11 +313,11 @@ impl Drain {
     }
 
     /// Sends back the outputs that have got everything.
-    fn let_go(&mut self, drained_to_ns: u64) {
-        let places = &mut self.places;
+    fn complete_removals(&mut self, drained_to_ns: u64) {
+        let tasks = &mut self.tasks;
         let losses = &self.kernel.losses;
-        self.leaving.retain(
-            |Leaving {
+        self.removals.retain(
+            |PendingRemoval {
                  slot,
                  until_ns,
                  reply,
@@ -323,15 +325,15 @@ impl Drain {
                 if *until_ns > drained_to_ns {
                     return true;
                 }
-                if let Some(mut place) = places[slot.index()].take() {
+                if let Some(mut task) = tasks[slot.index()].take() {
                     if let Some(lost) = losses.read() {
-                        place.note_losses(lost[slot.index()], 0);
+                        task.note_losses(lost[slot.index()], 0);
                     }
-                    place.close_gaps(u64::MAX);
+                    task.close_gaps(u64::MAX);
                     // Whoever asked is waiting, unless it has panicked: then the output is closed here.
-                    let _ = reply.send(Drained {
-                        sink: place.lane.sink,
-                        ended_ns: place.clock.unix_ns(*until_ns),
+                    let _ = reply.send(DrainedTask {
+                        sink: task.channel.sink,
+                        ended_ns: task.clock.unix_ns(*until_ns),
                     });
                 }
                 false
@@ -341,27 +343,27 @@ impl Drain {
 
     fn flush(&mut self) {
         let now = monotonic_ns();
-        for place in self.places.iter_mut().flatten() {
-            place.lane.sink.flush();
-            if let Some(reason) = place.lane.sink.tick(place.clock.unix_ns(now))
-                && place.lane.ending.set(reason)
+        for task in self.tasks.iter_mut().flatten() {
+            task.channel.sink.flush();
+            if let Some(reason) = task.channel.sink.tick(task.clock.unix_ns(now))
+                && task.channel.end_signal.set(reason)
             {
                 self.changed.notify_one();
             }
         }
     }
 
-    fn keep_house(&mut self) {
+    fn housekeeping(&mut self) {
         self.kernel.log.show();
         let reading = ClockReading::now();
         // Before the reading: a packet from after this was certainly not there for it.
         let read_ns = monotonic_ns();
         let lost = self.kernel.losses.read();
-        for (index, place) in self.places.iter_mut().enumerate() {
-            let Some(place) = place else { continue };
-            place.clock.follow(reading);
+        for (index, task) in self.tasks.iter_mut().enumerate() {
+            let Some(task) = task else { continue };
+            task.clock.follow(reading);
             if let Some(lost) = &lost {
-                place.note_losses(lost[index], read_ns);
+                task.note_losses(lost[index], read_ns);
             }
         }
     }
@@ -370,15 +372,15 @@ impl Drain {
 impl Drop for Drain {
     /// Tasks that are left here have lost their reader, with the engine or by a panic: they end, and at once.
     fn drop(&mut self) {
-        for place in self.places.iter().flatten() {
-            if place.lane.ending.set(StopReason::Error) {
+        for task in self.tasks.iter().flatten() {
+            if task.channel.end_signal.set(StopReason::Error) {
                 self.changed.notify_one();
             }
         }
     }
 }
 
-impl Place {
+impl TaskState {
     fn note_losses(&mut self, lost: u64, read_ns: u64) {
         let new = lost.wrapping_sub(self.lost);
         if new != 0 {
@@ -390,15 +392,15 @@ impl Place {
     /// Tells the output of the losses that lie before a packet of this monotonic time.
     fn close_gaps(&mut self, timestamp_ns: u64) {
         while let Some(gap) = self.gaps.pop_front_if(|gap| gap.read_ns <= timestamp_ns) {
-            self.lane.sink.note_drops(gap.lost);
+            self.channel.sink.note_drops(gap.lost);
         }
     }
 }
 
 /// Gives one record to the outputs of its tasks.
 fn deliver(
-    places: &mut [Option<Place>; MAX_SLOTS],
-    batch: &mut Batch,
+    tasks: &mut [Option<TaskState>; MAX_SLOTS],
+    local: &mut LocalStats,
     changed: &Notify,
     header: &RecordHeader,
     frame: &[u8],
@@ -406,31 +408,31 @@ fn deliver(
     let Some(direction) = header.direction() else {
         return;
     };
-    batch.add(header.ifindex, direction, frame.len());
+    local.add(header.ifindex, direction, frame.len());
     let mut slots = header.slots;
     while slots != 0 {
         let slot = slots.trailing_zeros() as usize;
         slots &= slots - 1;
-        let Some(place) = &mut places[slot] else {
+        let Some(task) = &mut tasks[slot] else {
             continue;
         };
         // A record of before the slot was this task's. Generations are compared as serial numbers.
-        if (header.generation.wrapping_sub(place.lane.generation) as i32) < 0 {
+        if (header.generation.wrapping_sub(task.channel.generation) as i32) < 0 {
             continue;
         }
-        if !place.gaps.is_empty() {
-            place.close_gaps(header.timestamp_ns);
+        if !task.gaps.is_empty() {
+            task.close_gaps(header.timestamp_ns);
         }
         let packet = Packet {
-            timestamp_ns: place.clock.stamp(header.timestamp_ns),
+            timestamp_ns: task.clock.stamp(header.timestamp_ns),
             ifindex: header.ifindex,
             direction,
             original_len: header.original_len,
             vlan: header.vlan,
             data: frame,
         };
-        if let Some(reason) = place.lane.sink.packet(&packet)
-            && place.lane.ending.set(reason)
+        if let Some(reason) = task.channel.sink.packet(&packet)
+            && task.channel.end_signal.set(reason)
         {
             changed.notify_one();
         }

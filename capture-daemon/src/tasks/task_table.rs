@@ -3,30 +3,30 @@
 
 use std::collections::HashMap;
 
-use capture_engine::{Outlook, TaskId};
+use capture_engine::{TaskHandle, TaskStatus};
 use capture_task::task::{Counters, FileRecord, StopReason};
 use jiff::Timestamp;
 use tokio::{sync::watch, time::Instant};
 
-use crate::store::{StoredTask, TaskUlid};
+use crate::store::{StoredTask, TaskId};
 
 /// Counters and files of a task that runs.
 pub(super) type Figures = (Counters, Vec<FileRecord>);
 
 /// The tasks that have not ended.
 #[derive(Debug, Default)]
-pub(super) struct Live {
+pub(super) struct TaskTable {
     closing: bool,
     /// In the order in which they were created.
     waiting: Vec<Waiting>,
-    active: HashMap<TaskUlid, Active>,
+    active: HashMap<TaskId, Active>,
     created: u64,
 }
 
 /// A task that waits for its time or its turn.
 #[derive(Clone, Debug)]
 pub(super) struct Waiting {
-    pub(super) id: TaskUlid,
+    pub(super) id: TaskId,
     pub(super) name: String,
     start_at: Option<Timestamp>,
     /// Place among all that were created since the start.
@@ -57,18 +57,18 @@ pub(super) enum Stage {
     /// Hooks and output are on their way.
     Starting,
     /// The engine has it.
-    Running(TaskId, Outlook),
+    Running(TaskHandle, TaskStatus),
     /// Its output is finished.
-    Stopping(TaskId),
+    Stopping(TaskHandle),
 }
 
 /// What is to be done now.
 #[derive(Debug, Default)]
-pub(super) struct Round {
+pub(super) struct SchedulerDecision {
     /// These start.
-    pub(super) start: Vec<TaskUlid>,
+    pub(super) start: Vec<TaskId>,
     /// These end.
-    pub(super) end: Vec<(TaskUlid, TaskId, StopReason)>,
+    pub(super) end: Vec<(TaskId, TaskHandle, StopReason)>,
     /// When the next one runs out of time.
     pub(super) deadline: Option<Instant>,
     /// When the next one is to start.
@@ -77,18 +77,18 @@ pub(super) struct Round {
     pub(super) is_over: bool,
 }
 
-impl Live {
+impl TaskTable {
     /// The tasks that wait in the store.
     pub(super) fn of(pending: Vec<StoredTask>) -> Self {
-        let mut live = Self::default();
+        let mut table = Self::default();
         for task in pending {
-            live.add(task.id, &task.record.name, task.start_at);
+            table.add(task.id, &task.record.name, task.start_at);
         }
-        live
+        table
     }
 
     /// A new task, behind all others.
-    pub(super) fn add(&mut self, id: TaskUlid, name: &str, start_at: Option<Timestamp>) {
+    pub(super) fn add(&mut self, id: TaskId, name: &str, start_at: Option<Timestamp>) {
         self.created += 1;
         self.waiting.push(Waiting {
             id,
@@ -112,31 +112,31 @@ impl Live {
     }
 
     /// Decides what starts and what ends, and notes it.
-    pub(super) fn round(&mut self, now: Timestamp, most: usize) -> Round {
-        let mut round = Round::default();
+    pub(super) fn decide(&mut self, now: Timestamp, most: usize) -> SchedulerDecision {
+        let mut decide = SchedulerDecision::default();
         for (id, active) in &mut self.active {
-            let Stage::Running(task, outlook) = &active.stage else {
+            let Stage::Running(task, status) = &active.stage else {
                 continue;
             };
-            let (task, outlook) = (*task, outlook.clone());
-            match active.stop.or_else(|| outlook.reason()) {
+            let (task, status) = (*task, status.clone());
+            match active.stop.or_else(|| status.reason()) {
                 Some(reason) => {
                     active.stop = Some(reason);
                     active.stage = Stage::Stopping(task);
-                    round.end.push((*id, task, reason));
+                    decide.end.push((*id, task, reason));
                 }
                 None => {
-                    let deadline = outlook.deadline().map(Instant::from_std);
-                    round.deadline = earliest(round.deadline, deadline);
+                    let deadline = status.deadline().map(Instant::from_std);
+                    decide.deadline = earliest(decide.deadline, deadline);
                 }
             }
         }
         let mut free = most.saturating_sub(self.active.len());
         if self.closing {
             free = 0;
-            round.is_over = self.active.is_empty();
+            decide.is_over = self.active.is_empty();
         }
-        let (active, start) = (&mut self.active, &mut round.start);
+        let (active, start) = (&mut self.active, &mut decide.start);
         self.waiting.retain(|waiting| {
             let is_due = waiting.start_at.is_none_or(|at| at <= now);
             if free == 0 || !is_due {
@@ -148,12 +148,12 @@ impl Live {
             false
         });
         let later = self.waiting.iter().filter_map(|waiting| waiting.start_at);
-        round.start_at = later.filter(|at| *at > now).min();
-        round
+        decide.start_at = later.filter(|at| *at > now).min();
+        decide
     }
 
     /// Takes a task out of those that wait.
-    pub(super) fn take_waiting(&mut self, id: &TaskUlid) -> Option<Waiting> {
+    pub(super) fn take_waiting(&mut self, id: &TaskId) -> Option<Waiting> {
         let index = self.waiting.iter().position(|waiting| waiting.id == *id)?;
         Some(self.waiting.remove(index))
     }
@@ -166,71 +166,71 @@ impl Live {
     }
 
     /// Lets a task wait again that was to start.
-    pub(super) fn not_started(&mut self, id: &TaskUlid) {
+    pub(super) fn not_started(&mut self, id: &TaskId) {
         if let Some(active) = self.active.remove(id) {
             self.put_back(active.waiting);
         }
     }
 
     /// Whether a task has begun and not ended.
-    pub(super) fn is_active(&self, id: &TaskUlid) -> bool {
+    pub(super) fn is_active(&self, id: &TaskId) -> bool {
         self.active.contains_key(id)
     }
 
     /// Asks for the end of a task that has begun; the first reason stays. The receiver is closed at the end.
-    pub(super) fn end(&mut self, id: &TaskUlid, reason: StopReason) -> Option<watch::Receiver<()>> {
+    pub(super) fn end(&mut self, id: &TaskId, reason: StopReason) -> Option<watch::Receiver<()>> {
         let active = self.active.get_mut(id)?;
         active.stop.get_or_insert(reason);
         Some(active.done.subscribe())
     }
 
     /// Why a task is to end, if it is.
-    pub(super) fn stop_of(&self, id: &TaskUlid) -> Option<StopReason> {
+    pub(super) fn stop_of(&self, id: &TaskId) -> Option<StopReason> {
         self.active.get(id)?.stop
     }
 
     /// The engine has the task.
-    pub(super) fn running(&mut self, id: &TaskUlid, task: TaskId, outlook: Outlook) {
+    pub(super) fn running(&mut self, id: &TaskId, task: TaskHandle, status: TaskStatus) {
         if let Some(active) = self.active.get_mut(id) {
-            active.stage = Stage::Running(task, outlook);
+            active.stage = Stage::Running(task, status);
         }
     }
 
     /// The figures of a task that the engine is about to lose, or has lost.
-    pub(super) fn note(&mut self, id: &TaskUlid, figures: Figures) {
+    pub(super) fn note(&mut self, id: &TaskId, figures: Figures) {
         if let Some(active) = self.active.get_mut(id) {
             active.last = Some(figures);
         }
     }
 
     /// That a task is stopping could not be stored.
-    pub(super) fn stops_unstored(&mut self, id: &TaskUlid) {
+    pub(super) fn stops_unstored(&mut self, id: &TaskId) {
         if let Some(active) = self.active.get_mut(id) {
             active.stops_unstored = true;
         }
     }
 
     /// Whether a task is stopping though the store says that it runs.
-    pub(super) fn is_stopping_unstored(&self, id: &TaskUlid) -> bool {
+    pub(super) fn is_stopping_unstored(&self, id: &TaskId) -> bool {
         self.active
             .get(id)
             .is_some_and(|active| active.stops_unstored)
     }
 
     /// What the output of a task that is stopping takes long for.
-    pub(super) fn waits_for(&mut self, id: &TaskUlid, what: String) {
+    pub(super) fn waits_for(&mut self, id: &TaskId, what: String) {
         if let Some(active) = self.active.get_mut(id) {
             active.waits_for = Some(what);
         }
     }
 
     /// A task has ended.
-    pub(super) fn ended(&mut self, id: &TaskUlid) {
+    pub(super) fn ended(&mut self, id: &TaskId) {
         self.active.remove(id);
     }
 
     /// The tasks that the engine has or had until just now, with their last figures where they are known.
-    pub(super) fn on_engine(&self) -> Vec<(TaskUlid, TaskId, Option<Figures>)> {
+    pub(super) fn on_engine(&self) -> Vec<(TaskId, TaskHandle, Option<Figures>)> {
         let tasks = self.active.iter().filter_map(|(id, active)| {
             let task = active.stage.task()?;
             Some((*id, task, active.last.clone()))
@@ -239,7 +239,7 @@ impl Live {
     }
 
     /// The names of the tasks that the engine has or had until just now.
-    pub(super) fn names_on_engine(&self) -> Vec<(TaskUlid, String)> {
+    pub(super) fn names_on_engine(&self) -> Vec<(TaskId, String)> {
         let active = self.active.iter();
         let on_engine = active.filter(|(_, active)| active.stage.task().is_some());
         on_engine
@@ -253,7 +253,7 @@ impl Live {
     }
 
     /// The figures of one task.
-    pub(super) fn of_engine(&self, id: &TaskUlid) -> Option<(TaskId, Option<Figures>)> {
+    pub(super) fn of_engine(&self, id: &TaskId) -> Option<(TaskHandle, Option<Figures>)> {
         let active = self.active.get(id)?;
         Some((active.stage.task()?, active.last.clone()))
     }
@@ -296,7 +296,7 @@ impl Active {
 }
 
 impl Stage {
-    fn task(&self) -> Option<TaskId> {
+    fn task(&self) -> Option<TaskHandle> {
         match self {
             Self::Starting => None,
             Self::Running(task, _) | Self::Stopping(task) => Some(*task),
@@ -312,8 +312,8 @@ fn earliest<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
 mod tests {
     use super::*;
 
-    fn id(n: u64) -> TaskUlid {
-        TaskUlid::from_parts(n, 0)
+    fn id(n: u64) -> TaskId {
+        TaskId::from_parts(n, 0)
     }
 
     fn time(seconds: i64) -> Timestamp {
@@ -322,49 +322,49 @@ mod tests {
 
     #[test]
     fn tasks_start_in_order_as_places_become_free_and_when_their_time_has_come() {
-        let mut live = Live::default();
-        live.add(id(1), "a", Some(time(100)));
+        let mut table = TaskTable::default();
+        table.add(id(1), "a", Some(time(100)));
         for n in 2..=4 {
-            live.add(id(n), "b", None);
+            table.add(id(n), "b", None);
         }
-        let round = live.round(time(50), 2);
-        assert_eq!(round.start, [id(2), id(3)]);
-        assert_eq!(round.start_at, Some(time(100)));
-        assert_eq!(live.round(time(50), 2).start, []);
-        live.ended(&id(3));
+        let decide = table.decide(time(50), 2);
+        assert_eq!(decide.start, [id(2), id(3)]);
+        assert_eq!(decide.start_at, Some(time(100)));
+        assert_eq!(table.decide(time(50), 2).start, []);
+        table.ended(&id(3));
         // The first is due now, and was created before the fourth.
-        let round = live.round(time(100), 2);
-        assert_eq!((round.start, round.start_at), (vec![id(1)], None));
+        let decide = table.decide(time(100), 2);
+        assert_eq!((decide.start, decide.start_at), (vec![id(1)], None));
     }
 
     #[test]
     fn one_that_is_put_back_has_its_old_place() {
-        let mut live = Live::default();
+        let mut table = TaskTable::default();
         for n in 1..=3 {
-            live.add(id(n), "a", None);
+            table.add(id(n), "a", None);
         }
-        assert_eq!(live.round(time(0), 1).start, [id(1)]);
-        let second = live.take_waiting(&id(2)).expect("it waits");
-        assert!(live.take_waiting(&id(2)).is_none());
-        live.put_back(second);
-        live.not_started(&id(1));
-        assert_eq!(live.round(time(0), 9).start, [id(1), id(2), id(3)]);
+        assert_eq!(table.decide(time(0), 1).start, [id(1)]);
+        let second = table.take_waiting(&id(2)).expect("it waits");
+        assert!(table.take_waiting(&id(2)).is_none());
+        table.put_back(second);
+        table.not_started(&id(1));
+        assert_eq!(table.decide(time(0), 9).start, [id(1), id(2), id(3)]);
     }
 
     #[test]
     fn the_end_starts_nothing_and_is_over_when_nothing_is_left() {
-        let mut live = Live::default();
-        live.add(id(1), "first", None);
-        live.add(id(2), "second", None);
-        assert_eq!(live.round(time(0), 1).start, [id(1)]);
-        let done = live.end(&id(1), StopReason::User).expect("it has begun");
-        live.close();
-        assert_eq!(live.stop_of(&id(1)), Some(StopReason::User));
-        let round = live.round(time(0), 9);
-        assert!(round.start.is_empty() && !round.is_over);
-        assert!(live.hanging()[0].contains("\"first\": attaching"));
-        live.ended(&id(1));
-        assert!(live.round(time(0), 9).is_over);
+        let mut table = TaskTable::default();
+        table.add(id(1), "first", None);
+        table.add(id(2), "second", None);
+        assert_eq!(table.decide(time(0), 1).start, [id(1)]);
+        let done = table.end(&id(1), StopReason::User).expect("it has begun");
+        table.close();
+        assert_eq!(table.stop_of(&id(1)), Some(StopReason::User));
+        let decide = table.decide(time(0), 9);
+        assert!(decide.start.is_empty() && !decide.is_over);
+        assert!(table.hanging()[0].contains("\"first\": attaching"));
+        table.ended(&id(1));
+        assert!(table.decide(time(0), 9).is_over);
         assert!(done.has_changed().is_err());
     }
 }

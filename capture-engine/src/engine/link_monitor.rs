@@ -26,10 +26,10 @@ use nix::{
 };
 
 use super::{
-    Shared, State,
+    EngineCore, State,
     task::{Task, info},
 };
-use crate::{interfaces, interfaces::InterfaceEntry, kernel::headless::Links};
+use crate::{interfaces, interfaces::InterfaceEntry, kernel::generic_xdp::Links};
 
 /// RTMGRP_LINK (include/uapi/linux/rtnetlink.h): news of interfaces.
 const RTMGRP_LINK: u32 = 1;
@@ -38,14 +38,14 @@ const RTMGRP_LINK: u32 = 1;
 const INTERVAL_MS: u16 = 1000;
 
 /// A running watch; dropping it ends the thread.
-pub(super) struct Watch {
+pub(super) struct LinkMonitor {
     stop: Arc<EventFd>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Watch {
+impl LinkMonitor {
     /// Starts the watch in the network namespace of the caller.
-    pub(super) fn start(shared: Arc<Shared>) -> Result<Self> {
+    pub(super) fn start(shared: Arc<EngineCore>) -> Result<Self> {
         let failed = |what: &str, error: &dyn std::fmt::Display| {
             Error::runtime(format!("cannot watch the interfaces: {what}: {error}"))
         };
@@ -76,7 +76,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for LinkMonitor {
     fn drop(&mut self) {
         if let Err(error) = self.stop.write(1) {
             log::warn!("cannot stop the watch on interfaces: {error}");
@@ -120,7 +120,7 @@ fn wait(news: &OwnedFd, stop: &EventFd) -> bool {
 
 /// Ends the tasks that have been shown frames without link header since, at the earliest, the look
 /// before: what they lost, and which of their packets are spoiled, nobody can tell.
-fn end_headless(shared: &Shared, before: Timestamp) {
+fn end_headless(shared: &EngineCore, before: Timestamp) {
     let mut state = shared.lock();
     let State { kernel, tasks, .. } = &mut *state;
     let captures = |task: &Task| task.tc_ingress(kernel).next().is_some();
@@ -144,13 +144,13 @@ fn end_headless(shared: &Shared, before: Timestamp) {
             task.fault = Some(format!(
                 "{why}; packets after {before:.0} may lack it in the file, or be missing"
             ));
-            shared.end(&task.ending, StopReason::Error);
+            shared.end(&task.end_signal, StopReason::Error);
         }
     }
 }
 
 /// Brings every task to the interfaces that there are now.
-fn follow(shared: &Shared, entries: &[InterfaceEntry]) {
+fn follow(shared: &EngineCore, entries: &[InterfaceEntry]) {
     let mut state = shared.lock();
     let State { kernel, tasks, .. } = &mut *state;
     for task in tasks.values_mut() {
@@ -194,7 +194,7 @@ fn follow(shared: &Shared, entries: &[InterfaceEntry]) {
             }
             InterfaceSelection::Named(_) => {
                 if task.interfaces.iter().all(|interface| interface.gone) {
-                    shared.end(&task.ending, StopReason::InterfaceGone);
+                    shared.end(&task.end_signal, StopReason::InterfaceGone);
                 } else {
                     for name in vanished {
                         log::warn!(

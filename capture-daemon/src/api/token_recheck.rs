@@ -8,7 +8,7 @@ use futures_util::{TryStreamExt as _, stream};
 use tokio::time::Instant;
 use ulid::Ulid;
 
-use super::{Api, blocking, guard::Asker};
+use super::{Api, auth::Principal, blocking};
 use crate::{access::Who, store::Store};
 
 /// How often it is asked whether a token is in use still. Whoever revokes one may be another process, so
@@ -16,16 +16,16 @@ use crate::{access::Who, store::Store};
 const RECHECK: Duration = Duration::from_secs(1);
 
 /// What somebody was let in by.
-pub(super) struct Standing {
+pub(super) struct TokenRecheck {
     store: Store,
     /// Nothing, where it was by the credentials of the socket, which do not end.
     token: Option<Ulid>,
     next_check: Instant,
 }
 
-impl Standing {
-    pub(super) fn of(api: &Api, asker: &Asker) -> Self {
-        let token = match asker.actor.caller.who {
+impl TokenRecheck {
+    pub(super) fn of(api: &Api, principal: &Principal) -> Self {
+        let token = match principal.actor.caller.who {
             Who::Token { id, .. } => Some(id),
             _ => None,
         };

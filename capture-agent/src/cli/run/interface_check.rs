@@ -7,7 +7,7 @@ use capture_engine::{
 };
 use capture_task::{
     error::{Error, Result},
-    plan::{Hook, InterfaceSelection, Word, nearest, quote},
+    plan::{Hook, InterfaceSelection, Keyword, nearest, quote},
 };
 
 use crate::cli::request::{RunOptions, TaskRequest};
@@ -76,7 +76,7 @@ pub(super) fn attachment_lines(attachments: &[Attachment], hook: Hook) -> Vec<St
     if attachments.is_empty() {
         return vec![format!(
             "capturing on any ({}, no interface yet: waiting for one)",
-            hook.as_word()
+            hook.keyword()
         )];
     }
     let mut interfaces: Vec<(&str, Vec<&str>, &str)> = Vec::new();

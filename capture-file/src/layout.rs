@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use capture_task::error::Result;
 
 use super::{
-    Closing, InterfaceInfo, OutputCounters,
-    encode::{Encoder, Frame, InterfaceStatistics, Statistics, Totals},
+    FinalFigures, InterfaceInfo, OutputCounters,
+    encode::{Encoder, InterfaceStatistics, OutputFrame, Statistics, TaskTotals},
 };
 
 /// An interface and its place in the current file.
@@ -23,7 +23,7 @@ struct Interface {
 }
 
 /// The current file, and the interfaces.
-pub(super) struct Content {
+pub(super) struct FileLayout {
     encoder: Encoder,
     interfaces: Vec<Interface>,
     by_ifindex: HashMap<u32, usize>,
@@ -42,7 +42,7 @@ pub(super) struct Content {
     described: Vec<usize>,
 }
 
-impl Content {
+impl FileLayout {
     /// `most` bytes is the largest that a file may be.
     pub(super) fn new(
         encoder: Encoder,
@@ -63,14 +63,14 @@ impl Content {
             described: Vec::new(),
         };
         for info in interfaces {
-            content.know(info.clone())?;
+            content.add_interface(info.clone())?;
         }
         Ok(content)
     }
 
     /// Makes an interface known, and gives its index. What was known of the same interface index
     /// keeps its packets.
-    pub(super) fn know(&mut self, info: InterfaceInfo) -> Result<usize> {
+    pub(super) fn add_interface(&mut self, info: InterfaceInfo) -> Result<usize> {
         if let Some(index) = self.index_of(info.ifindex)
             && self.interfaces[index].info == info
         {
@@ -115,7 +115,7 @@ impl Content {
     }
 
     /// Length of a packet's record.
-    pub(super) fn record_len(&self, frame: &Frame<'_>, drops: u64) -> usize {
+    pub(super) fn record_len(&self, frame: &OutputFrame<'_>, drops: u64) -> usize {
         self.encoder.record_len(frame, drops)
     }
 
@@ -195,7 +195,7 @@ impl Content {
     pub(super) fn record(
         &mut self,
         index: usize,
-        frame: &Frame<'_>,
+        frame: &OutputFrame<'_>,
         drops: u64,
         out: &mut Vec<u8>,
     ) {
@@ -242,11 +242,11 @@ impl Content {
     /// several, whose packets were lost is not known, and the comment has the figures of all together.
     pub(super) fn last_statistics(
         &self,
-        closing: &Closing,
+        closing: &FinalFigures,
         counters: &OutputCounters,
         captured: u64,
     ) -> Statistics {
-        let totals = Totals {
+        let totals = TaskTotals {
             matched: closing.matched,
             captured,
             oversize_discarded: closing.oversize_discarded,

@@ -7,12 +7,12 @@ use capture_task::{error::Error, task::StopReason};
 
 /// Why an output cannot go on.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(super) struct OutputError {
     pub(super) reason: StopReason,
     pub(super) error: Error,
 }
 
-impl Fault {
+impl OutputError {
     /// Of write(2) and, where file systems allocate late or over a network, of fsync(2).
     pub(super) fn io(doing: &str, path: &Path, error: &io::Error) -> Self {
         let reason = match error.raw_os_error() {
@@ -26,7 +26,7 @@ impl Fault {
     }
 }
 
-impl From<Error> for Fault {
+impl From<Error> for OutputError {
     fn from(error: Error) -> Self {
         Self {
             reason: StopReason::Error,

@@ -9,8 +9,8 @@ use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 use ulid::Ulid;
 
 use super::{
-    Abort, Action, Change, Cursor, Deletion, Event, FILE_BYTES, Failure, Kept, Known, Need,
-    Outcome, PAGE_BYTES, Page, RECORD_BYTES, Store, StoredTask, TaskFilter, TaskUlid, Totals,
+    Abort, Action, AuditEvent, Change, Cursor, Deletion, FILE_BYTES, Failure, Kept, Known, Need,
+    Outcome, PAGE_BYTES, Page, RECORD_BYTES, Store, StoredTask, TaskFilter, TaskId, TaskTotals,
     account, audit::append, from_word, millis, page_size, time, unreadable, unwritable, whole,
     word,
 };
@@ -21,7 +21,7 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn task(&self, id: &TaskUlid) -> Result<Option<StoredTask>> {
+    pub fn task(&self, id: &TaskId) -> Result<Option<StoredTask>> {
         let tasks = self.select("WHERE id = ?", [id.to_string()])?;
         Ok(tasks.into_iter().next())
     }
@@ -34,7 +34,7 @@ impl Store {
         let size = page_size(filter.limit);
         let state = filter.state.as_ref().map(word).transpose();
         let state = state.map_err(Abort::from)?;
-        let list = |ids: &mut dyn Iterator<Item = &TaskUlid>| list(ids).map_err(Abort::from);
+        let list = |ids: &mut dyn Iterator<Item = &TaskId>| list(ids).map_err(Abort::from);
         let before = filter.cursor.map_or(i64::MAX, |Cursor(seq)| seq);
         // One more than asked for tells whether there is another page.
         let (mut tasks, is_cut) = match state {
@@ -44,7 +44,7 @@ impl Store {
                 params![state, before, size + 1],
             ),
             Some(state) => {
-                let is_so = |id: &&TaskUlid| {
+                let is_so = |id: &&TaskId| {
                     let (known, _) = known.ended[*id];
                     filter.state == Some(known)
                 };
@@ -122,7 +122,7 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be written; then nothing has changed.
-    pub fn move_expiry(&self, tasks: &[(TaskUlid, Timestamp)]) -> Result<(), Failure> {
+    pub fn move_expiry(&self, tasks: &[(TaskId, Timestamp)]) -> Result<(), Failure> {
         self.write(Need::CanWait, |transaction, _| {
             let mut statement = transaction.prepare_cached(
                 "UPDATE tasks SET expires_at = ? WHERE id = ? AND files_removed_at IS NULL",
@@ -138,9 +138,9 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn totals(&self, known: &Known) -> Result<Totals> {
+    pub fn totals(&self, known: &Known) -> Result<TaskTotals> {
         self.read(|transaction, _| {
-            let mut totals = Totals::default();
+            let mut totals = TaskTotals::default();
             let mut statement = transaction.prepare_cached(
                 "SELECT state, count(*), sum(held_bytes) FROM tasks \
                  WHERE id NOT IN (SELECT value FROM json_each(?)) GROUP BY state",
@@ -164,7 +164,7 @@ impl Store {
     ///
     /// # Errors
     /// There is no such task, or its state does not allow the step; then nothing has changed.
-    pub fn update(&self, id: &TaskUlid, change: &Change) -> Result<(), Failure> {
+    pub fn update(&self, id: &TaskId, change: &Change) -> Result<(), Failure> {
         self.write(Need::Urgent, |transaction, _| {
             let found: Option<(i64, String)> = transaction
                 .prepare_cached("SELECT seq, state FROM tasks WHERE id = ?")?
@@ -187,7 +187,7 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be written.
-    pub fn delete(&self, id: &TaskUlid, actor: &Actor) -> Result<Deletion, Failure> {
+    pub fn delete(&self, id: &TaskId, actor: &Actor) -> Result<Deletion, Failure> {
         self.remove(id, actor, false)
     }
 
@@ -195,11 +195,11 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be written.
-    pub fn delete_ended(&self, id: &TaskUlid, actor: &Actor) -> Result<Deletion, Failure> {
+    pub fn delete_ended(&self, id: &TaskId, actor: &Actor) -> Result<Deletion, Failure> {
         self.remove(id, actor, true)
     }
 
-    fn remove(&self, id: &TaskUlid, actor: &Actor, has_ended: bool) -> Result<Deletion, Failure> {
+    fn remove(&self, id: &TaskId, actor: &Actor, has_ended: bool) -> Result<Deletion, Failure> {
         self.write(Need::Urgent, |transaction, now| {
             let state: Option<String> = transaction
                 .prepare_cached("SELECT state FROM tasks WHERE id = ?")?
@@ -218,7 +218,7 @@ impl Store {
                     (Deletion::Deleted, Outcome::Done)
                 }
             };
-            let event = Event {
+            let event = AuditEvent {
                 action: Action::TaskDelete,
                 object: &id.to_string(),
                 outcome,
@@ -264,7 +264,7 @@ impl Store {
 }
 
 /// IDs for `json_each`.
-fn list<'a>(ids: impl IntoIterator<Item = &'a TaskUlid>) -> rusqlite::Result<String> {
+fn list<'a>(ids: impl IntoIterator<Item = &'a TaskId>) -> rusqlite::Result<String> {
     let ids: Vec<_> = ids.into_iter().map(ToString::to_string).collect();
     json(&ids)
 }

@@ -8,13 +8,13 @@ use std::{
 use capture_common::{Direction, HookPoint};
 use capture_task::task::{Counters, Dropped};
 
-use super::{Engine, State, TaskId};
+use super::{Engine, State, TaskHandle};
 use crate::kernel::InterfaceTraffic;
 
 /// Everything at one moment. All but `ring_used` grow, as long as an interface is remembered: of those that are gone the
 /// engine keeps some hundred.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Totals {
+pub struct EngineStats {
     /// Packets that tasks lost, those that have ended included.
     pub dropped: Dropped,
     /// What passed interfaces, where tasks were or are, each direction for itself.
@@ -47,21 +47,21 @@ pub struct Volume {
     pub bytes: u64,
 }
 
-/// What the reader took off the rings, by interface. The reader adds up what it takes in a [`Batch`] of its own,
+/// What the reader took off the rings, by interface. The reader adds up what it takes in a [`LocalStats`] of its own,
 /// and never waits for the lock.
 #[derive(Debug, Default)]
-pub(crate) struct Taken(Mutex<BTreeMap<(u32, Way), Volume>>);
+pub(crate) struct SharedStats(Mutex<BTreeMap<(u32, DirectionKey), Volume>>);
 
 /// [`Direction`] as a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Way {
+enum DirectionKey {
     In,
     Out,
 }
 
 /// What the reader took since it last told.
 #[derive(Debug, Default)]
-pub(crate) struct Batch {
+pub(crate) struct LocalStats {
     /// By interface, each direction for itself.
     volumes: Vec<(u32, [Volume; 2])>,
     /// Where each interface is among them.
@@ -70,7 +70,7 @@ pub(crate) struct Batch {
     last: usize,
 }
 
-impl From<Direction> for Way {
+impl From<Direction> for DirectionKey {
     fn from(direction: Direction) -> Self {
         match direction {
             Direction::Ingress => Self::In,
@@ -79,7 +79,7 @@ impl From<Direction> for Way {
     }
 }
 
-impl Batch {
+impl LocalStats {
     /// Counts a packet.
     pub(crate) fn add(&mut self, ifindex: u32, direction: Direction, bytes: usize) {
         if self
@@ -93,27 +93,30 @@ impl Batch {
             });
         }
         if let Some((_, volumes)) = self.volumes.get_mut(self.last) {
-            let volume = &mut volumes[Way::from(direction) as usize];
+            let volume = &mut volumes[DirectionKey::from(direction) as usize];
             volume.packets += 1;
             volume.bytes += bytes as u64;
         }
     }
 
     /// Tells what was counted; where somebody is reading the totals, the next call does.
-    pub(crate) fn hand_over(&mut self, taken: &Taken) {
+    pub(crate) fn merge_into(&mut self, stats: &SharedStats) {
         if self.volumes.is_empty() {
             return;
         }
-        let mut taken = match taken.0.try_lock() {
-            Ok(taken) => taken,
+        let mut stats = match stats.0.try_lock() {
+            Ok(stats) => stats,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return,
         };
         self.places.clear();
         for (ifindex, volumes) in self.volumes.drain(..) {
-            for (way, new) in [Way::In, Way::Out].into_iter().zip(volumes) {
+            for (way, new) in [DirectionKey::In, DirectionKey::Out]
+                .into_iter()
+                .zip(volumes)
+            {
                 if new.packets > 0 {
-                    let volume = taken.entry((ifindex, way)).or_default();
+                    let volume = stats.entry((ifindex, way)).or_default();
                     volume.packets += new.packets;
                     volume.bytes += new.bytes;
                 }
@@ -124,24 +127,24 @@ impl Batch {
 
 impl Engine {
     /// The figures since the start.
-    pub fn totals(&self) -> Totals {
+    pub fn totals(&self) -> EngineStats {
         let (traffic, dropped, ring_used) = {
             let state = self.shared.lock();
             let traffic = state.kernel.traffic();
             let counters = state.counters(&self.shared.past);
             (traffic, counters.dropped, state.kernel.ring_used())
         };
-        let mut taken = self
+        let mut stats = self
             .shared
-            .taken
+            .stats
             .0
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         // Interfaces that nobody remembers are not remembered here.
-        taken.retain(|(ifindex, _), _| traffic.contains_key(ifindex));
-        Totals {
+        stats.retain(|(ifindex, _), _| traffic.contains_key(ifindex));
+        EngineStats {
             dropped,
-            interfaces: by_name(&traffic, &taken),
+            interfaces: by_name(&traffic, &stats),
             ring_used,
         }
     }
@@ -169,19 +172,19 @@ pub(super) struct Past(Mutex<PastTasks>);
 #[derive(Debug, Default)]
 struct PastTasks {
     /// Those that are being closed, with their figures as they were when that began.
-    leaving: BTreeMap<TaskId, Counters>,
+    leaving: BTreeMap<TaskHandle, Counters>,
     /// The sum of those that are closed.
     ended: Counters,
 }
 
 impl Past {
     /// A task is being taken off.
-    pub(super) fn begin(&self, id: TaskId, counters: Counters) {
+    pub(super) fn begin(&self, id: TaskHandle, counters: Counters) {
         self.lock().leaving.insert(id, counters);
     }
 
     /// A task has ended with these final figures, or with those that were known when it began to.
-    pub(super) fn end(&self, id: TaskId, counters: Option<Counters>) {
+    pub(super) fn end(&self, id: TaskHandle, counters: Option<Counters>) {
         let mut past = self.lock();
         let known = past.leaving.remove(&id).unwrap_or_default();
         past.ended = past.ended + counters.unwrap_or(known);
@@ -202,12 +205,12 @@ impl Past {
 /// Adds up by name: an interface that was deleted and made again is the same to people.
 fn by_name(
     traffic: &BTreeMap<u32, InterfaceTraffic>,
-    taken: &BTreeMap<(u32, Way), Volume>,
+    stats: &BTreeMap<(u32, DirectionKey), Volume>,
 ) -> Vec<InterfaceTotals> {
-    let mut totals: BTreeMap<(&str, Way), InterfaceTotals> = BTreeMap::new();
+    let mut totals: BTreeMap<(&str, DirectionKey), InterfaceTotals> = BTreeMap::new();
     for (ifindex, InterfaceTraffic { name, figures }) in traffic {
         for direction in [Direction::Ingress, Direction::Egress] {
-            let way = Way::from(direction);
+            let way = DirectionKey::from(direction);
             let total = totals
                 .entry((name, way))
                 .or_insert_with(|| InterfaceTotals {
@@ -224,7 +227,7 @@ fn by_name(
                 total.seen += figures[point as usize].seen;
                 total.malformed += figures[point as usize].malformed;
             }
-            if let Some(volume) = taken.get(&(*ifindex, way)) {
+            if let Some(volume) = stats.get(&(*ifindex, way)) {
                 total.captured.packets += volume.packets;
                 total.captured.bytes += volume.bytes;
             }
@@ -244,7 +247,7 @@ mod tests {
     #[test]
     fn many_interfaces_cost_the_reader_no_more_than_a_few() {
         let cost = |interfaces: u32| {
-            let mut batch = Batch::default();
+            let mut batch = LocalStats::default();
             // What is made room for once is not what a packet costs.
             for ifindex in 0..interfaces {
                 batch.add(ifindex, Direction::Ingress, 1);
@@ -265,12 +268,12 @@ mod tests {
 
     #[test]
     fn the_reader_does_not_wait_for_whoever_reads_the_totals() {
-        let taken = Taken::default();
-        let mut batch = Batch::default();
+        let stats = SharedStats::default();
+        let mut batch = LocalStats::default();
         batch.add(1, Direction::Ingress, 100);
-        let reading = taken.0.lock().expect("nobody panics");
+        let reading = stats.0.lock().expect("nobody panics");
         let came_back = std::thread::scope(|scope| {
-            let reader = scope.spawn(|| batch.hand_over(&taken));
+            let reader = scope.spawn(|| batch.merge_into(&stats));
             let end = std::time::Instant::now() + Duration::from_secs(5);
             while !reader.is_finished() && std::time::Instant::now() < end {
                 std::thread::yield_now();
@@ -282,26 +285,26 @@ mod tests {
         assert!(came_back);
         // The next hand-over has it all.
         batch.add(1, Direction::Ingress, 10);
-        batch.hand_over(&taken);
-        let taken = taken.0.lock().expect("nobody panics");
+        batch.merge_into(&stats);
+        let stats = stats.0.lock().expect("nobody panics");
         let volume = Volume {
             packets: 2,
             bytes: 110,
         };
-        assert_eq!(taken.get(&(1, Way::In)), Some(&volume));
+        assert_eq!(stats.get(&(1, DirectionKey::In)), Some(&volume));
     }
 
     #[test]
     fn what_the_reader_takes_is_added_up() {
-        let taken = Taken::default();
-        let mut batch = Batch::default();
+        let stats = SharedStats::default();
+        let mut batch = LocalStats::default();
         for ifindex in [1, 2, 1] {
             batch.add(ifindex, Direction::Ingress, 100);
             batch.add(ifindex, Direction::Egress, 10);
         }
-        batch.hand_over(&taken);
+        batch.merge_into(&stats);
         batch.add(1, Direction::Ingress, 1);
-        batch.hand_over(&taken);
+        batch.merge_into(&stats);
         let traffic = [1, 2].map(|ifindex| {
             let name = "same".to_owned();
             let figures = Default::default();
@@ -309,7 +312,7 @@ mod tests {
         });
         let totals = by_name(
             &BTreeMap::from(traffic),
-            &taken.0.lock().expect("nobody panics"),
+            &stats.0.lock().expect("nobody panics"),
         );
         let volumes: Vec<_> = totals.iter().map(|total| total.captured).collect();
         let [packets, bytes] = [[4, 3], [301, 30]];
