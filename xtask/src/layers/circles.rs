@@ -1,39 +1,126 @@
 //! Circles among the files of a crate: a set of files each of which reaches all others by imports. None
 //! of them can be read, tested or moved without the rest.
+//!
+//! `circles.txt` lists the files that are still in one. A file that is not listed must not come into a
+//! circle, and one that is out of it comes off the list.
+
+use std::collections::BTreeSet;
 
 use petgraph::{algo::tarjan_scc, graphmap::DiGraphMap};
 
 use super::source::Crate;
 use crate::workspace;
 
+/// The files that are still in a circle, one a line.
+const KNOWN: &str = include_str!("circles.txt");
+
 impl Crate {
-    /// One sentence for each circle, with the imports that close it.
+    /// One sentence for each circle that has a new file, with the imports that close it, and one for each listed
+    /// file of this crate that is in none any more.
     pub(super) fn circles(&self) -> Vec<String> {
+        let known: BTreeSet<&str> = KNOWN.lines().collect();
         let edges = self.edges();
         let graph = DiGraphMap::<usize, ()>::from_edges(edges.iter().copied());
-        let circles = tarjan_scc(&graph)
+        let circles: Vec<_> = tarjan_scc(&graph)
             .into_iter()
-            .filter(|files| files.len() > 1);
-        circles
-            .map(|files| {
-                let among =
-                    |(from, to): &&(usize, usize)| files.contains(from) && files.contains(to);
-                let mut imports: Vec<_> = edges
-                    .iter()
-                    .filter(among)
-                    .map(|(from, to)| format!("  {} → {}", self.shown(*from), self.shown(*to)))
-                    .collect();
-                imports.sort();
-                format!(
-                    "{} files import each other in a circle:\n{}",
-                    files.len(),
-                    imports.join("\n")
-                )
-            })
-            .collect()
+            .filter(|files| files.len() > 1)
+            .collect();
+        let is_new = |file: &usize| !known.contains(self.shown(*file).as_str());
+        let new = circles.iter().filter(|files| files.iter().any(is_new));
+        let mut found: Vec<_> = new.map(|files| self.sentence(files, &edges)).collect();
+
+        let in_circles: BTreeSet<_> = circles.iter().flatten().collect();
+        let out = (0..self.files.len()).filter(|file| !in_circles.contains(file) && !is_new(file));
+        found.extend(out.map(|file| {
+            let file = self.shown(file);
+            format!("{file} is in no circle any more; take it off xtask/src/layers/circles.txt")
+        }));
+        found
+    }
+
+    fn sentence(&self, files: &[usize], edges: &BTreeSet<(usize, usize)>) -> String {
+        let among = |(from, to): &&(usize, usize)| files.contains(from) && files.contains(to);
+        let mut imports: Vec<_> = edges
+            .iter()
+            .filter(among)
+            .map(|(from, to)| format!("  {} → {}", self.shown(*from), self.shown(*to)))
+            .collect();
+        imports.sort();
+        format!(
+            "{} files import each other in a circle:\n{}",
+            files.len(),
+            imports.join("\n")
+        )
     }
 
     fn shown(&self, file: usize) -> String {
         workspace::shown(&self.files[file])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// The circles of a crate of these files.
+    fn circles(files: &[(&str, &str)]) -> Vec<String> {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        for (name, text) in files {
+            let path = directory.path().join(name);
+            fs::create_dir_all(path.parent().expect("a directory")).expect("it is made");
+            fs::write(path, text).expect("it is written");
+        }
+        let parsed = Crate::parse(directory.path());
+        parsed.unwrap_or_else(|error| panic!("{error:#}")).circles()
+    }
+
+    #[test]
+    fn files_that_import_each_other_are_a_circle() {
+        let found = circles(&[
+            ("lib.rs", "mod a; mod b; mod c;"),
+            ("a.rs", "use crate::b::B; pub struct A(B);"),
+            (
+                "b.rs",
+                "pub struct B; fn f() -> super::c::C { super::c::C }",
+            ),
+            ("c.rs", "pub struct C; fn g() { crate::a::A; }"),
+        ]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with("3 files"), "{found:?}");
+    }
+
+    #[test]
+    fn a_parent_and_its_child_are_a_circle_too() {
+        let found = circles(&[
+            ("lib.rs", "mod a;"),
+            ("a/mod.rs", "mod b; pub struct A; fn f() { b::g() }"),
+            ("a/b.rs", "use super::A; pub(super) fn g() { A; }"),
+        ]);
+        assert_eq!(found.len(), 1, "{found:?}");
+    }
+
+    #[test]
+    fn what_is_passed_on_counts_for_where_it_is_used() {
+        let found = circles(&[
+            ("lib.rs", "mod a; mod b; pub use a::A; pub use b::B;"),
+            ("a.rs", "pub struct A;"),
+            ("b.rs", "use crate::A; pub(crate) struct B(A);"),
+        ]);
+        assert_eq!(found, [""; 0]);
+    }
+
+    #[test]
+    fn tests_may_import_everything() {
+        let found = circles(&[
+            ("lib.rs", "mod a; mod b;"),
+            (
+                "a.rs",
+                "pub struct A; #[cfg(test)] mod tests { use crate::b::B; }",
+            ),
+            ("b.rs", "use crate::a::A; pub struct B(A);"),
+        ]);
+        assert_eq!(found, [""; 0]);
     }
 }
