@@ -1,6 +1,6 @@
-//! The README's way to the first capture of a daemon, typed as it stands there, on a machine of its own: with
-//! systemd as the service manager, and by hand. What belongs to whom afterwards, and what is said where the daemon
-//! cannot get at its directories.
+//! The blocks of `docs/service/install.md` up to the first capture of a daemon, typed as they stand there, on a
+//! machine of their own: with systemd as the service manager, and without. Checked are the owners of all files and
+//! the messages about directories the daemon cannot use.
 
 use std::{
     fs,
@@ -19,8 +19,15 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// CAP_NET_ADMIN, CAP_PERFMON, CAP_BPF.
 const NEEDED: u64 = 1 << 12 | 1 << 38 | 1 << 39;
 
-/// Executes what it is given, as root already. The daemon's process is noted.
-const SUDO: &str = "[ \"$2\" != daemon ] || echo $$ > daemon.pid\nexec \"$@\"\n";
+/// Before the installed agent on the path: notes the process of a daemon.
+const AGENT: &str =
+    "[ \"$1\" != daemon ] || echo $$ > daemon.pid\nexec /usr/local/bin/capture-agent \"$@\"\n";
+
+/// The step before the page's, from `docs/start/install.md`.
+const INSTALL_AGENT: &str = "install -m 755 target/release/capture-agent /usr/local/bin/";
+
+/// Starts the daemon without systemd: the last line of the page's block.
+const START: &str = "capture-agent daemon";
 
 /// What systemd does with the unit, as far as the block needs it: it starts the daemon as the unit's user with the
 /// unit's capabilities, and waits until it is ready.
@@ -44,44 +51,66 @@ daemon-reload) ;;
 esac
 "#;
 
-/// The blocks of commands in the README's section about the daemon, up to its configuration: to install, to capture,
-/// and to start by hand.
-fn blocks() -> [String; 3] {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let text = fs::read_to_string(path).expect("the README");
-    let section = text.split("\n## The daemon\n").nth(1).expect("a section");
-    let section = section
-        .split("\n### Configuration\n")
-        .next()
-        .expect("a part");
-    let mut blocks = vec![String::new()];
-    for line in section.lines() {
-        let last = blocks.last_mut().expect("one at least");
-        match line.strip_prefix("    ") {
-            Some(command) => *last += &format!("{command}\n"),
-            None if !last.is_empty() => blocks.push(String::new()),
-            None => {}
-        }
-    }
-    blocks.retain(|block| !block.is_empty());
-    blocks.try_into().expect("three blocks of commands")
+/// The first block of commands in a section of the page.
+fn block(heading: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/service/install.md");
+    let page = fs::read_to_string(path).expect("the page");
+    let found = || {
+        let (_, section) = page.split_once(&format!("\n## {heading}\n"))?;
+        let section = section.split("\n## ").next()?;
+        let (_, fenced) = section.split_once("\n```sh")?;
+        let (_, commands) = fenced.split_once('\n')?;
+        let (commands, _) = commands.split_once("\n```\n")?;
+        Some(format!("{commands}\n"))
+    };
+    found().unwrap_or_else(|| panic!("no block of commands under {heading:?}"))
 }
 
-/// A machine with a checkout, on which `eth0` is the interface to capture on.
+fn with_systemd_block() -> String {
+    let block = block("With systemd");
+    assert!(
+        block.contains("systemctl enable --now capture-agent"),
+        "{block}"
+    );
+    block
+}
+
+/// The commands before the start of the daemon, and all of them.
+fn without_systemd_block() -> (String, String) {
+    let block = block("Without systemd");
+    let (before, start) = block.trim_end().rsplit_once('\n').expect("several lines");
+    assert!(before.contains("systemd-tmpfiles"), "{block}");
+    assert_eq!(start, START, "{block}");
+    (before.to_owned(), block)
+}
+
+/// The line by which the page lets alice in.
+fn let_in() -> String {
+    let block = with_systemd_block();
+    let mut lines = block.lines();
+    let line = lines.find(|line| line.starts_with("usermod -aG capture-agent alice"));
+    line.expect("a line for alice").to_owned()
+}
+
+/// A machine with a checkout and the agent installed, a user alice, and `eth0` as the interface to capture on.
 fn machine(lab: &Lab) -> Sandbox {
     lab.pair("eth0", "peer1");
     let sandbox = Sandbox::new(&lab.host);
     sandbox.check_out();
-    sandbox.program("sudo", SUDO);
-    sandbox.program("cargo", "[ \"$*\" = 'xtask build --release' ]\n");
+    sandbox.program("capture-agent", AGENT);
     sandbox.program("systemctl", SYSTEMCTL);
+    typed(
+        &sandbox,
+        "id -u alice || useradd --no-create-home --no-log-init alice",
+    );
+    typed(&sandbox, INSTALL_AGENT);
     sandbox
 }
 
 /// Types commands, which must all succeed.
 fn typed(sandbox: &Sandbox, commands: &str) -> String {
     let mut shell = sandbox.command("sh");
-    output(shell.args(["-euc", commands]).env("USER", "nobody"))
+    output(shell.args(["-euc", commands]))
 }
 
 /// A daemon that was started inside.
@@ -194,10 +223,9 @@ fn installed_user(sandbox: &Sandbox) -> u32 {
     uid.trim().parse().expect("a number")
 }
 
-/// Captures as the README does, but not for a whole minute, as a user who has logged in anew.
-fn capture(sandbox: &Sandbox, commands: &str, user: &str) {
-    assert!(commands.contains("--duration 1m "), "{commands}");
-    let commands = commands.replace("--duration 1m ", "--duration 1s ");
+/// Captures as the page does, as a user who has logged in anew.
+fn capture(sandbox: &Sandbox, user: &str) {
+    let commands = block("First capture");
     let user = format!(
         "setpriv --reuid {user} --regid $(id -g {user}) --init-groups sh -euc '{commands}'"
     );
@@ -211,32 +239,22 @@ fn capture(sandbox: &Sandbox, commands: &str, user: &str) {
 fn with_systemd() {
     let lab = Lab::new();
     let sandbox = machine(&lab);
-    let [install, tasks, _] = blocks();
-    assert!(
-        install.contains("systemctl enable --now capture-agent"),
-        "{install}"
-    );
-    typed(&sandbox, &install);
+    typed(&sandbox, &with_systemd_block());
     let daemon = Daemon {
         sandbox: &sandbox,
         shell: None,
     };
     daemon.belongs_to(installed_user(&sandbox));
-    capture(&sandbox, &tasks, "nobody");
+    capture(&sandbox, "alice");
     daemon.end();
 }
 
 #[test]
-fn by_hand() {
+fn without_systemd() {
     let lab = Lab::new();
     let sandbox = machine(&lab);
-    let [_, tasks, by_hand] = blocks();
-    assert!(by_hand.contains("systemd-tmpfiles"), "{by_hand}");
-    typed(
-        &sandbox,
-        "install -m 755 target/release/capture-agent /usr/local/bin/",
-    );
-    let daemon = Daemon::typed(&sandbox, &by_hand).ready();
+    let (_, block) = without_systemd_block();
+    let daemon = Daemon::typed(&sandbox, &block).ready();
     let uid = installed_user(&sandbox);
     daemon.belongs_to(uid);
     let socket = fs::metadata(sandbox.see(Path::new(SOCKET))).expect("a socket");
@@ -245,14 +263,14 @@ fn by_hand() {
         (uid, 0o660),
         "its group"
     );
-    typed(&sandbox, "usermod -aG capture-agent nobody");
-    capture(&sandbox, &tasks, "nobody");
+    typed(&sandbox, &let_in());
+    capture(&sandbox, "alice");
     daemon.end();
 
     // After a boot `/run` is empty.
     let run = sandbox.see(Path::new("/run/capture-agent"));
     fs::remove_dir_all(run).expect("it is there");
-    let daemon = Daemon::typed(&sandbox, "sudo capture-agent daemon").ready();
+    let daemon = Daemon::typed(&sandbox, START).ready();
     daemon.belongs_to(uid);
     daemon.end();
 }
@@ -262,14 +280,7 @@ fn by_hand() {
 fn root_keeps_what_is_roots() {
     let lab = Lab::new();
     let sandbox = machine(&lab);
-    let [_, tasks, by_hand] = blocks();
-    let last = by_hand.lines().last().expect("commands").to_owned();
-    assert_eq!(last, "sudo capture-agent daemon");
-    typed(
-        &sandbox,
-        "install -m 755 target/release/capture-agent /usr/local/bin/",
-    );
-    let daemon = Daemon::typed(&sandbox, &last).ready();
+    let daemon = Daemon::typed(&sandbox, START).ready();
     daemon.belongs_to(0);
     daemon.end();
     typed(
@@ -277,9 +288,9 @@ fn root_keeps_what_is_roots() {
         "cp -r deploy/systemd/sysusers.d /etc/; systemd-sysusers",
     );
     assert_ne!(installed_user(&sandbox), 0);
-    let daemon = Daemon::typed(&sandbox, &last).ready();
+    let daemon = Daemon::typed(&sandbox, START).ready();
     daemon.belongs_to(0);
-    capture(&sandbox, &tasks, "root");
+    capture(&sandbox, "root");
     daemon.end();
 }
 
@@ -288,17 +299,13 @@ fn root_keeps_what_is_roots() {
 fn a_directory_of_somebody_else_is_told_with_what_to_type() {
     let lab = Lab::new();
     let sandbox = machine(&lab);
-    typed(
-        &sandbox,
-        "install -m 755 target/release/capture-agent /usr/local/bin/",
-    );
     for place in ["/var/lib/capture-agent", "/run/capture-agent"] {
         let place = sandbox.see(Path::new(place));
         fs::create_dir(&place).expect("a directory");
         fs::set_permissions(&place, fs::Permissions::from_mode(0o700)).expect("it is ours");
         chown(&place, Some(65534), Some(65534)).expect("root may");
     }
-    let said = Daemon::typed(&sandbox, "sudo capture-agent daemon").refused();
+    let said = Daemon::typed(&sandbox, START).refused();
     for word in [
         "/var/lib/capture-agent belongs to nobody (mode 0700)",
         "as root with no capabilities but CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON",
@@ -334,13 +341,8 @@ fn a_directory_of_somebody_else_is_told_with_what_to_type() {
 fn a_key_that_the_user_cannot_read_is_told() {
     let lab = Lab::new();
     let sandbox = machine(&lab);
-    let [_, _, by_hand] = blocks();
-    let (before, _) = by_hand.trim().rsplit_once('\n').expect("several lines");
-    typed(
-        &sandbox,
-        "install -m 755 target/release/capture-agent /usr/local/bin/",
-    );
-    typed(&sandbox, before);
+    let (before, _) = without_systemd_block();
+    typed(&sandbox, &before);
     let key =
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=x \
                -keyout /etc/capture-agent/key.pem -out /etc/capture-agent/cert.pem 2> /dev/null
@@ -358,7 +360,5 @@ fn a_key_that_the_user_cannot_read_is_told() {
     let expected = "/etc/capture-agent/key.pem: Permission denied (os error 13); the user capture-agent must be able to read it";
     assert!(said.contains(expected), "{said}");
     typed(&sandbox, "chown capture-agent /etc/capture-agent/key.pem");
-    Daemon::typed(&sandbox, "sudo capture-agent daemon")
-        .ready()
-        .end();
+    Daemon::typed(&sandbox, START).ready().end();
 }
