@@ -6,8 +6,6 @@
 
 use std::collections::BTreeSet;
 
-use petgraph::{algo::tarjan_scc, graphmap::DiGraphMap};
-
 use super::source::Crate;
 use crate::workspace;
 
@@ -20,11 +18,7 @@ impl Crate {
     pub(super) fn circles(&self) -> Vec<String> {
         let known: BTreeSet<&str> = KNOWN.lines().collect();
         let edges = self.edges();
-        let graph = DiGraphMap::<usize, ()>::from_edges(edges.iter().copied());
-        let circles: Vec<_> = tarjan_scc(&graph)
-            .into_iter()
-            .filter(|files| files.len() > 1)
-            .collect();
+        let circles = components(self.files.len(), &edges);
         let is_new = |file: &usize| !known.contains(self.shown(*file).as_str());
         let new = circles.iter().filter(|files| files.iter().any(is_new));
         let mut found: Vec<_> = new.map(|files| self.sentence(files, &edges)).collect();
@@ -56,6 +50,38 @@ impl Crate {
     fn shown(&self, file: usize) -> String {
         workspace::shown(&self.files[file])
     }
+}
+
+/// The sets of more than one file in which each reaches all others. There are tens of files, so that a walk from
+/// each of them is soon done.
+fn components(files: usize, edges: &BTreeSet<(usize, usize)>) -> Vec<Vec<usize>> {
+    let reached: Vec<_> = (0..files).map(|file| reached_from(file, edges)).collect();
+    let mut components = Vec::new();
+    let mut done = BTreeSet::new();
+    for file in 0..files {
+        if !done.insert(file) {
+            continue;
+        }
+        let among =
+            |other: &usize| reached[file].contains(other) && reached[*other].contains(&file);
+        let component: Vec<_> = (file..files).filter(among).collect();
+        done.extend(component.iter().copied());
+        if component.len() > 1 {
+            components.push(component);
+        }
+    }
+    components
+}
+
+/// The files that a file imports, and those that they import, and so on.
+fn reached_from(file: usize, edges: &BTreeSet<(usize, usize)>) -> BTreeSet<usize> {
+    let mut reached = BTreeSet::new();
+    let mut ahead = vec![file];
+    while let Some(from) = ahead.pop() {
+        let imports = edges.range((from, 0)..=(from, usize::MAX));
+        ahead.extend(imports.map(|(_, to)| *to).filter(|to| reached.insert(*to)));
+    }
+    reached
 }
 
 #[cfg(test)]
