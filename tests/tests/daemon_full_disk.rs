@@ -13,7 +13,7 @@ use std::{
 use capture_daemon::{
     access::Actor,
     clock::SystemClock,
-    store::{AuditFilter, Store, StoredTask},
+    store::{Action, AuditEvent, AuditFilter, Outcome, Store, StoredTask},
 };
 use capture_tests::{
     agent::binary,
@@ -71,14 +71,24 @@ fn give_up_reserve(database: &Path) {
         .expect("the reserve is there");
 }
 
-/// Fills the disk until the database takes nothing, not even by its reserve. Each request to stop a task that has
-/// ended is a line in the audit log.
-fn use_up(daemon: &Daemon, disk: &SmallDisk, database: &Path, ended: &str) {
+/// Fills the disk until the database takes nothing, not even by its reserve, and the daemon knows. What is written
+/// until then are lines of the audit log, as a command writes them beside the daemon.
+fn use_up(daemon: &Daemon, disk: &SmallDisk, database: &Path) {
+    let store = Store::open_existing(database, Arc::new(SystemClock)).expect("the store");
+    let event = AuditEvent {
+        action: Action::TokenList,
+        object: "tokens",
+        outcome: Outcome::Done,
+    };
     let is_used_up = eventually(LIMIT, || {
         give_up_reserve(database);
         disk.fill();
-        let stop = format!("/tasks/{ended}/stop");
-        daemon.ask("POST", &stop, None).expect(202);
+        let written = store.audit(&Actor::command().caller, event);
+        if written.is_ok() {
+            return false;
+        }
+        let task = json!({"name": "beyond", "interfaces": [HOST_IF], "duration": "10m"});
+        daemon.ask("POST", "/tasks", Some(&task)).expect(507);
         !is_ready(daemon)
     });
     assert!(is_used_up, "{}", daemon.stderr());
@@ -145,7 +155,7 @@ fn what_ends_while_nothing_can_be_stored_has_ended_and_is_stored_later() {
     let by_limit = daemon.run(on_host(json!({"max_packets": 20})));
     let by_stop = daemon.run(on_host(json!({})));
     let stays = daemon.run(on_host(json!({})));
-    use_up(&daemon, &disk, &database, &old);
+    use_up(&daemon, &disk, &database);
 
     send(&lab, 20);
     let task = daemon.ended(&by_limit);
@@ -254,7 +264,7 @@ fn what_could_not_be_stored_outlives_the_daemon() {
         let in_an_hour = output(Command::new("date").args(["-u", "-d", "1 hour", "+%FT%TZ"]));
         let waits = daemon.create(on_host(json!({"start_at": in_an_hour.trim()})));
         let goes = daemon.create(on_host(json!({"start_at": in_an_hour.trim()})));
-        use_up(&daemon, &disk, &database, &old);
+        use_up(&daemon, &disk, &database);
         send(&lab, 20);
         let ended = daemon.ended(&ends);
         daemon.captured(&runs, 20);
@@ -313,7 +323,7 @@ fn a_full_disk_is_emptied_through_the_daemon() {
         daemon.token("ci", "viewer", "ci");
         disk.fill();
         if is_reserve_used_up {
-            use_up(&daemon, &disk, &database, &small);
+            use_up(&daemon, &disk, &database);
         } else {
             assert!(is_ready(&daemon));
         }
