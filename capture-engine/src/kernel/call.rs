@@ -7,8 +7,8 @@ use std::{
 
 use aya_obj::generated::{bpf_attr, bpf_cmd};
 
-/// A number that no command of the kernel has.
-const NO_COMMAND: u32 = u32::MAX;
+/// A number that no command of the kernel has, and that has no flag of a later kernel (bits 16 and above).
+const NO_COMMAND: u32 = 0x7fff;
 
 /// Why bpf(2) is refused as such, whatever it is asked for. The kernel answers a command that it does not know with
 /// EINVAL, and what stands before it denies that like any other.
@@ -16,7 +16,11 @@ pub(crate) fn refusal() -> Option<io::Error> {
     let mut attr = empty();
     // SAFETY: arguments that are zero point to nothing.
     let error = unsafe { call(NO_COMMAND, &mut attr) }.err()?;
-    (error.raw_os_error() != Some(libc::EINVAL)).then_some(error)
+    let is_denied = matches!(
+        error.raw_os_error(),
+        Some(libc::EPERM | libc::EACCES | libc::ENOSYS)
+    );
+    is_denied.then_some(error)
 }
 
 /// Arguments that are all zero.
