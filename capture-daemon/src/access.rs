@@ -10,10 +10,7 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd},
 };
 
-use capture_task::{
-    error::{Error, Result},
-    plan::{Keyword, quote},
-};
+use capture_task::plan::{Keyword, quote};
 use nix::{
     errno::Errno,
     sys::socket::{getsockopt, sockopt::PeerCredentials},
@@ -21,6 +18,8 @@ use nix::{
 };
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
+
+use crate::error::{Error, Result};
 
 /// What a caller may do. Each role may do what the one before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

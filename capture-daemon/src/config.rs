@@ -15,9 +15,9 @@ use std::{
 };
 
 use capture_common::MAX_SLOTS;
-use capture_task::error::{Error, Result};
 
 use super::store::QuotaRules;
+use crate::error::{Error, Result};
 
 /// Where the configuration is unless the command line says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/capture-agent/config.toml";

@@ -8,6 +8,7 @@ pub mod access;
 pub mod api;
 pub mod clock;
 pub mod config;
+pub mod error;
 pub mod events;
 mod metrics;
 mod privileges;
@@ -28,7 +29,6 @@ use capture_engine::{
     doctor, remove_orphaned_filters,
     signals::{Request, Requests},
 };
-use capture_task::error::{Error, Result};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
@@ -45,6 +45,7 @@ use self::{
     store::{Action, Store},
     tasks::Tasks,
 };
+use crate::error::{Error, Result};
 
 /// Threads for what does not wait for the disk.
 const WORKERS: usize = 2;

@@ -5,9 +5,10 @@ use std::fmt::{self, Write as _};
 
 use capture_common::Direction;
 use capture_engine::{self as engine, InterfaceTotals};
-use capture_task::{error::Result, task::Dropped};
+use capture_task::task::Dropped;
 
 use super::{store, tasks::Tasks};
+use crate::error::Result;
 
 /// All figures of this moment. Waits for the kernel and the store.
 ///

@@ -7,7 +7,6 @@ use std::collections::HashSet;
 
 use caps::{CapSet, Capability, CapsHashSet, errors::CapsError};
 use capture_engine::KernelVersion;
-use capture_task::error::{Error, Result};
 use nix::{
     sys::{
         prctl::set_no_new_privs,
@@ -17,6 +16,7 @@ use nix::{
 };
 
 use super::{config::Paths, user};
+use crate::error::{Error, Result};
 
 /// What capturing needs.
 const NEEDED: [Capability; 3] = [

@@ -16,13 +16,13 @@ use std::{
 
 use capture_file::{DiskBudget, part_of, sha256, sync_directory};
 use capture_task::{
-    error::{Error, Result},
     plan::Format,
     task::{FileRecord, TaskRecord},
 };
 
 pub(super) use self::recovery::Leftover;
 use super::{store::TaskId, user};
+use crate::error::{Error, Result};
 
 /// Before the name of a task's directory that is being removed.
 const REMOVED: &str = ".removed-";

@@ -10,7 +10,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use capture_task::error::{Error, Result};
 use nix::{
     sys::prctl::set_keepcaps,
     unistd::{
@@ -20,6 +19,7 @@ use nix::{
 };
 
 use super::config::Paths;
+use crate::error::{Error, Result};
 
 /// The user that `deploy/systemd/sysusers.d` makes.
 const NAME: &str = "capture-agent";

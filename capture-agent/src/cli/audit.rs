@@ -4,7 +4,7 @@ use capture_daemon::{
     access::Actor,
     store::{AuditFilter, AuditLine, Chain},
 };
-use capture_task::{error::Result, task::rfc3339};
+use capture_task::task::rfc3339;
 
 use super::{
     args::{AuditCommand, AuditListArgs, DatabaseArgs, OutputForm},
@@ -12,7 +12,7 @@ use super::{
     print,
     token::open,
 };
-use crate::cli::exit::Exit;
+use crate::cli::{error::Result, exit::Exit};
 
 /// Executes one of the commands.
 pub(super) fn execute(command: AuditCommand) -> Result<Exit> {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use capture_task::error::ErrorKind;
+use crate::cli::error::ErrorKind;
 
 /// An exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,12 +8,14 @@ use capture_engine::{
     interfaces,
     interfaces::InterfaceEntry,
 };
-use capture_task::error::{Error, Result};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use super::{args::OutputForm, print};
-use crate::cli::exit::Exit;
+use crate::cli::{
+    error::{Error, Result},
+    exit::Exit,
+};
 
 /// Lists the interfaces.
 pub(super) fn interfaces(form: OutputForm) -> Result<Exit> {

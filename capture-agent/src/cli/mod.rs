@@ -7,6 +7,7 @@ mod args;
 mod audit;
 mod client;
 mod completions;
+mod error;
 mod exit;
 mod journal;
 mod listing;
@@ -31,7 +32,6 @@ use std::{
 use capture_daemon as daemon;
 use capture_daemon::Deadlines;
 use capture_engine::{netns, signals::catch_requests};
-use capture_task::error::Result;
 use clap::Parser;
 
 pub(crate) use self::terminal::{print, report_error, say};
@@ -39,12 +39,13 @@ use self::{
     args::{Arguments, Command},
     exit::Exit,
 };
+use crate::cli::error::Result;
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     // First: somebody may ask for figures before there are any.
     if let Err(error) = catch_requests() {
-        return report_error(error).into();
+        return report_error(error.into()).into();
     }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -60,10 +61,12 @@ fn execute(command: Command) -> Result<Exit> {
     match command {
         Command::Run(args) => run::run(*args),
         Command::Daemon(args) if args.check => {
-            daemon::check(args.config.as_deref()).map(|()| Exit::Ok)
+            daemon::check(args.config.as_deref())?;
+            Ok(Exit::Ok)
         }
         Command::Daemon(args) => {
-            daemon::run(args.config.as_deref(), Deadlines::default()).map(|()| Exit::Ok)
+            daemon::run(args.config.as_deref(), Deadlines::default())?;
+            Ok(Exit::Ok)
         }
         Command::Task(command) => task::execute(command),
         Command::Quota(args) => quota::show(args),

@@ -1,6 +1,5 @@
 //! What may still be created today.
 
-use capture_task::error::{Error, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -10,7 +9,10 @@ use super::{
     listing::{finished, json_line, plain_table},
     print,
 };
-use crate::cli::exit::Exit;
+use crate::cli::{
+    error::{Error, Result},
+    exit::Exit,
+};
 
 /// The quota as the daemon says it.
 #[derive(Debug, Deserialize)]

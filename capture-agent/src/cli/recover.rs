@@ -5,10 +5,12 @@ use std::{io::ErrorKind, path::Path};
 
 use capture_file as output;
 use capture_file::Target;
-use capture_task::error::{Error, Result};
 
 use super::{args::RecoverArgs, print, report_error};
-use crate::cli::exit::Exit;
+use crate::cli::{
+    error::{Error, Result},
+    exit::Exit,
+};
 
 /// Recovers each file; the exit code is that of the first that cannot be.
 pub(super) fn recover(args: &RecoverArgs) -> Result<Exit> {

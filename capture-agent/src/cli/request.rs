@@ -10,7 +10,6 @@ use std::{
 use capture_engine::possible_cpus;
 use capture_file::{Target, size_faults};
 use capture_task::{
-    error::{Error, Result},
     plan::{Fault, Format, MOST_FAULTS, Plan, RequestOrigin, normalise, ring_size as ring_size_of},
     task::{Quantity, RotateSpec, TaskSpec},
 };
@@ -19,6 +18,7 @@ use super::{
     args::{OutputForm, RunArgs, TaskArgs},
     tasks_file,
 };
+use crate::cli::error::{Error, Result};
 
 /// Fields of a task and the options that set them.
 const OPTIONS: &[(&str, &str)] = &[

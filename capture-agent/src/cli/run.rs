@@ -15,10 +15,7 @@ use capture_engine::{
     signals::{Request, Requests},
 };
 use capture_file::{OutputConfig, Target};
-use capture_task::{
-    error::{Error, Result},
-    task::{Counters, State, StopReason, TaskRecord, rfc3339},
-};
+use capture_task::task::{Counters, State, StopReason, TaskRecord, rfc3339};
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::time::{Instant as Deadline, MissedTickBehavior, interval, sleep_until};
@@ -40,7 +37,10 @@ use super::{
     say,
     signals::StopSignals,
 };
-use crate::cli::exit::Exit;
+use crate::cli::{
+    error::{Error, Result},
+    exit::Exit,
+};
 
 /// Captures as the arguments say.
 pub(super) fn run(args: RunArgs) -> Result<Exit> {

@@ -10,7 +10,6 @@ use std::{
 };
 
 use capture_engine::{clock::monotonic_ns, procfs::status_mask};
-use capture_task::error::{Error, Result};
 use nix::sys::signal::SigHandler;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
@@ -18,7 +17,10 @@ use signal_hook::{
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::cli::exit::Exit;
+use crate::cli::{
+    error::{Error, Result},
+    exit::Exit,
+};
 
 /// Time within which a second signal counts as the first: timeout(1) sends its signal to the process
 /// and to its group, and a terminal's Ctrl-C comes by more than one way, too.

@@ -11,13 +11,13 @@ use std::{
 use capture_common::MAX_SLOTS;
 use capture_file::{Target, followed};
 use capture_task::{
-    error::{Error, Result},
     plan::{Fault, ParsedTask, Plan, RequestOrigin, quote},
     task::TaskSpec,
 };
 use serde_json::{Map, Value};
 
 use super::request::TaskRequest;
+use crate::cli::error::{Error, Result};
 
 /// The key that only the command line has.
 const WRITE: &str = "write";

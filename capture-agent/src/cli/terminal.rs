@@ -2,10 +2,10 @@
 
 use std::io::{self, Write as _};
 
-use capture_task::error::{Error, Result};
 use log::Level;
 
 use super::{exit::Exit, journal};
+use crate::cli::error::{Error, Result};
 
 /// Writes a result to stdout. A reader that went away is no failure.
 pub(crate) fn print(text: &[u8]) -> Result<()> {

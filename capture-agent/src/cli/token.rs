@@ -10,7 +10,6 @@ use capture_daemon::{
     store::{NewToken, Store, TokenInfo},
 };
 use capture_task::{
-    error::{Error, Result},
     plan::{Keyword as _, parse_keyword, quote, seconds},
     task::{Quantity, rfc3339},
 };
@@ -22,7 +21,10 @@ use super::{
     listing::{finished, json_line, plain_table},
     print, say,
 };
-use crate::cli::exit::Exit;
+use crate::cli::{
+    error::{Error, Result},
+    exit::Exit,
+};
 
 /// Executes one of the commands.
 pub(super) fn execute(command: TokenCommand) -> Result<Exit> {
@@ -36,7 +38,10 @@ pub(super) fn execute(command: TokenCommand) -> Result<Exit> {
 /// The database that the daemon's configuration names.
 pub(super) fn open(args: &DatabaseArgs) -> Result<Store> {
     let config = Config::load(args.config.as_deref())?;
-    Store::open_existing(&config.paths.database, Arc::new(SystemClock))
+    Ok(Store::open_existing(
+        &config.paths.database,
+        Arc::new(SystemClock),
+    )?)
 }
 
 fn create(args: TokenCreateArgs) -> Result<Exit> {

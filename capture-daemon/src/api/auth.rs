@@ -45,7 +45,7 @@ impl Policy {
     ///
     /// # Errors
     /// The list of groups cannot be read.
-    pub(super) fn of(config: &Config) -> capture_task::error::Result<Self> {
+    pub(super) fn of(config: &Config) -> crate::error::Result<Self> {
         Ok(Self {
             hosts: AllowedHosts::new(&config.http.allowed_hosts),
             access: SocketAccess::of_group(&config.access.socket_group)?,

@@ -10,7 +10,6 @@ use axum::{
     extract::State,
     response::{IntoResponse as _, Response},
 };
-use capture_task::error::Error;
 use http::{HeaderValue, header};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -25,6 +24,7 @@ use super::{
 };
 use crate::{
     access::Right,
+    error::Error,
     metrics,
     store::{Action, Known, Store},
 };

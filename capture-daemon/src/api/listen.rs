@@ -12,13 +12,13 @@ use std::{
     sync::Arc,
 };
 
-use capture_task::error::{Error, Result};
 use tokio::net::{TcpListener, UnixListener};
 use tokio_rustls::TlsAcceptor;
 
 use super::tls::{self, Certificate};
 use crate::{
     config::{Config, Tls},
+    error::{Error, Result},
     user,
 };
 
@@ -198,9 +198,8 @@ fn give_to(path: &Path, gid: Option<u32>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use capture_task::error::ErrorKind;
-
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn the_socket_has_its_mode_and_replaces_what_was_left() {

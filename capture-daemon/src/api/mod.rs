@@ -104,7 +104,7 @@ impl std::ops::Deref for Api {
 ///
 /// # Errors
 /// The certificate or the group of the socket cannot be used.
-pub fn check(config: &Config) -> capture_task::error::Result<()> {
+pub fn check(config: &Config) -> crate::error::Result<()> {
     Policy::of(config)?;
     match &config.http.tls {
         Some(tls) => tls::pair(&tls.cert, &tls.key).map(|_| ()),
@@ -128,15 +128,11 @@ impl Server {
     ///
     /// # Errors
     /// A socket cannot be opened, another daemon has it, or the certificate cannot be used.
-    pub async fn start(config: &Config, tasks: Tasks) -> capture_task::error::Result<Self> {
+    pub async fn start(config: &Config, tasks: Tasks) -> crate::error::Result<Self> {
         Self::start_with(config, tasks, Limits::default())
     }
 
-    fn start_with(
-        config: &Config,
-        tasks: Tasks,
-        limits: Limits,
-    ) -> capture_task::error::Result<Self> {
+    fn start_with(config: &Config, tasks: Tasks, limits: Limits) -> crate::error::Result<Self> {
         let policies = Policies::new(Policy::of(config)?);
         let mut sockets = Sockets::open(config, policies.current().access.gid())?;
         let (closing, closed) = watch::channel(false);
@@ -165,7 +161,7 @@ impl Server {
     ///
     /// # Errors
     /// Something of it cannot be used; then nothing has changed.
-    pub fn reload(&self, config: &Config) -> capture_task::error::Result<()> {
+    pub fn reload(&self, config: &Config) -> crate::error::Result<()> {
         let policy = Policy::of(config)?;
         self.sockets.reload(config, policy.access.gid())?;
         self.api.policies.set(policy);

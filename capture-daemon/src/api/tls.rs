@@ -7,7 +7,6 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use capture_task::error::{Error, Result};
 use rustls::{
     ServerConfig,
     crypto::{CryptoProvider, ring},
@@ -20,7 +19,10 @@ use rustls::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::user;
+use crate::{
+    error::{Error, Result},
+    user,
+};
 
 /// The certificate with its key, as the files had it when they were last read.
 #[derive(Debug)]

@@ -1,10 +1,9 @@
 //! The configuration as people write it, right and wrong.
 
 use capture_common::MAX_SLOTS;
-use capture_task::error::ErrorKind;
 
 use super::*;
-use crate::store::Edition;
+use crate::{error::ErrorKind, store::Edition};
 
 /// What is wrong with a text, a line each.
 fn faults(text: &str) -> Vec<String> {

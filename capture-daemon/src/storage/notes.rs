@@ -6,10 +6,11 @@
 
 use std::{fs, io, path::PathBuf};
 
-use capture_task::error::{Error, Result};
-
 use super::{Storage, id_of, remove_error, size_below, sync_directory, write_new};
-use crate::store::TaskId;
+use crate::{
+    error::{Error, Result},
+    store::TaskId,
+};
 
 /// Before the ID of a task whose end is not stored.
 const ENDED: &str = ".ended-";

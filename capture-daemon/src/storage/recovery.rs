@@ -4,15 +4,15 @@
 use std::{fs, io, path::Path};
 
 use capture_file::{recover, scan, sha256};
-use capture_task::{
-    error::{Error, Result},
-    task::{Counters, FileRecord, State, StopReason},
-};
+use capture_task::task::{Counters, FileRecord, State, StopReason};
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{REMOVED, STEM, Storage, id_of, size_below};
-use crate::store::TaskId;
+use crate::{
+    error::{Error, Result},
+    store::TaskId,
+};
 
 /// How a file is called that was not finished.
 const INTERRUPTED: &str = "_interrupted";

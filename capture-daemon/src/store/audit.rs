@@ -2,14 +2,16 @@
 //! the hash of the line before, so that a line that was changed, put in or left out is found. Triggers in the
 //! schema refuse every change but a new line at the end.
 
-use capture_task::error::Result;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, Transaction, params};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{Failure, Need, Store, millis, time};
-use crate::access::{Actor, Caller};
+use crate::{
+    access::{Actor, Caller},
+    error::Result,
+};
 
 /// Begins what is hashed; another number for another encoding.
 const ENCODING: &[u8] = b"capture-agent audit 1";

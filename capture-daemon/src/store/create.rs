@@ -1,10 +1,7 @@
 //! The creation of a task: key, quota, disk budget, row and audit line in one transaction, so that however
 //! many ask at the same time, no more get a task than there is quota and room for.
 
-use capture_task::{
-    error,
-    task::{Counters, State, TaskRecord, TaskSpec, rfc3339},
-};
+use capture_task::task::{Counters, State, TaskRecord, TaskSpec, rfc3339};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use serde_json::json;
@@ -18,7 +15,10 @@ use super::{
     quota::{self, quota},
     unreadable, unwritable, whole,
 };
-use crate::access::{Account, Actor};
+use crate::{
+    access::{Account, Actor},
+    error::Error,
+};
 
 /// How long a key is known.
 const KEY_KEPT: SignedDuration = SignedDuration::from_hours(24);
@@ -127,8 +127,8 @@ impl From<rusqlite::Error> for Denial {
     }
 }
 
-impl From<error::Error> for Denial {
-    fn from(error: error::Error) -> Self {
+impl From<Error> for Denial {
+    fn from(error: Error) -> Self {
         Self::Aborted(error.into())
     }
 }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use capture_task::error::Error;
+use crate::error::Error;
 
 /// Why a change is not stored.
 #[derive(Debug, thiserror::Error)]

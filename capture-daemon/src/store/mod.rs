@@ -33,10 +33,7 @@ use std::{
     },
 };
 
-use capture_task::{
-    error::{Error, Result},
-    task::rfc3339,
-};
+use capture_task::task::rfc3339;
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, types::Type};
 use serde::{
@@ -61,6 +58,7 @@ use self::{
     tasks::RECORD_BYTES,
 };
 use super::{access::Account, clock::Clock};
+use crate::error::{Error, Result};
 
 /// The store; clones are the same one.
 #[derive(Clone)]

@@ -16,12 +16,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use capture_task::error::{Error, Result};
 use nix::unistd::{AccessFlags, eaccess, geteuid};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{Abort, Inner, Limiter, Reserve, Store, schema};
-use crate::{clock::Clock, storage::OWN_PATHS, user};
+use crate::{
+    clock::Clock,
+    error::{Error, Result},
+    storage::OWN_PATHS,
+    user,
+};
 
 /// How long a call waits for other processes. They hold the lock for a transaction, a few milliseconds.
 const BUSY: Duration = Duration::from_secs(10);

@@ -3,17 +3,17 @@
 
 use std::fmt;
 
-use capture_task::{
-    error::{Error, Result},
-    plan::Keyword,
-};
+use capture_task::plan::Keyword;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use rusqlite::{Connection, params};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Store, failure::Abort, millis};
-use crate::access::Account;
+use crate::{
+    access::Account,
+    error::{Error, Result},
+};
 
 /// What was bought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]

@@ -3,10 +3,10 @@
 //!
 //! Times are milliseconds since the epoch, UTC. Words are those of the API. JSON is that of the API.
 
-use capture_task::error::Error;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::Abort;
+use crate::error::Error;
 
 /// `application_id` of our databases, "capt" in ASCII.
 const APPLICATION_ID: i32 = 0x6361_7074;

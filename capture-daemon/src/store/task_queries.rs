@@ -1,9 +1,6 @@
 //! Tasks in their tables: reading them back, taking them a step on, removing them.
 
-use capture_task::{
-    error::{Error, Result},
-    task::{FileRecord, State, TaskRecord, rfc3339},
-};
+use capture_task::task::{FileRecord, State, TaskRecord, rfc3339};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 use ulid::Ulid;
@@ -14,7 +11,10 @@ use super::{
     account, audit::append, from_word, millis, page_size, time, unreadable, unwritable, whole,
     word,
 };
-use crate::access::Actor;
+use crate::{
+    access::Actor,
+    error::{Error, Result},
+};
 
 impl Store {
     /// A task.

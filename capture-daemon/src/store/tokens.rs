@@ -3,10 +3,7 @@
 
 use std::fmt;
 
-use capture_task::{
-    error::{Error, Result},
-    plan::quote,
-};
+use capture_task::plan::quote;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;
@@ -19,7 +16,10 @@ use super::{
     audit::{append, hex},
     from_word, millis, new_ulid, time, unreadable, word,
 };
-use crate::access::{Account, Actor, Caller, Origin, Role, Who, is_label};
+use crate::{
+    access::{Account, Actor, Caller, Origin, Role, Who, is_label},
+    error::{Error, Result},
+};
 
 /// Begins every secret, so that people and scanners of repositories know one when they see it.
 const PREFIX: &str = "cap_";

@@ -9,7 +9,6 @@ use std::{
 use capture_engine::{interfaces, interfaces::InterfaceEntry};
 use capture_file as output;
 use capture_task::{
-    error::{Error, Result},
     plan::{
         Fault, MAX_INTERFACES, Plan, RequestOrigin, add_new, nearest, normalise, quote, seconds,
     },
@@ -20,6 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Inner, Tasks};
 use crate::{
     access::Actor,
+    error::{Error, Result},
     store::{CreateLimits, Creation, Failure, IdempotencyKey, NewTask, Refusal},
 };
 

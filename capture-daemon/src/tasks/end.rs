@@ -7,10 +7,7 @@ use std::{
 };
 
 use capture_engine::{ClosingTask, Ended, TaskHandle};
-use capture_task::{
-    error::Error,
-    task::{Counters, FileRecord, StopReason, time_of},
-};
+use capture_task::task::{Counters, FileRecord, StopReason, time_of};
 use jiff::Timestamp;
 
 use super::{Inner, files, retention::ParsedTask, unstored::End};
@@ -129,11 +126,11 @@ impl Inner {
                 self.announce(id);
                 match engine.leave(task, reason) {
                     Ok(leaving) => self.closed(id, leaving),
-                    Err(error) => Ended::broken(error, last.0, last.1),
+                    Err(error) => Ended::broken(error.to_string(), last.0, last.1),
                 }
             }
             None => {
-                let error = Error::runtime("there is no engine");
+                let error = "there is no engine".to_owned();
                 Ended::broken(error, Counters::default(), Vec::new())
             }
         };

@@ -4,7 +4,8 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use capture_engine::{Engine, EngineOptions};
-use capture_task::error::Result;
+
+use crate::error::Result;
 
 /// An engine that may not have been started.
 pub(super) struct LazyEngine {

@@ -3,11 +3,12 @@
 use std::{fs::File, io, path::Path};
 
 use capture_engine::{Engine, TaskHandle};
-use capture_task::{error::Error, task::FileRecord};
+use capture_task::task::FileRecord;
 
 use super::{Inner, TaskError, task_table::Figures};
 use crate::{
     access::{Actor, Right},
+    error::Error,
     store::TaskId,
 };
 

@@ -30,10 +30,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use capture_task::{
-    error::{Error, Result},
-    task::{State, StopReason, TaskRecord},
-};
+use capture_task::task::{State, StopReason, TaskRecord};
 use serde::Serialize;
 use tokio::{sync::Notify, task::JoinHandle};
 use utoipa::ToSchema;
@@ -60,6 +57,7 @@ use super::{
         StoredTask, TaskFilter, TaskId, TaskTotals,
     },
 };
+use crate::error::{Error, Result};
 
 /// How old the figures of running tasks may be that a list shows: however many ask, the kernel's tables
 /// are read ten times a second at most.

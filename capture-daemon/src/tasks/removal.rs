@@ -1,11 +1,12 @@
 //! The removal of a task where the database has no room for it: the files go first, which makes some, and the
 //! record follows as soon as it can.
 
-use capture_task::{error::Error, task::State};
+use capture_task::task::State;
 
 use super::{Inner, TaskError};
 use crate::{
     access::Actor,
+    error::Error,
     store::{Deletion, Failure, TaskId},
 };
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use capture_task::{error::Result, task::Counters};
+use capture_task::task::Counters;
 use serde::Serialize;
 use tokio::{
     task::{AbortHandle, JoinError, JoinSet},
@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     access::Actor,
+    error::Result,
     store::{Action, Change, Outcome, TaskId},
 };
 

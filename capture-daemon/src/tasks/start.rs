@@ -6,13 +6,15 @@ use std::sync::Arc;
 use capture_engine::{Engine, TaskHandle};
 use capture_file::{OutputConfig, Target};
 use capture_task::{
-    error::{Error, Result},
     plan::{Plan, RequestOrigin},
     task::{StopReason, TaskSpec, time_of},
 };
 
 use super::{Inner, end::TaskOutcome};
-use crate::store::{Change, TaskId};
+use crate::{
+    error::{Error, Result},
+    store::{Change, TaskId},
+};
 
 impl Inner {
     /// Starts a task that is noted as starting.

@@ -1,10 +1,10 @@
 //! What a start does about the tasks of the last daemon: ends and removals that it could not store are
 //! stored, what it did not end is recovered, and what waited waits on.
 
-use capture_task::{error::Result, task::State};
+use capture_task::task::State;
 
 use super::{Inner, StoredTask, end::TaskOutcome, task_table::TaskTable};
-use crate::access::Actor;
+use crate::{access::Actor, error::Result};
 
 impl Inner {
     /// Takes over the tasks of the store. Called once, before anything runs.

@@ -8,16 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use capture_task::{
-    error::Error,
-    task::{Counters, FileRecord, StopReason, TaskRecord, rfc3339},
-};
+use capture_task::task::{Counters, FileRecord, StopReason, TaskRecord, rfc3339};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Inner, end::TaskOutcome, lock};
 use crate::{
     access::Actor,
+    error::Error,
     store::{Change, Failure, Known, StoredTask, TaskId},
 };
 

@@ -9,10 +9,7 @@ use std::{
 };
 
 use capture_file::{ClosingOutput, OutputCounters};
-use capture_task::{
-    error::Error,
-    task::{Counters, FileRecord, StopReason},
-};
+use capture_task::task::{Counters, FileRecord, StopReason};
 
 use super::{
     TaskHandle,
@@ -58,13 +55,13 @@ pub struct Ended {
 
 impl Ended {
     /// The end of a task that could not be ended in order, with what was last known of it.
-    pub fn broken(error: Error, counters: Counters, files: Vec<FileRecord>) -> Self {
+    pub fn broken(error: String, counters: Counters, files: Vec<FileRecord>) -> Self {
         Self {
             counters,
             files,
             ended_ns: unix_ns(),
             stop_reason: StopReason::Error,
-            error: Some(error.message),
+            error: Some(error),
             malformed: 0,
         }
     }

@@ -2,8 +2,9 @@
 
 use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path};
 
-use capture_task::error::{Error, ErrorKind};
 use nix::unistd::{Gid, Group, geteuid};
+
+use crate::cli::error::{Error, ErrorKind};
 
 /// The group that the configuration has unless it says otherwise.
 const GROUP: &str = "capture-agent";

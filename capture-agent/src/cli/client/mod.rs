@@ -10,10 +10,7 @@ mod sse;
 use std::{env, future::Future, io, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
-use capture_task::{
-    error::{Error, ErrorKind, Result},
-    task::TaskRecord,
-};
+use capture_task::task::TaskRecord;
 use http::{HeaderName, HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{body::Incoming, client::conn::http1};
@@ -22,6 +19,7 @@ use serde::de::DeserializeOwned;
 use tokio::{net::UnixStream, time::timeout};
 
 pub(super) use self::sse::{Events, SseEvent};
+use crate::cli::error::{Error, ErrorKind, Result};
 
 /// Where the daemon listens unless somebody says otherwise.
 const SOCKET: &str = "/run/capture-agent/api.sock";

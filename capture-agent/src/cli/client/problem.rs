@@ -2,10 +2,12 @@
 //! of error that goes with the status.
 
 use capture_daemon::api::problem::{NO_SPACE, ProblemBody, ProblemError};
-use capture_task::error::{Error, ErrorKind};
 use http::StatusCode;
 
-use crate::cli::request::in_words_of_options;
+use crate::cli::{
+    error::{Error, ErrorKind},
+    request::in_words_of_options,
+};
 
 /// The error for an answer that is not a good one.
 pub(super) fn error(status: StatusCode, body: &[u8]) -> Error {

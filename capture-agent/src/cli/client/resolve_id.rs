@@ -1,14 +1,11 @@
 //! Which task somebody means: by its whole ID, by the beginning of it, or by its name.
 
-use capture_task::{
-    error::{Error, Result},
-    plan::quote,
-    task::TaskRecord,
-};
+use capture_task::{plan::quote, task::TaskRecord};
 use serde::Deserialize;
 use ulid::Ulid;
 
 use super::Client;
+use crate::cli::error::{Error, Result};
 
 /// Least characters of an ID: fewer are more likely a slip than an ID.
 const SHORTEST: usize = 4;
@@ -101,9 +98,8 @@ fn choose<'a>(meant: &str, tasks: impl Iterator<Item = (&'a str, &'a str)>) -> R
 
 #[cfg(test)]
 mod tests {
-    use capture_task::error::ErrorKind;
-
     use super::*;
+    use crate::cli::error::ErrorKind;
 
     #[test]
     fn by_name_and_by_the_beginning_of_the_id() {

@@ -2,11 +2,11 @@
 //! a name and one line of JSON. The IDs to resume from are not kept: who listens again also asks again how
 //! things are.
 
-use capture_task::error::Result;
 use http::Method;
 use hyper::body::Incoming;
 
 use super::Client;
+use crate::cli::error::Result;
 
 /// Most bytes of an event; a stream with longer ones is not read on.
 const LONGEST: usize = 16 << 20;

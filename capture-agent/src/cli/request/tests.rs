@@ -28,7 +28,7 @@ fn task(arguments: &str) -> TaskRequest {
 
 fn refusal(arguments: &str) -> String {
     let error = request(arguments).expect_err("refused");
-    assert_eq!(error.kind, capture_task::error::ErrorKind::Usage);
+    assert_eq!(error.kind, crate::cli::error::ErrorKind::Usage);
     error.message
 }
 

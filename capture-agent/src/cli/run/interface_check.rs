@@ -5,12 +5,12 @@ use capture_engine::{
     Attachment,
     interfaces::{InterfaceEntry, LinkState},
 };
-use capture_task::{
-    error::{Error, Result},
-    plan::{Hook, InterfaceSelection, Keyword, nearest, quote},
-};
+use capture_task::plan::{Hook, InterfaceSelection, Keyword, nearest, quote};
 
-use crate::cli::request::{RunOptions, TaskRequest};
+use crate::cli::{
+    error::{Error, Result},
+    request::{RunOptions, TaskRequest},
+};
 
 /// Refuses interfaces that are not there or whose frames are not understood, of all tasks at once.
 pub(super) fn check_interfaces(

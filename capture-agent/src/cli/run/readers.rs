@@ -5,11 +5,15 @@ use std::time::{Duration, Instant};
 
 use capture_engine::signals::Request;
 use capture_file::Target;
-use capture_task::error::{Error, Result};
 use tokio::time::sleep;
 
 use super::Signals;
-use crate::cli::{report::duration_text, request::TaskRequest, say};
+use crate::cli::{
+    error::{Error, Result},
+    report::duration_text,
+    request::TaskRequest,
+    say,
+};
 
 /// Interval between two attempts to open a FIFO. No event tells of a reader but open(2), which would wait for it.
 const RETRY: Duration = Duration::from_millis(20);

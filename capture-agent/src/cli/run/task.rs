@@ -77,7 +77,7 @@ impl Task {
             }
             Err(error) => {
                 let message = format!("{}{error}", self.label);
-                let ended = Ended::broken(error, counters, Vec::new());
+                let ended = Ended::broken(error.to_string(), counters, Vec::new());
                 self.phase = Phase::Ended(End { ended, elapsed });
                 Some(message)
             }

@@ -148,7 +148,7 @@ fn interfaces_that_are_not_there() {
     assert!(check(&[&["eth0"]], false).is_ok());
     assert!(check(&[&["any"]], false).is_ok());
     let error = check(&[&["eht0", "ib0"]], false).expect_err("neither works");
-    assert_eq!(error.kind, capture_task::error::ErrorKind::Usage);
+    assert_eq!(error.kind, crate::cli::error::ErrorKind::Usage);
     assert_eq!(
         error.message,
         "--interface: \"eht0\" is not there (did you mean \"eth0\"?); there are eth0, ib0\n\

@@ -7,10 +7,7 @@ use std::{
 };
 
 use capture_file::Target;
-use capture_task::{
-    error::{Error, Result},
-    task::{FileRecord, TaskRecord},
-};
+use capture_task::task::{FileRecord, TaskRecord};
 use http::{HeaderMap, Method, header};
 use hyper::body::Incoming;
 use sha2::{Digest as _, Sha256};
@@ -26,6 +23,7 @@ use super::{
 use crate::cli::{
     args::DownloadArgs,
     client::{Client, block_on},
+    error::{Error, Result},
     exit::Exit,
     print,
     request::refuse_terminal,

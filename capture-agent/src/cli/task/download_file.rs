@@ -11,12 +11,13 @@ use std::{
 
 use capture_file as output;
 use capture_file::{part_of, replaceable};
-use capture_task::error::{Error, Result};
 use http::{HeaderMap, header};
 use nix::{
     errno::Errno,
     fcntl::{AT_FDCWD, RenameFlags, renameat2},
 };
+
+use crate::cli::error::{Error, Result};
 
 /// Longest name of a file, `.part` behind it.
 const LONGEST: usize = 250;
@@ -186,10 +187,10 @@ fn is_harmless(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use capture_task::error::ErrorKind;
     use http::HeaderValue;
 
     use super::*;
+    use crate::cli::error::ErrorKind;
 
     #[test]
     fn only_harmless_names_are_taken() {

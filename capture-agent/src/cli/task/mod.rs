@@ -7,7 +7,6 @@ mod tables;
 mod watch;
 
 use capture_task::{
-    error::{Error, ErrorKind, Result},
     plan::parse_keyword,
     task::{State, TaskRecord},
 };
@@ -24,7 +23,10 @@ use super::{
     print, report_error,
     request::spec_of,
 };
-use crate::cli::exit::Exit;
+use crate::cli::{
+    error::{Error, ErrorKind, Result},
+    exit::Exit,
+};
 
 /// Executes one of them.
 pub(super) fn execute(command: TaskCommand) -> Result<Exit> {

@@ -7,7 +7,6 @@ use std::{
 };
 
 use capture_task::{
-    error::{Error, Result},
     plan::{Plan, RequestOrigin},
     task::{Counters, State, TaskRecord},
 };
@@ -18,6 +17,7 @@ use super::tables;
 use crate::cli::{
     args::OutputForm,
     client::{Client, Events, SseEvent},
+    error::{Error, Result},
     exit::Exit,
     listing::json_line,
     print,

@@ -1,12 +1,10 @@
 //! Tasks that are there: their steps, pages, expiry, deletion.
 
-use capture_task::{
-    error::ErrorKind,
-    task::{Counters, Dropped, State, StopReason},
-};
+use capture_task::task::{Counters, Dropped, State, StopReason};
 use jiff::SignedDuration;
 
 use super::*;
+use crate::error::ErrorKind;
 
 #[test]
 fn a_life() {

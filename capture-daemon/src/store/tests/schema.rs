@@ -5,13 +5,11 @@ use std::{
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
 };
 
-use capture_task::error::ErrorKind;
-
 use super::{
     super::schema::{migrate_by, newest},
     *,
 };
-use crate::{access::Account, clock::SystemClock};
+use crate::{access::Account, clock::SystemClock, error::ErrorKind};
 
 /// A stored database of a version, made by the program of its time with [`keep_a_database`].
 fn stored(version: u32) -> PathBuf {

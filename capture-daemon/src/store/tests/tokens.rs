@@ -2,10 +2,11 @@
 
 use std::fs;
 
-use capture_task::error::ErrorKind;
-
 use super::*;
-use crate::access::{Account, Origin, Role, Who};
+use crate::{
+    access::{Account, Origin, Role, Who},
+    error::ErrorKind,
+};
 
 fn new(name: &str) -> NewToken {
     NewToken {

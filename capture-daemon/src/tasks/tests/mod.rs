@@ -568,7 +568,7 @@ fn directories_are_private_and_another_daemon_is_refused() {
         let mode = fs::metadata(root).expect("the root").permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
         let other = Storage::open(root, 1).expect_err("it is taken");
-        assert_eq!(other.kind, capture_task::error::ErrorKind::Conflict);
+        assert_eq!(other.kind, crate::error::ErrorKind::Conflict);
         end(tasks).await;
     });
 }
