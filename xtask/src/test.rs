@@ -129,7 +129,7 @@ fn host(arguments: &Arguments, object: Option<&Path>, tally: &mut Tally) -> Resu
 
 /// The end-to-end tests, and what [`host`] left out for lack of root.
 fn privileged(arguments: &Arguments, object: &Path, tally: &mut Tally) -> Result<()> {
-    let agent = build::agent(object, true)?;
+    let agent = build::agent(object, build::Profile::Release)?;
 
     if !packages::is_root() {
         for package in WITH_PRIVILEGED {
