@@ -180,9 +180,13 @@ fn the_life_of_a_task_in_tables() {
     place.daemon.ended(&id);
     // Repeated, also by the beginning of the ID.
     let again = place.cli(&format!("task stop {}", &id[..20])).code(0);
-    again.shows(&["completed: as asked"]);
+    again.shows(&["completed: stopped by user"]);
     let shown = place.cli("task show web").code(0);
-    shown.shows(&["completed: as asked", "40 (", "0, the capture is complete"]);
+    shown.shows(&[
+        "completed: stopped by user",
+        "40 (",
+        "0, the capture is complete",
+    ]);
     let file = place.cli("task download web").code(0);
     assert_eq!(file.line(), "web.pcapng");
     assert_eq!(readers::packets(&place.work("web.pcapng")).len(), 40);
@@ -430,7 +434,7 @@ fn watching_ends_with_the_task() {
     reader.join().expect("the reader ends");
     let text = text();
     for word in [
-        "completed: packets are complete",
+        "completed: packet limit reached",
         "captured    30",
         "over limit",
         "file 0",
@@ -489,7 +493,7 @@ fn waiting_for_the_end() {
     let create = format!("task create -i {HOST_IF} --protocol udp --duration 1s --wait");
     let waited = place.cli(&format!("{create} --name table")).code(0);
     assert_eq!(waited.line().len(), 26);
-    waited.says(&["running", "completed: duration is over", "complete"]);
+    waited.says(&["running", "completed: duration reached", "complete"]);
     let quiet = place
         .cli(&format!("{create} --name json -o json -q"))
         .code(0);

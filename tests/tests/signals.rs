@@ -219,7 +219,7 @@ fn figures_of_several_tasks() {
         running.signal(Signal::SIGUSR1);
         thread::sleep(Duration::from_millis(50));
         counted("all", "matched 5, captured 5 (2.5 kB), lost 0")
-            && counted("three", "ended (packets are complete) after 0s: matched ")
+            && counted("three", "ended (packet limit reached) after 0s: matched ")
     });
     assert!(all, "{}", running.stderr_so_far());
     running.stop().expect_code(0);
