@@ -1,0 +1,212 @@
+//! One pass over the packets of a capture: copies out, headers, flows, detectors; and at the end, or in between, a report.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    copies::Copies,
+    decode::Decoded,
+    detect::{Detectors, Facts, Flow, Seen},
+    finding::{Finding, time},
+    flow::{FlowKey, FlowTable},
+    packet::{Interface, Losses, Packet},
+    report::{Conversation, Report},
+};
+
+/// Bounds of an analysis.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Most flows that are followed at once. Each takes about 256 bytes.
+    pub flows: usize,
+    /// Most conversations in a report.
+    pub conversations: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            flows: 65_536,
+            conversations: 100,
+        }
+    }
+}
+
+/// An analysis under way.
+#[derive(Debug)]
+pub struct Analyzer {
+    options: Options,
+    interfaces: BTreeMap<u32, Interface>,
+    losses: Option<Losses>,
+    packets: u64,
+    bytes: u64,
+    first_ns: u64,
+    last_ns: u64,
+    copies: Copies,
+    flows: FlowTable<Flow>,
+    detectors: Detectors,
+}
+
+impl Analyzer {
+    /// An analysis of nothing yet.
+    pub fn new(options: Options) -> Self {
+        Self {
+            options,
+            interfaces: BTreeMap::new(),
+            losses: None,
+            packets: 0,
+            bytes: 0,
+            first_ns: u64::MAX,
+            last_ns: 0,
+            copies: Copies::default(),
+            flows: FlowTable::new(options.flows),
+            detectors: Detectors::default(),
+        }
+    }
+
+    /// Makes an interface known, before its first packet.
+    pub fn interface(&mut self, id: u32, interface: Interface) {
+        self.interfaces.insert(id, interface);
+    }
+
+    /// What the capture lost, as its statistics say; later calls add to it. A capture that says it lost nothing is
+    /// more than one that says nothing.
+    pub fn losses(&mut self, losses: Losses) {
+        let all = self.losses.get_or_insert_default();
+        all.capture += losses.capture;
+        all.interface += losses.interface;
+    }
+
+    /// Looks at a packet. One of an unknown interface is taken for Ethernet.
+    #[inline]
+    pub fn packet(&mut self, packet: &Packet<'_>) {
+        self.packets += 1;
+        self.bytes += u64::from(packet.original_len);
+        self.first_ns = self.first_ns.min(packet.timestamp_ns);
+        self.last_ns = self.last_ns.max(packet.timestamp_ns);
+        if packet.lost_before > 0 {
+            self.losses(Losses {
+                capture: packet.lost_before,
+                interface: 0,
+            });
+        }
+        let link_type = self
+            .interfaces
+            .get(&packet.interface)
+            .map_or(1, |interface| interface.link_type);
+        let wire_len = packet.original_len.max(packet.data.len() as u32);
+        let headers = Decoded::new(link_type, packet.data, wire_len);
+        if self.interfaces.len() > 1 && self.copies.is_copy(packet, &headers) {
+            self.detectors.copy(packet.number, packet.timestamp_ns);
+            return;
+        }
+        let seen = Seen {
+            number: packet.number,
+            ns: packet.timestamp_ns,
+            interface: packet.interface,
+            direction: packet.direction,
+            headers: &headers,
+        };
+        let Some((key, side)) = FlowKey::of(&headers) else {
+            return self.detectors.packet(&seen, None);
+        };
+        let detectors = &mut self.detectors;
+        let id = self.flows.get_or_insert(
+            &key,
+            || Flow {
+                first_ns: seen.ns,
+                last_ns: seen.ns,
+                first_packet: seen.number,
+                client: side,
+                packets: [0; 2],
+                bytes: [0; 2],
+                payload: [0; 2],
+            },
+            |key, flow| detectors.flow(key, &flow),
+        );
+        let flow = self.flows.get_mut(id);
+        flow.last_ns = flow.last_ns.max(seen.ns);
+        flow.packets[side.index()] += 1;
+        flow.bytes[side.index()] += u64::from(wire_len);
+        flow.payload[side.index()] += u64::from(headers.payload_len);
+        self.detectors.packet(&seen, Some((flow, side)));
+    }
+
+    /// The report, at the end.
+    pub fn finish(mut self) -> Report {
+        for (key, flow) in self.flows.iter() {
+            self.detectors.flow(key, flow);
+        }
+        let one_sided = self.detectors.is_one_sided();
+        let facts = Facts {
+            first_ns: self.first_ns.min(self.last_ns),
+            last_ns: self.last_ns,
+            losses: self.losses,
+            one_sided,
+        };
+        let mut findings = self.detectors.findings(&facts);
+        findings.sort_by(worst_first);
+        Report {
+            packets: self.packets,
+            bytes: self.bytes,
+            first: (self.packets > 0).then(|| time(facts.first_ns)).flatten(),
+            last: (self.packets > 0).then(|| time(facts.last_ns)).flatten(),
+            duration: seconds(facts.last_ns - facts.first_ns),
+            complete: self.losses.map(|losses| losses == Losses::default()),
+            findings,
+            conversations: self.conversations(),
+            evicted_flows: self.flows.evicted(),
+        }
+    }
+
+    fn conversations(&self) -> Vec<Conversation> {
+        let mut flows: Vec<_> = self.flows.iter().collect();
+        let bytes = |flow: &Flow| flow.bytes[0] + flow.bytes[1];
+        flows.sort_by_key(|(key, flow)| (std::cmp::Reverse(bytes(flow)), flow.first_ns, key.ends));
+        let flows = flows.into_iter().take(self.options.conversations);
+        flows.map(|(key, flow)| conversation(key, flow)).collect()
+    }
+}
+
+fn conversation(key: &FlowKey, flow: &Flow) -> Conversation {
+    let (client, server) = (key.end(flow.client), key.end(flow.client.other()));
+    let of_both = |figures: [u64; 2]| {
+        [
+            figures[flow.client.index()],
+            figures[flow.client.other().index()],
+        ]
+    };
+    Conversation {
+        protocol: match key.protocol {
+            1 => "icmp".to_owned(),
+            6 => "tcp".to_owned(),
+            17 => "udp".to_owned(),
+            58 => "icmpv6".to_owned(),
+            132 => "sctp".to_owned(),
+            other => other.to_string(),
+        },
+        client: client.address,
+        client_port: client.port,
+        server: server.address,
+        server_port: server.port,
+        packets: of_both(flow.packets),
+        bytes: of_both(flow.bytes),
+        first: time(flow.first_ns),
+        duration: seconds(flow.last_ns - flow.first_ns),
+    }
+}
+
+fn seconds(ns: u64) -> f64 {
+    ns as f64 / 1e9
+}
+
+/// What the capture itself says first, then by severity, confidence, and time.
+fn worst_first(one: &Finding, other: &Finding) -> std::cmp::Ordering {
+    let rank = |finding: &Finding| {
+        (
+            finding.code != "capture.lost",
+            std::cmp::Reverse((finding.severity, finding.confidence)),
+            finding.since,
+            finding.code,
+        )
+    };
+    rank(one).cmp(&rank(other))
+}

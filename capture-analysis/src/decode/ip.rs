@@ -1,0 +1,294 @@
+//! IPv4 (RFC 791) and IPv6 (RFC 8200) with extension headers, fragments, and tunnels directly within IP.
+
+use super::{
+    Cursor, Decoded, MAX_TUNNELS, Problem, Tunnel, be16, be32,
+    link::{self, short},
+    transport,
+};
+use crate::address::Address;
+
+/// Protocol numbers (IANA).
+pub(crate) mod protocol {
+    pub(crate) const HOP_BY_HOP: u8 = 0;
+    pub(crate) const ICMP: u8 = 1;
+    pub(crate) const IPV4: u8 = 4;
+    pub(crate) const TCP: u8 = 6;
+    pub(crate) const UDP: u8 = 17;
+    pub(crate) const IPV6: u8 = 41;
+    pub(crate) const ROUTING: u8 = 43;
+    pub(crate) const FRAGMENT: u8 = 44;
+    pub(crate) const GRE: u8 = 47;
+    pub(crate) const AUTHENTICATION: u8 = 51;
+    pub(crate) const ICMPV6: u8 = 58;
+    pub(crate) const NO_NEXT: u8 = 59;
+    pub(crate) const DESTINATION: u8 = 60;
+    pub(crate) const SCTP: u8 = 132;
+    pub(crate) const UDP_LITE: u8 = 136;
+    pub(crate) const MOBILITY: u8 = 135;
+    pub(crate) const HOST_IDENTITY: u8 = 139;
+    pub(crate) const SHIM6: u8 = 140;
+}
+
+/// Most extension headers that are followed.
+const MAX_EXTENSIONS: usize = 16;
+
+/// An IPv4 or IPv6 header, with what extension headers say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ip {
+    /// Source address.
+    pub source: Address,
+    /// Destination address.
+    pub destination: Address,
+    /// What it carries, the last next-header field of IPv6.
+    pub protocol: u8,
+    /// Time to live, hop limit.
+    pub ttl: u8,
+    /// Type of service, traffic class: DSCP in the upper six bits, ECN in the lower two.
+    pub traffic_class: u8,
+    /// Identification: of every IPv4 packet, and of fragments of IPv6.
+    pub identification: Option<u32>,
+    /// The flag of IPv4; IPv6 is never fragmented on the way.
+    pub dont_fragment: bool,
+    /// Bytes of the headers up to what is carried.
+    pub header_len: u16,
+    /// Offset of the header in the frame.
+    pub offset: u16,
+    /// Length of the packet on the wire, header included. A jumbogram or a super-frame of an offload gives 0 in the
+    /// header; this is then what the frame holds.
+    pub total_len: u32,
+    /// Where the packet is part of a fragmented one.
+    pub fragment: Option<Fragment>,
+}
+
+/// A part of a fragmented packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fragment {
+    /// Where its payload lies in that of the whole, in bytes.
+    pub offset: u32,
+    /// Whether others follow.
+    pub more: bool,
+}
+
+impl Ip {
+    /// Whether it is IPv4.
+    #[inline]
+    pub fn is_v4(&self) -> bool {
+        self.source.is_v4()
+    }
+}
+
+/// IP of either version, by the first nibble.
+#[inline]
+pub(super) fn any<'a>(cursor: Cursor<'a>, into: &mut Decoded<'a>) {
+    match cursor.rest().first().map(|first| first >> 4) {
+        Some(4) => v4(cursor, into),
+        Some(6) => v6(cursor, into),
+        Some(_) => into.problems.add(Problem::IpVersion),
+        None => short(into),
+    }
+}
+
+/// IPv4.
+#[inline]
+pub(super) fn v4<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
+    let Some(header) = cursor.peek::<20>() else {
+        return short(into);
+    };
+    let header_len = usize::from(header[0] & 0x0f) * 4;
+    if header[0] >> 4 != 4 {
+        return into.problems.add(Problem::IpVersion);
+    }
+    if header_len < 20 {
+        return into.problems.add(Problem::IpHeaderLength);
+    }
+    let offset = cursor.at();
+    let on_wire = (into.wire_len as usize).saturating_sub(offset);
+    let claimed = match be16(header, 2) {
+        0 => on_wire,
+        claimed => usize::from(claimed),
+    };
+    if claimed < header_len || claimed > on_wire {
+        into.problems.add(Problem::IpLength);
+    }
+    let total_len = claimed.clamp(header_len, on_wire.max(header_len));
+    let flags = be16(header, 6);
+    let fragment = (flags & 0x3fff != 0).then_some(Fragment {
+        offset: u32::from(flags & 0x1fff) * 8,
+        more: flags & 0x2000 != 0,
+    });
+    let ip = Ip {
+        source: Address::v4(be32(header, 12).to_be_bytes()),
+        destination: Address::v4(be32(header, 16).to_be_bytes()),
+        protocol: header[9],
+        ttl: header[8],
+        traffic_class: header[1],
+        identification: Some(u32::from(be16(header, 4))),
+        dont_fragment: flags & 0x4000 != 0,
+        header_len: header_len as u16,
+        offset: offset as u16,
+        total_len: total_len as u32,
+        fragment,
+    };
+    if cursor.left() < header_len {
+        short(into);
+    }
+    cursor.truncate(total_len);
+    cursor.skip(header_len);
+    carried(ip, cursor, into);
+}
+
+/// IPv6.
+#[inline]
+pub(super) fn v6<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
+    let Some(header) = cursor.peek::<40>() else {
+        return short(into);
+    };
+    if header[0] >> 4 != 6 {
+        return into.problems.add(Problem::IpVersion);
+    }
+    let offset = cursor.at();
+    let on_wire = (into.wire_len as usize).saturating_sub(offset);
+    let claimed = match be16(header, 4) {
+        0 => on_wire,
+        claimed => 40 + usize::from(claimed),
+    };
+    if claimed > on_wire {
+        into.problems.add(Problem::IpLength);
+    }
+    let total_len = claimed.min(on_wire.max(40));
+    let address = |at: usize| {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&header[at..at + 16]);
+        Address::v6(bytes)
+    };
+    let mut ip = Ip {
+        source: address(8),
+        destination: address(24),
+        protocol: header[6],
+        ttl: header[7],
+        traffic_class: (header[0] << 4) | (header[1] >> 4),
+        identification: None,
+        dont_fragment: true,
+        header_len: 40,
+        offset: offset as u16,
+        total_len: total_len as u32,
+        fragment: None,
+    };
+    cursor.truncate(total_len);
+    cursor.skip(40);
+    if is_extension(ip.protocol) && !extensions(&mut cursor, &mut ip, into) {
+        into.ip = Some(ip);
+        return;
+    }
+    carried(ip, cursor, into);
+}
+
+fn is_extension(next: u8) -> bool {
+    use protocol::{
+        AUTHENTICATION, DESTINATION, FRAGMENT, HOP_BY_HOP, HOST_IDENTITY, MOBILITY, ROUTING, SHIM6,
+    };
+    matches!(
+        next,
+        HOP_BY_HOP
+            | ROUTING
+            | FRAGMENT
+            | AUTHENTICATION
+            | DESTINATION
+            | MOBILITY
+            | HOST_IDENTITY
+            | SHIM6
+    )
+}
+
+/// Follows extension headers up to what is carried; false where that is not reached.
+fn extensions(cursor: &mut Cursor<'_>, ip: &mut Ip, into: &mut Decoded<'_>) -> bool {
+    for _ in 0..MAX_EXTENSIONS {
+        if !is_extension(ip.protocol) {
+            return true;
+        }
+        let Some(header) = cursor.peek::<8>() else {
+            short(into);
+            return false;
+        };
+        let len = match ip.protocol {
+            protocol::FRAGMENT => {
+                let position = be16(header, 2);
+                ip.identification = Some(be32(header, 4));
+                // Offset 0 and nothing to follow is an atomic fragment (RFC 6946), which is none.
+                if position & 0xfff9 != 0 {
+                    ip.fragment = Some(Fragment {
+                        offset: u32::from(position & 0xfff8),
+                        more: position & 1 != 0,
+                    });
+                }
+                8
+            }
+            // RFC 4302: in units of four bytes, less two.
+            protocol::AUTHENTICATION => (usize::from(header[1]) + 2) * 4,
+            _ => (usize::from(header[1]) + 1) * 8,
+        };
+        ip.protocol = header[0];
+        ip.header_len = ip.header_len.saturating_add(len as u16);
+        cursor.skip(len);
+        if ip.fragment.is_some_and(|fragment| fragment.offset > 0) {
+            return true;
+        }
+    }
+    into.problems.add(Problem::TooDeep);
+    false
+}
+
+/// What an IP packet carries.
+#[inline]
+fn carried<'a>(ip: Ip, cursor: Cursor<'a>, into: &mut Decoded<'a>) {
+    into.ip = Some(ip);
+    into.payload = cursor.rest();
+    into.payload_len = ip.total_len.saturating_sub(u32::from(ip.header_len));
+    if ip.fragment.is_some_and(|fragment| fragment.offset > 0) {
+        return;
+    }
+    match ip.protocol {
+        protocol::IPV4 | protocol::IPV6 => {
+            tunnel(Tunnel::Ip, into, |into| any(cursor, into));
+        }
+        protocol::GRE => gre(cursor, into),
+        _ => transport::decode(&ip, cursor, into),
+    }
+}
+
+/// Goes into a tunnel, unless there are too many around it already.
+pub(super) fn tunnel<'a>(
+    kind: Tunnel,
+    into: &mut Decoded<'a>,
+    inner: impl FnOnce(&mut Decoded<'a>),
+) {
+    if into.tunnels >= MAX_TUNNELS {
+        return into.problems.add(Problem::TooDeep);
+    }
+    into.tunnels += 1;
+    into.tunnel = Some(kind);
+    inner(into);
+}
+
+/// GRE with its optional fields (RFC 2784, 2890); version 1 is PPTP's and carries PPP (RFC 2637).
+fn gre<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
+    let Some(header) = cursor.peek::<4>() else {
+        return short(into);
+    };
+    let flags = be16(header, 0);
+    if flags & 0x7 != 0 {
+        return;
+    }
+    // Checksum, key and sequence number take four bytes each.
+    let optional = [0x8000, 0x2000, 0x1000];
+    let optional = optional.iter().filter(|bit| flags & **bit != 0).count();
+    cursor.skip(4 + optional * 4);
+    let kind = be16(header, 2);
+    tunnel(Tunnel::Gre, into, |into| {
+        if kind == link::ether_type::TRANSPARENT_BRIDGING {
+            link::ethernet(cursor, into);
+        } else {
+            link::by_ether_type(kind, cursor, into);
+        }
+    });
+}

@@ -1,0 +1,135 @@
+//! The packets that a finding cites: few enough to be read, and enough to see how it began and ended.
+
+use serde::Serialize;
+
+/// Packets that are kept from the start.
+const FIRST: usize = 12;
+
+/// Packets that are kept of the end.
+const LAST: usize = 4;
+
+/// Most packets that a finding cites.
+pub const MOST_CITED: usize = FIRST + LAST;
+
+/// Times and numbers of the packets of one thing, in the order in which they came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    first: [u64; FIRST],
+    last: [u64; LAST],
+    count: u64,
+    since_ns: u64,
+    until_ns: u64,
+}
+
+impl Evidence {
+    /// Evidence of one packet.
+    pub fn of(number: u64, timestamp_ns: u64) -> Self {
+        let mut evidence = Self::default();
+        evidence.add(number, timestamp_ns);
+        evidence
+    }
+
+    /// Adds a packet.
+    #[inline]
+    pub fn add(&mut self, number: u64, timestamp_ns: u64) {
+        if self.count == 0 {
+            self.since_ns = timestamp_ns;
+            self.until_ns = timestamp_ns;
+        }
+        match self.first.get_mut(self.count as usize) {
+            Some(place) => *place = number,
+            None => self.last[(self.count as usize - FIRST) % LAST] = number,
+        }
+        self.since_ns = self.since_ns.min(timestamp_ns);
+        self.until_ns = self.until_ns.max(timestamp_ns);
+        self.count += 1;
+    }
+
+    /// Adds what another has; of its packets those that it still knows.
+    pub fn merge(&mut self, other: &Self) {
+        let known = other.packets();
+        let unknown = other.count - known.len() as u64;
+        let (since, until) = (other.since_ns, other.until_ns);
+        for number in known {
+            self.add(number, since);
+        }
+        if other.count > 0 {
+            self.until_ns = self.until_ns.max(until);
+            self.count += unknown;
+        }
+    }
+
+    /// How many there were.
+    #[inline]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Whether there was none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The time of the earliest, nanoseconds since the Unix epoch.
+    pub fn since_ns(&self) -> u64 {
+        self.since_ns
+    }
+
+    /// The time of the latest.
+    pub fn until_ns(&self) -> u64 {
+        self.until_ns
+    }
+
+    /// The numbers that are cited, in ascending order, each once.
+    pub fn packets(&self) -> Vec<u64> {
+        let count = usize::try_from(self.count).unwrap_or(usize::MAX);
+        let first = &self.first[..count.min(FIRST)];
+        let last = &self.last[..count.saturating_sub(FIRST).min(LAST)];
+        let mut packets: Vec<_> = first.iter().chain(last).copied().collect();
+        packets.sort_unstable();
+        packets.dedup();
+        packets
+    }
+}
+
+impl Serialize for Evidence {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.packets().serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_and_the_last_are_cited() {
+        let mut evidence = Evidence::default();
+        assert!(evidence.packets().is_empty());
+        for number in 1..=100 {
+            evidence.add(number, number * 10);
+        }
+        let packets = evidence.packets();
+        assert_eq!(packets.len(), MOST_CITED);
+        assert_eq!(packets[..FIRST], (1..=12).collect::<Vec<_>>());
+        assert_eq!(packets[FIRST..], [97, 98, 99, 100]);
+        assert_eq!(
+            (evidence.count(), evidence.since_ns(), evidence.until_ns()),
+            (100, 10, 1000)
+        );
+    }
+
+    #[test]
+    fn merged_evidence_counts_all() {
+        let mut one = Evidence::of(5, 50);
+        let mut other = Evidence::default();
+        for number in 100..200 {
+            other.add(number, number);
+        }
+        one.merge(&other);
+        assert_eq!(one.count(), 101);
+        assert_eq!((one.since_ns(), one.until_ns()), (50, 199));
+        assert_eq!(one.packets().len(), MOST_CITED);
+    }
+}

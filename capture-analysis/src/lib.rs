@@ -1,0 +1,27 @@
+//! Says what is wrong in a packet capture. Packets go in, a [`Report`] with [`Finding`]s comes out; there is no I/O and
+//! nothing is privileged.
+//!
+//! [`Analyzer`] is the entrance. The way of a packet: `copies` takes out what other interfaces saw too, `decode` finds the
+//! headers, `flow` the conversation that it belongs to, and the detectors in `detect` measure. `rules` has what the
+//! measurements mean: every threshold with its reason and source.
+
+mod address;
+mod analyzer;
+mod copies;
+pub mod decode;
+mod detect;
+mod evidence;
+mod finding;
+mod flow;
+mod packet;
+mod report;
+pub mod rules;
+
+pub use self::{
+    address::{Address, Mac},
+    analyzer::{Analyzer, Options},
+    evidence::{Evidence, MOST_CITED},
+    finding::{Confidence, Finding, Severity, Subject},
+    packet::{Interface, Losses, Packet},
+    report::{Conversation, Report},
+};
