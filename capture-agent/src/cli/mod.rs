@@ -19,6 +19,7 @@ mod request;
 mod run;
 mod signals;
 mod task;
+mod task_request;
 mod tasks_file;
 mod terminal;
 mod token;

@@ -2,20 +2,18 @@
 //! for which field of a task, and what only the command line has: the file, the namespace, the form
 //! of the summary.
 
-use std::{
-    io::IsTerminal,
-    path::{Path, PathBuf},
-};
+use std::{io::IsTerminal, path::PathBuf};
 
 use capture_engine::possible_cpus;
-use capture_file::{Target, size_faults};
+use capture_file::Target;
 use capture_task::{
-    plan::{Fault, Format, MOST_FAULTS, Plan, RequestOrigin, normalise, ring_size as ring_size_of},
+    plan::{MOST_FAULTS, Plan, RequestOrigin, ring_size as ring_size_of},
     task::{Quantity, RotateSpec, TaskSpec},
 };
 
 use super::{
     args::{OutputForm, RunArgs, TaskArgs},
+    task_request::TaskRequest,
     tasks_file,
 };
 use crate::cli::error::{Error, Result};
@@ -56,17 +54,6 @@ pub(super) struct RunRequest {
     pub(super) tasks: Vec<TaskRequest>,
     /// How.
     pub(super) options: RunOptions,
-}
-
-/// One task, with where its packets go.
-#[derive(Debug)]
-pub(super) struct TaskRequest {
-    /// The task as asked for.
-    pub(super) spec: TaskSpec,
-    /// The task as it will be executed.
-    pub(super) plan: Plan,
-    /// Where the packets go; `None` is a file named by us.
-    pub(super) target: Option<Target>,
 }
 
 /// What is the same for all tasks.
@@ -178,24 +165,6 @@ fn single(
         .map(|fault| in_words_of_options(&fault.pointer, &fault.detail));
     problems.extend(lines);
     Some(request)
-}
-
-impl TaskRequest {
-    /// A task whose format, unless given, follows from its file.
-    pub(super) fn new(mut spec: TaskSpec, mut plan: Plan, target: Option<Target>) -> Self {
-        normalise(&mut spec);
-        if spec.format.is_none()
-            && let Some(Target::File(path)) = &target
-        {
-            plan.format = format_of(path);
-        }
-        Self { spec, plan, target }
-    }
-
-    /// Limits that no file of this format could keep.
-    pub(super) fn size_faults(&self) -> Vec<Fault> {
-        size_faults(&self.plan)
-    }
 }
 
 /// Refuses to fill a terminal with packets, in the words of the option that named it.
@@ -317,18 +286,6 @@ fn option_of(path: &str) -> &'static str {
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         })
         .map_or("task", |(_, option)| option)
-}
-
-/// The suffix of the name decides, as nobody expects pcapng in a `.pcap`.
-fn format_of(path: &Path) -> Format {
-    let is_pcap = path
-        .extension()
-        .is_some_and(|suffix| suffix.eq_ignore_ascii_case("pcap"));
-    if is_pcap {
-        Format::Pcap
-    } else {
-        Format::Pcapng
-    }
 }
 
 #[cfg(test)]

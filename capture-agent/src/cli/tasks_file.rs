@@ -16,7 +16,7 @@ use capture_task::{
 };
 use serde_json::{Map, Value};
 
-use super::request::TaskRequest;
+use super::task_request::TaskRequest;
 use crate::cli::error::{Error, Result};
 
 /// The key that only the command line has.

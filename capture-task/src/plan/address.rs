@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 
-use super::fault::{ValueError, quote};
+use super::{fault::ValueError, text::quote};
 
 /// An address (as a prefix of full length) or a prefix, whose host bits are cleared.
 pub(super) fn parse(text: &str) -> Result<IpNet, ValueError> {

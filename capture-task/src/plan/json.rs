@@ -6,8 +6,12 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::{
-    Fault, MAX_INTERFACES, MOST_FAULTS, Plan, RequestOrigin, ValueError, nearest, ports, quote,
-    resolve,
+    fault::{Fault, ValueError},
+    limits::{MAX_INTERFACES, MAX_PORTS, MOST_FAULTS},
+    origin::RequestOrigin,
+    ports, resolve,
+    text::{is_printable, nearest, quote},
+    validated::Plan,
 };
 use crate::task::TaskSpec;
 
@@ -100,7 +104,7 @@ fn check(key: &str, value: &Value) -> Result<(), ValueError> {
         "interfaces" if count > MAX_INTERFACES => {
             return Err(resolve::too_many_interfaces(count));
         }
-        "ports" | "peer_ports" if count > ports::MAX_PORTS => return Err(ports::too_many(count)),
+        "ports" | "peer_ports" if count > MAX_PORTS => return Err(ports::too_many(count)),
         _ => {}
     }
     let alone = Map::from_iter([(key.to_owned(), value.clone())]);
@@ -146,7 +150,7 @@ fn in_short(text: &str) -> String {
     const MOST: usize = 200;
     let printable = |text: &str| {
         text.chars().fold(String::new(), |mut shown, character| {
-            if resolve::is_printable(character) {
+            if is_printable(character) {
                 shown.push(character);
             } else {
                 shown.extend(character.escape_unicode());
@@ -277,10 +281,7 @@ mod tests {
             assert_eq!(faults.len(), 1, "{field}");
             let detail = &faults[0].detail;
             assert!(detail.len() < 1500, "{field}: {} bytes", detail.len());
-            assert!(
-                detail.chars().all(resolve::is_printable),
-                "{field}: {detail:?}"
-            );
+            assert!(detail.chars().all(is_printable), "{field}: {detail:?}");
         }
         // What was expected is still there.
         let Value::Object(fields) =

@@ -1,14 +1,12 @@
-//! Fields whose value is one word out of a few: the words, their meanings, and what is said when
-//! the word is none of them. [`resolve`](super::resolve) reads the words, the command line lists
-//! them.
+//! Fields whose value is one word out of a few: the values, their words, and what is said when a word is
+//! none of them. [`resolve`](super::resolve) reads the words, the command line lists them.
 
 use capture_common::Direction;
 
 use super::{
-    Directions, Format, Hook, Oversize, Protocol,
-    fault::{ValueError, nearest, quote},
+    fault::ValueError,
+    text::{nearest, quote},
 };
-use crate::task::State;
 
 /// A type that people write as one word.
 pub trait Keyword: Copy + PartialEq + 'static {
@@ -29,14 +27,13 @@ pub trait Keyword: Copy + PartialEq + 'static {
     }
 }
 
-impl Keyword for State {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("pending", Self::Pending),
-        ("running", Self::Running),
-        ("stopping", Self::Stopping),
-        ("completed", Self::Completed),
-        ("failed", Self::Failed),
-    ];
+/// Directions of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Directions {
+    /// Both.
+    Both,
+    /// One of them.
+    Only(Direction),
 }
 
 impl Keyword for Directions {
@@ -45,6 +42,19 @@ impl Keyword for Directions {
         ("ingress", Self::Only(Direction::Ingress)),
         ("egress", Self::Only(Direction::Egress)),
     ];
+}
+
+/// Kind of program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// tc, which disturbs no link.
+    Auto,
+    /// tc.
+    Tc,
+    /// Native XDP for ingress, tc for egress.
+    Xdp,
+    /// Generic XDP for ingress, tc for egress.
+    XdpGeneric,
 }
 
 impl Keyword for Hook {
@@ -56,6 +66,20 @@ impl Keyword for Hook {
     ];
 }
 
+/// Protocol of a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// Every frame.
+    #[default]
+    All,
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// ICMP and ICMPv6.
+    Icmp,
+}
+
 impl Keyword for Protocol {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("all", Self::All),
@@ -65,9 +89,27 @@ impl Keyword for Protocol {
     ];
 }
 
+/// What becomes of a frame longer than `max_bytes`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Oversize {
+    /// It is cut.
+    Truncate,
+    /// It is left out and counted.
+    Discard,
+}
+
 impl Keyword for Oversize {
     const WORDS: &'static [(&'static str, Self)] =
         &[("truncate", Self::Truncate), ("discard", Self::Discard)];
+}
+
+/// File format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// pcapng (draft-ietf-opsawg-pcapng), nanosecond resolution.
+    Pcapng,
+    /// Nanosecond pcap (magic 0xa1b23c4d).
+    Pcap,
 }
 
 impl Keyword for Format {

@@ -3,11 +3,12 @@
 
 use std::ops::RangeInclusive;
 
-use super::fault::{Faults, ValueError, quote};
-use crate::task::Quantity;
-
-/// Most items of a list, as it is given.
-pub(super) const MAX_PORTS: usize = 1024;
+use super::{
+    fault::{Faults, ValueError},
+    limits::MAX_PORTS,
+    text::quote,
+};
+use crate::task::{Quantity, TaskSpec};
 
 /// The ranges of a list; `None` where the list is empty, which means every packet.
 ///
@@ -35,9 +36,15 @@ pub(super) fn too_many(count: usize) -> ValueError {
     ))
 }
 
+/// Brings the lists of a request into their shortest form, in which it is kept and shown.
+pub fn normalise(spec: &mut TaskSpec) {
+    shorten(&mut spec.ports);
+    shorten(&mut spec.peer_ports);
+}
+
 /// The same ports in the shortest list, sorted, with ranges that overlap or touch as one. A list in which
 /// something is wrong stays as it is.
-pub(super) fn normalise(items: &mut Vec<Quantity>) {
+fn shorten(items: &mut Vec<Quantity>) {
     let ranges: Result<Vec<_>, _> = items.iter().map(parse).collect();
     if let Ok(ranges) = ranges {
         *items = merge(ranges).into_iter().map(written).collect();
@@ -188,7 +195,7 @@ mod tests {
             ),
         ] {
             let mut items = given.to_vec();
-            normalise(&mut items);
+            shorten(&mut items);
             assert_eq!(items, expected);
         }
     }
@@ -202,14 +209,14 @@ mod tests {
             let given: Vec<_> =
                 pairs.iter().map(|(first, more)| written(*first..=first.saturating_add(*more))).collect();
             let mut items = given.clone();
-            normalise(&mut items);
+            shorten(&mut items);
             let mut faults = Faults::default();
             let [of_given, of_items] =
                 [&given, &items].map(|list| parse_list("/ports", list, &mut faults));
             prop_assert_eq!(of_given, of_items);
             prop_assert!(items.len() <= given.len());
             let mut again = items.clone();
-            normalise(&mut again);
+            shorten(&mut again);
             prop_assert_eq!(again, items);
         }
 

@@ -6,36 +6,22 @@ use std::{collections::HashSet, time::Duration};
 use ipnet::IpNet;
 
 use super::{
-    Directions, Endpoint, Fault, Filter, Format, Hook, InterfaceSelection, Oversize, Plan,
-    Protocol, RequestOrigin, Rotate, address,
-    fault::{Faults, ValueError, quote},
+    address,
+    fault::{Fault, Faults, ValueError},
+    filter::{Endpoint, Filter},
     keyword,
-    keyword::{AddressType, Keyword},
-    ports, units,
+    keyword::{AddressType, Directions, Format, Hook, Keyword, Oversize, Protocol},
+    limits::{
+        DAEMON_DURATION, DAEMON_LEAST_ROTATE_BYTES, DAEMON_MAX_FILE_BYTES, DAEMON_MAX_FILES,
+        MAX_INTERFACE_NAME, MAX_INTERFACES, MAX_NAME_CHARS,
+    },
+    origin::RequestOrigin,
+    ports,
+    text::{is_printable, quote},
+    units,
+    validated::{InterfaceSelection, Plan, Rotate},
 };
 use crate::task::{Quantity, RotateSpec, TaskSpec};
-
-/// `duration` of a daemon's task that gives none.
-const DAEMON_DURATION: Duration = Duration::from_secs(60);
-
-/// `max_file_bytes` of a daemon's task that gives none.
-const DAEMON_MAX_FILE_BYTES: u64 = 1 << 30;
-
-/// Least `rotate.bytes` of a daemon's task: a file costs more than its bytes, and whoever may create tasks
-/// shall not take the disk's inodes, or the time of the writer, by millions of small ones.
-pub(super) const DAEMON_LEAST_ROTATE_BYTES: u64 = 64 << 10;
-
-/// Most files of a daemon's task that are there at once.
-pub(super) const DAEMON_MAX_FILES: u64 = 10_000;
-
-/// Most characters of a name.
-const MAX_NAME_CHARS: usize = 128;
-
-/// Most interfaces by name.
-pub const MAX_INTERFACES: usize = 256;
-
-/// Most bytes of an interface name (`IFNAMSIZ` without the final NUL).
-pub(super) const MAX_INTERFACE_NAME: usize = 15;
 
 impl Plan {
     /// The plan for a request, or everything that is wrong with it.
@@ -194,14 +180,6 @@ fn check_name(name: &str) -> Result<(), ValueError> {
         ))),
         None => Ok(()),
     }
-}
-
-/// Neither a control character, nor one that breaks lines or reorders the text around it.
-pub(super) fn is_printable(character: char) -> bool {
-    !character.is_control()
-        && !matches!(character,
-            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 
 fn resolve_interfaces(names: &[String], faults: &mut Faults) -> InterfaceSelection {

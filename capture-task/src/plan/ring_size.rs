@@ -1,11 +1,8 @@
 //! The size of all rings together, as `--ring-size` and `capture.ring_size` give it. It is no part of a
 //! plan, because all tasks of an engine share the rings.
 
-use super::{fault::ValueError, units::size};
+use super::{fault::ValueError, limits::MAX_RING, units::size};
 use crate::task::Quantity;
-
-/// Most bytes of one CPU's ring. Counts of chunks stay within 32 bits.
-pub const MAX_RING: u64 = 1 << 30;
 
 /// Bytes of all rings together, on a machine with `cpus` possible CPUs.
 ///

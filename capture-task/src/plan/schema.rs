@@ -7,12 +7,9 @@ use utoipa::{
     openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema, schema::Type},
 };
 
-pub use super::keyword::AddressType;
 use super::{
-    Directions, Format, Hook, Oversize, Protocol,
-    keyword::Keyword,
-    resolve::{DAEMON_LEAST_ROTATE_BYTES, DAEMON_MAX_FILES, MAX_INTERFACE_NAME},
-    units::MAX_SECONDS,
+    keyword::{AddressType, Directions, Format, Hook, Keyword, Oversize, Protocol},
+    limits::{DAEMON_LEAST_ROTATE_BYTES, DAEMON_MAX_FILES, MAX_INTERFACE_NAME, MAX_SECONDS},
 };
 
 /// A type that the document has a name for.

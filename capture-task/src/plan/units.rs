@@ -7,11 +7,8 @@
 
 use std::num::IntErrorKind;
 
-use super::fault::{ValueError, quote};
+use super::{fault::ValueError, limits::MAX_SECONDS, text::quote};
 use crate::task::Quantity;
-
-/// Longest duration, 36,500 days: far from where nanoseconds in 64 bits end.
-pub(super) const MAX_SECONDS: u64 = 36_500 * 86_400;
 
 const SIZE_UNITS: &[(&str, u64)] = &[
     ("", 1),

@@ -1,6 +1,6 @@
 //! What arguments become: the request, the plan, and the messages in the words of the options.
 
-use capture_task::plan::Rotate;
+use capture_task::plan::{Format, Rotate};
 use clap::Parser;
 
 use super::*;

@@ -9,7 +9,8 @@ use capture_task::plan::{Hook, InterfaceSelection, Keyword, nearest, quote};
 
 use crate::cli::{
     error::{Error, Result},
-    request::{RunOptions, TaskRequest},
+    request::RunOptions,
+    task_request::TaskRequest,
 };
 
 /// Refuses interfaces that are not there or whose frames are not understood, of all tasks at once.
