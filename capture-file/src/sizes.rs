@@ -3,7 +3,7 @@
 
 use capture_task::{
     error::{Error, Result},
-    plan::{Fault, InterfaceSelection, Plan},
+    plan::{Fault, FaultKind, Field, InterfaceSelection, Plan, Wording},
 };
 
 use super::{
@@ -28,9 +28,9 @@ pub(super) fn largest(plan: &Plan) -> Option<u64> {
 pub(super) fn check(plan: &Plan, empty: u64) -> Result<()> {
     too_small(plan, empty)
         .next()
-        .map_or(Ok(()), |(field, detail)| {
-            let field = field.replace('/', ".");
-            Err(Error::usage(format!("{field}: {detail}")))
+        .map_or(Ok(()), |(field, kind)| {
+            let detail = kind.sentence(Wording::API);
+            Err(Error::usage(format!("{}: {detail}", field.name())))
         })
 }
 
@@ -41,11 +41,7 @@ pub fn size_faults(plan: &Plan) -> Vec<Fault> {
     }
     match least(plan) {
         Ok(least) => too_small(plan, least)
-            .map(|(field, detail)| Fault {
-                pointer: format!("/{field}"),
-                code: "out_of_range",
-                detail,
-            })
+            .map(|(field, kind)| Fault::of(field, kind))
             .collect(),
         Err(error) => {
             // The start will say so.
@@ -74,16 +70,18 @@ fn least(plan: &Plan) -> Result<u64> {
 }
 
 /// The limits that are too small, each with its field and what is wrong with it.
-fn too_small(plan: &Plan, empty: u64) -> impl Iterator<Item = (&'static str, String)> {
+fn too_small(plan: &Plan, empty: u64) -> impl Iterator<Item = (Field, FaultKind)> {
     let rotated = plan.rotate.and_then(|rotate| rotate.bytes);
     let limits = [
-        ("rotate/bytes", rotated),
-        ("max_file_bytes", plan.max_file_bytes),
+        (Field::RotateBytes, rotated),
+        (Field::MaxFileBytes, plan.max_file_bytes),
     ];
     limits.into_iter().filter_map(move |(field, most)| {
-        let most = most.filter(|most| *most < empty)?;
-        let detail =
-            format!("{most} is less than the {empty} bytes of a file without packets; give more");
-        Some((field, detail))
+        let bytes = most.filter(|most| *most < empty)?;
+        let kind = FaultKind::BelowEmptyFile {
+            bytes,
+            least: empty,
+        };
+        Some((field, kind))
     })
 }

@@ -3,7 +3,9 @@
 //! nothing of flags or JSON.
 
 mod address;
+mod collect;
 mod fault;
+mod field;
 mod filter;
 mod json;
 mod keyword;
@@ -13,20 +15,23 @@ mod ports;
 mod resolve;
 mod ring_size;
 pub mod schema;
+mod sentences;
 mod text;
 mod units;
 mod validated;
 
-pub use fault::{Fault, ValueError};
+pub use fault::{Counted, ExpectedType, Fault, FaultKind, JsonType, NameRule, PortForm};
+pub use field::Field;
 pub use filter::{Endpoint, Filter};
-pub use json::{ParsedTask, add_new};
+pub use json::{JsonTask, add_new};
 pub use keyword::{
     AddressType, Directions, Format, Hook, Keyword, Oversize, Protocol, parse as parse_keyword,
 };
 pub use limits::{MAX_INTERFACES, MAX_RING, MOST_FAULTS};
 pub use origin::RequestOrigin;
 pub use ports::normalise;
-pub use ring_size::ring_size;
-pub use text::{nearest, quote};
+pub use ring_size::{RingSizeError, ring_size};
+pub use sentences::Wording;
+pub use text::{Excerpt, nearest, quote};
 pub use units::{seconds, size};
 pub use validated::{InterfaceSelection, Plan, Rotate};

@@ -24,6 +24,7 @@ mod tasks_file;
 mod terminal;
 mod token;
 mod usage;
+mod words;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},

@@ -3,10 +3,7 @@
 
 use capture_common::Direction;
 
-use super::{
-    fault::ValueError,
-    text::{nearest, quote},
-};
+use super::{fault::FaultKind, text::nearest};
 
 /// A type that people write as one word.
 pub trait Keyword: Copy + PartialEq + 'static {
@@ -137,18 +134,13 @@ impl Keyword for AddressType {
 }
 
 /// The meaning of a word.
-pub fn parse<T: Keyword>(text: &str) -> Result<T, ValueError> {
-    if let Some((_, value)) = T::WORDS.iter().find(|(word, _)| *word == text) {
-        return Ok(*value);
-    }
-    let allowed = T::words()
-        .map(|word| format!("\"{word}\""))
-        .collect::<Vec<_>>()
-        .join(", ");
-    let hint = nearest(text, T::words()).map(|word| format!(" (did you mean \"{word}\"?)"));
-    Err(ValueError::unknown(format!(
-        "{} is not known{}; allowed are {allowed}",
-        quote(text),
-        hint.unwrap_or_default()
-    )))
+pub fn parse<T: Keyword>(text: &str) -> Result<T, FaultKind> {
+    let known = T::WORDS.iter().find(|(word, _)| *word == text);
+    known
+        .map(|(_, value)| *value)
+        .ok_or_else(|| FaultKind::UnknownWord {
+            word: text.into(),
+            near: nearest(text, T::words()).map(str::to_owned),
+            allowed: T::words().map(str::to_owned).collect(),
+        })
 }

@@ -5,7 +5,7 @@ use capture_engine::{
     Attachment,
     interfaces::{InterfaceEntry, LinkState},
 };
-use capture_task::plan::{Hook, InterfaceSelection, Keyword, nearest, quote};
+use capture_task::plan::{Field, Hook, InterfaceSelection, Keyword, nearest, quote};
 
 use crate::cli::{
     error::{Error, Result},
@@ -25,7 +25,7 @@ pub(super) fn check_interfaces(
         let InterfaceSelection::Named(names) = &task.plan.interfaces else {
             continue;
         };
-        let place = options.place_of(index, "interfaces");
+        let place = options.place_of(index, Field::Interfaces);
         for name in names {
             match present.iter().find(|entry| entry.name == *name) {
                 None => problems.push(unknown(&place, name, present)),
