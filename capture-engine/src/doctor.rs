@@ -4,70 +4,16 @@
 
 mod checks;
 mod daemon;
-mod denial;
-mod facts;
+mod report;
 
 use capture_task::error::{Error, Result};
-pub use facts::missing_capabilities;
-use serde::Serialize;
 
+pub use self::report::{Check, Report, Status};
 use crate::{
     kernel,
-    kernel::{KernelVersion, ProgramProbe},
+    kernel::{KernelVersion, ProgramProbe, find_denial},
+    privileges,
 };
-
-/// How a check came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// As it should be.
-    Ok,
-    /// Capturing is possible, but slower or with less to choose from.
-    Warn,
-    /// Capturing is not possible.
-    Fail,
-}
-
-/// One check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Check {
-    /// What was looked at.
-    pub name: String,
-    /// How it came out.
-    pub status: Status,
-    /// What was found.
-    pub found: String,
-    /// What that means for a capture.
-    pub meaning: String,
-    /// What to do about it, where something can be done.
-    pub remedy: Option<String>,
-}
-
-/// All checks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Report {
-    /// Whether capturing is possible: no check failed.
-    pub can_capture: bool,
-    /// Every check, in the order in which a capture depends on it.
-    pub checks: Vec<Check>,
-}
-
-impl Check {
-    fn new(name: &str, status: Status, found: impl Into<String>, meaning: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            status,
-            found: found.into(),
-            meaning: meaning.to_owned(),
-            remedy: None,
-        }
-    }
-
-    fn remedy(mut self, remedy: impl Into<String>) -> Self {
-        self.remedy = Some(remedy.into());
-        self
-    }
-}
 
 /// Runs every check.
 pub fn examine() -> Report {
@@ -131,30 +77,25 @@ pub fn preflight() -> Result<()> {
         )));
     }
     kernel::refuse_nesting_hooks(version)?;
-    if !facts::in_initial_user_namespace() {
+    if !privileges::in_initial_user_namespace() {
         return Err(Error::missing(format!(
             "this is a user namespace, in which the kernel grants no BPF; {}",
-            facts::USER_NAMESPACE_REMEDY
+            privileges::USER_NAMESPACE_REMEDY
         )));
     }
-    let missing = missing_capabilities()?;
+    let missing = privileges::missing_capabilities()?;
     if !missing.is_empty() {
         return Err(Error::missing(format!(
             "capturing needs {}, which this process lacks; {}",
-            missing.join(", "),
-            facts::privilege_remedy()
+            privileges::names(&missing),
+            privileges::privilege_remedy()
         )));
     }
-    match denial::find() {
+    match find_denial() {
         None => Ok(()),
         Some(denial) => Err(Error::missing(format!(
             "{}; {}",
             denial.found, denial.remedy
         ))),
     }
-}
-
-/// What to say where the kernel refuses something of bpf(2) for lack of a permission.
-pub(crate) fn why_denied() -> String {
-    denial::why()
 }

@@ -10,14 +10,17 @@ mod engine;
 pub mod interfaces;
 mod kernel;
 pub mod netns;
+mod privileges;
 pub mod procfs;
 mod reader;
 pub mod signals;
+mod volume;
 
 pub use engine::{
     Attachment, ClosingTask, Ended, Engine, EngineOptions, EngineStats, InterfaceTotals,
-    TaskHandle, TaskStatus, Volume,
+    TaskHandle, TaskStatus,
 };
 #[cfg(feature = "bench")]
 pub use kernel::bench;
 pub use kernel::{KernelVersion, possible_cpus, remove_orphaned_filters};
+pub use volume::Volume;

@@ -24,8 +24,8 @@ use tokio::sync::Notify;
 
 use crate::{
     clock::{ClockReading, TaskClock, monotonic_ns},
-    engine::{LocalStats, SharedStats},
     kernel::{ReaderSide, SlotId},
+    volume::{LocalStats, SharedStats},
 };
 
 /// How long a record may take from its time stamp to the ring: younger ones wait for the next look,

@@ -12,7 +12,7 @@ use capture_file::{ClosingOutput, OutputCounters};
 use capture_task::task::{Counters, FileRecord, StopReason};
 
 use super::{
-    TaskHandle,
+    handle::TaskHandle,
     stats::Past,
     task::{self, Task},
 };

@@ -26,7 +26,7 @@ use nix::{
 };
 
 use super::{
-    EngineCore, State,
+    state::{EngineCore, State},
     task::{Task, info},
 };
 use crate::{interfaces, interfaces::InterfaceEntry, kernel::generic_xdp::Links};

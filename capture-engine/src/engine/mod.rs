@@ -3,7 +3,9 @@
 //! and a watch on the interfaces that come and go.
 
 mod closing;
+mod handle;
 mod link_monitor;
+mod state;
 mod stats;
 mod task;
 #[cfg(test)]
@@ -11,8 +13,7 @@ mod tests;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    sync::{Arc, Mutex},
 };
 
 use capture_file::{InterfaceInfo, OutputConfig, TaskSink};
@@ -23,18 +24,24 @@ use capture_task::{
 };
 use tokio::sync::Notify;
 
-pub(crate) use self::stats::{LocalStats, SharedStats};
 pub use self::{
     closing::{ClosingTask, Ended},
-    stats::{EngineStats, InterfaceTotals, Volume},
+    handle::{TaskHandle, TaskStatus},
+    stats::{EngineStats, InterfaceTotals},
+    task::Attachment,
 };
-use self::{link_monitor::LinkMonitor, stats::Past, task::Task};
+use self::{
+    link_monitor::LinkMonitor,
+    state::{EngineCore, State},
+    task::Task,
+};
 use crate::{
     clock::monotonic_ns,
     interfaces,
     interfaces::InterfaceEntry,
     kernel::{Kernel, TaskEntry},
-    reader::{EndSignal, ReaderThread, TaskChannel},
+    reader::{ReaderThread, TaskChannel},
+    volume::SharedStats,
 };
 
 /// What the engine is started with.
@@ -52,69 +59,8 @@ pub struct Engine {
     shared: Arc<EngineCore>,
 }
 
-/// What the engine's callers and the watch on interfaces share.
-struct EngineCore {
-    state: Mutex<State>,
-    reader: ReaderThread,
-    stats: Arc<SharedStats>,
-    past: Arc<Past>,
-    changed: Arc<Notify>,
-}
-
-struct State {
-    kernel: Kernel,
-    tasks: BTreeMap<TaskHandle, Task>,
-    next_id: u64,
-}
-
 /// A task whose hooks are attached, and what its output is to know of the interfaces.
 type Attaching = (Task, Vec<InterfaceInfo>);
-
-/// A task that the engine executes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TaskHandle(u64);
-
-/// One hook that is attached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attachment {
-    /// Interface name at the time.
-    pub interface: String,
-    /// What the task asked for or got: `tc`, `xdp`, `xdp-generic`.
-    pub hook: &'static str,
-    /// How: `tcx ingress+egress`, `clsact ingress`, `native ingress, tcx egress`.
-    pub mode: String,
-}
-
-/// When and why a task is to be removed.
-#[derive(Clone, Debug)]
-pub struct TaskStatus {
-    end_signal: Arc<EndSignal>,
-    started_ns: u64,
-    deadline_ns: Option<u64>,
-}
-
-impl TaskStatus {
-    /// As [`Engine::ended`].
-    pub fn reason(&self) -> Option<StopReason> {
-        let over = self
-            .deadline_ns
-            .is_some_and(|deadline| monotonic_ns() >= deadline);
-        self.end_signal
-            .reason()
-            .or(over.then_some(StopReason::Duration))
-    }
-
-    /// When it began by the clock of its packets, nanoseconds since the Unix epoch, as [`Ended::ended_ns`].
-    pub fn started_ns(&self) -> u64 {
-        self.started_ns
-    }
-
-    /// When its time is over.
-    pub fn deadline(&self) -> Option<Instant> {
-        let left_ns = self.deadline_ns?.saturating_sub(monotonic_ns());
-        Instant::now().checked_add(Duration::from_nanos(left_ns))
-    }
-}
 
 impl Engine {
     /// Loads the kernel programs and starts the reader, in the network namespace of the caller.
@@ -343,6 +289,30 @@ impl Engine {
         left
     }
 
+    /// The figures since the start.
+    pub fn totals(&self) -> EngineStats {
+        let (traffic, dropped, ring_used) = {
+            let state = self.shared.lock();
+            let traffic = state.kernel.traffic();
+            let counters = state.counters(&self.shared.past);
+            (traffic, counters.dropped, state.kernel.ring_used())
+        };
+        let volumes = self
+            .shared
+            .stats
+            .of_interfaces(|ifindex| traffic.contains_key(&ifindex));
+        EngineStats {
+            dropped,
+            interfaces: stats::by_name(&traffic, &volumes),
+            ring_used,
+        }
+    }
+
+    /// The figures of all tasks together since the start, those that have ended included.
+    pub fn sum(&self) -> Counters {
+        self.shared.lock().counters(&self.shared.past)
+    }
+
     fn take_off(&self, id: TaskHandle, reason: StopReason) -> Result<ClosingTask> {
         let broken = |error: anyhow::Error| {
             Error::runtime(format!("cannot end the task in order: {error:#}"))
@@ -407,20 +377,6 @@ fn attach(kernel: &mut Kernel, plan: &Plan, entries: &[InterfaceEntry]) -> Resul
         Err(error) => {
             task.give_up(kernel);
             Err(error)
-        }
-    }
-}
-
-impl EngineCore {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic under the lock is a bug; those who come later go on with what is there, and end their tasks.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Says that a task should end.
-    fn end(&self, end_signal: &EndSignal, reason: StopReason) {
-        if end_signal.set(reason) {
-            self.changed.notify_one();
         }
     }
 }

@@ -10,7 +10,6 @@ use capture_task::{
     task::Counters,
 };
 
-use super::Attachment;
 use crate::{
     clock::{monotonic_ns, unix_ns},
     interfaces::{InterfaceEntry, LINKTYPE_RAW},
@@ -20,6 +19,17 @@ use crate::{
 
 /// ARPHRD_LOOPBACK (include/uapi/linux/if_arp.h).
 const ARPHRD_LOOPBACK: u16 = 772;
+
+/// One hook that is attached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// Interface name at the time.
+    pub interface: String,
+    /// What the task asked for or got: `tc`, `xdp`, `xdp-generic`.
+    pub hook: &'static str,
+    /// How: `tcx ingress+egress`, `clsact ingress`, `native ingress, tcx egress`.
+    pub mode: String,
+}
 
 /// A task that the engine executes.
 pub(super) struct Task {

@@ -2,7 +2,7 @@
 
 use capture_task::error::Error;
 
-use crate::doctor;
+use super::denial::why_denied;
 
 /// A sentence for a failed load: a privilege that is lacking, memory, or the kernel's own words.
 pub(super) fn load_error(error: &anyhow::Error) -> Error {
@@ -13,7 +13,7 @@ pub(super) fn load_error(error: &anyhow::Error) -> Error {
     match os {
         Some(libc::EPERM | libc::ENOSYS) => Error::missing(format!(
             "the kernel refuses to load programs: {error:#}; {}",
-            doctor::why_denied()
+            why_denied()
         )),
         Some(libc::ENOMEM) => Error::runtime(
             "not enough memory for the kernel tables and rings; try a smaller --ring-size",

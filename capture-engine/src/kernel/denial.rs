@@ -3,21 +3,21 @@
 
 use std::io;
 
-use super::facts;
-use crate::{kernel, kernel::KernelVersion, procfs};
+use super::{call::refusal, version::KernelVersion};
+use crate::{privileges, procfs};
 
 /// SECCOMP_MODE_FILTER in the field `Seccomp` of `/proc/PID/status`.
 const SECCOMP_FILTER: u64 = 2;
 
 /// What denies bpf(2), and what to do about it.
-pub(super) struct Denial {
-    pub(super) found: String,
-    pub(super) remedy: &'static str,
+pub(crate) struct Denial {
+    pub(crate) found: String,
+    pub(crate) remedy: &'static str,
 }
 
 /// What denies bpf(2) as such to this process, which must hold the capabilities.
-pub(super) fn find() -> Option<Denial> {
-    let error = kernel::refusal()?;
+pub(crate) fn find_denial() -> Option<Denial> {
+    let error = refusal()?;
     let has_filter = procfs::status_mask("Seccomp").is_ok_and(|mode| mode == SECCOMP_FILTER);
     Some(judge(&error, has_filter))
 }
@@ -44,12 +44,12 @@ fn judge(error: &io::Error, has_filter: bool) -> Denial {
 }
 
 /// What to say where the kernel refuses something of bpf(2) for lack of a permission.
-pub(super) fn why() -> String {
-    match facts::missing_capabilities() {
+pub(super) fn why_denied() -> String {
+    match privileges::missing_capabilities() {
         Ok(missing) if missing.is_empty() => {}
         _ => return "CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are needed".to_owned(),
     }
-    if let Some(Denial { found, remedy }) = find() {
+    if let Some(Denial { found, remedy }) = find_denial() {
         return format!("{found}; {remedy}");
     }
     if KernelVersion::running().is_ok_and(|version| version < KernelVersion::NO_MEMLOCK) {
