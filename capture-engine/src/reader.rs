@@ -15,7 +15,7 @@ use std::{
 };
 
 use capture_common::{MAX_SLOTS, RecordHeader};
-use capture_file::{InterfaceInfo, Packet, TaskSink};
+use capture_file::{InterfaceInfo, Output, Packet};
 use capture_task::{
     error::{Error, Result},
     task::StopReason,
@@ -73,7 +73,7 @@ pub(crate) struct ReaderThread {
 /// What the control path gives the reader of a task.
 pub(crate) struct TaskChannel {
     /// Its output.
-    pub(crate) sink: TaskSink,
+    pub(crate) output: Output,
     /// Where the reader says that the task should end.
     pub(crate) end_signal: Arc<EndSignal>,
     /// Generation at which the task was added. Older records belong to a previous owner of the slot.
@@ -83,7 +83,7 @@ pub(crate) struct TaskChannel {
 /// A task's output with everything in it.
 pub(crate) struct DrainedTask {
     /// The output.
-    pub(crate) sink: TaskSink,
+    pub(crate) output: Output,
     /// The end by the task's clock, nanoseconds since the Unix epoch: that of its packets.
     pub(crate) ended_ns: u64,
 }
@@ -291,7 +291,7 @@ impl Drain {
                 }
                 Ok(Command::AddInterface { slot, interface }) => {
                     if let Some(task) = &mut self.tasks[slot.index()] {
-                        task.channel.sink.add_interface(interface);
+                        task.channel.output.add_interface(interface);
                     }
                 }
                 Ok(Command::Flush { until_ns }) => self.flush_at_ns = Some(until_ns),
@@ -332,7 +332,7 @@ impl Drain {
                     task.close_gaps(u64::MAX);
                     // Whoever asked is waiting, unless it has panicked: then the output is closed here.
                     let _ = reply.send(DrainedTask {
-                        sink: task.channel.sink,
+                        output: task.channel.output,
                         ended_ns: task.clock.unix_ns(*until_ns),
                     });
                 }
@@ -344,8 +344,8 @@ impl Drain {
     fn flush(&mut self) {
         let now = monotonic_ns();
         for task in self.tasks.iter_mut().flatten() {
-            task.channel.sink.flush();
-            if let Some(reason) = task.channel.sink.tick(task.clock.unix_ns(now))
+            task.channel.output.flush();
+            if let Some(reason) = task.channel.output.tick(task.clock.unix_ns(now))
                 && task.channel.end_signal.set(reason)
             {
                 self.changed.notify_one();
@@ -392,7 +392,7 @@ impl TaskState {
     /// Tells the output of the losses that lie before a packet of this monotonic time.
     fn close_gaps(&mut self, timestamp_ns: u64) {
         while let Some(gap) = self.gaps.pop_front_if(|gap| gap.read_ns <= timestamp_ns) {
-            self.channel.sink.note_drops(gap.lost);
+            self.channel.output.note_drops(gap.lost);
         }
     }
 }
@@ -431,7 +431,7 @@ fn deliver(
             vlan: header.vlan,
             data: frame,
         };
-        if let Some(reason) = task.channel.sink.packet(&packet)
+        if let Some(reason) = task.channel.output.packet(&packet)
             && task.channel.end_signal.set(reason)
         {
             changed.notify_one();

@@ -13,10 +13,15 @@ use super::{OutputReport, error::OutputError, queue::Queue, writer::WriterState}
 
 /// The end of an output, under way.
 pub struct ClosingOutput {
-    queue: Queue,
-    shared: Arc<WriterState>,
+    /// `None` where there are no files.
+    files: Option<ClosingFiles>,
     /// A fault on the sink's side.
     fault: Option<OutputError>,
+}
+
+struct ClosingFiles {
+    queue: Queue,
+    shared: Arc<WriterState>,
 }
 
 impl ClosingOutput {
@@ -27,20 +32,27 @@ impl ClosingOutput {
     ) -> Self {
         queue.close();
         Self {
-            queue,
-            shared,
+            files: Some(ClosingFiles { queue, shared }),
             fault,
         }
     }
 
+    /// An output without files, which has nothing more to do.
+    pub(super) fn ended(fault: Option<OutputError>) -> Self {
+        Self { files: None, fault }
+    }
+
     /// Ready once [`ClosingOutput::report`] does not wait.
     pub fn poll_done(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        self.queue.poll_ended(context)
+        match &mut self.files {
+            Some(files) => files.queue.poll_ended(context),
+            None => Poll::Ready(()),
+        }
     }
 
     /// What the writer is waiting for, and for how many seconds: `write to /mnt/a.pcapng.part, for 7s`.
     pub fn waits_for(&self) -> Option<String> {
-        let doing = self.shared.waits_for()?;
+        let doing = self.files.as_ref()?.shared.waits_for()?;
         let seconds = doing.since.elapsed().as_secs();
         Some(format!(
             "{} {}, for {seconds}s",
@@ -54,9 +66,13 @@ impl ClosingOutput {
     /// A pipe that was closed by its reader is no error; [`TaskSink::failure`](super::TaskSink::failure)
     /// says so beforehand.
     pub fn report(self) -> OutputReport {
-        let files = self.queue.finish();
         let here = self.fault.map(|fault| (fault.reason, fault.error.message));
-        let error = self.shared.failure().cloned().or(here);
+        let (files, error) = match self.files {
+            Some(ClosingFiles { queue, shared }) => {
+                (queue.finish(), shared.failure().cloned().or(here))
+            }
+            None => (Vec::new(), here),
+        };
         OutputReport {
             files,
             error: error.filter(|(reason, _)| *reason != StopReason::User),

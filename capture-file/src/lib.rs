@@ -1,7 +1,8 @@
 //! The output of one task, from the drain to the disk: [`TaskSink`] (limits, encoding, rotation) on
-//! the reader's thread, a bounded channel of buffers, and a writer thread that only does I/O.
+//! the reader's thread, a bounded channel of buffers, and a writer thread that only does I/O. A program takes
+//! the packets itself as a [`Sink`].
 //!
-//! In the order of flow: `sink` takes the packets, `encode` turns them into records, `layout` knows
+//! In the order of flow: `output` is either way, `program` the one to a [`Sink`]. `sink` takes the packets, `encode` turns them into records, `layout` knows
 //! what the current file holds, `sizes` what one takes without packets, `rotation` says which file is next, `queue` carries
 //! buffers to the thread in `writer`, and `file` opens, syncs and names. `target` and `destination` say what a name stands for
 //! and leads to, `part` makes and names the provisional file. `progress` is what others see of the files meanwhile, `disk_budget` what
@@ -15,7 +16,9 @@ mod encode;
 mod error;
 mod file;
 mod layout;
+mod output;
 mod part;
+mod program;
 mod progress;
 mod queue;
 mod recovery;
@@ -40,7 +43,9 @@ pub use self::{
     destination::{followed, is_descriptor, replaceable},
     disk_budget::DiskBudget,
     file::sha256,
+    output::Output,
     part::{part_of, rename, sync_directory},
+    program::{ProgramOutput, Sink},
     progress::OutputFiles,
     recovery::{RecoveredFile, Scan, leftovers, recover, scan},
     sink::TaskSink,
@@ -128,7 +133,7 @@ pub struct OutputReport {
 
 /// The figures of an output, readable from any thread at any time.
 ///
-/// Once [`TaskSink::finish`] has returned, the packets given to [`TaskSink::packet`] are exactly
+/// Once [`ClosingOutput::report`] has returned, the packets given to [`Output::packet`] are exactly
 /// `captured + over_limit + dropped_queue + dropped_write`.
 #[derive(Debug, Default)]
 pub struct OutputCounters {
@@ -141,7 +146,7 @@ pub struct OutputCounters {
 }
 
 impl OutputCounters {
-    /// Packets that write(2) has taken whole.
+    /// Packets that write(2) has taken whole, or a program's [`Sink`].
     pub fn captured(&self) -> u64 {
         self.captured.load(Ordering::Relaxed)
     }
@@ -151,7 +156,7 @@ impl OutputCounters {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Packets that came after a limit was reached.
+    /// Packets that came after a limit was reached, or after a [`Sink`] wanted no more.
     pub fn over_limit(&self) -> u64 {
         self.over_limit.load(Ordering::Relaxed)
     }

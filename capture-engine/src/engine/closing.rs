@@ -84,10 +84,10 @@ impl ClosingTask {
         reason: StopReason,
         past: (Arc<Past>, TaskHandle),
     ) -> Self {
-        let DrainedTask { sink, ended_ns } = drained;
+        let DrainedTask { output, ended_ns } = drained;
         Self {
-            written: sink.counters(),
-            output: sink.end(&task.closing(figures, ended_ns)),
+            written: output.counters(),
+            output: output.end(&task.closing(figures, ended_ns)),
             figures,
             ended_ns,
             reason,

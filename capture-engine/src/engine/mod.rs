@@ -16,7 +16,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use capture_file::{InterfaceInfo, OutputConfig, TaskSink};
+use capture_file::{InterfaceInfo, Output, OutputConfig};
 use capture_task::{
     error::{Error, Result},
     plan::Plan,
@@ -117,18 +117,18 @@ impl Engine {
         // Hooks first: what fails last leaves the least behind.
         let opened = tasks.iter().zip(&attached).enumerate();
         let opened = opened.map(|(index, ((plan, output), (_, infos)))| {
-            TaskSink::open(plan, output, infos).map_err(|error| (index, error))
+            Output::files(plan, output, infos).map_err(|error| (index, error))
         });
         // An output that is dropped again is without packets, and no file stays of it.
-        let sinks: Result<Vec<_>, _> = opened.collect();
+        let outputs: Result<Vec<_>, _> = opened.collect();
 
         let mut state = self.shared.lock();
         let state = &mut *state;
-        let placed = sinks.and_then(|sinks| {
-            let channels = attached.iter_mut().zip(sinks).enumerate();
-            let mut placed = channels.map(|(index, ((task, _), sink))| {
+        let placed = outputs.and_then(|outputs| {
+            let channels = attached.iter_mut().zip(outputs).enumerate();
+            let mut placed = channels.map(|(index, ((task, _), output))| {
                 let generation = state.kernel.tables.generation();
-                self.place(task, sink, generation)
+                self.place(task, output, generation)
                     .map_err(|error| (index, error))
             });
             placed.try_for_each(std::convert::identity)
@@ -174,10 +174,10 @@ impl Engine {
     }
 
     /// Gives a task that does not match yet its place at the reader.
-    fn place(&self, task: &mut Task, sink: TaskSink, generation: u32) -> Result<()> {
-        task.output = Some(sink.counters());
+    fn place(&self, task: &mut Task, output: Output, generation: u32) -> Result<()> {
+        task.output = Some(output.counters());
         let channel = TaskChannel {
-            sink,
+            output,
             end_signal: Arc::clone(&task.end_signal),
             generation,
         };

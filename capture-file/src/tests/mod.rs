@@ -5,6 +5,7 @@ mod faults;
 mod formats;
 mod limits;
 mod processes;
+mod program;
 mod properties;
 mod recovery;
 mod rotation;
