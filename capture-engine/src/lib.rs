@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod doctor;
 mod engine;
+pub mod error;
 pub mod interfaces;
 mod kernel;
 pub mod netns;
@@ -20,7 +21,8 @@ pub use engine::{
     Attachment, ClosingTask, Ended, Engine, EngineOptions, EngineStats, InterfaceTotals,
     TaskHandle, TaskStatus,
 };
+pub use error::{Error, Remedy, Result};
 #[cfg(feature = "bench")]
 pub use kernel::bench;
-pub use kernel::{KernelVersion, possible_cpus, remove_orphaned_filters};
+pub use kernel::{Denial, KernelVersion, possible_cpus, remove_orphaned_filters};
 pub use volume::Volume;

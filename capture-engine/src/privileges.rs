@@ -2,8 +2,7 @@
 
 use std::fs;
 
-use caps::{CapSet, Capability, CapsHashSet};
-use capture_task::error::{Error, Result};
+use caps::{CapSet, Capability, CapsHashSet, errors::CapsError};
 
 /// What capturing needs.
 const NEEDED: [Capability; 3] = [
@@ -16,16 +15,15 @@ const NEEDED: [Capability; 3] = [
 ///
 /// # Errors
 /// There is no such process.
-pub(crate) fn held(process: Option<i32>) -> Result<CapsHashSet> {
+pub(crate) fn held(process: Option<i32>) -> Result<CapsHashSet, CapsError> {
     caps::read(process, CapSet::Effective)
-        .map_err(|error| Error::runtime(format!("cannot read the capabilities: {error}")))
 }
 
 /// What capturing needs and the calling thread does not have.
 ///
 /// # Errors
 /// The kernel does not say.
-pub(crate) fn missing_capabilities() -> Result<Vec<Capability>> {
+pub(crate) fn missing_capabilities() -> Result<Vec<Capability>, CapsError> {
     held(None).map(|held| missing_from(&held))
 }
 

@@ -16,14 +16,12 @@ use std::{
 
 use capture_common::{MAX_SLOTS, RecordHeader};
 use capture_file::{InterfaceInfo, Output, Packet};
-use capture_task::{
-    error::{Error, Result},
-    task::StopReason,
-};
+use capture_task::task::StopReason;
 use tokio::sync::Notify;
 
 use crate::{
     clock::{ClockReading, TaskClock, monotonic_ns},
+    error::{Error, Result},
     kernel::{ReaderSide, SlotId},
     volume::{LocalStats, SharedStats},
 };
@@ -128,7 +126,7 @@ impl ReaderThread {
         let thread = thread::Builder::new()
             .name("reader".to_owned())
             .spawn(move || drain.run())
-            .map_err(|error| Error::runtime(format!("cannot start the reader thread: {error}")))?;
+            .map_err(Error::system("start the reader thread"))?;
         Ok(Self {
             commands: Some(commands),
             thread: Some(thread),
@@ -156,7 +154,7 @@ impl ReaderThread {
             until_ns,
             reply,
         })?;
-        drained.recv().map_err(|_| gone())
+        drained.recv().map_err(|_| Error::ReaderGone)
     }
 
     /// Has what was captured until now written, as soon as it is drained. Waits for nobody: a reader that is so
@@ -169,13 +167,9 @@ impl ReaderThread {
     }
 
     fn send(&self, command: Command) -> Result<()> {
-        let commands = self.commands.as_ref().ok_or_else(gone)?;
-        commands.send(command).map_err(|_| gone())
+        let commands = self.commands.as_ref().ok_or(Error::ReaderGone)?;
+        commands.send(command).map_err(|_| Error::ReaderGone)
     }
-}
-
-fn gone() -> Error {
-    Error::runtime("the reader thread has ended before its time; this is a bug")
 }
 
 impl Drop for ReaderThread {

@@ -2,6 +2,7 @@
 //! they say what happened, and this says it in the terms of options.
 
 pub(crate) use below::ErrorKind;
+use capture_engine::Remedy;
 use capture_task::error as below;
 
 /// Why something was refused or failed, for people: what was wrong, where, and what to do about it.
@@ -58,5 +59,94 @@ impl From<capture_daemon::error::Error> for Error {
     fn from(error: capture_daemon::error::Error) -> Self {
         let capture_daemon::error::Error { kind, message } = error;
         Self { kind, message }
+    }
+}
+
+impl From<capture_engine::Error> for Error {
+    fn from(error: capture_engine::Error) -> Self {
+        Self::new(error.kind(), engine_sentence(&error))
+    }
+}
+
+/// An error of the engine, and what to do about it, in one sentence.
+pub(crate) fn engine_sentence(error: &capture_engine::Error) -> String {
+    match error.remedy().and_then(remedy_words) {
+        Some(remedy) => format!("{error}; {remedy}"),
+        None => error.to_string(),
+    }
+}
+
+fn remedy_words(remedy: Remedy<'_>) -> Option<String> {
+    Some(match remedy {
+        Remedy::UseTc => "use `--hook auto` (tc)".to_owned(),
+        Remedy::UseTcOrGenericXdp => {
+            "use `--hook auto` (tc), or `--hook xdp-generic`".to_owned()
+        }
+        Remedy::UseTcOrRemoveXdp(interface) => format!(
+            "use `--hook auto` (tc), or remove it with `ip link set dev {interface} xdp off`"
+        ),
+        Remedy::IngressOnlyOrRemoveQdisc(interface) => format!(
+            "capture with `-Q ingress`, or remove it with `tc qdisc del dev {interface} ingress`"
+        ),
+        Remedy::EgressOnlyOrRemoveXdp => "capture with `-Q egress`, or remove the program (a second one, as by `--hook xdp-generic`, has no place beside it)".to_owned(),
+        Remedy::SmallerRings => "try a smaller `--ring-size`".to_owned(),
+        Remedy::ListInterfaces => "`capture-agent interfaces` lists them".to_owned(),
+        Remedy::Doctor => "`capture-agent doctor` says more".to_owned(),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use capture_engine::error::AttachError;
+    use capture_task::plan::Hook;
+
+    use super::*;
+
+    #[test]
+    fn remedies_are_options() {
+        let attach = |hook, cause| capture_engine::Error::Attach {
+            interface: "eth0".to_owned(),
+            hook,
+            cause,
+        };
+        let headless = capture_engine::Error::Headless {
+            interface: "eth0".to_owned(),
+            why: "why".to_owned(),
+        };
+        let qdisc = "ingress".to_owned();
+        for (error, kind, sentence) in [
+            (
+                attach(Hook::Xdp, AttachError::NoNativeXdp),
+                ErrorKind::Missing,
+                "the driver of eth0 cannot do native XDP; use `--hook auto` (tc), or `--hook xdp-generic`",
+            ),
+            (
+                attach(Hook::Xdp, AttachError::XdpTaken),
+                ErrorKind::Conflict,
+                "eth0 already has an XDP program, which was left untouched; use `--hook auto` (tc), or remove it with \
+                 `ip link set dev eth0 xdp off`",
+            ),
+            (
+                attach(Hook::Tc, AttachError::NoEgressSide { qdisc }),
+                ErrorKind::Missing,
+                "eth0 has the qdisc `ingress`, which has no egress side; capture with `-Q ingress`, or remove it with \
+                 `tc qdisc del dev eth0 ingress`",
+            ),
+            (
+                headless,
+                ErrorKind::Conflict,
+                "cannot capture by tc at ingress of eth0: why; capture with `-Q egress`, or remove the program (a second one, \
+                 as by `--hook xdp-generic`, has no place beside it)",
+            ),
+            (
+                capture_engine::Error::OutOfMemory,
+                ErrorKind::Runtime,
+                "not enough memory for the kernel tables and rings; try a smaller `--ring-size`",
+            ),
+        ] {
+            let error = Error::from(error);
+            assert_eq!((error.kind, error.message.as_str()), (kind, sentence));
+        }
     }
 }

@@ -71,7 +71,7 @@ pub(super) fn all() -> Vec<Check> {
             checks.push(Check::new(
                 "kernel",
                 Status::Fail,
-                error.message,
+                error.to_string(),
                 "the kernel's version",
             ));
             checks.push(capabilities());
@@ -128,7 +128,7 @@ fn capabilities() -> Check {
     let name = "privileges";
     let needs = "capturing needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
     match privileges::missing_capabilities() {
-        Err(error) => Check::new(name, Status::Fail, error.message, needs),
+        Err(error) => Check::new(name, Status::Fail, error.to_string(), needs),
         Ok(_) if !privileges::in_initial_user_namespace() => Check::new(
             name,
             Status::Fail,
@@ -155,7 +155,10 @@ fn bpf_call() -> Option<Check> {
     let meaning = "the system call by which programs and maps are made";
     Some(match find_denial() {
         None => Check::new(name, Status::Ok, "allowed", meaning),
-        Some(denial) => Check::new(name, Status::Fail, denial.found, meaning).remedy(denial.remedy),
+        Some(denial) => Check {
+            remedy: denial.remedy().map(str::to_owned),
+            ..Check::new(name, Status::Fail, denial.found(), meaning)
+        },
     })
 }
 
@@ -164,7 +167,7 @@ fn held() -> String {
     match privileges::held(None) {
         Ok(held) if held.len() >= 8 => "all held".to_owned(),
         Ok(held) => format!("holds {}", privileges::names(&held)),
-        Err(error) => error.message,
+        Err(error) => error.to_string(),
     }
 }
 
@@ -280,7 +283,7 @@ fn native_xdp() -> Vec<Check> {
                     &name,
                     Status::Ok,
                     found,
-                    "native XDP can be asked for (--hook xdp)",
+                    "native XDP can be asked for, by the hook `xdp`",
                 )
             } else {
                 let meaning = "no native XDP is known for this driver; the default hook works";

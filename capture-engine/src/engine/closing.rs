@@ -9,14 +9,17 @@ use std::{
 };
 
 use capture_file::{ClosingOutput, OutputCounters};
-use capture_task::task::{Counters, FileRecord, StopReason};
+use capture_task::{
+    error as below,
+    task::{Counters, FileRecord, StopReason},
+};
 
 use super::{
     handle::TaskHandle,
     stats::Past,
     task::{self, Task},
 };
-use crate::{clock::unix_ns, kernel::SlotFigures, reader::DrainedTask};
+use crate::{clock::unix_ns, error::Error, kernel::SlotFigures, reader::DrainedTask};
 
 /// A task whose files are being closed.
 pub struct ClosingTask {
@@ -27,14 +30,14 @@ pub struct ClosingTask {
     /// The reason given, unless a fault came first.
     reason: StopReason,
     /// A fault in the kernel's view of the packets.
-    fault: Option<String>,
+    fault: Option<Error>,
     malformed: u64,
     /// Who keeps the sum of all tasks, and which one this is.
     past: (Arc<Past>, TaskHandle),
 }
 
 /// The end of a task.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Ended {
     /// Final figures, which add up.
     pub counters: Counters,
@@ -46,8 +49,8 @@ pub struct Ended {
     /// Why it ended: the reason given to [`Engine::leave`](super::Engine::leave), unless a fault came
     /// first.
     pub stop_reason: StopReason,
-    /// One sentence, where something went wrong.
-    pub error: Option<String>,
+    /// What went wrong, if something did.
+    pub error: Option<Error>,
     /// Frames on the task's interfaces that were too short to decide on some criterion, whether or
     /// not the task asks for it.
     pub malformed: u64,
@@ -55,7 +58,7 @@ pub struct Ended {
 
 impl Ended {
     /// The end of a task that could not be ended in order, with what was last known of it.
-    pub fn broken(error: String, counters: Counters, files: Vec<FileRecord>) -> Self {
+    pub fn broken(error: Error, counters: Counters, files: Vec<FileRecord>) -> Self {
         Self {
             counters,
             files,
@@ -150,7 +153,7 @@ impl ClosingTask {
         task::fill(figures, &mut counters);
         past.end(id, Some(counters));
         let (stop_reason, error) = match (report.error, fault) {
-            (Some((reason, error)), _) => (reason, Some(error)),
+            (Some((reason, error)), _) => (reason, Some(below::Error::runtime(error).into())),
             (None, Some(fault)) => (StopReason::Error, Some(fault)),
             (None, None) => (reason, None),
         };

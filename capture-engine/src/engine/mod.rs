@@ -18,7 +18,6 @@ use std::{
 
 use capture_file::{InterfaceInfo, Output, OutputConfig};
 use capture_task::{
-    error::{Error, Result},
     plan::Plan,
     task::{Counters, FileRecord, StopReason},
 };
@@ -37,6 +36,7 @@ use self::{
 };
 use crate::{
     clock::monotonic_ns,
+    error::{Error, Result},
     interfaces,
     interfaces::InterfaceEntry,
     kernel::{Kernel, TaskEntry},
@@ -117,7 +117,7 @@ impl Engine {
         // Hooks first: what fails last leaves the least behind.
         let opened = tasks.iter().zip(&attached).enumerate();
         let opened = opened.map(|(index, ((plan, output), (_, infos)))| {
-            Output::files(plan, output, infos).map_err(|error| (index, error))
+            Output::files(plan, output, infos).map_err(|error| (index, error.into()))
         });
         // An output that is dropped again is without packets, and no file stays of it.
         let outputs: Result<Vec<_>, _> = opened.collect();
@@ -314,14 +314,10 @@ impl Engine {
     }
 
     fn take_off(&self, id: TaskHandle, reason: StopReason) -> Result<ClosingTask> {
-        let broken = |error: anyhow::Error| {
-            Error::runtime(format!("cannot end the task in order: {error:#}"))
-        };
+        let broken = Error::kernel("end the task in order");
         let mut state = self.shared.lock();
         let State { kernel, tasks, .. } = &mut *state;
-        let mut task = tasks
-            .remove(&id)
-            .ok_or_else(|| Error::not_found("the engine has no such task"))?;
+        let mut task = tasks.remove(&id).ok_or(Error::NoSuchTask)?;
         kernel.tables.deactivate(task.slot);
         self.shared.past.begin(id, task.counters(kernel));
         let barrier = kernel.barrier();
@@ -348,8 +344,8 @@ impl Engine {
             .kernel
             .tables
             .remove(task.slot)
-            .map_err(broken)?;
-        let figures = figures.map_err(broken)?;
+            .map_err(&broken)?;
+        let figures = figures.map_err(&broken)?;
         Ok(ClosingTask::new(
             task,
             figures,
@@ -365,12 +361,8 @@ fn attach(kernel: &mut Kernel, plan: &Plan, entries: &[InterfaceEntry]) -> Resul
     let slot = kernel
         .tables
         .add(TaskEntry::from(plan), monotonic_ns())
-        .map_err(|error| {
-            Error::runtime(format!(
-                "cannot enter the task into the kernel's tables: {error:#}"
-            ))
-        })?
-        .ok_or_else(|| Error::runtime("64 tasks are running already, and that is the limit"))?;
+        .map_err(Error::kernel("enter the task into the kernel's tables"))?
+        .ok_or(Error::NoSlot)?;
     let mut task = Task::new(plan, slot);
     match task.attach_all(kernel, entries) {
         Ok(infos) => Ok((task, infos)),

@@ -36,7 +36,9 @@ mod ring;
 mod tables;
 mod version;
 
-pub use self::{clsact::remove_orphaned_filters, load::possible_cpus, version::KernelVersion};
+pub use self::{
+    clsact::remove_orphaned_filters, denial::Denial, load::possible_cpus, version::KernelVersion,
+};
 pub(crate) use self::{
     counters::{InterfaceFigures, SlotFigures},
     denial::find_denial,
@@ -44,5 +46,4 @@ pub(crate) use self::{
     interface_stats::InterfaceTraffic,
     load::{Kernel, ProgramProbe, ReaderSide, probe},
     tables::{SlotId, Tables, TaskEntry},
-    version::refuse_nesting_hooks,
 };
