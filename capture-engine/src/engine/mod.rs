@@ -2,6 +2,7 @@
 //! kernel side (tables, hooks, rings), the reader thread that drains it, one output for each task,
 //! and a watch on the interfaces that come and go.
 
+mod add;
 mod closing;
 mod handle;
 mod link_monitor;
@@ -16,11 +17,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use capture_file::{InterfaceInfo, Output, OutputConfig};
-use capture_task::{
-    plan::Plan,
-    task::{Counters, FileRecord, StopReason},
-};
+use capture_task::task::{Counters, FileRecord, StopReason};
 use tokio::sync::Notify;
 
 pub use self::{
@@ -32,15 +29,12 @@ pub use self::{
 use self::{
     link_monitor::LinkMonitor,
     state::{EngineCore, State},
-    task::Task,
 };
 use crate::{
     clock::monotonic_ns,
     error::{Error, Result},
-    interfaces,
-    interfaces::InterfaceEntry,
-    kernel::{Kernel, TaskEntry},
-    reader::{ReaderThread, TaskChannel},
+    kernel::Kernel,
+    reader::ReaderThread,
     volume::SharedStats,
 };
 
@@ -58,9 +52,6 @@ pub struct Engine {
     _watch: LinkMonitor,
     shared: Arc<EngineCore>,
 }
-
-/// A task whose hooks are attached, and what its output is to know of the interfaces.
-type Attaching = (Task, Vec<InterfaceInfo>);
 
 impl Engine {
     /// Loads the kernel programs and starts the reader, in the network namespace of the caller.
@@ -89,110 +80,6 @@ impl Engine {
             _watch: watch,
             shared,
         })
-    }
-
-    /// Adds a task; when this returns, its output is open and every hook is attached.
-    ///
-    /// # Errors
-    /// After an error nothing of the task is left: no slot, no hook, no file.
-    pub fn add(&self, plan: &Plan, output: OutputConfig) -> Result<TaskHandle> {
-        match self.add_all(&[(plan, output)]) {
-            Ok(tasks) => Ok(tasks[0]),
-            Err((_, error)) => Err(error),
-        }
-    }
-
-    /// Adds several tasks, all or none. No task matches before the hooks of all are attached.
-    ///
-    /// Waits for the disks of the outputs, and other tasks do not wait with it.
-    ///
-    /// # Errors
-    /// The index of the first task that cannot be added, and why. After an error nothing of any of
-    /// them is left.
-    pub fn add_all(
-        &self,
-        tasks: &[(&Plan, OutputConfig)],
-    ) -> Result<Vec<TaskHandle>, (usize, Error)> {
-        let mut attached = self.attach_all(tasks)?;
-        // Hooks first: what fails last leaves the least behind.
-        let opened = tasks.iter().zip(&attached).enumerate();
-        let opened = opened.map(|(index, ((plan, output), (_, infos)))| {
-            Output::files(plan, output, infos).map_err(|error| (index, error.into()))
-        });
-        // An output that is dropped again is without packets, and no file stays of it.
-        let outputs: Result<Vec<_>, _> = opened.collect();
-
-        let mut state = self.shared.lock();
-        let state = &mut *state;
-        let placed = outputs.and_then(|outputs| {
-            let channels = attached.iter_mut().zip(outputs).enumerate();
-            let mut placed = channels.map(|(index, ((task, _), output))| {
-                let generation = state.kernel.tables.generation();
-                self.place(task, output, generation)
-                    .map_err(|error| (index, error))
-            });
-            placed.try_for_each(std::convert::identity)
-        });
-        if let Err(error) = placed {
-            for (task, _) in attached {
-                self.undo(&mut state.kernel, task);
-            }
-            return Err(error);
-        }
-        // Deadlines count from here, and a task is active as soon as it has one.
-        let ids = attached.into_iter().map(|(mut task, _)| {
-            task.activate(&mut state.kernel);
-            let id = TaskHandle(state.next_id);
-            state.next_id += 1;
-            state.tasks.insert(id, task);
-            id
-        });
-        Ok(ids.collect())
-    }
-
-    /// Enters tasks into the tables and attaches their hooks, all or none.
-    fn attach_all(
-        &self,
-        tasks: &[(&Plan, OutputConfig)],
-    ) -> Result<Vec<Attaching>, (usize, Error)> {
-        let entries = interfaces::list().map_err(|error| (0, error))?;
-        let mut state = self.shared.lock();
-        let kernel = &mut state.kernel;
-        let mut attached = Vec::with_capacity(tasks.len());
-        for (index, (plan, _)) in tasks.iter().enumerate() {
-            match attach(kernel, plan, &entries) {
-                Ok(task) => attached.push(task),
-                Err(error) => {
-                    for (task, _) in attached {
-                        self.undo(kernel, task);
-                    }
-                    return Err((index, error));
-                }
-            }
-        }
-        Ok(attached)
-    }
-
-    /// Gives a task that does not match yet its place at the reader.
-    fn place(&self, task: &mut Task, output: Output, generation: u32) -> Result<()> {
-        task.output = Some(output.counters());
-        let channel = TaskChannel {
-            output,
-            end_signal: Arc::clone(&task.end_signal),
-            generation,
-        };
-        self.shared.reader.add(task.slot, channel)
-    }
-
-    /// Takes back a task that has not matched anything. Its output is dropped, and as that is without
-    /// packets, no file stays.
-    fn undo(&self, kernel: &mut Kernel, mut task: Task) {
-        if task.output.is_some()
-            && let Err(error) = self.shared.reader.remove(task.slot, monotonic_ns())
-        {
-            log::warn!("undoing a task: {error}");
-        }
-        task.give_up(kernel);
     }
 
     /// Stops tasks from matching, all at the same moment: a packet is seen by all of them or by none. Each is still
@@ -353,22 +240,5 @@ impl Engine {
             reason,
             (Arc::clone(&self.shared.past), id),
         ))
-    }
-}
-
-/// Enters one task into the tables and attaches its hooks; after an error nothing of it is left.
-fn attach(kernel: &mut Kernel, plan: &Plan, entries: &[InterfaceEntry]) -> Result<Attaching> {
-    let slot = kernel
-        .tables
-        .add(TaskEntry::from(plan), monotonic_ns())
-        .map_err(Error::kernel("enter the task into the kernel's tables"))?
-        .ok_or(Error::NoSlot)?;
-    let mut task = Task::new(plan, slot);
-    match task.attach_all(kernel, entries) {
-        Ok(infos) => Ok((task, infos)),
-        Err(error) => {
-            task.give_up(kernel);
-            Err(error)
-        }
     }
 }
