@@ -7,9 +7,18 @@ use std::{
     task::{Context, Poll},
 };
 
-use capture_task::task::StopReason;
+use capture_task::task::{FileRecord, StopReason};
 
-use super::{OutputReport, error::OutputError, queue::Queue, writer::WriterState};
+use super::{channel::WriterState, error::OutputError, queue::Queue};
+
+/// The end of an output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputReport {
+    /// The files that exist, in order; those that a ring removed are not among them.
+    pub files: Vec<FileRecord>,
+    /// What went wrong, where something did.
+    pub error: Option<(StopReason, String)>,
+}
 
 /// The end of an output, under way.
 pub struct ClosingOutput {

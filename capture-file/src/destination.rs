@@ -38,15 +38,12 @@ use nix::{
 };
 
 use super::{
-    error::OutputError,
-    part::{conflict, lock},
+    error::{OutputError, conflict},
+    path::{MODE, directory_of, lock},
 };
 
 /// As many symbolic links as the kernel follows (`MAXSYMLINKS` in include/linux/namei.h).
 const MOST_LINKS: usize = 40;
-/// Capture files hold other people's traffic: nobody but the owner reads them.
-pub(super) const MODE: u32 = 0o600;
-
 /// The end of a name.
 #[derive(Debug)]
 pub(super) enum Located {
@@ -141,14 +138,6 @@ pub fn replaceable(name: &Path) -> Result<(PathBuf, bool)> {
             "cannot replace {}: {reason}; name another file",
             name.display()
         ))),
-    }
-}
-
-/// The directory of a name.
-pub(super) fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
     }
 }
 

@@ -34,3 +34,14 @@ impl From<Error> for OutputError {
         }
     }
 }
+
+/// Another capture has the lock of a file.
+pub(super) fn conflict(path: &Path) -> OutputError {
+    OutputError {
+        reason: StopReason::Error,
+        error: Error::conflict(format!(
+            "{} is being written by another capture; choose another name",
+            path.display()
+        )),
+    }
+}

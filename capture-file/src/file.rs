@@ -18,12 +18,13 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sha2::{Digest, Sha256};
 
 use super::{
+    channel::WriterState,
     destination::{self, Located},
     encode::WholeRecords,
     error::OutputError,
-    part::{self, CreateError, part_of},
+    part::{self, CreateError},
+    path::{self, part_of},
     target::OpenTarget,
-    writer::WriterState,
 };
 
 /// POSIX guarantees that a pipe which polls as writable takes this much without blocking.
@@ -346,12 +347,12 @@ impl OutFile {
         }
         drop(doing);
         let doing = shared.doing("rename", part);
-        if let Err(error) = part::rename(part, to) {
+        if let Err(error) = path::rename(part, to) {
             return (false, Some(OutputError::io("rename", part, &error)));
         }
         drop(doing);
         let _doing = shared.doing("sync the directory of", &self.name);
-        let synced = part::sync_directory(to);
+        let synced = path::sync_directory(to);
         let fault = synced
             .err()
             .map(|error| OutputError::io("sync the directory of", &self.name, &error));

@@ -7,8 +7,10 @@ use std::collections::HashMap;
 use capture_task::error::Result;
 
 use super::{
-    FinalFigures, InterfaceInfo, OutputCounters,
+    counters::OutputCounters,
     encode::{Encoder, InterfaceStatistics, OutputFrame, Statistics, TaskTotals},
+    figures::FinalFigures,
+    packet::InterfaceInfo,
 };
 
 /// An interface and its place in the current file.

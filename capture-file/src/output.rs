@@ -6,9 +6,13 @@ use std::sync::Arc;
 use capture_task::{error::Result, plan::Plan, task::StopReason};
 
 use super::{
-    FinalFigures, InterfaceInfo, OutputConfig, OutputCounters, Packet, TaskSink,
     closing::ClosingOutput,
+    config::OutputConfig,
+    counters::OutputCounters,
+    figures::FinalFigures,
+    packet::{InterfaceInfo, Packet},
     program::{ProgramOutput, Sink},
+    sink::TaskSink,
 };
 
 /// The output of one task.

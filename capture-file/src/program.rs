@@ -15,7 +15,12 @@ use capture_task::{
     task::StopReason,
 };
 
-use super::{FinalFigures, InterfaceInfo, OutputCounters, Packet, count, error::OutputError};
+use super::{
+    counters::{OutputCounters, count},
+    error::OutputError,
+    figures::FinalFigures,
+    packet::{InterfaceInfo, Packet},
+};
 
 /// What takes the packets of a task in place of a file.
 ///

@@ -19,19 +19,12 @@ use capture_task::{
 use tokio::sync::oneshot;
 
 use super::{
-    count,
+    channel::{BUFFER_LEN, BUFFERS, Chunk, WriterState},
+    counters::count,
     error::OutputError,
     file::OutFile,
-    writer::{Chunk, Writer, WriterState},
+    writer::Writer,
 };
-
-/// Bytes of a buffer: past some hundred KiB the system call is no longer what a write costs, and
-/// sixty-four tasks with a few buffers each still fit into any server.
-pub(super) const BUFFER_LEN: usize = 1 << 20;
-
-/// Most buffers of a task. They are allocated when first wanted, and more than a few are wanted only by
-/// an output that stalls: 64 MiB are half a second of a full 1 Gb/s link, and as much as all rings.
-pub(super) const BUFFERS: usize = 64;
 
 /// Partial buffers are handed over only while so few are on their way: a writer that is behind is not
 /// helped by many small ones, and would run the queue out of buffers that are nearly empty.

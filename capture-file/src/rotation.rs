@@ -12,9 +12,18 @@ use capture_task::{
 };
 use jiff::{Timestamp, fmt::strtime, tz::TimeZone};
 
-use super::writer::NextFile;
+use super::path::with_suffix;
 
 const NANOS: u64 = 1_000_000_000;
+
+/// A file to begin.
+#[derive(Debug)]
+pub(super) struct NextFile {
+    /// Its name.
+    pub(super) name: PathBuf,
+    /// Files that leave the ring before.
+    pub(super) evicted: Vec<PathBuf>,
+}
 
 /// The files of an output.
 #[derive(Debug)]
@@ -185,18 +194,6 @@ impl Naming {
             used.remove(name);
         }
     }
-}
-
-/// `STEM_suffix.EXT`.
-pub(super) fn with_suffix(name: &Path, suffix: &str) -> PathBuf {
-    let mut file = name.file_stem().unwrap_or_default().to_owned();
-    file.push("_");
-    file.push(suffix);
-    if let Some(extension) = name.extension() {
-        file.push(".");
-        file.push(extension);
-    }
-    name.with_file_name(file)
 }
 
 fn expand(pattern: &str, start_ns: u64) -> Result<PathBuf> {

@@ -14,18 +14,21 @@ use capture_task::{
 };
 
 use super::{
-    FinalFigures, InterfaceInfo, OutputConfig, OutputCounters, OutputReport, Packet, Target,
-    closing::ClosingOutput,
-    count,
+    channel::WriterState,
+    closing::{ClosingOutput, OutputReport},
+    config::OutputConfig,
+    counters::{OutputCounters, count},
     destination::is_descriptor,
     encode::{ETHERNET, Encoder, OutputFrame, snap_len},
     error::OutputError,
+    figures::FinalFigures,
     file::OutFile,
     layout::FileLayout,
+    packet::{InterfaceInfo, Packet},
     queue::Queue,
     rotation::Rotation,
     sizes,
-    writer::WriterState,
+    target::Target,
 };
 
 /// How long after the end of its period a file is closed although no later packet has come. The

@@ -7,9 +7,9 @@ use capture_task::{
 };
 
 use super::{
-    InterfaceInfo,
     encode::{ETHERNET, Encoder},
     layout::FileLayout,
+    packet::InterfaceInfo,
 };
 
 /// Characters of a task's ID, a ULID.

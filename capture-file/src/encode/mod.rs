@@ -14,7 +14,7 @@ use capture_task::{
 pub(super) use self::frame::{
     ETHERNET, InterfaceStatistics, MAX_SNAP_LEN, OutputFrame, Statistics, TaskTotals,
 };
-use super::InterfaceInfo;
+use super::packet::InterfaceInfo;
 
 /// The encoder of a task's format.
 pub(super) enum Encoder {

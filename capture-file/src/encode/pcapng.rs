@@ -25,7 +25,7 @@ use pcap_file::{
 };
 
 use super::frame::{InterfaceStatistics, OutputFrame, Statistics, TaskTotals, word};
-use crate::InterfaceInfo;
+use crate::packet::InterfaceInfo;
 
 const ENHANCED_PACKET: u32 = 6;
 /// Type, length, interface, timestamp (two words), captured and original length.

@@ -13,7 +13,7 @@ use std::{
 use capture_task::{error::ErrorKind, task::StopReason};
 
 use super::*;
-use crate::{queue::BUFFERS, sha256};
+use crate::{channel::BUFFERS, sha256};
 
 /// A FIFO, and its reading end.
 fn fifo(directory: &TempDir) -> (PathBuf, File) {
