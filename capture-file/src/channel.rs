@@ -2,15 +2,17 @@
 //! and the state of the writer that both sides see. Used by `queue` and `writer`.
 
 use std::{
+    fmt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Instant,
 };
 
-use capture_task::{error::Error, task::StopReason};
-
 use super::{
-    counters::OutputCounters, disk_budget::DiskBudget, error::OutputError, rotation::NextFile,
+    counters::OutputCounters,
+    disk_budget::DiskBudget,
+    error::{Action, Error, Result, Shown},
+    rotation::NextFile,
 };
 
 /// Bytes of a buffer: past some hundred KiB the system call is no longer what a write costs, and
@@ -41,7 +43,7 @@ pub(super) struct Chunk {
 pub(super) struct WriterState {
     pub(super) counters: Arc<OutputCounters>,
     /// The first failure. The reader looks at it with each packet, and locks nothing.
-    failure: OnceLock<(StopReason, String)>,
+    failure: OnceLock<Error>,
     closing: OnceLock<Instant>,
     doing: Mutex<Option<Doing>>,
     space: Option<Arc<DiskBudget>>,
@@ -50,10 +52,22 @@ pub(super) struct WriterState {
 /// A system call that may take as long as the disk does.
 #[derive(Clone, Debug)]
 pub(super) struct Doing {
-    /// `write to`, `sync`.
-    pub(super) what: &'static str,
+    pub(super) action: Action,
     pub(super) path: PathBuf,
     pub(super) since: Instant,
+}
+
+impl fmt::Display for Doing {
+    /// `write to /mnt/a.pcapng.part, for 7s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            action,
+            path,
+            since,
+        } = self;
+        let seconds = since.elapsed().as_secs();
+        write!(f, "{action} {}, for {seconds}s", Shown(path))
+    }
 }
 
 /// Until it is dropped, the writer is doing something.
@@ -78,14 +92,11 @@ impl WriterState {
     }
 
     /// Takes room for bytes that are about to be written.
-    pub(super) fn take_space(&self, bytes: usize) -> Result<(), OutputError> {
-        let Some(space) = &self.space else {
-            return Ok(());
-        };
-        space.take(bytes as u64).map_err(|refusal| OutputError {
-            reason: StopReason::DiskFull,
-            error: Error::runtime(refusal),
-        })
+    pub(super) fn take_space(&self, bytes: usize) -> Result<()> {
+        match &self.space {
+            Some(space) => space.take(bytes as u64),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn give_space_back(&self, bytes: u64) {
@@ -99,19 +110,19 @@ impl WriterState {
         self.failure.get().is_some()
     }
 
-    pub(super) fn failure(&self) -> Option<&(StopReason, String)> {
+    pub(super) fn failure(&self) -> Option<&Error> {
         self.failure.get()
     }
 
     /// Keeps the first failure.
-    pub(super) fn fail(&self, fault: OutputError) {
-        let _ = self.failure.set((fault.reason, fault.error.message));
+    pub(super) fn fail(&self, error: Error) {
+        let _ = self.failure.set(error);
     }
 
     /// Says what the writer begins to wait for.
-    pub(super) fn doing(&self, what: &'static str, path: &Path) -> DoingGuard<'_> {
+    pub(super) fn doing(&self, action: Action, path: &Path) -> DoingGuard<'_> {
         *lock(&self.doing) = Some(Doing {
-            what,
+            action,
             path: path.to_owned(),
             since: Instant::now(),
         });

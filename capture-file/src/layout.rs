@@ -4,11 +4,10 @@
 
 use std::collections::HashMap;
 
-use capture_task::error::Result;
-
 use super::{
     counters::OutputCounters,
     encode::{Encoder, InterfaceStatistics, OutputFrame, Statistics, TaskTotals},
+    error::Result,
     figures::FinalFigures,
     packet::InterfaceInfo,
 };

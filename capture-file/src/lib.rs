@@ -15,6 +15,7 @@
 //! | `disk_budget` | room that all outputs of a daemon share |
 //! | `recovery` | what a killed agent left |
 
+mod bridge;
 mod channel;
 mod closing;
 mod config;
@@ -48,6 +49,7 @@ pub use self::{
     counters::OutputCounters,
     destination::{followed, is_descriptor, replaceable},
     disk_budget::DiskBudget,
+    error::{Action, Error, Foreign, NotReplaceable, Refusal, Result, SizeLimit},
     figures::{FinalFigures, InterfaceStats},
     file::sha256,
     output::Output,

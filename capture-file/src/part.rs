@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    error::{OutputError, conflict},
+    error::{Action, Error},
     path::{MODE, lock},
     recovery,
 };
@@ -24,21 +24,22 @@ pub(super) enum CreateError {
     /// The directory refuses new files.
     Directory(io::Error),
     /// Anything else.
-    OutputError(OutputError),
+    Other(Error),
 }
 
 impl CreateError {
-    pub(super) fn fault(self, part: &Path) -> OutputError {
+    /// The error, for the `.part` that was not made.
+    pub(super) fn at(self, part: &Path) -> Error {
         match self {
-            Self::Directory(error) => OutputError::io("create", part, &error),
-            Self::OutputError(fault) => fault,
+            Self::Directory(error) => Error::io(Action::Create, part, error),
+            Self::Other(error) => error,
         }
     }
 }
 
-impl From<OutputError> for CreateError {
-    fn from(fault: OutputError) -> Self {
-        Self::OutputError(fault)
+impl From<Error> for CreateError {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
     }
 }
 
@@ -60,27 +61,32 @@ pub(super) fn create(part: &Path) -> Result<File, CreateError> {
                 Ok(true) => return Ok(file),
                 Ok(false) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Err(conflict(part).into());
+                    return Err(in_use(part));
                 }
-                Err(error) => return Err(OutputError::io("lock", part, &error).into()),
+                Err(error) => return Err(Error::io(Action::Lock, part, error).into()),
             },
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 match recovery::recover(part) {
                     Ok(recovered) => log::warn!("{recovered}"),
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        return Err(conflict(part).into());
+                        return Err(in_use(part));
                     }
-                    Err(error) => return Err(OutputError::io("recover", part, &error).into()),
+                    Err(error) => return Err(Error::io(Action::Recover, part, error).into()),
                 }
             }
             Err(error) => {
                 return Err(match error.raw_os_error() {
                     Some(libc::EACCES | libc::EPERM | libc::EROFS) => CreateError::Directory(error),
-                    _ => OutputError::io("create", part, &error).into(),
+                    _ => Error::io(Action::Create, part, error).into(),
                 });
             }
         }
     }
-    Err(conflict(part).into())
+    Err(in_use(part))
+}
+
+fn in_use(part: &Path) -> CreateError {
+    let path = part.to_owned();
+    Error::InUse { path }.into()
 }

@@ -11,17 +11,13 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use capture_task::{
-    error::{Error, Result},
-    plan::Format,
-    task::FileRecord,
-};
+use capture_task::{plan::Format, task::FileRecord};
 use tokio::sync::oneshot;
 
 use super::{
     channel::{BUFFER_LEN, BUFFERS, Chunk, WriterState},
     counters::count,
-    error::OutputError,
+    error::{Error, Result},
     file::OutFile,
     writer::Writer,
 };
@@ -58,7 +54,9 @@ impl Queue {
                 let _alive = alive;
                 writer.run(&chunks, &give_back)
             })
-            .map_err(|error| Error::runtime(format!("cannot start a thread: {error}")))?;
+            .map_err(|error| Error::Thread {
+                cause: Arc::new(error),
+            })?;
         Ok(Self {
             shared,
             current: None,
@@ -148,9 +146,7 @@ impl Queue {
             // Only a writer that is gone refuses: the channel has room for every buffer.
             Some(TrySendError::Full(chunk) | TrySendError::Disconnected(chunk)) => {
                 count(&self.shared.counters.dropped_write, chunk.packets);
-                self.shared.fail(OutputError::from(Error::runtime(
-                    "the writer thread is gone",
-                )));
+                self.shared.fail(Error::WriterPanicked);
             }
         }
     }
@@ -197,9 +193,7 @@ impl Queue {
             return Vec::new();
         };
         thread.join().unwrap_or_else(|_| {
-            self.shared.fail(OutputError::from(Error::runtime(
-                "the writer thread panicked",
-            )));
+            self.shared.fail(Error::WriterPanicked);
             Vec::new()
         })
     }

@@ -6,13 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use capture_task::{
-    error::{Error, Result},
-    plan::Rotate,
-};
+use capture_task::plan::Rotate;
 use jiff::{Timestamp, fmt::strtime, tz::TimeZone};
 
-use super::path::with_suffix;
+use super::{
+    error::{Error, Result},
+    path::with_suffix,
+};
 
 const NANOS: u64 = 1_000_000_000;
 
@@ -198,12 +198,11 @@ impl Naming {
 
 fn expand(pattern: &str, start_ns: u64) -> Result<PathBuf> {
     let time = Timestamp::from_nanosecond(i128::from(start_ns))
-        .map_err(|error| Error::runtime(format!("no file can be named after a time: {error}")))?
+        .map_err(|cause| Error::FileTime { cause })?
         .to_zoned(TimeZone::UTC);
-    let name = strtime::format(pattern, &time).map_err(|error| {
-        Error::usage(format!(
-            "{pattern} is no pattern of file names (strftime): {error}"
-        ))
+    let name = strtime::format(pattern, &time).map_err(|cause| Error::Pattern {
+        pattern: pattern.to_owned(),
+        cause,
     })?;
     Ok(name.into())
 }

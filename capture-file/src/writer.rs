@@ -11,13 +11,13 @@ use std::{
     },
 };
 
-use capture_task::{error::Error, plan::Format, task::FileRecord};
+use capture_task::{plan::Format, task::FileRecord};
 
 use super::{
     channel::{BUFFER_LEN, Chunk, WriterState},
     counters::count,
     encode::walk,
-    error::OutputError,
+    error::{Action, Error, Result},
     file::OutFile,
 };
 
@@ -79,7 +79,7 @@ impl Writer {
         self.shared.counters.files.abandoned();
     }
 
-    fn chunk(&mut self, chunk: &Chunk) -> Result<(), OutputError> {
+    fn chunk(&mut self, chunk: &Chunk) -> Result<()> {
         let counters = &self.shared.counters;
         if let Some(next) = &chunk.open {
             for path in &next.evicted {
@@ -97,7 +97,7 @@ impl Writer {
             return Err(fault);
         }
         if let Some(next) = &chunk.open {
-            let doing = self.shared.doing("open", &next.name);
+            let doing = self.shared.doing(Action::Open, &next.name);
             let opened = OutFile::open_rotated(&next.name);
             drop(doing);
             match opened {
@@ -114,10 +114,10 @@ impl Writer {
         }
         let Some(file) = &mut self.file else {
             count(&counters.dropped_write, chunk.packets);
-            return Err(Error::runtime("records came for a file that is not open").into());
+            return Err(Error::NoFileOpen);
         };
         let at_start = file.size() == 0;
-        let doing = self.shared.doing("write to", file.name());
+        let doing = self.shared.doing(Action::Write, file.name());
         let result = file.write(&chunk.data, chunk.packets, &self.shared);
         drop(doing);
         match result {
@@ -139,7 +139,7 @@ impl Writer {
                 }
                 let lost = chunk.data.len() - whole.len;
                 self.shared.give_space_back(lost as u64);
-                return Err(OutputError::io("write to", file.name(), &error));
+                return Err(Error::io(Action::Write, file.name(), error));
             }
         }
         if chunk.close {

@@ -150,7 +150,10 @@ impl ClosingTask {
         task::fill(figures, &mut counters);
         past.end(id, Some(counters));
         let (stop_reason, error) = match (report.error, fault) {
-            (Some((reason, error)), _) => (reason, Some(error)),
+            (Some(error), _) => (
+                error.stop_reason(),
+                Some(capture_task::error::Error::from(error).message),
+            ),
             (None, Some(fault)) => (StopReason::Error, Some(fault)),
             (None, None) => (reason, None),
         };

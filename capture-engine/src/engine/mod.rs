@@ -171,7 +171,7 @@ impl Engine {
         // Hooks first: what fails last leaves the least behind.
         let opened = tasks.iter().zip(&attached).enumerate();
         let opened = opened.map(|(index, ((plan, output), (_, infos)))| {
-            Output::files(plan, output, infos).map_err(|error| (index, error))
+            Output::files(plan, output, infos).map_err(|error| (index, error.into()))
         });
         // An output that is dropped again is without packets, and no file stays of it.
         let outputs: Result<Vec<_>, _> = opened.collect();
