@@ -3,6 +3,7 @@
 
 pub use below::ErrorKind;
 use capture_engine::Remedy;
+use capture_file::SizeLimit;
 use capture_task::error as below;
 
 /// Why something was refused or failed, for people: what was wrong, where, and what to do about it.
@@ -50,6 +51,35 @@ impl Error {
     }
 }
 
+impl From<capture_file::Error> for Error {
+    fn from(error: capture_file::Error) -> Self {
+        use capture_file::Error;
+        let kind = error.kind();
+        let message = match error {
+            Error::LimitTooSmall {
+                limit,
+                bytes,
+                least,
+            } => {
+                let limit = match limit {
+                    SizeLimit::File => "rotate.bytes",
+                    SizeLimit::Task => "max_file_bytes",
+                };
+                format!(
+                    "`{limit}`: {bytes} is less than the {least} bytes of a file without packets; give more"
+                )
+            }
+            Error::LinkTypes { .. } | Error::LaterLinkType { .. } => {
+                format!("{error}; use the format `pcapng`")
+            }
+            Error::Budget { .. } => format!("{error}; delete tasks, or raise `disk_budget`"),
+            // The names of files are the daemon's own, and nobody can choose others.
+            _ => error.to_string(),
+        };
+        Self { kind, message }
+    }
+}
+
 /// Result with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -62,6 +92,9 @@ impl From<below::Error> for Error {
 
 impl From<capture_engine::Error> for Error {
     fn from(error: capture_engine::Error) -> Self {
+        if let capture_engine::Error::File(error) = error {
+            return error.into();
+        }
         let message = match error.remedy().and_then(remedy_words) {
             Some(remedy) => format!("{error}; {remedy}"),
             None => error.to_string(),
@@ -123,5 +156,26 @@ mod tests {
             let error = Error::from(error);
             assert_eq!((error.kind, error.message.as_str()), (kind, sentence));
         }
+    }
+
+    #[test]
+    fn errors_of_outputs_say_what_to_do_in_words_of_the_configuration() {
+        let error = capture_file::Error::Budget { limit: 9, used: 8 };
+        assert_eq!(
+            Error::from(error).message,
+            "the disk budget of 9 bytes for captures is used up (8 are taken); delete tasks, or raise \
+             `disk_budget`"
+        );
+        let error = capture_file::Error::LimitTooSmall {
+            limit: SizeLimit::Task,
+            bytes: 7,
+            least: 24,
+        };
+        let Error { kind, message } = error.into();
+        assert_eq!(kind, ErrorKind::Usage);
+        assert_eq!(
+            message,
+            "`max_file_bytes`: 7 is less than the 24 bytes of a file without packets; give more"
+        );
     }
 }

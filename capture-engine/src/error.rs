@@ -9,7 +9,7 @@ use std::{io, path::PathBuf};
 use caps::Capability;
 use capture_common::MAX_INTERFACES;
 use capture_task::{
-    error::{self as below, ErrorKind},
+    error::ErrorKind,
     plan::{Hook, Keyword as _, quote},
 };
 
@@ -180,7 +180,7 @@ pub enum Error {
     },
     /// The output of a task.
     #[error(transparent)]
-    File(#[from] below::Error),
+    File(#[from] capture_file::Error),
 }
 
 /// Why a program could not be attached to an interface.
@@ -288,7 +288,7 @@ impl Error {
             Self::HookConflict { .. } | Self::Headless { .. } => ErrorKind::Conflict,
             Self::Attach { cause, .. } => cause.kind(),
             Self::Namespace { cause, .. } => cause.kind(),
-            Self::File(error) => error.kind,
+            Self::File(error) => error.kind(),
         }
     }
 

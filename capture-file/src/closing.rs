@@ -7,16 +7,25 @@ use std::{
     task::{Context, Poll},
 };
 
-use capture_task::task::StopReason;
+use capture_task::task::{FileRecord, StopReason};
 
-use super::{OutputReport, error::OutputError, queue::Queue, writer::WriterState};
+use super::{channel::WriterState, error::Error, queue::Queue};
+
+/// The end of an output.
+#[derive(Clone, Debug)]
+pub struct OutputReport {
+    /// The files that exist, in order; those that a ring removed are not among them.
+    pub files: Vec<FileRecord>,
+    /// What went wrong, where something did; [`Error::stop_reason`] is then why the task ended.
+    pub error: Option<Error>,
+}
 
 /// The end of an output, under way.
 pub struct ClosingOutput {
     /// `None` where there are no files.
     files: Option<ClosingFiles>,
     /// A fault on the sink's side.
-    fault: Option<OutputError>,
+    fault: Option<Error>,
 }
 
 struct ClosingFiles {
@@ -25,11 +34,7 @@ struct ClosingFiles {
 }
 
 impl ClosingOutput {
-    pub(super) fn new(
-        mut queue: Queue,
-        shared: Arc<WriterState>,
-        fault: Option<OutputError>,
-    ) -> Self {
+    pub(super) fn new(mut queue: Queue, shared: Arc<WriterState>, fault: Option<Error>) -> Self {
         queue.close();
         Self {
             files: Some(ClosingFiles { queue, shared }),
@@ -38,7 +43,7 @@ impl ClosingOutput {
     }
 
     /// An output without files, which has nothing more to do.
-    pub(super) fn ended(fault: Option<OutputError>) -> Self {
+    pub(super) fn ended(fault: Option<Error>) -> Self {
         Self { files: None, fault }
     }
 
@@ -53,12 +58,7 @@ impl ClosingOutput {
     /// What the writer is waiting for, and for how many seconds: `write to /mnt/a.pcapng.part, for 7s`.
     pub fn waits_for(&self) -> Option<String> {
         let doing = self.files.as_ref()?.shared.waits_for()?;
-        let seconds = doing.since.elapsed().as_secs();
-        Some(format!(
-            "{} {}, for {seconds}s",
-            doing.what,
-            doing.path.display()
-        ))
+        Some(doing.to_string())
     }
 
     /// Waits for the disk, and for the reader of a pipe only as long as that reads.
@@ -66,16 +66,15 @@ impl ClosingOutput {
     /// A pipe that was closed by its reader is no error; [`TaskSink::failure`](super::TaskSink::failure)
     /// says so beforehand.
     pub fn report(self) -> OutputReport {
-        let here = self.fault.map(|fault| (fault.reason, fault.error.message));
         let (files, error) = match self.files {
             Some(ClosingFiles { queue, shared }) => {
-                (queue.finish(), shared.failure().cloned().or(here))
+                (queue.finish(), shared.failure().cloned().or(self.fault))
             }
-            None => (Vec::new(), here),
+            None => (Vec::new(), self.fault),
         };
         OutputReport {
             files,
-            error: error.filter(|(reason, _)| *reason != StopReason::User),
+            error: error.filter(|error| error.stop_reason() != StopReason::User),
         }
     }
 }

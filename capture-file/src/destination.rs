@@ -24,10 +24,10 @@ use std::{
         },
     },
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use caps::{CapSet, Capability};
-use capture_task::error::{Error, Result};
 use nix::{
     fcntl::{FcntlArg, OFlag, fcntl},
     sys::statfs::{
@@ -38,15 +38,12 @@ use nix::{
 };
 
 use super::{
-    error::OutputError,
-    part::{conflict, lock},
+    error::{Action, Error, Foreign, NotReplaceable, Refusal, Result},
+    path::{MODE, directory_of, lock},
 };
 
 /// As many symbolic links as the kernel follows (`MAXSYMLINKS` in include/linux/namei.h).
 const MOST_LINKS: usize = 40;
-/// Capture files hold other people's traffic: nobody but the owner reads them.
-pub(super) const MODE: u32 = 0o600;
-
 /// The end of a name.
 #[derive(Debug)]
 pub(super) enum Located {
@@ -62,7 +59,7 @@ pub(super) enum Located {
 /// A loop of links; a link of another user in a directory that everybody can write to; a descriptor of
 /// another process; what the file system says.
 pub(super) fn locate(name: &Path) -> Result<Located> {
-    let failed = |error: io::Error| OutputError::io("open", name, &error).error;
+    let failed = |error: io::Error| Error::io(Action::Open, name, error);
     let mut path = name.to_owned();
     for _ in 0..=MOST_LINKS {
         if let Some(number) = own_descriptor(&path) {
@@ -79,28 +76,22 @@ pub(super) fn locate(name: &Path) -> Result<Located> {
         }
         let directory = directory_of(&path);
         if is_of_stranger(directory, &metadata).map_err(failed)? {
-            return Err(Error::runtime(format!(
-                "cannot open {}: {} is a link of another user (uid {}) in a directory that \
-                 everybody can write to; name the file that it points to",
-                name.display(),
-                path.display(),
-                metadata.uid()
-            )));
+            return Err(Error::OtherUser {
+                path: name.to_owned(),
+                what: Foreign::Link(path),
+                uid: metadata.uid(),
+            });
         }
         // Such a link is not a path: what it says may be "pipe:[1234]", or the name of a deleted file.
         if statfs(directory).is_ok_and(|fs| fs.filesystem_type() == PROC_SUPER_MAGIC) {
-            return Err(Error::usage(format!(
-                "cannot write a capture to {}: another process has it open; name the file itself",
-                name.display()
-            )));
+            return Err(Error::refused(name, Refusal::OtherProcess));
         }
         let target = fs::read_link(&path).map_err(failed)?;
         path = directory.join(target);
     }
-    Err(Error::runtime(format!(
-        "cannot open {}: its symbolic links form a loop",
-        name.display()
-    )))
+    Err(Error::LinkLoop {
+        path: name.to_owned(),
+    })
 }
 
 /// The path that a name leads to, its symbolic links followed; the name itself where they cannot be.
@@ -127,28 +118,20 @@ pub fn replaceable(name: &Path) -> Result<(PathBuf, bool)> {
         Located::Path(path, None) => return Ok((path, false)),
         Located::Path(path, Some(found)) if found.is_file() => (path, found),
         _ => {
-            return Err(Error::usage(format!(
-                "cannot replace {}: it is no regular file",
-                name.display()
-            )));
+            return Err(Error::NotReplaceable {
+                path: name.to_owned(),
+                reason: NotReplaceable::NotRegular,
+            });
         }
     };
     refuse_kernel_file(name, &path)?;
     let reason = not_replaceable(&path, &found);
-    match reason.map_err(|error| OutputError::io("open", name, &error).error)? {
+    match reason.map_err(|error| Error::io(Action::Open, name, error))? {
         None => Ok((path, true)),
-        Some(reason) => Err(Error::usage(format!(
-            "cannot replace {}: {reason}; name another file",
-            name.display()
-        ))),
-    }
-}
-
-/// The directory of a name.
-pub(super) fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
+        Some(reason) => Err(Error::NotReplaceable {
+            path: name.to_owned(),
+            reason,
+        }),
     }
 }
 
@@ -180,14 +163,14 @@ pub(super) fn is_of_stranger(directory: &Path, metadata: &Metadata) -> io::Resul
 pub(super) fn not_replaceable(
     path: &Path,
     metadata: &Metadata,
-) -> io::Result<Option<&'static str>> {
+) -> io::Result<Option<NotReplaceable>> {
     let attributes = attributes(path)?;
     let has = |attribute: libc::c_int| attributes & attribute as u64 != 0;
     if has(libc::STATX_ATTR_MOUNT_ROOT) {
-        return Ok(Some("it is a mount point"));
+        return Ok(Some(NotReplaceable::MountPoint));
     }
     if has(libc::STATX_ATTR_IMMUTABLE) || has(libc::STATX_ATTR_APPEND) {
-        return Ok(Some("it is immutable or append-only"));
+        return Ok(Some(NotReplaceable::Immutable));
     }
     // As `check_sticky` in fs/namei.c.
     let directory = fs::metadata(directory_of(path))?;
@@ -196,7 +179,7 @@ pub(super) fn not_replaceable(
     let may_replace = metadata.uid() == me
         || directory.uid() == me
         || caps::has_cap(None, CapSet::Effective, Capability::CAP_FOWNER).unwrap_or(false);
-    Ok((is_sticky && !may_replace).then_some("it belongs to another user in a sticky directory"))
+    Ok((is_sticky && !may_replace).then_some(NotReplaceable::Sticky))
 }
 
 /// The attributes of a file that is no link, see statx(2).
@@ -226,10 +209,7 @@ pub(super) fn refuse_kernel_file(name: &Path, path: &Path) -> Result<()> {
         TRACEFS_MAGIC,
     ];
     if statfs(path).is_ok_and(|fs| kernel.contains(&fs.filesystem_type())) {
-        return Err(Error::usage(format!(
-            "cannot write a capture to {}: it is a setting of the kernel",
-            name.display()
-        )));
+        return Err(Error::refused(name, Refusal::KernelFile));
     }
     Ok(())
 }
@@ -239,7 +219,7 @@ pub(super) fn refuse_kernel_file(name: &Path, path: &Path) -> Result<()> {
 /// # Errors
 /// It belongs to another user, in a directory that everybody can write to; what the file system says.
 pub(super) fn open_fifo(name: &Path, path: &Path) -> Result<Option<File>> {
-    let failed = |error: io::Error| OutputError::io("open", name, &error).error;
+    let failed = |error: io::Error| Error::io(Action::Open, name, error);
     // With O_CREAT the kernel's own protection (`fs.protected_fifos`) applies as well.
     let opened = writing(libc::O_NONBLOCK).create(true).open(path);
     let file = match opened {
@@ -267,20 +247,19 @@ fn wait_in_writes(file: &File) -> io::Result<()> {
 
 fn refuse_fifo_of_stranger(name: &Path, path: &Path, metadata: &Metadata) -> Result<()> {
     let is_of_stranger = is_of_stranger(directory_of(path), metadata);
-    if is_of_stranger.map_err(|error| OutputError::io("open", name, &error).error)? {
-        return Err(Error::runtime(format!(
-            "cannot open {}: it is a FIFO of another user (uid {}) in a directory that everybody can \
-             write to; name another file",
-            name.display(),
-            metadata.uid()
-        )));
+    if is_of_stranger.map_err(|error| Error::io(Action::Open, name, error))? {
+        return Err(Error::OtherUser {
+            path: name.to_owned(),
+            what: Foreign::Fifo,
+            uid: metadata.uid(),
+        });
     }
     Ok(())
 }
 
 /// Opens a character device that is no terminal.
 pub(super) fn open_device(name: &Path, path: &Path) -> Result<File> {
-    let failed = |error: io::Error| OutputError::io("open", name, &error).error;
+    let failed = |error: io::Error| Error::io(Action::Open, name, error);
     let file = writing(libc::O_NONBLOCK).open(path).map_err(failed)?;
     if !file
         .metadata()
@@ -291,10 +270,9 @@ pub(super) fn open_device(name: &Path, path: &Path) -> Result<File> {
         return Err(changed(name));
     }
     if file.is_terminal() {
-        return Err(Error::usage(format!(
-            "{} is a terminal; name a file",
-            name.display()
-        )));
+        return Err(Error::Terminal {
+            path: name.to_owned(),
+        });
     }
     wait_in_writes(&file).map_err(failed)?;
     Ok(file)
@@ -305,22 +283,19 @@ pub(super) fn open_in_place(
     name: &Path,
     path: &Path,
     found: &Metadata,
-    reason: &str,
-) -> Result<File, OutputError> {
-    let failed = |error: io::Error| {
-        let mut fault = OutputError::io("open", name, &error);
-        let why = format!(" ({reason}, so that it cannot be replaced)");
-        fault.error.message.push_str(&why);
-        fault
+    reason: NotReplaceable,
+) -> Result<File> {
+    let failed = |error: io::Error| Error::InPlace {
+        path: name.to_owned(),
+        reason,
+        cause: Arc::new(error),
     };
     if is_of_stranger(directory_of(path), found).map_err(failed)? {
-        return Err(Error::runtime(format!(
-            "cannot write to {}: it belongs to another user (uid {}), in a directory that everybody can \
-             write to; name another file",
-            name.display(),
-            found.uid()
-        ))
-        .into());
+        return Err(Error::OtherUser {
+            path: name.to_owned(),
+            what: Foreign::File,
+            uid: found.uid(),
+        });
     }
     // With O_CREAT the kernel's own protection (`fs.protected_regular`) applies as well.
     let file = writing(0)
@@ -330,12 +305,16 @@ pub(super) fn open_in_place(
         .map_err(failed)?;
     let opened = file.metadata().map_err(failed)?;
     if (opened.dev(), opened.ino()) != (found.dev(), found.ino()) || !opened.is_file() {
-        return Err(changed(name).into());
+        return Err(changed(name));
     }
     match lock(&file, path) {
         Ok(true) => {}
-        Ok(false) => return Err(changed(name).into()),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(conflict(name)),
+        Ok(false) => return Err(changed(name)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            return Err(Error::InUse {
+                path: name.to_owned(),
+            });
+        }
         Err(error) => return Err(failed(error)),
     }
     // Only now: another capture may have been writing it.
@@ -344,11 +323,10 @@ pub(super) fn open_in_place(
 }
 
 /// Something took the place of what was looked at.
-pub(super) fn changed(name: &Path) -> Error {
-    Error::runtime(format!(
-        "cannot open {}: something else has come to have that name",
-        name.display()
-    ))
+fn changed(name: &Path) -> Error {
+    Error::Changed {
+        path: name.to_owned(),
+    }
 }
 
 fn writing(flags: libc::c_int) -> OpenOptions {

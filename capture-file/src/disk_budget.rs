@@ -9,6 +9,8 @@ use std::{
 
 use nix::sys::statvfs::statvfs;
 
+use super::error::{Error, Result};
+
 /// Kept free on the file system: the daemon's own database must stay writable, and so must the host.
 /// On a small file system it is a hundredth.
 const RESERVE: u64 = 64 << 20;
@@ -55,18 +57,13 @@ impl DiskBudget {
     /// Takes room for `bytes`, all or nothing.
     ///
     /// # Errors
-    /// A sentence that says what there is no room in.
-    pub fn take(&self, bytes: u64) -> Result<(), String> {
+    /// [`Error::Budget`] or [`Error::Reserve`]: what there is no room in.
+    pub fn take(&self, bytes: u64) -> Result<()> {
         let limit = self.limit();
         let taken = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= limit);
         self.used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken)
-            .map_err(|used| {
-                format!(
-                    "the disk budget of {limit} bytes for captures is used up ({used} are taken); \
-                     delete tasks, or raise `disk_budget`"
-                )
-            })?;
+            .map_err(|used| Error::Budget { limit, used })?;
         let looked = self.look(bytes);
         if looked.is_err() {
             self.give_back(bytes);
@@ -89,7 +86,7 @@ impl DiskBudget {
     }
 
     /// Asks the file system now and then.
-    fn look(&self, bytes: u64) -> Result<(), String> {
+    fn look(&self, bytes: u64) -> Result<()> {
         let spend = |credit: u64| credit.checked_sub(bytes);
         let spent = self
             .credit
@@ -115,10 +112,10 @@ impl DiskBudget {
                 self.credit.store(free.min(LOOK_EVERY), Ordering::Relaxed);
                 Ok(())
             }
-            None => Err(format!(
-                "the file system of {} has only {available} bytes left",
-                self.directory.display()
-            )),
+            None => Err(Error::Reserve {
+                directory: self.directory.clone(),
+                available,
+            }),
         }
     }
 }
@@ -131,11 +128,20 @@ mod tests {
     fn a_budget_is_never_exceeded_and_what_is_given_back_can_be_taken_again() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let space = DiskBudget::new(directory.path(), 100, 40);
-        assert_eq!(space.take(60), Ok(()));
+        space.take(60).expect("there is room");
         let refusal = space.take(1).expect_err("it is full");
-        assert!(refusal.contains("100 bytes"), "{refusal}");
+        assert!(
+            matches!(
+                refusal,
+                Error::Budget {
+                    limit: 100,
+                    used: 100
+                }
+            ),
+            "{refusal}"
+        );
         space.give_back(10);
-        assert_eq!(space.take(10), Ok(()));
+        space.take(10).expect("there is room");
         assert_eq!(space.used(), 100);
         space.set_limit(50);
         assert!(space.take(1).is_err());

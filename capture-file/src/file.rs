@@ -10,20 +10,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use capture_task::{
-    error::{Error, Result},
-    task::FileRecord,
-};
+use capture_task::task::FileRecord;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sha2::{Digest, Sha256};
 
 use super::{
+    channel::WriterState,
     destination::{self, Located},
     encode::WholeRecords,
-    error::OutputError,
-    part::{self, CreateError, part_of},
+    error::{Action, Error, NotReplaceable, Refusal, Result},
+    part::{self, CreateError},
+    path::{self, part_of},
     target::OpenTarget,
-    writer::WriterState,
 };
 
 /// POSIX guarantees that a pipe which polls as writable takes this much without blocking.
@@ -67,7 +65,7 @@ enum End {
 impl OutFile {
     /// Opens the output `name`: as a `.part` if it leads to a regular file or to nothing, in place if
     /// it leads to a file that cannot be renamed over, to a FIFO or to a device.
-    pub(super) fn open(name: &Path) -> Result<Self, OutputError> {
+    pub(super) fn open(name: &Path) -> Result<Self> {
         let (path, found) = located(name)?;
         let Some(found) = found else {
             return Self::fresh(name, path);
@@ -78,46 +76,39 @@ impl OutFile {
         }
         if is.is_fifo() {
             let file = destination::open_fifo(name, &path)?;
-            let nobody = || Error::runtime(format!("nobody reads the FIFO {}", name.display()));
-            let file = file.ok_or_else(nobody)?;
+            let file = file.ok_or_else(|| Error::NoReader {
+                path: name.to_owned(),
+            })?;
             return Ok(Self::new(file, Kind::Stream, name, End::Nothing));
         }
         if is.is_char_device() {
             let file = destination::open_device(name, &path)?;
             return Ok(Self::new(file, Kind::Device, name, End::Nothing));
         }
-        Err(Error::usage(format!(
-            "cannot write a capture to {}: it is neither a file, a pipe nor a character device",
-            name.display()
-        ))
-        .into())
+        Err(Error::refused(name, Refusal::Type))
     }
 
     /// Opens a file of a rotation, which leads to a regular file or to nothing.
-    pub(super) fn open_rotated(name: &Path) -> Result<Self, OutputError> {
+    pub(super) fn open_rotated(name: &Path) -> Result<Self> {
         let (path, found) = located(name)?;
         match found {
             None => Self::fresh(name, path),
             Some(found) if found.is_file() => Self::over(name, path, &found),
-            Some(_) => Err(Error::usage(format!(
-                "cannot write a file of a rotation to {}: what has that name is not a regular file",
-                name.display()
-            ))
-            .into()),
+            Some(_) => Err(Error::refused(name, Refusal::Rotation)),
         }
     }
 
     /// A file that is to replace a regular one; or what is written into that, if nothing can replace it.
-    fn over(name: &Path, path: PathBuf, found: &Metadata) -> Result<Self, OutputError> {
+    fn over(name: &Path, path: PathBuf, found: &Metadata) -> Result<Self> {
         destination::refuse_kernel_file(name, &path)?;
         let reason = destination::not_replaceable(&path, found)
-            .map_err(|error| OutputError::io("open", name, &error))?;
+            .map_err(|error| Error::io(Action::Open, name, error))?;
         let reason = match reason {
             Some(reason) => reason,
             None => match part::create(&part_of(&path)) {
                 Ok(file) => return Ok(Self::provisional(file, name, path)),
-                Err(CreateError::Directory(_)) => "its directory cannot be written",
-                Err(error) => return Err(error.fault(&part_of(&path))),
+                Err(CreateError::Directory(_)) => NotReplaceable::Directory,
+                Err(error) => return Err(error.at(&part_of(&path))),
             },
         };
         let file = destination::open_in_place(name, &path, found, reason)?;
@@ -130,9 +121,9 @@ impl OutFile {
     }
 
     /// A file where none is.
-    fn fresh(name: &Path, path: PathBuf) -> Result<Self, OutputError> {
+    fn fresh(name: &Path, path: PathBuf) -> Result<Self> {
         let part = part_of(&path);
-        let file = part::create(&part).map_err(|error| error.fault(&part))?;
+        let file = part::create(&part).map_err(|error| error.at(&part))?;
         Ok(Self::provisional(file, name, path))
     }
 
@@ -142,38 +133,35 @@ impl OutFile {
     }
 
     /// Standard output, whatever it is but a terminal.
-    pub(super) fn stdout() -> Result<Self, OutputError> {
+    pub(super) fn stdout() -> Result<Self> {
         let name = PathBuf::from("-");
         let file: File = io::stdout()
             .as_fd()
             .try_clone_to_owned()
-            .map_err(|error| OutputError::io("open", &name, &error))?
+            .map_err(|error| Error::io(Action::Open, &name, error))?
             .into();
         Self::opened(file, &name)
     }
 
     /// What was opened before.
-    pub(super) fn target(target: &OpenTarget) -> Result<Self, OutputError> {
+    pub(super) fn target(target: &OpenTarget) -> Result<Self> {
         let name = target.name();
         let file = target.file();
         let file = file
             .try_clone()
-            .map_err(|error| OutputError::io("open", name, &error))?;
+            .map_err(|error| Error::io(Action::Open, name, error))?;
         Self::opened(file, name)
     }
 
-    fn opened(file: File, name: &Path) -> Result<Self, OutputError> {
+    fn opened(file: File, name: &Path) -> Result<Self> {
         if file.is_terminal() {
-            let name = match name == Path::new("-") {
-                true => "standard output".into(),
-                false => name.to_string_lossy(),
-            };
-            let message = format!("{name} is a terminal; redirect it, or name a file with -w");
-            return Err(Error::usage(message).into());
+            return Err(Error::Terminal {
+                path: name.to_owned(),
+            });
         }
         let metadata = file
             .metadata()
-            .map_err(|error| OutputError::io("open", name, &error))?;
+            .map_err(|error| Error::io(Action::Open, name, error))?;
         let is = metadata.file_type();
         let kind = if is.is_file() {
             Kind::Regular
@@ -304,7 +292,7 @@ impl OutFile {
         index: u64,
         complete: bool,
         shared: &WriterState,
-    ) -> (FileRecord, Option<OutputError>) {
+    ) -> (FileRecord, Option<Error>) {
         let (has_name, fault) = self.settle(shared);
         let path = match &self.end {
             End::Rename { part, .. } if !has_name => part,
@@ -324,15 +312,15 @@ impl OutFile {
     /// fsync, rename to the final name, fsync of the directory; whether it has that name now. After
     /// a failed fsync the pages may be gone while the kernel calls them clean, so there is no second
     /// try, and the file keeps its provisional name. So does one that recovery has to cut first.
-    fn settle(&self, shared: &WriterState) -> (bool, Option<OutputError>) {
+    fn settle(&self, shared: &WriterState) -> (bool, Option<Error>) {
         let (part, to) = match &self.end {
             End::Nothing => return (true, None),
             End::Sync => {
-                let _doing = shared.doing("sync", &self.name);
+                let _doing = shared.doing(Action::Sync, &self.name);
                 let synced = self.file.sync_all().err();
                 return (
                     true,
-                    synced.map(|error| OutputError::io("sync", &self.name, &error)),
+                    synced.map(|error| Error::io(Action::Sync, &self.name, error)),
                 );
             }
             End::Rename { part, to } => (part, to),
@@ -340,21 +328,21 @@ impl OutFile {
         if self.is_torn {
             return (false, None);
         }
-        let doing = shared.doing("sync", part);
+        let doing = shared.doing(Action::Sync, part);
         if let Err(error) = self.file.sync_all() {
-            return (false, Some(OutputError::io("sync", part, &error)));
+            return (false, Some(Error::io(Action::Sync, part, error)));
         }
         drop(doing);
-        let doing = shared.doing("rename", part);
-        if let Err(error) = part::rename(part, to) {
-            return (false, Some(OutputError::io("rename", part, &error)));
+        let doing = shared.doing(Action::Rename, part);
+        if let Err(error) = path::rename(part, to) {
+            return (false, Some(Error::io(Action::Rename, part, error)));
         }
         drop(doing);
-        let _doing = shared.doing("sync the directory of", &self.name);
-        let synced = part::sync_directory(to);
+        let _doing = shared.doing(Action::SyncDirectory, &self.name);
+        let synced = path::sync_directory(to);
         let fault = synced
             .err()
-            .map(|error| OutputError::io("sync the directory of", &self.name, &error));
+            .map(|error| Error::io(Action::SyncDirectory, &self.name, error));
         (true, fault)
     }
 
@@ -376,14 +364,10 @@ impl OutFile {
 }
 
 /// The path at the end of a name, and what is there.
-fn located(name: &Path) -> Result<(PathBuf, Option<Metadata>), OutputError> {
+fn located(name: &Path) -> Result<(PathBuf, Option<Metadata>)> {
     match destination::locate(name)? {
         Located::Path(path, found) => Ok((path, found)),
-        Located::Descriptor(_) => Err(Error::usage(format!(
-            "cannot write a capture to {}: an open descriptor has no name of its own",
-            name.display()
-        ))
-        .into()),
+        Located::Descriptor(_) => Err(Error::refused(name, Refusal::Descriptor)),
     }
 }
 
@@ -430,7 +414,10 @@ mod tests {
             is_torn: false,
         };
         let (record, fault) = file.close(0, true, &WriterState::default());
-        assert_eq!(fault.map(|fault| fault.reason), Some(StopReason::IoError));
+        assert_eq!(
+            fault.map(|fault| fault.stop_reason()),
+            Some(StopReason::IoError)
+        );
         assert_eq!((record.complete, record.packets), (false, 3));
         assert_eq!(record.name, part.to_string_lossy());
         assert!(part.exists() && !name.exists());

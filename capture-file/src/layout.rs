@@ -4,11 +4,12 @@
 
 use std::collections::HashMap;
 
-use capture_task::error::Result;
-
 use super::{
-    FinalFigures, InterfaceInfo, OutputCounters,
+    counters::OutputCounters,
     encode::{Encoder, InterfaceStatistics, OutputFrame, Statistics, TaskTotals},
+    error::Result,
+    figures::FinalFigures,
+    packet::InterfaceInfo,
 };
 
 /// An interface and its place in the current file.

@@ -3,12 +3,17 @@
 
 use std::sync::Arc;
 
-use capture_task::{error::Result, plan::Plan, task::StopReason};
+use capture_task::{plan::Plan, task::StopReason};
 
 use super::{
-    FinalFigures, InterfaceInfo, OutputConfig, OutputCounters, Packet, TaskSink,
     closing::ClosingOutput,
+    config::OutputConfig,
+    counters::OutputCounters,
+    error::Result,
+    figures::FinalFigures,
+    packet::{InterfaceInfo, Packet},
     program::{ProgramOutput, Sink},
+    sink::TaskSink,
 };
 
 /// The output of one task.

@@ -9,13 +9,14 @@ use std::{
     sync::Arc,
 };
 
-use capture_task::{
-    error::{Error, Result},
-    plan::Plan,
-    task::StopReason,
-};
+use capture_task::{plan::Plan, task::StopReason};
 
-use super::{FinalFigures, InterfaceInfo, OutputCounters, Packet, count, error::OutputError};
+use super::{
+    counters::{OutputCounters, count},
+    error::{Error, Result},
+    figures::FinalFigures,
+    packet::{InterfaceInfo, Packet},
+};
 
 /// What takes the packets of a task in place of a file.
 ///
@@ -103,7 +104,7 @@ pub struct ProgramOutput {
     /// Packets that may still come.
     left: Option<u64>,
     limit: Option<StopReason>,
-    fault: Option<OutputError>,
+    fault: Option<Error>,
 }
 
 impl ProgramOutput {
@@ -113,10 +114,7 @@ impl ProgramOutput {
     /// Usage: limits of files. Run time: the sink panicked.
     pub fn new(plan: &Plan, sink: Box<dyn Sink>, interfaces: &[InterfaceInfo]) -> Result<Self> {
         if plan.rotate.is_some() || plan.max_file_bytes.is_some() {
-            return Err(Error::usage(
-                "the packets go to a program and not to files, which alone can be rotated or limited \
-                 in size",
-            ));
+            return Err(Error::NoFiles);
         }
         let mut output = Self {
             sink: Some(sink),
@@ -131,7 +129,7 @@ impl ProgramOutput {
         }
         match output.fault.take() {
             None => Ok(output),
-            Some(fault) => Err(fault.error),
+            Some(fault) => Err(fault),
         }
     }
 
@@ -178,7 +176,7 @@ impl ProgramOutput {
 
     /// Why the task should end, once there is a reason.
     pub(super) fn stop_reason(&self) -> Option<StopReason> {
-        let failure = self.fault.as_ref().map(|fault| fault.reason);
+        let failure = self.fault.as_ref().map(Error::stop_reason);
         failure.or(self.limit)
     }
 
@@ -188,7 +186,7 @@ impl ProgramOutput {
     }
 
     /// Tells the sink of the end, and gives what went wrong.
-    pub(super) fn end(mut self, figures: &FinalFigures) -> Option<OutputError> {
+    pub(super) fn end(mut self, figures: &FinalFigures) -> Option<Error> {
         self.call(|sink| sink.end(figures));
         self.drop_sink();
         self.fault.take()
@@ -223,10 +221,8 @@ impl ProgramOutput {
             (_, Some(message)) => message.as_str(),
             _ => "without a message",
         };
-        let error = Error::runtime(format!(
-            "the program that takes the packets panicked: {message}"
-        ));
-        self.fault.get_or_insert(error.into());
+        let message = message.to_owned();
+        self.fault.get_or_insert(Error::SinkPanicked { message });
     }
 }
 

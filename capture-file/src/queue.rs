@@ -11,27 +11,16 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use capture_task::{
-    error::{Error, Result},
-    plan::Format,
-    task::FileRecord,
-};
+use capture_task::{plan::Format, task::FileRecord};
 use tokio::sync::oneshot;
 
 use super::{
-    count,
-    error::OutputError,
+    channel::{BUFFER_LEN, BUFFERS, Chunk, WriterState},
+    counters::count,
+    error::{Error, Result},
     file::OutFile,
-    writer::{Chunk, Writer, WriterState},
+    writer::Writer,
 };
-
-/// Bytes of a buffer: past some hundred KiB the system call is no longer what a write costs, and
-/// sixty-four tasks with a few buffers each still fit into any server.
-pub(super) const BUFFER_LEN: usize = 1 << 20;
-
-/// Most buffers of a task. They are allocated when first wanted, and more than a few are wanted only by
-/// an output that stalls: 64 MiB are half a second of a full 1 Gb/s link, and as much as all rings.
-pub(super) const BUFFERS: usize = 64;
 
 /// Partial buffers are handed over only while so few are on their way: a writer that is behind is not
 /// helped by many small ones, and would run the queue out of buffers that are nearly empty.
@@ -65,7 +54,9 @@ impl Queue {
                 let _alive = alive;
                 writer.run(&chunks, &give_back)
             })
-            .map_err(|error| Error::runtime(format!("cannot start a thread: {error}")))?;
+            .map_err(|error| Error::Thread {
+                cause: Arc::new(error),
+            })?;
         Ok(Self {
             shared,
             current: None,
@@ -155,9 +146,7 @@ impl Queue {
             // Only a writer that is gone refuses: the channel has room for every buffer.
             Some(TrySendError::Full(chunk) | TrySendError::Disconnected(chunk)) => {
                 count(&self.shared.counters.dropped_write, chunk.packets);
-                self.shared.fail(OutputError::from(Error::runtime(
-                    "the writer thread is gone",
-                )));
+                self.shared.fail(Error::WriterPanicked);
             }
         }
     }
@@ -204,9 +193,7 @@ impl Queue {
             return Vec::new();
         };
         thread.join().unwrap_or_else(|_| {
-            self.shared.fail(OutputError::from(Error::runtime(
-                "the writer thread panicked",
-            )));
+            self.shared.fail(Error::WriterPanicked);
             Vec::new()
         })
     }

@@ -15,10 +15,7 @@ use nix::{
     fcntl::{AT_FDCWD, RenameFlags, renameat2},
 };
 
-use super::{
-    part::{lock, sync_directory},
-    rotation::with_suffix,
-};
+use super::path::{lock, sync_directory, with_suffix};
 
 /// A `.part` that was recovered; [`fmt::Display`] makes a sentence of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

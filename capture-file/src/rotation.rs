@@ -6,15 +6,24 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use capture_task::{
-    error::{Error, Result},
-    plan::Rotate,
-};
+use capture_task::plan::Rotate;
 use jiff::{Timestamp, fmt::strtime, tz::TimeZone};
 
-use super::writer::NextFile;
+use super::{
+    error::{Error, Result},
+    path::with_suffix,
+};
 
 const NANOS: u64 = 1_000_000_000;
+
+/// A file to begin.
+#[derive(Debug)]
+pub(super) struct NextFile {
+    /// Its name.
+    pub(super) name: PathBuf,
+    /// Files that leave the ring before.
+    pub(super) evicted: Vec<PathBuf>,
+}
 
 /// The files of an output.
 #[derive(Debug)]
@@ -187,26 +196,13 @@ impl Naming {
     }
 }
 
-/// `STEM_suffix.EXT`.
-pub(super) fn with_suffix(name: &Path, suffix: &str) -> PathBuf {
-    let mut file = name.file_stem().unwrap_or_default().to_owned();
-    file.push("_");
-    file.push(suffix);
-    if let Some(extension) = name.extension() {
-        file.push(".");
-        file.push(extension);
-    }
-    name.with_file_name(file)
-}
-
 fn expand(pattern: &str, start_ns: u64) -> Result<PathBuf> {
     let time = Timestamp::from_nanosecond(i128::from(start_ns))
-        .map_err(|error| Error::runtime(format!("no file can be named after a time: {error}")))?
+        .map_err(|cause| Error::FileTime { cause })?
         .to_zoned(TimeZone::UTC);
-    let name = strtime::format(pattern, &time).map_err(|error| {
-        Error::usage(format!(
-            "{pattern} is no pattern of file names (strftime): {error}"
-        ))
+    let name = strtime::format(pattern, &time).map_err(|cause| Error::Pattern {
+        pattern: pattern.to_owned(),
+        cause,
     })?;
     Ok(name.into())
 }

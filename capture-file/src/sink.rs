@@ -8,24 +8,26 @@ use std::{
 };
 
 use capture_task::{
-    error::{Error, Result},
     plan::{Format, Plan},
     task::StopReason,
 };
 
 use super::{
-    FinalFigures, InterfaceInfo, OutputConfig, OutputCounters, OutputReport, Packet, Target,
-    closing::ClosingOutput,
-    count,
+    channel::WriterState,
+    closing::{ClosingOutput, OutputReport},
+    config::OutputConfig,
+    counters::{OutputCounters, count},
     destination::is_descriptor,
     encode::{ETHERNET, Encoder, OutputFrame, snap_len},
-    error::OutputError,
+    error::{Error, Result},
+    figures::FinalFigures,
     file::OutFile,
     layout::FileLayout,
+    packet::{InterfaceInfo, Packet},
     queue::Queue,
     rotation::Rotation,
     sizes,
-    writer::WriterState,
+    target::Target,
 };
 
 /// How long after the end of its period a file is closed although no later packet has come. The
@@ -57,19 +59,19 @@ pub struct TaskSink {
     last_ns: u64,
     limit: Option<StopReason>,
     /// A fault on this side of the queue: what is on its way is still written.
-    fault: Option<OutputError>,
+    fault: Option<Error>,
 }
 
 /// Why a packet is not in the output.
 enum Refused {
     Limit(StopReason),
     NoBuffer,
-    OutputError(OutputError),
+    Failed(Error),
 }
 
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
-        Self::OutputError(error.into())
+        Self::Failed(error)
     }
 }
 
@@ -91,10 +93,10 @@ impl TaskSink {
                 .iter()
                 .find(|info| info.link_type != first_link_type)
         {
-            return Err(Error::usage(format!(
-                "{} and {} have different link types, which a pcap file cannot hold; use pcapng",
-                interfaces[0].name, other.name
-            )));
+            return Err(Error::LinkTypes {
+                first: interfaces[0].name.clone(),
+                other: other.name.clone(),
+            });
         }
         let encoder = Encoder::new(plan, &config.task_id, first_link_type)?;
         let content = FileLayout::new(encoder, interfaces, sizes::largest(plan))?;
@@ -129,13 +131,10 @@ impl TaskSink {
     /// than a pcap file has ends the task.
     pub fn add_interface(&mut self, info: InterfaceInfo) {
         if self.link_type.is_some_and(|only| only != info.link_type) {
-            let error = Error::runtime(format!(
-                "{} came with another link type, which a pcap file cannot hold; use pcapng",
-                info.name
-            ));
-            self.fault.get_or_insert(error.into());
+            let interface = info.name;
+            self.fault.get_or_insert(Error::LaterLinkType { interface });
         } else if let Err(error) = self.content.add_interface(info) {
-            self.fault.get_or_insert(error.into());
+            self.fault.get_or_insert(error);
         }
     }
 
@@ -166,7 +165,7 @@ impl TaskSink {
                 count(&self.shared.counters.dropped_queue, 1);
                 self.note_drops(1);
             }
-            Err(Refused::OutputError(fault)) => {
+            Err(Refused::Failed(fault)) => {
                 count(&self.shared.counters.dropped_write, 1);
                 self.fault = Some(fault);
             }
@@ -194,7 +193,7 @@ impl TaskSink {
         if overdue && self.content.is_open() && self.stop_reason().is_none() {
             if self.rotation.is_used_up() {
                 self.limit = Some(StopReason::MaxFileBytes);
-            } else if let Err(Refused::OutputError(fault)) = self.close_file() {
+            } else if let Err(Refused::Failed(fault)) = self.close_file() {
                 self.fault = Some(fault);
             }
         }
@@ -209,11 +208,8 @@ impl TaskSink {
     /// Why the output has failed, once it has: `disk_full`, `io_error`, `error`, or `user` where the
     /// reader of a pipe has closed it.
     pub fn failure(&self) -> Option<StopReason> {
-        let here = || self.fault.as_ref().map(|fault| fault.reason);
-        self.shared
-            .failure()
-            .map(|(reason, _)| *reason)
-            .or_else(here)
+        let here = || self.fault.as_ref().map(Error::stop_reason);
+        self.shared.failure().map(Error::stop_reason).or_else(here)
     }
 
     #[cfg(test)]
@@ -232,7 +228,7 @@ impl TaskSink {
         if self.lacks_statistics()
             && let Err(error) = self.begin_file(closing.ended_ns)
         {
-            self.fault.get_or_insert(error.into());
+            self.fault.get_or_insert(error);
         }
         if self.content.is_open() && !self.shared.has_failed() {
             let counters = &self.shared.counters;
@@ -242,7 +238,7 @@ impl TaskSink {
             let chunk = self.queue.last_chunk();
             chunk.close = true;
             if let Err(error) = self.content.end(&statistics, &mut chunk.data) {
-                self.fault.get_or_insert(error.into());
+                self.fault.get_or_insert(error);
             }
         }
         ClosingOutput::new(self.queue, self.shared, self.fault)
@@ -354,12 +350,10 @@ impl TaskSink {
 }
 
 fn first_file(plan: &Plan, target: &Target, now_ns: u64) -> Result<(Rotation, OutFile)> {
-    let opened = match target {
+    match target {
         Target::Stdout => {
             if plan.rotate.is_some() {
-                return Err(Error::usage(
-                    "standard output cannot be rotated; name a file",
-                ));
+                return Err(not_rotatable(Path::new("-")));
             }
             let mut rotation = Rotation::new(Path::new("-"), None);
             rotation.begin(now_ns)?;
@@ -367,7 +361,7 @@ fn first_file(plan: &Plan, target: &Target, now_ns: u64) -> Result<(Rotation, Ou
         }
         Target::Open(open) => {
             if plan.rotate.is_some() {
-                return Err(not_rotated(open.name()));
+                return Err(not_rotatable(open.name()));
             }
             let mut rotation = Rotation::new(open.name(), None);
             rotation.begin(now_ns)?;
@@ -375,7 +369,7 @@ fn first_file(plan: &Plan, target: &Target, now_ns: u64) -> Result<(Rotation, Ou
         }
         Target::File(name) => {
             if plan.rotate.is_some() && name.exists() && (is_descriptor(name) || !name.is_file()) {
-                return Err(not_rotated(name));
+                return Err(not_rotatable(name));
             }
             let mut rotation = Rotation::new(name, plan.rotate);
             let first = rotation.begin(now_ns)?;
@@ -385,15 +379,13 @@ fn first_file(plan: &Plan, target: &Target, now_ns: u64) -> Result<(Rotation, Ou
             };
             opened.map(|file| (rotation, file))
         }
-    };
-    opened.map_err(|fault| fault.error)
+    }
 }
 
-fn not_rotated(name: &Path) -> Error {
-    Error::usage(format!(
-        "{} is no file, and cannot be rotated",
-        name.display()
-    ))
+fn not_rotatable(name: &Path) -> Error {
+    Error::NotRotatable {
+        path: name.to_owned(),
+    }
 }
 
 pub(super) fn now_ns() -> u64 {

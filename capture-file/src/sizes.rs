@@ -1,15 +1,13 @@
 //! What a file takes before its first packet, and the limits of a task that are less than that. Asked
 //! before anything is opened, so that a task which could never have a file is refused at once.
 
-use capture_task::{
-    error::{Error, Result},
-    plan::{Fault, InterfaceSelection, Plan},
-};
+use capture_task::plan::{Fault, InterfaceSelection, Plan};
 
 use super::{
-    InterfaceInfo,
     encode::{ETHERNET, Encoder},
+    error::{Error, Result, SizeLimit},
     layout::FileLayout,
+    packet::InterfaceInfo,
 };
 
 /// Characters of a task's ID, a ULID.
@@ -26,12 +24,14 @@ pub(super) fn largest(plan: &Plan) -> Option<u64> {
 
 /// A limit below a file without packets, which takes `empty` bytes, could not be kept.
 pub(super) fn check(plan: &Plan, empty: u64) -> Result<()> {
-    too_small(plan, empty)
-        .next()
-        .map_or(Ok(()), |(field, detail)| {
-            let field = field.replace('/', ".");
-            Err(Error::usage(format!("{field}: {detail}")))
-        })
+    match too_small(plan, empty).next() {
+        None => Ok(()),
+        Some((limit, bytes)) => Err(Error::LimitTooSmall {
+            limit,
+            bytes,
+            least: empty,
+        }),
+    }
 }
 
 /// The limits that no file of the task could keep, for interfaces of whatever kind.
@@ -41,10 +41,15 @@ pub fn size_faults(plan: &Plan) -> Vec<Fault> {
     }
     match least(plan) {
         Ok(least) => too_small(plan, least)
-            .map(|(field, detail)| Fault {
-                pointer: format!("/{field}"),
+            .map(|(limit, bytes)| Fault {
+                pointer: match limit {
+                    SizeLimit::File => "/rotate/bytes".to_owned(),
+                    SizeLimit::Task => "/max_file_bytes".to_owned(),
+                },
                 code: "out_of_range",
-                detail,
+                detail: format!(
+                    "{bytes} is less than the {least} bytes of a file without packets; give more"
+                ),
             })
             .collect(),
         Err(error) => {
@@ -73,17 +78,15 @@ fn least(plan: &Plan) -> Result<u64> {
     Ok(FileLayout::new(encoder, &[interface], None)?.size_empty())
 }
 
-/// The limits that are too small, each with its field and what is wrong with it.
-fn too_small(plan: &Plan, empty: u64) -> impl Iterator<Item = (&'static str, String)> {
+/// The limits below `empty` bytes, each with its value.
+fn too_small(plan: &Plan, empty: u64) -> impl Iterator<Item = (SizeLimit, u64)> {
     let rotated = plan.rotate.and_then(|rotate| rotate.bytes);
     let limits = [
-        ("rotate/bytes", rotated),
-        ("max_file_bytes", plan.max_file_bytes),
+        (SizeLimit::File, rotated),
+        (SizeLimit::Task, plan.max_file_bytes),
     ];
-    limits.into_iter().filter_map(move |(field, most)| {
+    limits.into_iter().filter_map(move |(limit, most)| {
         let most = most.filter(|most| *most < empty)?;
-        let detail =
-            format!("{most} is less than the {empty} bytes of a file without packets; give more");
-        Some((field, detail))
+        Some((limit, most))
     })
 }

@@ -3,7 +3,7 @@
 
 use std::{
     fs::File,
-    io::{self, IsTerminal},
+    io::IsTerminal,
     os::{
         fd::{FromRawFd, OwnedFd, RawFd},
         unix::fs::FileTypeExt,
@@ -12,9 +12,10 @@ use std::{
     sync::Arc,
 };
 
-use capture_task::error::{Error, Result};
-
-use super::destination::{self, Located};
+use super::{
+    destination::{self, Located},
+    error::{Error, Refusal, Result},
+};
 
 /// Where the output goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,11 +58,7 @@ impl Target {
         };
         match number {
             libc::STDOUT_FILENO => Ok(Self::Stdout),
-            libc::STDERR_FILENO => Err(Error::usage(format!(
-                "cannot write a capture to {}: messages go to standard error; use standard output, or \
-                 name a file",
-                name.display()
-            ))),
+            libc::STDERR_FILENO => Err(Error::refused(&name, Refusal::StandardError)),
             number => OpenTarget::inherited(number, name).map(Self::Open),
         }
     }
@@ -97,24 +94,18 @@ impl Target {
 
 impl OpenTarget {
     fn inherited(number: RawFd, name: PathBuf) -> Result<Self> {
-        let shown = name.display();
         // SAFETY: fcntl(2) on numbers; it answers EBADF where the descriptor is not open.
         let (flags, copy) = unsafe {
             let flags = libc::fcntl(number, libc::F_GETFL);
             (flags, libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3))
         };
         if copy < 0 || flags < 0 {
-            let error = io::Error::last_os_error();
-            return Err(Error::usage(format!(
-                "cannot write a capture to {shown}: descriptor {number} is not open ({error})"
-            )));
+            return Err(Error::refused(&name, Refusal::Closed(number)));
         }
         // SAFETY: it was just made, and nobody else knows of it.
         let file = File::from(unsafe { OwnedFd::from_raw_fd(copy) });
         if flags & libc::O_ACCMODE == libc::O_RDONLY {
-            return Err(Error::usage(format!(
-                "cannot write a capture to {shown}: descriptor {number} is open for reading only"
-            )));
+            return Err(Error::refused(&name, Refusal::ReadOnly(number)));
         }
         Ok(Self {
             name,

@@ -4,145 +4,22 @@
 use std::{
     collections::HashMap,
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc,
         mpsc::{Receiver, SyncSender},
     },
-    time::Instant,
 };
 
-use capture_task::{
-    error::Error,
-    plan::Format,
-    task::{FileRecord, StopReason},
-};
+use capture_task::{plan::Format, task::FileRecord};
 
 use super::{
-    DiskBudget, OutputCounters, count, encode::walk, error::OutputError, file::OutFile,
-    queue::BUFFER_LEN,
+    channel::{BUFFER_LEN, Chunk, WriterState},
+    counters::count,
+    encode::walk,
+    error::{Action, Error, Result},
+    file::OutFile,
 };
-
-/// Whole records for one file.
-#[derive(Debug, Default)]
-pub(super) struct Chunk {
-    /// The file that begins with this chunk.
-    pub(super) open: Option<NextFile>,
-    /// The records, the file's header among them.
-    pub(super) data: Vec<u8>,
-    /// Packets in them.
-    pub(super) packets: u64,
-    /// Bytes kept of these packets.
-    pub(super) bytes: u64,
-    /// Whether the file ends with this chunk.
-    pub(super) close: bool,
-}
-
-/// A file to begin.
-#[derive(Debug)]
-pub(super) struct NextFile {
-    /// Its name.
-    pub(super) name: PathBuf,
-    /// Files that leave the ring before.
-    pub(super) evicted: Vec<PathBuf>,
-}
-
-/// What the reader's side sees of the writer.
-#[derive(Debug, Default)]
-pub(super) struct WriterState {
-    pub(super) counters: Arc<OutputCounters>,
-    /// The first failure. The reader looks at it with each packet, and locks nothing.
-    failure: OnceLock<(StopReason, String)>,
-    closing: OnceLock<Instant>,
-    doing: Mutex<Option<Doing>>,
-    space: Option<Arc<DiskBudget>>,
-}
-
-/// A system call that may take as long as the disk does.
-#[derive(Clone, Debug)]
-pub(super) struct Doing {
-    /// `write to`, `sync`.
-    pub(super) what: &'static str,
-    pub(super) path: PathBuf,
-    pub(super) since: Instant,
-}
-
-/// Until it is dropped, the writer is doing something.
-pub(super) struct DoingGuard<'a>(&'a WriterState);
-
-impl Drop for DoingGuard<'_> {
-    fn drop(&mut self) {
-        *lock(&self.0.doing) = None;
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl WriterState {
-    pub(super) fn new(space: Option<Arc<DiskBudget>>) -> Self {
-        Self {
-            space,
-            ..Self::default()
-        }
-    }
-
-    /// Takes room for bytes that are about to be written.
-    fn take_space(&self, bytes: usize) -> Result<(), OutputError> {
-        let Some(space) = &self.space else {
-            return Ok(());
-        };
-        space.take(bytes as u64).map_err(|refusal| OutputError {
-            reason: StopReason::DiskFull,
-            error: Error::runtime(refusal),
-        })
-    }
-
-    fn give_space_back(&self, bytes: u64) {
-        if let Some(space) = &self.space {
-            space.give_back(bytes);
-        }
-    }
-
-    /// Whether the output has failed; as cheap as it has to be for every packet.
-    pub(super) fn has_failed(&self) -> bool {
-        self.failure.get().is_some()
-    }
-
-    pub(super) fn failure(&self) -> Option<&(StopReason, String)> {
-        self.failure.get()
-    }
-
-    /// Keeps the first failure.
-    pub(super) fn fail(&self, fault: OutputError) {
-        let _ = self.failure.set((fault.reason, fault.error.message));
-    }
-
-    /// Says what the writer begins to wait for.
-    pub(super) fn doing(&self, what: &'static str, path: &Path) -> DoingGuard<'_> {
-        *lock(&self.doing) = Some(Doing {
-            what,
-            path: path.to_owned(),
-            since: Instant::now(),
-        });
-        DoingGuard(self)
-    }
-
-    /// What the writer is waiting for.
-    pub(super) fn waits_for(&self) -> Option<Doing> {
-        lock(&self.doing).clone()
-    }
-
-    /// Says that no more will come.
-    pub(super) fn close(&self) {
-        self.closing.get_or_init(Instant::now);
-    }
-
-    pub(super) fn closing_since(&self) -> Option<Instant> {
-        self.closing.get().copied()
-    }
-}
 
 /// The thread's state.
 pub(super) struct Writer {
@@ -202,7 +79,7 @@ impl Writer {
         self.shared.counters.files.abandoned();
     }
 
-    fn chunk(&mut self, chunk: &Chunk) -> Result<(), OutputError> {
+    fn chunk(&mut self, chunk: &Chunk) -> Result<()> {
         let counters = &self.shared.counters;
         if let Some(next) = &chunk.open {
             for path in &next.evicted {
@@ -220,7 +97,7 @@ impl Writer {
             return Err(fault);
         }
         if let Some(next) = &chunk.open {
-            let doing = self.shared.doing("open", &next.name);
+            let doing = self.shared.doing(Action::Open, &next.name);
             let opened = OutFile::open_rotated(&next.name);
             drop(doing);
             match opened {
@@ -237,10 +114,10 @@ impl Writer {
         }
         let Some(file) = &mut self.file else {
             count(&counters.dropped_write, chunk.packets);
-            return Err(Error::runtime("records came for a file that is not open").into());
+            return Err(Error::NoFileOpen);
         };
         let at_start = file.size() == 0;
-        let doing = self.shared.doing("write to", file.name());
+        let doing = self.shared.doing(Action::Write, file.name());
         let result = file.write(&chunk.data, chunk.packets, &self.shared);
         drop(doing);
         match result {
@@ -262,7 +139,7 @@ impl Writer {
                 }
                 let lost = chunk.data.len() - whole.len;
                 self.shared.give_space_back(lost as u64);
-                return Err(OutputError::io("write to", file.name(), &error));
+                return Err(Error::io(Action::Write, file.name(), error));
             }
         }
         if chunk.close {

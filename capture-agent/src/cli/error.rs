@@ -1,8 +1,11 @@
 //! Errors of the command line in words for people. What comes from the crates below is put into words here:
 //! they say what happened, and this says it in the terms of options.
 
+use std::path::Path;
+
 pub(crate) use below::ErrorKind;
 use capture_engine::Remedy;
+use capture_file::{Foreign, Refusal, SizeLimit};
 use capture_task::error as below;
 
 /// Why something was refused or failed, for people: what was wrong, where, and what to do about it.
@@ -55,6 +58,57 @@ impl From<below::Error> for Error {
     }
 }
 
+impl From<capture_file::Error> for Error {
+    fn from(error: capture_file::Error) -> Self {
+        let kind = error.kind();
+        if let capture_file::Error::LimitTooSmall {
+            limit,
+            bytes,
+            least,
+        } = error
+        {
+            let limit = match limit {
+                SizeLimit::File => "rotate.bytes (--rotate-bytes)",
+                SizeLimit::Task => "max_file_bytes (--max-file-bytes)",
+            };
+            let message = format!(
+                "{limit}: {bytes} is less than the {least} bytes of a file without packets; give more"
+            );
+            return Self { kind, message };
+        }
+        let message = match advice(&error) {
+            Some(advice) => format!("{error}; {advice}"),
+            None => error.to_string(),
+        };
+        Self { kind, message }
+    }
+}
+
+/// What can be done about an output that cannot be opened.
+fn advice(error: &capture_file::Error) -> Option<&'static str> {
+    use capture_file::Error;
+    Some(match error {
+        Error::LinkTypes { .. } | Error::LaterLinkType { .. } => "use pcapng",
+        Error::OtherUser {
+            what: Foreign::Link(_),
+            ..
+        } => "name the file that it points to",
+        Error::OtherUser { .. } | Error::NotReplaceable { .. } => "name another file",
+        Error::Refused {
+            why: Refusal::OtherProcess,
+            ..
+        } => "name the file itself",
+        Error::Refused {
+            why: Refusal::StandardError,
+            ..
+        } => "use standard output, or name a file",
+        Error::Terminal { path } if path == Path::new("-") => "redirect it, or name a file with -w",
+        Error::Terminal { .. } | Error::NotRotatable { .. } => "name a file",
+        Error::InUse { .. } => "choose another name",
+        _ => return None,
+    })
+}
+
 impl From<capture_daemon::error::Error> for Error {
     fn from(error: capture_daemon::error::Error) -> Self {
         let capture_daemon::error::Error { kind, message } = error;
@@ -70,6 +124,9 @@ impl From<capture_engine::Error> for Error {
 
 /// An error of the engine, and what to do about it, in one sentence.
 pub(crate) fn engine_sentence(error: &capture_engine::Error) -> String {
+    if let capture_engine::Error::File(error) = error {
+        return Error::from(error.clone()).message;
+    }
     match error.remedy().and_then(remedy_words) {
         Some(remedy) => format!("{error}; {remedy}"),
         None => error.to_string(),
@@ -147,6 +204,44 @@ mod tests {
         ] {
             let error = Error::from(error);
             assert_eq!((error.kind, error.message.as_str()), (kind, sentence));
+        }
+    }
+
+    #[test]
+    fn errors_of_outputs_say_what_to_do_in_words_of_options() {
+        use capture_file::Error as File;
+        let path = |name: &str| Path::new(name).to_owned();
+        for (error, kind, message) in [
+            (
+                File::Terminal { path: path("-") },
+                ErrorKind::Usage,
+                "standard output is a terminal; redirect it, or name a file with -w",
+            ),
+            (
+                File::InUse {
+                    path: path("a.pcap.part"),
+                },
+                ErrorKind::Conflict,
+                "a.pcap.part is being written by another capture; choose another name",
+            ),
+            (
+                File::LimitTooSmall {
+                    limit: SizeLimit::File,
+                    bytes: 7,
+                    least: 24,
+                },
+                ErrorKind::Usage,
+                "rotate.bytes (--rotate-bytes): 7 is less than the 24 bytes of a file without packets; \
+                 give more",
+            ),
+            (
+                File::NoReader { path: path("fifo") },
+                ErrorKind::Runtime,
+                "nobody reads the FIFO fifo",
+            ),
+        ] {
+            let error = Error::from(error);
+            assert_eq!((error.kind, error.message.as_str()), (kind, message));
         }
     }
 }

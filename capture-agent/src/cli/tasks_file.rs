@@ -161,7 +161,7 @@ fn target_of(name: &str) -> Result<Target, String> {
     }
     let target = match name {
         "-" => Target::Stdout,
-        _ => Target::named(PathBuf::from(name)).map_err(|error| error.message)?,
+        _ => Target::named(PathBuf::from(name)).map_err(|error| Error::from(error).message)?,
     };
     if target == Target::Stdout {
         return Err(

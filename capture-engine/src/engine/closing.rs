@@ -9,10 +9,7 @@ use std::{
 };
 
 use capture_file::{ClosingOutput, OutputCounters};
-use capture_task::{
-    error as below,
-    task::{Counters, FileRecord, StopReason},
-};
+use capture_task::task::{Counters, FileRecord, StopReason};
 
 use super::{
     handle::TaskHandle,
@@ -153,7 +150,7 @@ impl ClosingTask {
         task::fill(figures, &mut counters);
         past.end(id, Some(counters));
         let (stop_reason, error) = match (report.error, fault) {
-            (Some((reason, error)), _) => (reason, Some(below::Error::runtime(error).into())),
+            (Some(error), _) => (error.stop_reason(), Some(error.into())),
             (None, Some(fault)) => (StopReason::Error, Some(fault)),
             (None, None) => (reason, None),
         };

@@ -6,15 +6,12 @@ mod frame;
 mod pcap;
 mod pcapng;
 
-use capture_task::{
-    error::Result,
-    plan::{Format, Plan},
-};
+use capture_task::plan::{Format, Plan};
 
 pub(super) use self::frame::{
     ETHERNET, InterfaceStatistics, MAX_SNAP_LEN, OutputFrame, Statistics, TaskTotals,
 };
-use super::InterfaceInfo;
+use super::{error::Result, packet::InterfaceInfo};
 
 /// The encoder of a task's format.
 pub(super) enum Encoder {

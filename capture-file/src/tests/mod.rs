@@ -19,9 +19,8 @@ use std::{
 };
 
 use capture_common::{Direction, VlanTag};
-use capture_task::{
-    error::Result,
-    plan::{Directions, Filter, Format, Hook, InterfaceSelection, Oversize, Plan, Protocol},
+use capture_task::plan::{
+    Directions, Filter, Format, Hook, InterfaceSelection, Oversize, Plan, Protocol,
 };
 use pcap_file::{
     pcap::PcapReader,
@@ -35,8 +34,8 @@ use pcap_file::{
 use tempfile::TempDir;
 
 use super::{
-    FinalFigures, InterfaceInfo, InterfaceStats, OutputConfig, OutputCounters, OutputReport,
-    Packet, Target, TaskSink,
+    Error, FinalFigures, InterfaceInfo, InterfaceStats, OutputConfig, OutputCounters, OutputReport,
+    Packet, Result, Target, TaskSink,
 };
 
 /// 2024-01-02 03:04:05.678901234 UTC.

@@ -38,7 +38,7 @@ fn child_writes_to_stdout() {
         sink.packet(&packet(n, &[1; 1400]));
     }
     let report = sink.finish(&closing());
-    assert_eq!(report.error, None);
+    assert!(report.error.is_none(), "{:?}", report.error);
     assert_eq!(report.files[0].name, "-");
 }
 

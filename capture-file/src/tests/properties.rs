@@ -71,7 +71,7 @@ proptest! {
             }
             let path = output.path(name);
             let (report, counters, _directory) = output.finish();
-            prop_assert_eq!(report.error, None);
+            prop_assert!(report.error.is_none(), "{:?}", report.error);
             let bytes: usize = wanted.iter().map(|found| found.data.len()).sum();
             prop_assert_eq!(counters.bytes(), bytes as u64);
             prop_assert_eq!(counters.captured(), wanted.len() as u64);

@@ -34,7 +34,7 @@ fn by_bytes() {
             assert_eq!(output.give(&packet(n, &[n as u8; 100])), None);
         }
         let (report, counters, directory) = output.finish();
-        assert_eq!(report.error, None);
+        assert!(report.error.is_none(), "{:?}", report.error);
         assert_eq!(counters.captured(), 50);
         let mut found = Vec::new();
         for (n, file) in (1..).zip(&report.files) {
@@ -148,7 +148,7 @@ fn seconds_and_files_end_the_task() {
     });
     assert_eq!(used_up, Some(StopReason::MaxFileBytes));
     let (report, counters, directory) = output.finish();
-    assert_eq!(report.error, None);
+    assert!(report.error.is_none(), "{:?}", report.error);
     assert_eq!((counters.captured(), counters.over_limit()), (2, 1));
     assert_eq!(names(&directory), ["a_00001.pcap", "a_00002.pcap"]);
 }
@@ -192,7 +192,7 @@ fn silent_before_the_end(plan: &Plan, name: &str) -> Vec<(u64, bool)> {
     assert_eq!(output.sink.tick(next + SECOND_NS), None);
     assert!(!output.sink.content_is_open());
     let (report, _, _directory) = output.finish();
-    assert_eq!(report.error, None);
+    assert!(report.error.is_none(), "{:?}", report.error);
     let files = report.files.iter().map(|file| {
         assert!(file.complete, "{file:?}");
         let (packets, statistics) = read(Path::new(&file.name));
@@ -257,7 +257,7 @@ fn what_cannot_be_rotated_is_refused() {
     let plan = rotating(Format::Pcap, Some(1000), None, None);
     for path in ["/dev/null", "/tmp/%!.pcap"] {
         let error = open(&plan, Path::new(path)).err().expect("it is refused");
-        assert_eq!(error.kind, ErrorKind::Usage, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
     }
     let stdout = OutputConfig {
         target: Target::Stdout,
@@ -267,7 +267,7 @@ fn what_cannot_be_rotated_is_refused() {
     let error = TaskSink::open(&plan, &stdout, &[])
         .err()
         .expect("it is refused");
-    assert_eq!(error.kind, ErrorKind::Usage, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
 }
 
 /// The sum as [`Rotation`] keeps it, beside one that is added up anew.
@@ -375,7 +375,7 @@ fn files_have_room_for_packets_however_many_interfaces_there_are() {
             assert_eq!(sink.packet(&packet), None, "{n}");
         }
         let report = sink.finish(&closing());
-        assert_eq!(report.error, None);
+        assert!(report.error.is_none(), "{:?}", report.error);
         assert!(report.files.len() <= 20, "{} files", report.files.len());
         let mut found = Vec::new();
         for file in &report.files {

@@ -89,9 +89,9 @@ fn outputs_that_share_a_budget_stay_within_it_and_end_honestly() {
         let counters = sink.counters();
         let report = sink.finish(&closing());
         assert_accounted(&counters, given);
-        let (reason, error) = report.error.expect("half of it has no room");
-        assert_eq!(reason, StopReason::DiskFull);
-        assert!(error.contains("disk budget"), "{error}");
+        let error = report.error.expect("half of it has no room");
+        assert_eq!(error.stop_reason(), StopReason::DiskFull);
+        assert!(matches!(error, Error::Budget { .. }), "{error}");
         assert!(counters.dropped_write() > 0);
         let [file] = report.files.as_slice() else {
             panic!("{:?}", report.files);
