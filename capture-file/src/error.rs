@@ -373,7 +373,9 @@ impl fmt::Display for Refusal {
             Self::Descriptor => f.write_str("an open descriptor has no name of its own"),
             Self::KernelFile => f.write_str("it is a setting of the kernel"),
             Self::Type => f.write_str("it is neither a file, a pipe nor a character device"),
-            Self::Rotation => f.write_str("it is not a regular file, and cannot be rotated"),
+            Self::Rotation => {
+                f.write_str("it is not a regular file, as one of a rotation has to be")
+            }
         }
     }
 }
