@@ -16,6 +16,7 @@
 //! | `recovery` | what a killed agent left |
 
 mod channel;
+mod clock;
 mod closing;
 mod config;
 mod counters;
@@ -43,6 +44,7 @@ mod tests;
 mod writer;
 
 pub use self::{
+    clock::unix_ns,
     closing::{ClosingOutput, OutputReport},
     config::OutputConfig,
     counters::OutputCounters,

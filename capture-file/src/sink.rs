@@ -1,11 +1,7 @@
 //! The reader's side of an output: limits, rotation decisions and encoding, packet by packet, between
 //! the demultiplexer and the queue. Nothing here waits or does I/O, but the opening and the end.
 
-use std::{
-    path::Path,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{path::Path, sync::Arc};
 
 use capture_task::{
     plan::{Format, Plan},
@@ -14,6 +10,7 @@ use capture_task::{
 
 use super::{
     channel::WriterState,
+    clock::unix_ns,
     closing::{ClosingOutput, OutputReport},
     config::OutputConfig,
     counters::{OutputCounters, count},
@@ -102,7 +99,7 @@ impl TaskSink {
         let content = FileLayout::new(encoder, interfaces, sizes::largest(plan))?;
         sizes::check(plan, content.size_empty())?;
 
-        let opened_ns = now_ns();
+        let opened_ns = unix_ns();
         let (rotation, first) = first_file(plan, &config.target, opened_ns)?;
         let shared = Arc::new(WriterState::new(config.space.clone()));
         let mut sink = Self {
@@ -386,11 +383,4 @@ fn not_rotatable(name: &Path) -> Error {
     Error::NotRotatable {
         path: name.to_owned(),
     }
-}
-
-pub(super) fn now_ns() -> u64 {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
 }

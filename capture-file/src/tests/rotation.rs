@@ -10,7 +10,7 @@ use pcap_file::pcapng::blocks::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::rotation::Rotation;
+use crate::{rotation::Rotation, unix_ns};
 
 fn rotating(format: Format, bytes: Option<u64>, seconds: Option<u64>, files: Option<u64>) -> Plan {
     Plan {
@@ -95,7 +95,7 @@ fn by_seconds_aligned_to_the_clock() {
     );
     // The first file is named after the time of opening, which is long after these packets; from a
     // boundary after that on, packets decide.
-    let now = super::super::sink::now_ns();
+    let now = unix_ns();
     let boundary = (now / SECOND_NS + 20) / 10 * 10 * SECOND_NS;
     for offset in [
         0,
@@ -124,7 +124,7 @@ fn by_seconds_aligned_to_the_clock() {
 #[test]
 fn seconds_and_files_end_the_task() {
     let mut output = Output::new(&rotating(Format::Pcap, None, Some(3600), Some(2)), "a.pcap");
-    let now = super::super::sink::now_ns();
+    let now = unix_ns();
     let hour = 3600 * SECOND_NS;
     let next = (now / hour + 1) * hour;
     assert_eq!(
@@ -156,7 +156,7 @@ fn seconds_and_files_end_the_task() {
 #[test]
 fn a_silent_period_ends_by_the_clock() {
     let mut output = Output::new(&rotating(Format::Pcap, None, Some(3600), Some(2)), "a.pcap");
-    let now = super::super::sink::now_ns();
+    let now = unix_ns();
     let hour = 3600 * SECOND_NS;
     let next = (now / hour + 1) * hour;
     output.give(&Packet {
@@ -184,7 +184,7 @@ fn a_silent_period_ends_by_the_clock() {
 fn silent_before_the_end(plan: &Plan, name: &str) -> Vec<(u64, bool)> {
     let mut output = Output::new(plan, name);
     let hour = 3600 * SECOND_NS;
-    let next = (super::super::sink::now_ns() / hour + 1) * hour;
+    let next = (unix_ns() / hour + 1) * hour;
     output.give(&Packet {
         timestamp_ns: next - 1,
         ..packet(0, &[1; 60])
