@@ -164,9 +164,9 @@ fn a_silent_period_ends_by_the_clock() {
         ..packet(0, &[1; 60])
     });
     assert_eq!(output.sink.tick(next + SECOND_NS - 1), None);
-    assert!(output.sink.content_is_open());
+    assert!(output.sink.is_file_open());
     assert_eq!(output.sink.tick(next + SECOND_NS), None);
-    assert!(!output.sink.content_is_open());
+    assert!(!output.sink.is_file_open());
     output.give(&Packet {
         timestamp_ns: next + 5,
         ..packet(0, &[1; 60])
@@ -190,7 +190,7 @@ fn silent_before_the_end(plan: &Plan, name: &str) -> Vec<(u64, bool)> {
         ..packet(0, &[1; 60])
     });
     assert_eq!(output.sink.tick(next + SECOND_NS), None);
-    assert!(!output.sink.content_is_open());
+    assert!(!output.sink.is_file_open());
     let (report, _, _directory) = output.finish();
     assert!(report.error.is_none(), "{:?}", report.error);
     let files = report.files.iter().map(|file| {
@@ -264,7 +264,7 @@ fn what_cannot_be_rotated_is_refused() {
         task_id: String::new(),
         space: None,
     };
-    let error = TaskSink::open(&plan, &stdout, &[])
+    let error = FileOutput::open(&plan, &stdout, &[])
         .err()
         .expect("it is refused");
     assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
@@ -303,12 +303,12 @@ proptest! {
             // What the open file would be if it were closed now is not what it is in the end.
             for closing in [so_far, size] {
                 let then = plain_sum_then(&plain, ring, Some(closing));
-                prop_assert_eq!(rotation.finished_bytes_then(Some(closing)), then);
+                prop_assert_eq!(rotation.finished_bytes_after_next(Some(closing)), then);
             }
             rotation.finished(size);
             plain.push_back(size);
             prop_assert_eq!(rotation.finished_bytes(), plain.iter().sum::<u64>());
-            prop_assert_eq!(rotation.finished_bytes_then(None), plain_sum_then(&plain, ring, None));
+            prop_assert_eq!(rotation.finished_bytes_after_next(None), plain_sum_then(&plain, ring, None));
         }
     }
 }
@@ -331,7 +331,7 @@ fn a_large_ring_costs_the_reader_no_more_than_a_small_one() {
         rotation.begin(files).expect("a name");
         let before = thread_cpu_time();
         for closing in 0..2000 {
-            let then = rotation.finished_bytes_then(Some(closing));
+            let then = rotation.finished_bytes_after_next(Some(closing));
             assert_eq!(std::hint::black_box(then), closing + 41 * (files - 2));
         }
         thread_cpu_time() - before
@@ -361,7 +361,7 @@ fn files_have_room_for_packets_however_many_interfaces_there_are() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("a.pcapng");
         let some: Vec<_> = (2..60).map(|n| interface(n, &format!("veth{n}"))).collect();
-        let mut sink = TaskSink::open(&plan, &config(path), &some).expect("the output opens");
+        let mut sink = FileOutput::open(&plan, &config(path), &some).expect("the output opens");
         for n in 60..120 {
             sink.add_interface(interface(n, &format!("veth{n}")));
         }
