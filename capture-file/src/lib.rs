@@ -51,7 +51,7 @@ pub use self::{
     counters::OutputCounters,
     destination::{follow_links, is_descriptor, replacement_path},
     disk_budget::DiskBudget,
-    error::{Action, Error, Foreign, NotReplaceable, Refusal, Result, SizeLimit},
+    error::{Action, Error, Foreign, NotReplaceable, Refusal, Result},
     figures::{FinalFigures, InterfaceStats},
     file::sha256,
     file_output::FileOutput,

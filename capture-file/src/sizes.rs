@@ -1,11 +1,11 @@
 //! Limits of a task that are below the size of a file without packets. Checked before anything is opened, so that
 //! such a task is refused at once.
 
-use capture_task::plan::{Fault, InterfaceSelection, Plan};
+use capture_task::plan::{Fault, FaultKind, Field, InterfaceSelection, Plan};
 
 use super::{
     encode::{ETHERNET, Encoder},
-    error::{Error, Result, SizeLimit},
+    error::{Error, Result},
     layout::FileLayout,
     packet::InterfaceInfo,
 };
@@ -26,8 +26,8 @@ pub(super) fn max_file_size(plan: &Plan) -> Option<u64> {
 pub(super) fn check(plan: &Plan, empty: u64) -> Result<()> {
     match limits_below(plan, empty).next() {
         None => Ok(()),
-        Some((limit, bytes)) => Err(Error::LimitTooSmall {
-            limit,
+        Some((field, bytes)) => Err(Error::LimitTooSmall {
+            field,
             bytes,
             least: empty,
         }),
@@ -41,16 +41,7 @@ pub fn size_faults(plan: &Plan) -> Vec<Fault> {
     }
     match min_file_size(plan) {
         Ok(least) => limits_below(plan, least)
-            .map(|(limit, bytes)| Fault {
-                pointer: match limit {
-                    SizeLimit::File => "/rotate/bytes".to_owned(),
-                    SizeLimit::Task => "/max_file_bytes".to_owned(),
-                },
-                code: "out_of_range",
-                detail: format!(
-                    "{bytes} is less than the {least} bytes of a file without packets; give more"
-                ),
-            })
+            .map(|(field, bytes)| Fault::of(field, FaultKind::BelowEmptyFile { bytes, least }))
             .collect(),
         Err(error) => {
             // The start of the task will report it.
@@ -79,14 +70,14 @@ fn min_file_size(plan: &Plan) -> Result<u64> {
 }
 
 /// The limits below `empty` bytes, each with its value.
-fn limits_below(plan: &Plan, empty: u64) -> impl Iterator<Item = (SizeLimit, u64)> {
+fn limits_below(plan: &Plan, empty: u64) -> impl Iterator<Item = (Field, u64)> {
     let rotated = plan.rotate.and_then(|rotate| rotate.bytes);
     let limits = [
-        (SizeLimit::File, rotated),
-        (SizeLimit::Task, plan.max_file_bytes),
+        (Field::RotateBytes, rotated),
+        (Field::MaxFileBytes, plan.max_file_bytes),
     ];
-    limits.into_iter().filter_map(move |(limit, most)| {
-        let most = most.filter(|most| *most < empty)?;
-        Some((limit, most))
+    limits.into_iter().filter_map(move |(field, most)| {
+        let bytes = most.filter(|most| *most < empty)?;
+        Some((field, bytes))
     })
 }
