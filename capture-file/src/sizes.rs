@@ -1,58 +1,58 @@
-//! What a file takes before its first packet, and the limits of a task that are less than that. Asked
-//! before anything is opened, so that a task which could never have a file is refused at once.
+//! Limits of a task that are below the size of a file without packets. Checked before anything is opened, so that
+//! such a task is refused at once.
 
-use capture_task::{
-    error::{Error, Result},
-    plan::{Fault, FaultKind, Field, InterfaceSelection, Plan, Wording},
-};
+use capture_task::plan::{Fault, FaultKind, Field, InterfaceSelection, Plan};
 
 use super::{
-    InterfaceInfo,
     encode::{ETHERNET, Encoder},
+    error::{Error, Result},
     layout::FileLayout,
+    packet::InterfaceInfo,
 };
 
 /// Characters of a task's ID, a ULID.
 const TASK_ID: &str = "00000000000000000000000000";
 
-/// The longest name of an interface.
+/// The longest name that an interface can have.
 const LONGEST_NAME: &str = "0123456789abcde";
 
-/// The largest that a file may be.
-pub(super) fn largest(plan: &Plan) -> Option<u64> {
+/// The limit of a file's size.
+pub(super) fn max_file_size(plan: &Plan) -> Option<u64> {
     let rotated = plan.rotate.and_then(|rotate| rotate.bytes);
     rotated.into_iter().chain(plan.max_file_bytes).min()
 }
 
-/// A limit below a file without packets, which takes `empty` bytes, could not be kept.
+/// Refuses limits below `empty`, the bytes of a file without packets.
 pub(super) fn check(plan: &Plan, empty: u64) -> Result<()> {
-    too_small(plan, empty)
-        .next()
-        .map_or(Ok(()), |(field, kind)| {
-            let detail = kind.sentence(Wording::API);
-            Err(Error::usage(format!("{}: {detail}", field.name())))
-        })
+    match limits_below(plan, empty).next() {
+        None => Ok(()),
+        Some((field, bytes)) => Err(Error::LimitTooSmall {
+            field,
+            bytes,
+            least: empty,
+        }),
+    }
 }
 
-/// The limits that no file of the task could keep, for interfaces of whatever kind.
+/// The limits of a plan that are too small for any file, whatever its interfaces are.
 pub fn size_faults(plan: &Plan) -> Vec<Fault> {
-    if largest(plan).is_none() {
+    if max_file_size(plan).is_none() {
         return Vec::new();
     }
-    match least(plan) {
-        Ok(least) => too_small(plan, least)
-            .map(|(field, kind)| Fault::of(field, kind))
+    match min_file_size(plan) {
+        Ok(least) => limits_below(plan, least)
+            .map(|(field, bytes)| Fault::of(field, FaultKind::BelowEmptyFile { bytes, least }))
             .collect(),
         Err(error) => {
-            // The start will say so.
+            // The start of the task will report it.
             log::warn!("{error}");
             Vec::new()
         }
     }
 }
 
-/// A file with the description of one interface, the one with the longest name.
-fn least(plan: &Plan) -> Result<u64> {
+/// The size of a file without packets and with one interface, the one with the longest name.
+fn min_file_size(plan: &Plan) -> Result<u64> {
     let name = match &plan.interfaces {
         InterfaceSelection::Any => LONGEST_NAME,
         InterfaceSelection::Named(names) => {
@@ -69,8 +69,8 @@ fn least(plan: &Plan) -> Result<u64> {
     Ok(FileLayout::new(encoder, &[interface], None)?.size_empty())
 }
 
-/// The limits that are too small, each with its field and what is wrong with it.
-fn too_small(plan: &Plan, empty: u64) -> impl Iterator<Item = (Field, FaultKind)> {
+/// The limits below `empty` bytes, each with its value.
+fn limits_below(plan: &Plan, empty: u64) -> impl Iterator<Item = (Field, u64)> {
     let rotated = plan.rotate.and_then(|rotate| rotate.bytes);
     let limits = [
         (Field::RotateBytes, rotated),
@@ -78,10 +78,6 @@ fn too_small(plan: &Plan, empty: u64) -> impl Iterator<Item = (Field, FaultKind)
     ];
     limits.into_iter().filter_map(move |(field, most)| {
         let bytes = most.filter(|most| *most < empty)?;
-        let kind = FaultKind::BelowEmptyFile {
-            bytes,
-            least: empty,
-        };
-        Some((field, kind))
+        Some((field, bytes))
     })
 }

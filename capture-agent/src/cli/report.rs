@@ -29,7 +29,7 @@ pub(super) fn closing_table(ended: &Ended, elapsed: Duration) -> String {
     let lost = match (counters.dropped.total(), stop_reason.final_state()) {
         (0, State::Completed) => "0, the capture is complete".to_owned(),
         (0, _) => "0, but the capture failed".to_owned(),
-        _ => loss_text(counters.dropped, counters.matched),
+        _ => loss_text(counters.dropped, counters.matched, RingSize::Option),
     };
     rows.push(("lost", lost));
     let elapsed = Duration::from_secs(elapsed.as_secs());
@@ -72,7 +72,10 @@ pub(super) fn figures_line(counters: &Counters) -> String {
         .collect();
     figures.push(match counters.dropped.total() {
         0 => "lost 0".to_owned(),
-        _ => format!("lost {}", loss_text(counters.dropped, counters.matched)),
+        _ => {
+            let text = loss_text(counters.dropped, counters.matched, RingSize::Option);
+            format!("lost {text}")
+        }
     });
     figures.join(", ")
 }
@@ -117,16 +120,29 @@ pub(super) fn compact_table<'a>(tasks: impl IntoIterator<Item = (&'a str, &'a En
     format!("{}\n", table.trim_fmt())
 }
 
+/// How the size of the rings is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RingSize {
+    /// By an option, for a capture in the foreground.
+    Option,
+    /// In the configuration of the daemon.
+    Configuration,
+}
+
 /// How many of how many, and where.
-pub(super) fn loss_text(dropped: Dropped, matched: u64) -> String {
+pub(super) fn loss_text(dropped: Dropped, matched: u64, ring_size: RingSize) -> String {
     let Dropped {
         ring,
         queue,
         write,
         copy,
     } = dropped;
+    let ring_full = match ring_size {
+        RingSize::Option => "ring full: raise --ring-size or narrow the filter",
+        RingSize::Configuration => "ring full: raise `capture.ring_size` or narrow the filter",
+    };
     let stages = [
-        (ring, "ring full: raise --ring-size or narrow the filter"),
+        (ring, ring_full),
         (queue, "output too slow"),
         (write, "write failed"),
         (copy, "frame not readable in the kernel"),

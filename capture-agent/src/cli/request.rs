@@ -103,7 +103,7 @@ fn single(
     let target = write.and_then(|path| match path.to_str() {
         Some("-") => Some(Target::Stdout),
         _ => Target::named(path)
-            .map_err(|error| problems.push(format!("--write: {error}")))
+            .map_err(|error| problems.push(format!("--write: {}", Error::from(error))))
             .ok(),
     });
     problems.extend(

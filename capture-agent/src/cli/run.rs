@@ -111,9 +111,9 @@ impl Capture {
         })?;
         let plans = requests.iter().map(|request| &request.plan);
         let added: Vec<_> = plans.zip(configs.iter().cloned()).collect();
-        let ids = engine.add_all(&added).map_err(|(index, error)| Error {
-            kind: error.kind,
-            message: format!("{}{}", labels[index], error.message),
+        let ids = engine.add_all(&added).map_err(|(index, error)| {
+            let Error { kind, message } = error.into();
+            Error::new(kind, format!("{}{message}", labels[index]))
         })?;
         let started = Instant::now();
         let started_at = rfc3339(Timestamp::now());
@@ -277,7 +277,7 @@ impl Capture {
         let ends: Vec<_> = tasks
             .into_iter()
             .filter_map(|task| match task.phase {
-                Phase::Ended(end) => Some((task.label, task.record, end)),
+                Phase::Ended(end) => Some((task.label, task.record, *end)),
                 Phase::Running | Phase::ClosingTask(_) => None,
             })
             .collect();

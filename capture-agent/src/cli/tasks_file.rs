@@ -9,7 +9,7 @@ use std::{
 };
 
 use capture_common::MAX_SLOTS;
-use capture_file::{Target, followed};
+use capture_file::{Target, follow_links};
 use capture_task::{
     plan::{Fault, JsonTask, Plan, RequestOrigin, quote},
     task::TaskSpec,
@@ -155,7 +155,7 @@ fn target_of(name: &str) -> Result<Target, String> {
     }
     let target = match name {
         "-" => Target::Stdout,
-        _ => Target::named(PathBuf::from(name)).map_err(|error| error.message)?,
+        _ => Target::named(PathBuf::from(name)).map_err(|error| Error::from(error).message)?,
     };
     if target == Target::Stdout {
         return Err(
@@ -189,7 +189,7 @@ fn in_place(task: &str, fault: &Fault) -> String {
 
 /// The same for two spellings of one file: absolute, with all links followed.
 fn identity(path: &Path) -> PathBuf {
-    let path = followed(path);
+    let path = follow_links(path);
     let absolute = std::path::absolute(&path).unwrap_or(path);
     let directory = absolute.parent().map(fs::canonicalize);
     match (directory, absolute.file_name()) {

@@ -9,7 +9,10 @@ use std::{
 use capture_engine::{ClosingTask, Ended, Engine, TaskHandle};
 use capture_task::task::{Counters, StopReason, TaskRecord};
 
-use crate::cli::report::{duration_text, figures_line, reason_text};
+use crate::cli::{
+    error::engine_sentence,
+    report::{duration_text, figures_line, reason_text},
+};
 
 /// How long the files of a task may take to close before that is said. The reader of a pipe is
 /// given up before then.
@@ -29,7 +32,7 @@ pub(super) struct Task {
 pub(super) enum Phase {
     Running,
     ClosingTask(Box<Left>),
-    Ended(End),
+    Ended(Box<End>),
 }
 
 /// Detached, its files not closed yet.
@@ -76,9 +79,9 @@ impl Task {
                 None
             }
             Err(error) => {
-                let message = format!("{}{error}", self.label);
-                let ended = Ended::broken(error.to_string(), counters, Vec::new());
-                self.phase = Phase::Ended(End { ended, elapsed });
+                let message = format!("{}{}", self.label, engine_sentence(&error));
+                let ended = Ended::broken(error, counters, Vec::new());
+                self.phase = Phase::Ended(Box::new(End { ended, elapsed }));
                 Some(message)
             }
         }
@@ -118,11 +121,11 @@ impl Task {
         };
         let ended = left.leaving.ended();
         let error = ended.error.as_ref();
-        let message = error.map(|error| format!("{}{error}", self.label));
-        self.phase = Phase::Ended(End {
+        let message = error.map(|error| format!("{}{}", self.label, engine_sentence(error)));
+        self.phase = Phase::Ended(Box::new(End {
             ended,
             elapsed: left.elapsed,
-        });
+        }));
         message
     }
 

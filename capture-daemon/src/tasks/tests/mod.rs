@@ -428,7 +428,7 @@ fn torn_capture(path: &std::path::Path) -> u64 {
         name: "lo".to_owned(),
         link_type: 1,
     };
-    let mut sink = capture_file::TaskSink::open(&plan, &config, &[interface]).expect("an output");
+    let mut sink = capture_file::FileOutput::open(&plan, &config, &[interface]).expect("an output");
     for n in 0..5 {
         sink.packet(&capture_file::Packet {
             timestamp_ns: 1_700_000_000_000_000_000 + n,
