@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use capture_task::error::{Error, Result};
 use ipnet::IpNet;
 use nix::{
     ifaddrs::{InterfaceAddress, getifaddrs},
@@ -20,6 +19,8 @@ use nix::{
 };
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
+
+use crate::error::{Error, Result};
 
 /// LINKTYPE_ETHERNET (tcpdump.org/linktypes.html).
 pub const LINKTYPE_ETHERNET: u16 = 1;
@@ -184,9 +185,9 @@ impl Serialize for InterfaceEntry {
 /// Names and types do not come from getifaddrs, whose glibc version leaves the link of interfaces
 /// without a hardware address (tun, WireGuard) empty.
 pub fn list() -> Result<Vec<InterfaceEntry>> {
-    let failed = |error: nix::Error| Error::runtime(format!("listing the interfaces: {error}"));
+    let failed = Error::system::<nix::Error>("list the interfaces");
     let mut entries: Vec<InterfaceEntry> = if_nameindex()
-        .map_err(failed)?
+        .map_err(&failed)?
         .iter()
         .filter_map(|interface| {
             let name = interface.name().to_string_lossy().into_owned();
@@ -194,7 +195,7 @@ pub fn list() -> Result<Vec<InterfaceEntry>> {
         })
         .collect();
     entries.sort_by_key(|entry| entry.ifindex);
-    for found in getifaddrs().map_err(failed)? {
+    for found in getifaddrs().map_err(&failed)? {
         let InterfaceAddress {
             interface_name,
             address,

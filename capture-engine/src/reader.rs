@@ -15,17 +15,15 @@ use std::{
 };
 
 use capture_common::{MAX_SLOTS, RecordHeader};
-use capture_file::{InterfaceInfo, Packet, TaskSink};
-use capture_task::{
-    error::{Error, Result},
-    task::StopReason,
-};
+use capture_file::{InterfaceInfo, Output, Packet};
+use capture_task::task::StopReason;
 use tokio::sync::Notify;
 
 use crate::{
     clock::{ClockReading, TaskClock, monotonic_ns},
-    engine::{LocalStats, SharedStats},
+    error::{Error, Result},
     kernel::{ReaderSide, SlotId},
+    volume::{LocalStats, SharedStats},
 };
 
 /// How long a record may take from its time stamp to the ring: younger ones wait for the next look,
@@ -73,7 +71,7 @@ pub(crate) struct ReaderThread {
 /// What the control path gives the reader of a task.
 pub(crate) struct TaskChannel {
     /// Its output.
-    pub(crate) sink: TaskSink,
+    pub(crate) output: Output,
     /// Where the reader says that the task should end.
     pub(crate) end_signal: Arc<EndSignal>,
     /// Generation at which the task was added. Older records belong to a previous owner of the slot.
@@ -83,7 +81,7 @@ pub(crate) struct TaskChannel {
 /// A task's output with everything in it.
 pub(crate) struct DrainedTask {
     /// The output.
-    pub(crate) sink: TaskSink,
+    pub(crate) output: Output,
     /// The end by the task's clock, nanoseconds since the Unix epoch: that of its packets.
     pub(crate) ended_ns: u64,
 }
@@ -128,7 +126,7 @@ impl ReaderThread {
         let thread = thread::Builder::new()
             .name("reader".to_owned())
             .spawn(move || drain.run())
-            .map_err(|error| Error::runtime(format!("cannot start the reader thread: {error}")))?;
+            .map_err(Error::system("start the reader thread"))?;
         Ok(Self {
             commands: Some(commands),
             thread: Some(thread),
@@ -156,7 +154,7 @@ impl ReaderThread {
             until_ns,
             reply,
         })?;
-        drained.recv().map_err(|_| gone())
+        drained.recv().map_err(|_| Error::ReaderGone)
     }
 
     /// Has what was captured until now written, as soon as it is drained. Waits for nobody: a reader that is so
@@ -169,13 +167,9 @@ impl ReaderThread {
     }
 
     fn send(&self, command: Command) -> Result<()> {
-        let commands = self.commands.as_ref().ok_or_else(gone)?;
-        commands.send(command).map_err(|_| gone())
+        let commands = self.commands.as_ref().ok_or(Error::ReaderGone)?;
+        commands.send(command).map_err(|_| Error::ReaderGone)
     }
-}
-
-fn gone() -> Error {
-    Error::runtime("the reader thread has ended before its time; this is a bug")
 }
 
 impl Drop for ReaderThread {
@@ -291,7 +285,7 @@ impl Drain {
                 }
                 Ok(Command::AddInterface { slot, interface }) => {
                     if let Some(task) = &mut self.tasks[slot.index()] {
-                        task.channel.sink.add_interface(interface);
+                        task.channel.output.add_interface(interface);
                     }
                 }
                 Ok(Command::Flush { until_ns }) => self.flush_at_ns = Some(until_ns),
@@ -332,7 +326,7 @@ impl Drain {
                     task.close_gaps(u64::MAX);
                     // Whoever asked is waiting, unless it has panicked: then the output is closed here.
                     let _ = reply.send(DrainedTask {
-                        sink: task.channel.sink,
+                        output: task.channel.output,
                         ended_ns: task.clock.unix_ns(*until_ns),
                     });
                 }
@@ -344,8 +338,8 @@ impl Drain {
     fn flush(&mut self) {
         let now = monotonic_ns();
         for task in self.tasks.iter_mut().flatten() {
-            task.channel.sink.flush();
-            if let Some(reason) = task.channel.sink.tick(task.clock.unix_ns(now))
+            task.channel.output.flush();
+            if let Some(reason) = task.channel.output.tick(task.clock.unix_ns(now))
                 && task.channel.end_signal.set(reason)
             {
                 self.changed.notify_one();
@@ -392,7 +386,7 @@ impl TaskState {
     /// Tells the output of the losses that lie before a packet of this monotonic time.
     fn close_gaps(&mut self, timestamp_ns: u64) {
         while let Some(gap) = self.gaps.pop_front_if(|gap| gap.read_ns <= timestamp_ns) {
-            self.channel.sink.note_drops(gap.lost);
+            self.channel.output.note_drops(gap.lost);
         }
     }
 }
@@ -431,7 +425,7 @@ fn deliver(
             vlan: header.vlan,
             data: frame,
         };
-        if let Some(reason) = task.channel.sink.packet(&packet)
+        if let Some(reason) = task.channel.output.packet(&packet)
             && task.channel.end_signal.set(reason)
         {
             changed.notify_one();

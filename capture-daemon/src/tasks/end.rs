@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::{Inner, files, retention::ParsedTask, unstored::End};
 use crate::{
+    error::Error,
     storage::Leftover,
     store::{Change, TaskId},
 };
@@ -101,7 +102,7 @@ impl TaskOutcome {
         } = ended;
         Self {
             reason: stop_reason,
-            error,
+            error: error.map(|error| Error::from(error).message),
             counters,
             verdict: counters.verdict_at(stop_reason),
             files: files::named(files),
@@ -126,13 +127,15 @@ impl Inner {
                 self.announce(id);
                 match engine.leave(task, reason) {
                     Ok(leaving) => self.closed(id, leaving),
-                    Err(error) => Ended::broken(error.to_string(), last.0, last.1),
+                    Err(error) => Ended::broken(error, last.0, last.1),
                 }
             }
-            None => {
-                let error = "there is no engine".to_owned();
-                Ended::broken(error, Counters::default(), Vec::new())
-            }
+            // A task that was started has an engine.
+            None => Ended::broken(
+                capture_engine::Error::NoSuchTask,
+                Counters::default(),
+                Vec::new(),
+            ),
         };
         let mut last = TaskOutcome::of(ended);
         self.table().note(id, (last.counters, last.files.clone()));

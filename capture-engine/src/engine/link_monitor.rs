@@ -8,11 +8,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use capture_task::{
-    error::{Error, Result},
-    plan::InterfaceSelection,
-    task::StopReason,
-};
+use capture_task::{plan::InterfaceSelection, task::StopReason};
 use jiff::Timestamp;
 use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -26,10 +22,15 @@ use nix::{
 };
 
 use super::{
-    EngineCore, State,
+    state::{EngineCore, State},
     task::{Task, info},
 };
-use crate::{interfaces, interfaces::InterfaceEntry, kernel::generic_xdp::Links};
+use crate::{
+    error::{Error, Result},
+    interfaces,
+    interfaces::InterfaceEntry,
+    kernel::generic_xdp::Links,
+};
 
 /// RTMGRP_LINK (include/uapi/linux/rtnetlink.h): news of interfaces.
 const RTMGRP_LINK: u32 = 1;
@@ -46,12 +47,9 @@ pub(super) struct LinkMonitor {
 impl LinkMonitor {
     /// Starts the watch in the network namespace of the caller.
     pub(super) fn start(shared: Arc<EngineCore>) -> Result<Self> {
-        let failed = |what: &str, error: &dyn std::fmt::Display| {
-            Error::runtime(format!("cannot watch the interfaces: {what}: {error}"))
-        };
-        let news = news().map_err(|error| failed("netlink socket", &error))?;
+        let news = news().map_err(Error::system("listen to changes of interfaces"))?;
         let stop = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
-            .map_err(|error| failed("eventfd", &error))?;
+            .map_err(Error::system("make an eventfd"))?;
         let stop = Arc::new(stop);
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new()
@@ -68,7 +66,7 @@ impl LinkMonitor {
                     checked = now;
                 }
             })
-            .map_err(|error| failed("thread", &error))?;
+            .map_err(Error::system("start the thread that watches interfaces"))?;
         Ok(Self {
             stop,
             thread: Some(thread),
@@ -141,9 +139,10 @@ fn end_headless(shared: &EngineCore, before: Timestamp) {
             .find_map(|ifindex| links.headless(ifindex, own));
         if let Some(why) = why {
             kernel.tables.deactivate(task.slot);
-            task.fault = Some(format!(
-                "{why}; packets after {before:.0} may lack it in the file, or be missing"
-            ));
+            task.fault = Some(Error::BecameHeadless {
+                why,
+                since: format!("{before:.0}"),
+            });
             shared.end(&task.end_signal, StopReason::Error);
         }
     }

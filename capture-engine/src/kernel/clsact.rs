@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use capture_task::error::{Error, Result};
+use capture_task::plan::Hook;
 use nix::{
     errno::Errno,
     sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, socket},
@@ -27,7 +27,10 @@ use super::{
     netlink::{ClsactSide, Netlink, TcFilter},
     version::KernelVersion,
 };
-use crate::interfaces;
+use crate::{
+    error::{AttachError, Error, Result},
+    interfaces,
+};
 
 /// Every filter of an agent is named `capture-agent/PID/ULID`, with [`ADDED_QDISC`] at the end or not.
 const PREFIX: &str = "capture-agent/";
@@ -62,8 +65,9 @@ impl Clsact {
         side: ClsactSide,
         program: BorrowedFd<'_>,
     ) -> Result<AttachedFilter> {
-        let failed =
-            |what: &'static str| move |error: io::Error| attach_error(interface, what, &error);
+        let failed = |what: &'static str| {
+            move |error: io::Error| attach_error(interface, cause_of(what, &error))
+        };
         let mark = match &self.mark {
             Some(mark) => Arc::clone(mark),
             None => {
@@ -88,9 +92,8 @@ impl Clsact {
             // The qdisc `ingress` would take a filter for egress, and show it what comes in.
             Some(_) if side == ClsactSide::Ingress => {}
             Some(other) => {
-                return Err(Error::missing(format!(
-                    "{interface} has the qdisc `{other}`, which has no egress side; capture with `-Q ingress`, or remove it with `tc qdisc del dev {interface} ingress`"
-                )));
+                let qdisc = other.to_owned();
+                return Err(attach_error(interface, AttachError::NoEgressSide { qdisc }));
             }
         }
         let put = netlink.filters(ifindex, side).and_then(|there| {
@@ -302,20 +305,20 @@ fn bind_abstract(name: &str) -> nix::Result<OwnedFd> {
     Ok(socket)
 }
 
-fn attach_error(interface: &str, what: &str, error: &io::Error) -> Error {
+fn attach_error(interface: &str, cause: AttachError) -> Error {
+    Error::Attach {
+        interface: interface.to_owned(),
+        hook: Hook::Tc,
+        cause,
+    }
+}
+
+fn cause_of(what: &str, error: &io::Error) -> AttachError {
     match error.raw_os_error() {
-        Some(libc::ENODEV) => Error::runtime(format!(
-            "interface {interface} vanished while it was being attached to"
-        )),
-        Some(libc::EPERM | libc::EACCES) => Error::missing(format!(
-            "no privilege to attach to {interface}; CAP_NET_ADMIN in the interface's network namespace is needed"
-        )),
-        Some(libc::ENOENT | libc::EOPNOTSUPP) => Error::missing(format!(
-            "cannot attach to {interface} by tc: {what}: {error}; before 6.6 the kernel modules sch_ingress and cls_bpf are needed"
-        )),
-        _ => Error::runtime(format!(
-            "cannot attach to {interface} by tc: {what}: {error}"
-        )),
+        Some(libc::ENODEV) => AttachError::Vanished,
+        Some(libc::EPERM | libc::EACCES) => AttachError::NoPrivilege,
+        Some(libc::ENOENT | libc::EOPNOTSUPP) => AttachError::NoModules(format!("{what}: {error}")),
+        _ => AttachError::Other(format!("{what}: {error}")),
     }
 }
 

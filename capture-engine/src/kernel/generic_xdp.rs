@@ -14,13 +14,13 @@ use std::{
 use aya_obj::generated::{
     BPF_EXIT, BPF_JMP, bpf_attach_type, bpf_cmd, bpf_map_type, bpf_prog_type,
 };
-use capture_task::error::{Error, Result};
 
 use super::{
     KernelVersion,
     call::{bpf, bpf_fd, empty},
     netlink::{Netlink, attribute, text, u32_at},
 };
+use crate::error::{Error, Result};
 
 /// Length of `struct ifinfomsg` (include/uapi/linux/rtnetlink.h).
 const INFO_LEN: usize = 16;
@@ -160,13 +160,13 @@ pub(super) fn refuse(
     (ifindex, name): (u32, &str),
     own: Option<u32>,
 ) -> Result<()> {
-    let links = Links::now(release)
-        .map_err(|error| Error::runtime(format!("listing the interfaces: {error}")))?;
+    let links = Links::now(release).map_err(Error::system("list the interfaces"))?;
     match links.headless(ifindex, own) {
         None => Ok(()),
-        Some(why) => Err(Error::conflict(format!(
-            "cannot capture by tc at ingress of {name}: {why}; capture with `-Q egress`, or remove the program (a second one, as by `--hook xdp-generic`, has no place beside it)"
-        ))),
+        Some(why) => Err(Error::Headless {
+            interface: name.to_owned(),
+            why,
+        }),
     }
 }
 

@@ -15,10 +15,7 @@ use aya::{
     },
 };
 use capture_common::{HOOK_POINTS, HookPoint, Interface, LinkLayer, MAX_INTERFACES};
-use capture_task::{
-    error::{Error, Result},
-    plan::{Directions, Hook},
-};
+use capture_task::plan::{Directions, Hook};
 
 use super::{
     KernelVersion, SlotId, Tables,
@@ -28,7 +25,10 @@ use super::{
     netlink::ClsactSide,
     object::programs,
 };
-use crate::signals::uninterrupted;
+use crate::{
+    error::{AttachError, Error, Result},
+    signals::uninterrupted,
+};
 
 /// What a program hangs on, as people read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -174,7 +174,9 @@ impl Hooks {
         // The interface is known before the first program runs on it.
         tables
             .set_interface(interface.entry)
-            .map_err(|error| Error::runtime(format!("entering {}: {error:#}", interface.name)))?;
+            .map_err(Error::kernel(
+                "enter the interface into the kernel's tables",
+            ))?;
         for point in wanted {
             let kind = match (point, hook) {
                 (HookPoint::Xdp, Hook::XdpGeneric) => HookKind::XdpGeneric,
@@ -188,11 +190,10 @@ impl Hooks {
             match &interface.points[point as usize] {
                 Some(there) if there.kind == kind => {}
                 Some(there) => {
-                    return Err(Error::conflict(format!(
-                        "{} already captures by {}; one interface has one kind of XDP at a time",
-                        interface.name,
-                        there.kind.name(),
-                    )));
+                    return Err(Error::HookConflict {
+                        interface: interface.name.clone(),
+                        there: there.kind.hook(),
+                    });
                 }
                 None => {
                     let there = (ifindex, interface.name.as_str());
@@ -294,20 +295,18 @@ impl Hooks {
         if free < MAX_INTERFACES {
             Ok(free as u32)
         } else {
-            Err(Error::runtime(format!(
-                "more than {MAX_INTERFACES} interfaces at the same time"
-            )))
+            Err(Error::TooManyInterfaces)
         }
     }
 }
 
 impl HookKind {
-    /// As in `capturing on IF (hook, mode)`.
-    pub(crate) fn name(self) -> &'static str {
+    /// What a task asks for to get it.
+    fn hook(self) -> Hook {
         match self {
-            Self::Tcx | Self::Clsact => "tc",
-            Self::XdpNative => "xdp",
-            Self::XdpGeneric => "xdp-generic",
+            Self::Tcx | Self::Clsact => Hook::Tc,
+            Self::XdpNative => Hook::Xdp,
+            Self::XdpGeneric => Hook::XdpGeneric,
         }
     }
 }
@@ -323,7 +322,7 @@ fn attach_tcx(ebpf: &mut Ebpf, (_, name): (u32, &str), point: HookPoint) -> Resu
         .attach_with_options(name, attach_type, TcAttachOptions::TcxOrder(order))
         .and_then(|id| program.take_link(id))
         .map(|link| ProgramLink::Tcx { _link: link })
-        .map_err(|error| attach_error(&error, name, "tc"))
+        .map_err(|error| attach_error(&error, name, Hook::Tc))
 }
 
 fn attach_clsact(
@@ -338,7 +337,7 @@ fn attach_clsact(
     };
     let program = tc_program(ebpf, point)?
         .fd()
-        .map_err(|error| attach_error(&error, interface.1, "tc"))?;
+        .map_err(|error| attach_error(&error, interface.1, Hook::Tc))?;
     // First on both sides: a filter before ours may decide, and the kernel asks no further.
     clsact
         .attach(interface, side, program.as_fd())
@@ -362,9 +361,9 @@ fn attach_xdp(
     (ifindex, name): (u32, &str),
     mode: XdpMode,
 ) -> Result<ProgramLink> {
-    let (name_of_program, what) = match mode {
-        XdpMode::Skb => (programs::XDP_GENERIC, "xdp-generic"),
-        _ => (programs::xdp(release), "xdp"),
+    let (name_of_program, hook) = match mode {
+        XdpMode::Skb => (programs::XDP_GENERIC, Hook::XdpGeneric),
+        _ => (programs::xdp(release), Hook::Xdp),
     };
     let program: &mut Xdp = program(ebpf, name_of_program)?;
     loaded(uninterrupted(|| program.load()))?;
@@ -372,19 +371,16 @@ fn attach_xdp(
         .attach_to_if_index(ifindex, mode)
         .and_then(|id| program.take_link(id))
         .map(|link| ProgramLink::Xdp { _link: link })
-        .map_err(|error| attach_error(&error, name, what))
+        .map_err(|error| attach_error(&error, name, hook))
 }
 
 /// Loads the program for generic XDP, and gives its identifier.
 fn generic_program(ebpf: &mut Ebpf) -> Result<u32> {
     let program: &mut Xdp = program(ebpf, programs::XDP_GENERIC)?;
     loaded(program.load())?;
-    let info = program.info().map_err(|error| {
-        Error::runtime(format!(
-            "cannot identify the program for generic XDP: {}",
-            chain(&error)
-        ))
-    })?;
+    let info = program
+        .info()
+        .map_err(Error::kernel("identify the program for generic XDP"))?;
     Ok(info.id())
 }
 
@@ -395,45 +391,37 @@ where
     ebpf.program_mut(name)
         .with_context(|| format!("the kernel object has no program {name}"))
         .and_then(|program| program.try_into().map_err(anyhow::Error::from))
-        .map_err(|error| Error::runtime(error.to_string()))
+        .map_err(Error::Load)
 }
 
 /// A program that is loaded already is as good as one that was loaded now.
 fn loaded(result: std::result::Result<(), ProgramError>) -> Result<()> {
     match result {
         Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(()),
-        Err(error) => Err(load_error(&anyhow::Error::new(error))),
+        Err(error) => Err(load_error(anyhow::Error::new(error))),
     }
 }
 
-/// A sentence for a hook that could not be attached.
-fn attach_error(error: &ProgramError, interface: &str, hook: &str) -> Error {
+/// Why a hook could not be attached.
+fn attach_error(error: &ProgramError, interface: &str, hook: Hook) -> Error {
     let os = match error {
         ProgramError::SyscallError(error) => error.io_error.raw_os_error(),
         ProgramError::TcError(TcError::IoError(error)) => error.raw_os_error(),
         _ => root_os_error(error),
     };
-    let xdp = hook != "tc";
-    match os {
-        Some(libc::ENODEV | libc::ENXIO) => Error::runtime(format!(
-            "interface {interface} vanished while it was being attached to"
-        )),
-        Some(libc::EOPNOTSUPP) if xdp => Error::missing(format!(
-            "the driver of {interface} cannot do native XDP; use `--hook auto` (tc), or `--hook xdp-generic`"
-        )),
-        Some(libc::EBUSY | libc::EEXIST) if xdp => Error::conflict(format!(
-            "{interface} already has an XDP program, which was left untouched; use `--hook auto` (tc), or remove it with `ip link set dev {interface} xdp off`"
-        )),
-        Some(libc::EINVAL | libc::ERANGE) if xdp => Error::missing(format!(
-            "{interface} refuses native XDP as it is configured now (often its MTU, its queues or a bond or bridge it belongs to); use `--hook auto` (tc)"
-        )),
-        Some(libc::EPERM | libc::EACCES) => Error::missing(format!(
-            "no privilege to attach to {interface}; CAP_NET_ADMIN in the interface's network namespace is needed"
-        )),
-        _ => Error::runtime(format!(
-            "cannot attach to {interface} by {hook}: {}",
-            chain(error)
-        )),
+    let xdp = hook != Hook::Tc;
+    let cause = match os {
+        Some(libc::ENODEV | libc::ENXIO) => AttachError::Vanished,
+        Some(libc::EOPNOTSUPP) if xdp => AttachError::NoNativeXdp,
+        Some(libc::EBUSY | libc::EEXIST) if xdp => AttachError::XdpTaken,
+        Some(libc::EINVAL | libc::ERANGE) if xdp => AttachError::XdpMisfit,
+        Some(libc::EPERM | libc::EACCES) => AttachError::NoPrivilege,
+        _ => AttachError::Other(chain(error)),
+    };
+    Error::Attach {
+        interface: interface.to_owned(),
+        hook,
+        cause,
     }
 }
 
