@@ -21,9 +21,8 @@ use super::{
     KernelVersion, SlotId, Tables,
     clsact::{self, AttachedFilter, Clsact},
     error::load_error,
-    generic_xdp,
-    netlink::ClsactSide,
     object::programs,
+    tc::ClsactSide,
 };
 use crate::{
     error::{AttachError, Error, Result},
@@ -82,7 +81,7 @@ enum ProgramLink {
 }
 
 /// The hook points that a task needs.
-pub(crate) fn points(hook: Hook, directions: Directions) -> Vec<HookPoint> {
+pub(crate) fn hook_points(hook: Hook, directions: Directions) -> Vec<HookPoint> {
     let ingress = match hook {
         Hook::Auto | Hook::Tc => HookPoint::TcIngress,
         Hook::Xdp | Hook::XdpGeneric => HookPoint::Xdp,
@@ -167,7 +166,7 @@ impl Hooks {
         let Some(interface) = interfaces.get_mut(&ifindex) else {
             return Ok(());
         };
-        let wanted = points(hook, directions);
+        let wanted = hook_points(hook, directions);
         for point in &wanted {
             interface.entry.slots[*point as usize] |= slot.bit();
         }
@@ -184,9 +183,6 @@ impl Hooks {
                 _ if *release >= KernelVersion::TCX => HookKind::Tcx,
                 _ => HookKind::Clsact,
             };
-            if point == HookPoint::TcIngress && interface.entry.link == LinkLayer::Ethernet as u32 {
-                generic_xdp::refuse(*release, (ifindex, &interface.name), *generic_xdp)?;
-            }
             match &interface.points[point as usize] {
                 Some(there) if there.kind == kind => {}
                 Some(there) => {
