@@ -3,8 +3,10 @@
 
 pub use below::ErrorKind;
 use capture_engine::Remedy;
-use capture_file::SizeLimit;
-use capture_task::error as below;
+use capture_task::{
+    error as below,
+    plan::{FaultKind, Wording},
+};
 
 /// Why something was refused or failed, for people: what was wrong, where, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -57,17 +59,12 @@ impl From<capture_file::Error> for Error {
         let kind = error.kind();
         let message = match error {
             Error::LimitTooSmall {
-                limit,
+                field,
                 bytes,
                 least,
             } => {
-                let limit = match limit {
-                    SizeLimit::File => "rotate.bytes",
-                    SizeLimit::Task => "max_file_bytes",
-                };
-                format!(
-                    "`{limit}`: {bytes} is less than the {least} bytes of a file without packets; give more"
-                )
+                let sentence = FaultKind::BelowEmptyFile { bytes, least }.sentence(Wording::API);
+                format!("`{}`: {sentence}", field.name())
             }
             Error::LinkTypes { .. } | Error::LaterLinkType { .. } => {
                 format!("{error}; use the format `pcapng`")
@@ -128,7 +125,7 @@ fn remedy_words(remedy: Remedy<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use capture_engine::error::AttachError;
-    use capture_task::plan::Hook;
+    use capture_task::plan::{Field, Hook};
 
     use super::*;
 
@@ -167,7 +164,7 @@ mod tests {
              `disk_budget`"
         );
         let error = capture_file::Error::LimitTooSmall {
-            limit: SizeLimit::Task,
+            field: Field::MaxFileBytes,
             bytes: 7,
             least: 24,
         };

@@ -1,5 +1,5 @@
-//! What goes between the reader's thread and the writer's: chunks of whole records by a bounded channel,
-//! and the state of the writer that both sides see. Used by `queue` and `writer`.
+//! What the reader's thread and the writer's share: chunks of whole records, which go over a bounded channel, and
+//! the state of the writer. Used by `queue` and `writer`.
 
 use std::{
     fmt,
@@ -38,26 +38,26 @@ pub(super) struct Chunk {
     pub(super) close: bool,
 }
 
-/// What the reader's side sees of the writer.
+/// The state of the writer, as the reader's side sees it.
 #[derive(Debug, Default)]
 pub(super) struct WriterState {
     pub(super) counters: Arc<OutputCounters>,
     /// The first failure. The reader looks at it with each packet, and locks nothing.
     failure: OnceLock<Error>,
     closing: OnceLock<Instant>,
-    doing: Mutex<Option<Doing>>,
+    operation: Mutex<Option<Operation>>,
     space: Option<Arc<DiskBudget>>,
 }
 
-/// A system call that may take as long as the disk does.
+/// A system call of the writer that may take long.
 #[derive(Clone, Debug)]
-pub(super) struct Doing {
+pub(super) struct Operation {
     pub(super) action: Action,
     pub(super) path: PathBuf,
     pub(super) since: Instant,
 }
 
-impl fmt::Display for Doing {
+impl fmt::Display for Operation {
     /// `write to /mnt/a.pcapng.part, for 7s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -70,12 +70,12 @@ impl fmt::Display for Doing {
     }
 }
 
-/// Until it is dropped, the writer is doing something.
-pub(super) struct DoingGuard<'a>(&'a WriterState);
+/// The operation lasts until this is dropped.
+pub(super) struct OperationGuard<'a>(&'a WriterState);
 
-impl Drop for DoingGuard<'_> {
+impl Drop for OperationGuard<'_> {
     fn drop(&mut self) {
-        *lock(&self.0.doing) = None;
+        *lock(&self.0.operation) = None;
     }
 }
 
@@ -91,7 +91,7 @@ impl WriterState {
         }
     }
 
-    /// Takes room for bytes that are about to be written.
+    /// Takes room in the disk budget for bytes that are about to be written.
     pub(super) fn take_space(&self, bytes: usize) -> Result<()> {
         match &self.space {
             Some(space) => space.take(bytes as u64),
@@ -119,22 +119,22 @@ impl WriterState {
         let _ = self.failure.set(error);
     }
 
-    /// Says what the writer begins to wait for.
-    pub(super) fn doing(&self, action: Action, path: &Path) -> DoingGuard<'_> {
-        *lock(&self.doing) = Some(Doing {
+    /// Notes that the writer enters a system call.
+    pub(super) fn begin_operation(&self, action: Action, path: &Path) -> OperationGuard<'_> {
+        *lock(&self.operation) = Some(Operation {
             action,
             path: path.to_owned(),
             since: Instant::now(),
         });
-        DoingGuard(self)
+        OperationGuard(self)
     }
 
-    /// What the writer is waiting for.
-    pub(super) fn waits_for(&self) -> Option<Doing> {
-        lock(&self.doing).clone()
+    /// The system call that the writer is in.
+    pub(super) fn waits_for(&self) -> Option<Operation> {
+        lock(&self.operation).clone()
     }
 
-    /// Says that no more will come.
+    /// Notes that the output is being closed.
     pub(super) fn close(&self) {
         self.closing.get_or_init(Instant::now);
     }

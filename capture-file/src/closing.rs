@@ -1,6 +1,5 @@
-//! An output that has got all it gets, while its writer still has work: the rest of the queue, fsync,
-//! the final name. Whoever ends the task need not wait for a disk that does not answer, and can say
-//! what it is that takes so long. Comes after the sink; the report is the end.
+//! An output after its last packet, while the writer finishes the queue, syncs and renames. The thread that ends the
+//! task need not wait for a slow disk, and can say what the writer is waiting for. The report is the end.
 
 use std::{
     sync::Arc,
@@ -11,7 +10,7 @@ use capture_task::task::{FileRecord, StopReason};
 
 use super::{channel::WriterState, error::Error, queue::Queue};
 
-/// The end of an output.
+/// The result of an output.
 #[derive(Clone, Debug)]
 pub struct OutputReport {
     /// The files that exist, in order; those that a ring removed are not among them.
@@ -20,24 +19,24 @@ pub struct OutputReport {
     pub error: Option<Error>,
 }
 
-/// The end of an output, under way.
+/// An output that is being closed.
 pub struct ClosingOutput {
     /// `None` where there are no files.
     files: Option<ClosingFiles>,
-    /// A fault on the sink's side.
+    /// A failure on the reader's side.
     fault: Option<Error>,
 }
 
 struct ClosingFiles {
     queue: Queue,
-    shared: Arc<WriterState>,
+    state: Arc<WriterState>,
 }
 
 impl ClosingOutput {
-    pub(super) fn new(mut queue: Queue, shared: Arc<WriterState>, fault: Option<Error>) -> Self {
+    pub(super) fn new(mut queue: Queue, state: Arc<WriterState>, fault: Option<Error>) -> Self {
         queue.close();
         Self {
-            files: Some(ClosingFiles { queue, shared }),
+            files: Some(ClosingFiles { queue, state }),
             fault,
         }
     }
@@ -55,20 +54,20 @@ impl ClosingOutput {
         }
     }
 
-    /// What the writer is waiting for, and for how many seconds: `write to /mnt/a.pcapng.part, for 7s`.
+    /// The system call that the writer is in, and for how long: `write to /mnt/a.pcapng.part, for 7s`.
     pub fn waits_for(&self) -> Option<String> {
-        let doing = self.files.as_ref()?.shared.waits_for()?;
-        Some(doing.to_string())
+        let operation = self.files.as_ref()?.state.waits_for()?;
+        Some(operation.to_string())
     }
 
-    /// Waits for the disk, and for the reader of a pipe only as long as that reads.
+    /// Waits for the disk, and for the reader of a pipe as long as it reads.
     ///
-    /// A pipe that was closed by its reader is no error; [`TaskSink::failure`](super::TaskSink::failure)
+    /// A pipe that was closed by its reader is no error; [`FileOutput::failure`](super::FileOutput::failure)
     /// says so beforehand.
     pub fn report(self) -> OutputReport {
         let (files, error) = match self.files {
-            Some(ClosingFiles { queue, shared }) => {
-                (queue.finish(), shared.failure().cloned().or(self.fault))
+            Some(ClosingFiles { queue, state }) => {
+                (queue.finish(), state.failure().cloned().or(self.fault))
             }
             None => (Vec::new(), self.fault),
         };

@@ -1,16 +1,16 @@
-//! What an output to files is opened with, apart from the plan.
+//! What an output to files needs apart from the plan.
 
 use std::sync::Arc;
 
 use super::{disk_budget::DiskBudget, target::Target};
 
-/// All that an output is opened with.
+/// Target and surroundings of an output.
 #[derive(Clone, Debug)]
 pub struct OutputConfig {
-    /// Where to.
+    /// Where the packets go.
     pub target: Target,
     /// Identifier of the task (ULID), for the file's comment.
     pub task_id: String,
-    /// The room that it shares with other outputs, where there is such a limit.
+    /// The disk space that it shares with other outputs, if that is limited.
     pub space: Option<Arc<DiskBudget>>,
 }

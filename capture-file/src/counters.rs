@@ -1,4 +1,4 @@
-//! The figures of an output: the reader's side and the writer add to them, and any thread may read them.
+//! The counters of an output. The reader's side and the writer add to them, and any thread may read them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,7 +6,7 @@ use capture_task::task::Counters;
 
 use super::progress::OutputFiles;
 
-/// The figures of an output, readable from any thread at any time.
+/// Counters of an output, readable from any thread at any time.
 ///
 /// Once [`ClosingOutput::report`](super::ClosingOutput::report) has returned, the packets given to [`Output::packet`](super::Output::packet) are exactly
 /// `captured + over_limit + dropped_queue + dropped_write`.
@@ -36,7 +36,7 @@ impl OutputCounters {
         self.over_limit.load(Ordering::Relaxed)
     }
 
-    /// Packets for which no buffer was free.
+    /// Packets lost because no buffer was free.
     pub fn dropped_queue(&self) -> u64 {
         self.dropped_queue.load(Ordering::Relaxed)
     }
@@ -51,7 +51,7 @@ impl OutputCounters {
         &self.files
     }
 
-    /// Puts the figures into those of the task, and leaves the kernel's figures there alone.
+    /// Fills in its part of the task's counters; the kernel's part is left alone.
     pub fn fill(&self, counters: &mut Counters) {
         counters.captured = self.captured();
         counters.bytes = self.bytes();

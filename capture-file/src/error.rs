@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use capture_task::{error::ErrorKind, task::StopReason};
+use capture_task::{error::ErrorKind, plan::Field, task::StopReason};
 use pcap_file::pcapng::PcapNgWriteError;
 
 /// Why an output cannot be opened or cannot go on.
@@ -114,10 +114,10 @@ pub enum Error {
         interface: String,
     },
     /// A limit in bytes that no file of the task could keep.
-    #[error("{bytes} bytes for {limit} are less than the {least} bytes of a file without packets")]
+    #[error("{bytes} bytes ({}) are less than the {least} bytes of a file without packets", field.name())]
     LimitTooSmall {
-        /// Which limit.
-        limit: SizeLimit,
+        /// Which limit of the plan.
+        field: Field,
         /// Its value.
         bytes: u64,
         /// What a file without packets takes.
@@ -252,15 +252,6 @@ pub enum Refusal {
     Rotation,
 }
 
-/// A limit in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SizeLimit {
-    /// Of one file of a rotation.
-    File,
-    /// Of all files of the task together.
-    Task,
-}
-
 /// Result with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -373,17 +364,10 @@ impl fmt::Display for Refusal {
             Self::Descriptor => f.write_str("an open descriptor has no name of its own"),
             Self::KernelFile => f.write_str("it is a setting of the kernel"),
             Self::Type => f.write_str("it is neither a file, a pipe nor a character device"),
-            Self::Rotation => f.write_str("it is not a regular file, and cannot be rotated"),
+            Self::Rotation => {
+                f.write_str("it is not a regular file, as one of a rotation has to be")
+            }
         }
-    }
-}
-
-impl fmt::Display for SizeLimit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::File => "a file",
-            Self::Task => "all files together",
-        })
     }
 }
 

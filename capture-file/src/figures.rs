@@ -1,13 +1,13 @@
-//! What the engine knows of a task at its end, and gives its output.
+//! The figures of a task at its end, from the engine for the output.
 
-/// What is known of a task once it is detached and drained, for the statistics in the last file.
+/// Figures of a task once it is detached and drained, for the statistics in the last file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FinalFigures {
     /// When the last hook was attached, nanoseconds since the Unix epoch.
     pub started_ns: u64,
     /// When the capture ended, nanoseconds since the Unix epoch.
     pub ended_ns: u64,
-    /// Statistics of each interface that has some.
+    /// Statistics of the interfaces, as far as there are.
     pub interfaces: Vec<InterfaceStats>,
     /// Packets that matched in the kernel.
     pub matched: u64,
@@ -26,6 +26,6 @@ pub struct InterfaceStats {
     pub ifindex: u32,
     /// Packets that the hooks saw, matching or not (pcapng `isb_ifrecv`).
     pub seen: u64,
-    /// Packets that the interface itself dropped (`isb_ifdrop`); `None` where nobody knows.
+    /// Packets that the interface itself dropped (`isb_ifdrop`); `None` if unknown.
     pub dropped: Option<u64>,
 }

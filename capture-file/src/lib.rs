@@ -1,21 +1,23 @@
-//! The output of one task: [`TaskSink`] writes pcap or pcapng files, and a program takes the packets itself as
-//! a [`Sink`]. [`Output`] is either of them.
+//! Outputs of capture tasks: [`FileOutput`] writes pcap or pcapng files, and a program takes the packets itself as a
+//! [`Sink`]. [`Output`] is either of them.
 //!
-//! | in the order of flow | |
+//! | file, in the order of flow | |
 //! | --- | --- |
 //! | `output`, `program` | files or a program; the trait [`Sink`] |
-//! | `packet`, `figures`, `config` | what an output is given |
-//! | `sink` | limits and rotation, on the reader's thread |
-//! | `encode`, `layout`, `sizes` | records; what the current file holds; what a file takes without packets |
+//! | `packet`, `config`, `figures` | the input of an output: packets, where they go, figures at the end |
+//! | `file_output` | limits and rotation, on the reader's thread |
+//! | `encode`, `layout`, `sizes` | records, contents of the current file, limits below an empty file |
 //! | `rotation` | names of files, and when one ends |
-//! | `queue`, `channel` | buffers on their way to the writer thread, and what both threads see |
+//! | `queue`, `channel` | buffers on their way to the writer thread, and what both threads share |
 //! | `writer`, `file`, `part` | I/O: open, write, sync, rename |
-//! | `target`, `destination`, `path` | what a name stands for and where it leads |
-//! | `counters`, `progress`, `closing` | figures and files while the task runs, and its end |
-//! | `disk_budget` | room that all outputs of a daemon share |
-//! | `recovery` | what a killed agent left |
+//! | `target`, `destination`, `path` | standard output, descriptors, links, names |
+//! | `counters`, `progress`, `closing` | counters and files while the task runs, and its end |
+//! | `disk_budget` | disk space that all outputs of a daemon share |
+//! | `recovery` | files that a killed agent left |
+//! | `error`, `clock` | kinds of errors, the wall clock |
 
 mod channel;
+mod clock;
 mod closing;
 mod config;
 mod counters;
@@ -25,6 +27,7 @@ mod encode;
 mod error;
 mod figures;
 mod file;
+mod file_output;
 mod layout;
 mod output;
 mod packet;
@@ -35,7 +38,6 @@ mod progress;
 mod queue;
 mod recovery;
 mod rotation;
-mod sink;
 mod sizes;
 mod target;
 #[cfg(test)]
@@ -43,21 +45,22 @@ mod tests;
 mod writer;
 
 pub use self::{
+    clock::unix_ns,
     closing::{ClosingOutput, OutputReport},
     config::OutputConfig,
     counters::OutputCounters,
-    destination::{followed, is_descriptor, replaceable},
+    destination::{follow_links, is_descriptor, replacement_path},
     disk_budget::DiskBudget,
-    error::{Action, Error, Foreign, NotReplaceable, Refusal, Result, SizeLimit},
+    error::{Action, Error, Foreign, NotReplaceable, Refusal, Result},
     figures::{FinalFigures, InterfaceStats},
     file::sha256,
+    file_output::FileOutput,
     output::Output,
     packet::{InterfaceInfo, Packet},
     path::{part_of, rename, sync_directory},
     program::{ProgramOutput, Sink},
     progress::OutputFiles,
     recovery::{RecoveredFile, Scan, leftovers, recover, scan},
-    sink::TaskSink,
     sizes::size_faults,
     target::{OpenTarget, Target},
 };

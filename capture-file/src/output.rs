@@ -1,5 +1,5 @@
-//! Where the packets of a task go: files, or a program. The reader holds one for each task; which it is is decided
-//! packet by packet with a branch, and no call goes through a pointer on the way to a file.
+//! The output of a task, to files or to a program. The engine's reader holds one for each task. An enum, so that no
+//! packet on its way to a file takes a virtual call.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use super::{
     counters::OutputCounters,
     error::Result,
     figures::FinalFigures,
+    file_output::FileOutput,
     packet::{InterfaceInfo, Packet},
     program::{ProgramOutput, Sink},
-    sink::TaskSink,
 };
 
 /// The output of one task.
@@ -23,18 +23,18 @@ use super::{
 )]
 pub enum Output {
     /// To files.
-    Files(TaskSink),
+    Files(FileOutput),
     /// To a program.
     Program(ProgramOutput),
 }
 
 impl Output {
-    /// Opens the first file, as [`TaskSink::open`].
+    /// Opens the first file, as [`FileOutput::open`].
     ///
     /// # Errors
-    /// As [`TaskSink::open`].
+    /// As [`FileOutput::open`].
     pub fn files(plan: &Plan, config: &OutputConfig, interfaces: &[InterfaceInfo]) -> Result<Self> {
-        TaskSink::open(plan, config, interfaces).map(Self::Files)
+        FileOutput::open(plan, config, interfaces).map(Self::Files)
     }
 
     /// Gives the packets to a program, as [`ProgramOutput::new`].
@@ -45,7 +45,7 @@ impl Output {
         ProgramOutput::new(plan, sink, interfaces).map(Self::Program)
     }
 
-    /// Makes an interface known that came later, before its first packet.
+    /// Adds an interface that appeared after the start, before its first packet.
     pub fn add_interface(&mut self, info: InterfaceInfo) {
         match self {
             Self::Files(files) => files.add_interface(info),
@@ -53,9 +53,9 @@ impl Output {
         }
     }
 
-    /// Takes a packet. `Some` says that the task should end: with the packet that fills `max_packets`, with the
-    /// first that has no place under another limit, and once the output has failed or wants no more. Later
-    /// packets are counted `over_limit` after a limit and `dropped.write` after a failure.
+    /// Takes a packet. `Some` says that the task should end: with the packet that reaches `max_packets`, with the
+    /// first that would exceed another limit, and once the output has failed or wants no more. Later packets
+    /// count as `over_limit` after a limit and as `dropped.write` after a failure.
     pub fn packet(&mut self, packet: &Packet<'_>) -> Option<StopReason> {
         match self {
             Self::Files(files) => files.packet(packet),

@@ -1,4 +1,4 @@
-//! The `.part` of an output: how it is created and locked, after the recovery of one that was left. Used by
+//! Creates and locks the `.part` of an output, after recovering one that a killed agent left. Used by
 //! [`OutFile`](super::file::OutFile).
 
 use std::{
@@ -14,11 +14,11 @@ use super::{
     recovery,
 };
 
-/// How often a race for the `.part` is run again; each round takes another process that just then
-/// finished with the same name.
+/// Attempts to create the `.part`. Each further one takes another process that has just finished a file of the same
+/// name.
 const ATTEMPTS: usize = 8;
 
-/// Why a `.part` was not made.
+/// Why a `.part` was not created.
 #[derive(Debug)]
 pub(super) enum CreateError {
     /// The directory refuses new files.
@@ -28,7 +28,7 @@ pub(super) enum CreateError {
 }
 
 impl CreateError {
-    /// The error, for the `.part` that was not made.
+    /// The error for this `.part`.
     pub(super) fn at(self, part: &Path) -> Error {
         match self {
             Self::Directory(error) => Error::io(Action::Create, part, error),
@@ -43,10 +43,10 @@ impl From<Error> for CreateError {
     }
 }
 
-/// Creates and locks a `.part`, after the recovery of one that a killed agent left.
+/// Creates and locks a `.part`, after recovering one that a killed agent left.
 ///
 /// # Errors
-/// The directory; another capture that is writing it; what the file system says.
+/// The directory cannot be written; another capture is writing the `.part`; errors of the file system.
 pub(super) fn create(part: &Path) -> Result<File, CreateError> {
     for _ in 0..ATTEMPTS {
         let created = OpenOptions::new()

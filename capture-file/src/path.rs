@@ -1,5 +1,5 @@
-//! Names of capture files, and what is done with a name whatever lies there: lock, rename, sync. Used by all that
-//! opens, ends or recovers a file.
+//! Names of capture files, and operations on them: lock, rename, sync. Used wherever a file is opened, finished or
+//! recovered.
 
 use std::{
     ffi::OsString,
@@ -9,10 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Capture files hold other people's traffic: nobody but the owner reads them.
+/// Mode of capture files: they hold other people's traffic, so only the owner can read them.
 pub(super) const MODE: u32 = 0o600;
 
-/// `NAME.part`: where a file lies until it is complete.
+/// `NAME.part`, the name of a file until it is complete.
 pub fn part_of(name: &Path) -> PathBuf {
     let mut part = OsString::from(name);
     part.push(".part");
@@ -39,7 +39,7 @@ pub(super) fn directory_of(path: &Path) -> &Path {
     }
 }
 
-/// Gives a `.part` its name, unless something has come to have it that is not a regular file.
+/// Renames a `.part` to its final name, unless something there is not a regular file.
 pub fn rename(part: &Path, to: &Path) -> io::Result<()> {
     match fs::symlink_metadata(to) {
         Ok(there) if !there.is_file() => Err(io::Error::new(
@@ -50,8 +50,8 @@ pub fn rename(part: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// Locks a file; false if it is no longer the one that bears the name. The error is `WouldBlock`
-/// where another process holds the lock.
+/// Locks a file; false if the name leads to another file by now. The error is `WouldBlock` if another process holds
+/// the lock.
 pub(super) fn lock(file: &File, path: &Path) -> io::Result<bool> {
     match file.try_lock() {
         Ok(()) => {}
@@ -66,7 +66,7 @@ pub(super) fn lock(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Makes a name durable. Some file systems cannot sync a directory and say EINVAL.
+/// Syncs the directory of a file, so that its name is durable. File systems that cannot (EINVAL) are let be.
 pub fn sync_directory(name: &Path) -> io::Result<()> {
     match File::open(directory_of(name))?.sync_all() {
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),

@@ -1,6 +1,5 @@
-//! Packets for a program instead of a file: the trait that it implements, and the limits and counters of the
-//! task around it. Comes after the demultiplexer, as [`TaskSink`](super::TaskSink) does, without a queue
-//! or a thread behind it.
+//! Packets for a program instead of files: the trait that it implements, and the limits and counters of the task
+//! around it. There is no queue and no thread behind it.
 
 use std::{
     any::Any,
@@ -133,12 +132,12 @@ impl ProgramOutput {
         }
     }
 
-    /// Makes an interface known that came later, before its first packet.
+    /// Adds an interface that appeared after the start, before its first packet.
     pub(super) fn add_interface(&mut self, interface: &InterfaceInfo) {
         self.call(|sink| sink.interface(interface));
     }
 
-    /// Takes a packet, as [`TaskSink::packet`](super::TaskSink::packet).
+    /// Takes a packet, as [`FileOutput::packet`](super::FileOutput::packet).
     pub(super) fn packet(&mut self, packet: &Packet<'_>) -> Option<StopReason> {
         if self.limit.is_some() {
             count(&self.counters.over_limit, 1);

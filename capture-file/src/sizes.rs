@@ -1,11 +1,11 @@
-//! What a file takes before its first packet, and the limits of a task that are less than that. Asked
-//! before anything is opened, so that a task which could never have a file is refused at once.
+//! Limits of a task that are below the size of a file without packets. Checked before anything is opened, so that
+//! such a task is refused at once.
 
-use capture_task::plan::{Fault, InterfaceSelection, Plan};
+use capture_task::plan::{Fault, FaultKind, Field, InterfaceSelection, Plan};
 
 use super::{
     encode::{ETHERNET, Encoder},
-    error::{Error, Result, SizeLimit},
+    error::{Error, Result},
     layout::FileLayout,
     packet::InterfaceInfo,
 };
@@ -13,55 +13,46 @@ use super::{
 /// Characters of a task's ID, a ULID.
 const TASK_ID: &str = "00000000000000000000000000";
 
-/// The longest name of an interface.
+/// The longest name that an interface can have.
 const LONGEST_NAME: &str = "0123456789abcde";
 
-/// The largest that a file may be.
-pub(super) fn largest(plan: &Plan) -> Option<u64> {
+/// The limit of a file's size.
+pub(super) fn max_file_size(plan: &Plan) -> Option<u64> {
     let rotated = plan.rotate.and_then(|rotate| rotate.bytes);
     rotated.into_iter().chain(plan.max_file_bytes).min()
 }
 
-/// A limit below a file without packets, which takes `empty` bytes, could not be kept.
+/// Refuses limits below `empty`, the bytes of a file without packets.
 pub(super) fn check(plan: &Plan, empty: u64) -> Result<()> {
-    match too_small(plan, empty).next() {
+    match limits_below(plan, empty).next() {
         None => Ok(()),
-        Some((limit, bytes)) => Err(Error::LimitTooSmall {
-            limit,
+        Some((field, bytes)) => Err(Error::LimitTooSmall {
+            field,
             bytes,
             least: empty,
         }),
     }
 }
 
-/// The limits that no file of the task could keep, for interfaces of whatever kind.
+/// The limits of a plan that are too small for any file, whatever its interfaces are.
 pub fn size_faults(plan: &Plan) -> Vec<Fault> {
-    if largest(plan).is_none() {
+    if max_file_size(plan).is_none() {
         return Vec::new();
     }
-    match least(plan) {
-        Ok(least) => too_small(plan, least)
-            .map(|(limit, bytes)| Fault {
-                pointer: match limit {
-                    SizeLimit::File => "/rotate/bytes".to_owned(),
-                    SizeLimit::Task => "/max_file_bytes".to_owned(),
-                },
-                code: "out_of_range",
-                detail: format!(
-                    "{bytes} is less than the {least} bytes of a file without packets; give more"
-                ),
-            })
+    match min_file_size(plan) {
+        Ok(least) => limits_below(plan, least)
+            .map(|(field, bytes)| Fault::of(field, FaultKind::BelowEmptyFile { bytes, least }))
             .collect(),
         Err(error) => {
-            // The start will say so.
+            // The start of the task will report it.
             log::warn!("{error}");
             Vec::new()
         }
     }
 }
 
-/// A file with the description of one interface, the one with the longest name.
-fn least(plan: &Plan) -> Result<u64> {
+/// The size of a file without packets and with one interface, the one with the longest name.
+fn min_file_size(plan: &Plan) -> Result<u64> {
     let name = match &plan.interfaces {
         InterfaceSelection::Any => LONGEST_NAME,
         InterfaceSelection::Named(names) => {
@@ -79,14 +70,14 @@ fn least(plan: &Plan) -> Result<u64> {
 }
 
 /// The limits below `empty` bytes, each with its value.
-fn too_small(plan: &Plan, empty: u64) -> impl Iterator<Item = (SizeLimit, u64)> {
+fn limits_below(plan: &Plan, empty: u64) -> impl Iterator<Item = (Field, u64)> {
     let rotated = plan.rotate.and_then(|rotate| rotate.bytes);
     let limits = [
-        (SizeLimit::File, rotated),
-        (SizeLimit::Task, plan.max_file_bytes),
+        (Field::RotateBytes, rotated),
+        (Field::MaxFileBytes, plan.max_file_bytes),
     ];
-    limits.into_iter().filter_map(move |(limit, most)| {
-        let most = most.filter(|most| *most < empty)?;
-        Some((limit, most))
+    limits.into_iter().filter_map(move |(field, most)| {
+        let bytes = most.filter(|most| *most < empty)?;
+        Some((field, bytes))
     })
 }

@@ -1,5 +1,5 @@
-//! Where the command line sends an output: to a file that the output opens itself, or to what is open
-//! before any output is, because it was inherited or because its reader was waited for.
+//! The target of an output: a file that the output opens, or a descriptor that is open before, because it was
+//! inherited or because its reader was waited for.
 
 use std::{
     fs::File,
@@ -17,18 +17,18 @@ use super::{
     error::{Error, Refusal, Result},
 };
 
-/// Where the output goes.
+/// Where an output goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// A file, or the pattern of the names of several.
+    /// A file, or the pattern for the names of a rotation.
     File(PathBuf),
     /// Standard output.
     Stdout,
-    /// What is open already.
+    /// An open descriptor.
     Open(OpenTarget),
 }
 
-/// A descriptor that was inherited, a FIFO that somebody reads, or a device. Clones are the same.
+/// An open descriptor: inherited, a FIFO with a reader, or a device. Clones share it.
 #[derive(Clone, Debug)]
 pub struct OpenTarget {
     name: PathBuf,
@@ -44,16 +44,16 @@ impl PartialEq for OpenTarget {
 impl Eq for OpenTarget {}
 
 impl Target {
-    /// What a name stands for: standard output for `/dev/stdout` and whatever leads there, an inherited
-    /// descriptor for `/dev/fd/N`, else a file. To be asked before the process opens anything itself, whose
-    /// descriptors these names would reach too.
+    /// The target of a name: standard output for `/dev/stdout` and links to it, an inherited descriptor for
+    /// `/dev/fd/N`, and else a file. Call this before the process opens files of its own, whose descriptors
+    /// these names would reach as well.
     ///
     /// # Errors
     /// Usage: standard error, and a descriptor that is not open, or not for writing.
     pub fn named(name: PathBuf) -> Result<Self> {
         let number = match destination::locate(&name) {
             Ok(Located::Descriptor(number)) => number,
-            // What is wrong with a path is said where it is opened.
+            // A bad path is reported by the output that opens it.
             _ => return Ok(Self::File(name)),
         };
         match number {
@@ -63,7 +63,8 @@ impl Target {
         }
     }
 
-    /// Opens a FIFO or a device; false where nobody reads the FIFO yet. A file is left to the output.
+    /// Opens a FIFO or a device, so that the target becomes [`Target::Open`]; false while the FIFO has no reader. A
+    /// file is left to the output.
     ///
     /// # Errors
     /// As of an output that opens it.
@@ -71,7 +72,7 @@ impl Target {
         let Self::File(name) = self else {
             return Ok(true);
         };
-        // What is wrong with a path is said where it is opened.
+        // A bad path is reported by the output that opens it.
         let Ok(Located::Path(path, Some(found))) = destination::locate(name) else {
             return Ok(true);
         };
@@ -123,7 +124,7 @@ impl OpenTarget {
         self.file.is_terminal()
     }
 
-    /// What is written to.
+    /// The file behind the descriptor.
     pub fn file(&self) -> &File {
         &self.file
     }

@@ -10,10 +10,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::plan::{
-    Directions, Format, Hook, Oversize, Protocol,
+    AddressType, Directions, Format, Hook, Keyword, Oversize, Protocol,
     schema::{
-        Address, AddressType, Count, FrameBytes, InterfaceName, Ports, RotateBytes, RotateFiles,
-        Seconds, Size,
+        Address, Count, FrameBytes, InterfaceName, Ports, RotateBytes, RotateFiles, Seconds, Size,
     },
 };
 
@@ -170,6 +169,16 @@ impl State {
     pub fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Failed)
     }
+}
+
+impl Keyword for State {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("pending", Self::Pending),
+        ("running", Self::Running),
+        ("stopping", Self::Stopping),
+        ("completed", Self::Completed),
+        ("failed", Self::Failed),
+    ];
 }
 
 /// Why a task ended.

@@ -5,8 +5,10 @@ use std::path::Path;
 
 pub(crate) use below::ErrorKind;
 use capture_engine::Remedy;
-use capture_file::{Foreign, Refusal, SizeLimit};
-use capture_task::error as below;
+use capture_file::{Foreign, Refusal};
+use capture_task::{error as below, plan::FaultKind};
+
+use super::words;
 
 /// Why something was refused or failed, for people: what was wrong, where, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -62,18 +64,16 @@ impl From<capture_file::Error> for Error {
     fn from(error: capture_file::Error) -> Self {
         let kind = error.kind();
         if let capture_file::Error::LimitTooSmall {
-            limit,
+            field,
             bytes,
             least,
         } = error
         {
-            let limit = match limit {
-                SizeLimit::File => "rotate.bytes (--rotate-bytes)",
-                SizeLimit::Task => "max_file_bytes (--max-file-bytes)",
-            };
-            let message = format!(
-                "{limit}: {bytes} is less than the {least} bytes of a file without packets; give more"
-            );
+            // The task may be one of a file, which has the keys of the API.
+            let name = field.name();
+            let option = words::option(field).unwrap_or(name);
+            let sentence = FaultKind::BelowEmptyFile { bytes, least }.sentence(words::OPTIONS);
+            let message = format!("{name} ({option}): {sentence}");
             return Self { kind, message };
         }
         let message = match advice(&error) {
@@ -156,7 +156,7 @@ fn remedy_words(remedy: Remedy<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use capture_engine::error::AttachError;
-    use capture_task::plan::Hook;
+    use capture_task::plan::{Field, Hook};
 
     use super::*;
 
@@ -226,7 +226,7 @@ mod tests {
             ),
             (
                 File::LimitTooSmall {
-                    limit: SizeLimit::File,
+                    field: Field::RotateBytes,
                     bytes: 7,
                     least: 24,
                 },

@@ -59,7 +59,7 @@ pub(super) fn hint(targets: &[Target]) -> Option<String> {
         .iter()
         .filter_map(|target| match target {
             // A `.part` lies where the links of a name lead.
-            Target::File(path) => output::followed(path).parent().map(Path::to_owned),
+            Target::File(path) => output::follow_links(path).parent().map(Path::to_owned),
             Target::Stdout | Target::Open(_) => None,
         })
         .collect();

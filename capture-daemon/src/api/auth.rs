@@ -18,7 +18,7 @@ use http::{HeaderMap, Method, header, request::Parts};
 use super::{
     Api, blocking, host_check,
     host_check::AllowedHosts,
-    problem::{Problem, Result},
+    problem::{Problem, ROLE, Result},
 };
 use crate::{
     access::{Actor, Caller, Origin, Right, SocketAccess, Who},
@@ -136,7 +136,7 @@ impl Principal {
 /// The answer to somebody whose role is not enough.
 fn lacks_role(actor: &Actor, right: Right) -> Problem {
     Problem::forbidden(
-        "role",
+        ROLE,
         format!(
             "this needs the role {}, and yours is {}",
             right.needs().keyword(),

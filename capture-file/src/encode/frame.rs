@@ -1,5 +1,5 @@
-//! What the encoders of both formats take: a packet as it will be written, and the figures at the end of
-//! a file. Comes before `pcap` and `pcapng`.
+//! The input of both encoders, `pcap` and `pcapng`: a packet as it will be written, and the statistics at the end of a
+//! file.
 
 use capture_common::Direction;
 
@@ -82,7 +82,7 @@ impl<'a> OutputFrame<'a> {
     }
 }
 
-/// The figures at the end of a file.
+/// The statistics at the end of a file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Statistics {
     /// When the capture started, nanoseconds since the epoch.
@@ -95,7 +95,7 @@ pub(crate) struct Statistics {
     pub(crate) totals: Option<TaskTotals>,
 }
 
-/// The figures of one interface, all since the start of the capture.
+/// Statistics of one interface, since the start of the capture.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct InterfaceStatistics {
     /// Packets seen by the hooks.
@@ -110,7 +110,7 @@ pub(crate) struct InterfaceStatistics {
     pub(crate) delivered: u64,
 }
 
-/// The task's figures as the comment of its last statistics spells them out.
+/// Counters of the task, for the comment of its last statistics.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TaskTotals {
     pub(crate) matched: u64,

@@ -136,7 +136,7 @@ fn pcap_holds_one_link_type() {
         ..interface(3, "wg0")
     };
     let both = [interface(2, "eth0"), raw.clone()];
-    let error = TaskSink::open(&plan(Format::Pcap), &config(&path), &both).err();
+    let error = FileOutput::open(&plan(Format::Pcap), &config(&path), &both).err();
     let error = error.expect("two link types are refused");
     assert_eq!(error.kind(), ErrorKind::Usage);
     assert!(

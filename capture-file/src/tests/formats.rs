@@ -211,7 +211,7 @@ fn several_interfaces_have_statistics_each() {
         },
     ];
     let mut sink =
-        TaskSink::open(&plan(Format::Pcapng), &config(&path), &known).expect("the output opens");
+        FileOutput::open(&plan(Format::Pcapng), &config(&path), &known).expect("the output opens");
     let data = [0x45; 60];
     sink.packet(&Packet {
         ifindex: 3,

@@ -1,9 +1,12 @@
 //! Limits are kept exactly, whatever the sizes.
 
-use capture_task::{error::ErrorKind, plan::Rotate, task::StopReason};
+use capture_task::{
+    error::ErrorKind,
+    plan::{Field, Rotate},
+    task::StopReason,
+};
 
 use super::*;
-use crate::SizeLimit;
 
 #[test]
 fn max_packets_is_exact() {
@@ -42,7 +45,7 @@ fn max_file_bytes_is_never_exceeded() {
                 .expect("a limit below an empty file is refused");
             assert_eq!(error.kind(), ErrorKind::Usage);
             let Error::LimitTooSmall {
-                limit: SizeLimit::Task,
+                field: Field::MaxFileBytes,
                 bytes: 23,
                 least,
             } = error

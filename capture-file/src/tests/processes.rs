@@ -32,7 +32,7 @@ fn child_writes_to_stdout() {
         task_id: "id".to_owned(),
         space: None,
     };
-    let mut sink = TaskSink::open(&plan(Format::Pcapng), &stdout, &[interface(2, "lo")])
+    let mut sink = FileOutput::open(&plan(Format::Pcapng), &stdout, &[interface(2, "lo")])
         .expect("standard output opens");
     for n in 0..1000 {
         sink.packet(&packet(n, &[1; 1400]));

@@ -1,11 +1,7 @@
-//! The reader's side of an output: limits, rotation decisions and encoding, packet by packet, between
-//! the demultiplexer and the queue. Nothing here waits or does I/O, but the opening and the end.
+//! The reader's side of an output to files. For each packet it checks limits, decides on rotation, and encodes into
+//! a buffer of the queue. It does no I/O and does not wait, except when it opens the output.
 
-use std::{
-    path::Path,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{path::Path, sync::Arc};
 
 use capture_task::{
     plan::{Format, Plan},
@@ -14,6 +10,7 @@ use capture_task::{
 
 use super::{
     channel::WriterState,
+    clock::unix_ns,
     closing::{ClosingOutput, OutputReport},
     config::OutputConfig,
     counters::{OutputCounters, count},
@@ -30,52 +27,52 @@ use super::{
     target::Target,
 };
 
-/// How long after the end of its period a file is closed although no later packet has come. The
-/// records of the period are drained by then; one that is not begins another file.
+/// How long after the end of its period a file is closed if no later packet has closed it. The records of the
+/// period are drained by then; a later one begins another file.
 const OVERDUE_NS: u64 = 1_000_000_000;
 
-/// The output of one task.
+/// The output of one task to pcap or pcapng files.
 ///
-/// A file of a rotation is as large as `bytes` at most, header and statistics included, unless its
-/// first packet alone is larger. `max_file_bytes` is the most that all files together occupy at any
-/// time, so a ring gives back what it removes.
-pub struct TaskSink {
-    content: FileLayout,
+/// A file of a rotation takes at most `bytes`, header and statistics included, unless its first packet alone is
+/// larger. `max_file_bytes` limits what all files together take at any time; a file that leaves the ring no longer
+/// counts.
+pub struct FileOutput {
+    layout: FileLayout,
     rotation: Rotation,
     queue: Queue,
-    shared: Arc<WriterState>,
+    state: Arc<WriterState>,
     snap_len: u32,
     max_packets: Option<u64>,
     max_file_bytes: Option<u64>,
-    /// The only one there can be, where the format knows only one.
+    /// Link type of a pcap file, which can hold only one.
     link_type: Option<u16>,
     /// Packets encoded.
     accepted: u64,
     /// Packets lost since the last one that was encoded.
     drops: u64,
-    /// Packets lost in all, as far as they are known before the end.
+    /// All packets lost, as far as known.
     all_drops: u64,
     opened_ns: u64,
     last_ns: u64,
     limit: Option<StopReason>,
-    /// A fault on this side of the queue: what is on its way is still written.
+    /// A failure on this side of the queue. What is in the queue is still written.
     fault: Option<Error>,
 }
 
-/// Why a packet is not in the output.
-enum Refused {
+/// Why a packet was not encoded.
+enum NotEncoded {
     Limit(StopReason),
     NoBuffer,
     Failed(Error),
 }
 
-impl From<Error> for Refused {
+impl From<Error> for NotEncoded {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
 }
 
-impl TaskSink {
+impl FileOutput {
     /// Opens the first file and starts the writer, so that what cannot be written fails before
     /// anything is attached. The header and the descriptions of `interfaces`, as far as they take no
     /// more than half of a file, are written at once, for live readers. A FIFO must have a reader;
@@ -99,17 +96,17 @@ impl TaskSink {
             });
         }
         let encoder = Encoder::new(plan, &config.task_id, first_link_type)?;
-        let content = FileLayout::new(encoder, interfaces, sizes::largest(plan))?;
-        sizes::check(plan, content.size_empty())?;
+        let layout = FileLayout::new(encoder, interfaces, sizes::max_file_size(plan))?;
+        sizes::check(plan, layout.size_empty())?;
 
-        let opened_ns = now_ns();
+        let opened_ns = unix_ns();
         let (rotation, first) = first_file(plan, &config.target, opened_ns)?;
-        let shared = Arc::new(WriterState::new(config.space.clone()));
+        let state = Arc::new(WriterState::new(config.space.clone()));
         let mut sink = Self {
-            content,
+            layout,
             rotation,
-            queue: Queue::start(plan.format, Arc::clone(&shared), first)?,
-            shared,
+            queue: Queue::start(plan.format, Arc::clone(&state), first)?,
+            state,
             snap_len: snap_len(plan),
             max_packets: plan.max_packets,
             max_file_bytes: plan.max_file_bytes,
@@ -122,51 +119,48 @@ impl TaskSink {
             limit: None,
             fault: None,
         };
-        sink.content.begin(&mut sink.queue.last_chunk().data);
+        sink.layout.begin(&mut sink.queue.chunk_or_extra().data);
         sink.queue.hand_over();
         Ok(sink)
     }
 
-    /// Makes an interface known that came later, before its first packet. One with another link type
-    /// than a pcap file has ends the task.
+    /// Adds an interface that appeared after the start, before its first packet. In a pcap file, another link type
+    /// ends the task.
     pub fn add_interface(&mut self, info: InterfaceInfo) {
         if self.link_type.is_some_and(|only| only != info.link_type) {
             let interface = info.name;
             self.fault.get_or_insert(Error::LaterLinkType { interface });
-        } else if let Err(error) = self.content.add_interface(info) {
+        } else if let Err(error) = self.layout.add_interface(info) {
             self.fault.get_or_insert(error);
         }
     }
 
-    /// Takes a packet. `Some` says that the task should end: with the packet that fills
-    /// `max_packets`, with the first that has no place under another limit, and once the output has
-    /// failed. Later packets are counted `over_limit` after a limit and `dropped.write` after a
-    /// failure.
+    /// Takes a packet, see [`Output::packet`](super::Output::packet).
     pub fn packet(&mut self, packet: &Packet<'_>) -> Option<StopReason> {
-        let counters = &self.shared.counters;
+        let counters = &self.state.counters;
         if self.limit.is_some() {
             count(&counters.over_limit, 1);
             return self.stop_reason();
         }
-        if self.fault.is_some() || self.shared.has_failed() {
+        if self.fault.is_some() || self.state.has_failed() {
             count(&counters.dropped_write, 1);
             return self.stop_reason();
         }
-        match self.place(packet) {
+        match self.encode(packet) {
             Ok(()) if self.max_packets.is_some_and(|most| self.accepted >= most) => {
                 self.limit = Some(StopReason::MaxPackets);
             }
             Ok(()) => {}
-            Err(Refused::Limit(reason)) => {
-                count(&self.shared.counters.over_limit, 1);
+            Err(NotEncoded::Limit(reason)) => {
+                count(&self.state.counters.over_limit, 1);
                 self.limit = Some(reason);
             }
-            Err(Refused::NoBuffer) => {
-                count(&self.shared.counters.dropped_queue, 1);
+            Err(NotEncoded::NoBuffer) => {
+                count(&self.state.counters.dropped_queue, 1);
                 self.note_drops(1);
             }
-            Err(Refused::Failed(fault)) => {
-                count(&self.shared.counters.dropped_write, 1);
+            Err(NotEncoded::Failed(fault)) => {
+                count(&self.state.counters.dropped_write, 1);
                 self.fault = Some(fault);
             }
         }
@@ -179,21 +173,19 @@ impl TaskSink {
         self.all_drops += packets;
     }
 
-    /// Hands what there is to the writer, if the writer keeps up.
+    /// Gives the current buffer to the writer, unless the writer is behind.
     pub fn flush(&mut self) {
         self.queue.flush();
     }
 
-    /// Closes a file whose period is over although no packet has said so, and tells what
-    /// [`TaskSink::packet`] would: a reason to end, once there is one.
+    /// Closes a file whose period has ended without a later packet. Returns what [`FileOutput::packet`] would: a
+    /// reason to end, once there is one.
     pub fn tick(&mut self, now_unix_ns: u64) -> Option<StopReason> {
-        let overdue = self
-            .rotation
-            .is_over(now_unix_ns.saturating_sub(OVERDUE_NS));
-        if overdue && self.content.is_open() && self.stop_reason().is_none() {
-            if self.rotation.is_used_up() {
+        let overdue = self.rotation.is_due(now_unix_ns.saturating_sub(OVERDUE_NS));
+        if overdue && self.layout.is_open() && self.stop_reason().is_none() {
+            if self.rotation.is_exhausted() {
                 self.limit = Some(StopReason::MaxFileBytes);
-            } else if let Err(Refused::Failed(fault)) = self.close_file() {
+            } else if let Err(NotEncoded::Failed(fault)) = self.close_file() {
                 self.fault = Some(fault);
             }
         }
@@ -202,55 +194,55 @@ impl TaskSink {
 
     /// The figures, for any thread.
     pub fn counters(&self) -> Arc<OutputCounters> {
-        Arc::clone(&self.shared.counters)
+        Arc::clone(&self.state.counters)
     }
 
-    /// Why the output has failed, once it has: `disk_full`, `io_error`, `error`, or `user` where the
-    /// reader of a pipe has closed it.
+    /// Why the output has failed, once it has: `disk_full`, `io_error`, `error`, or `user` if the reader of a pipe
+    /// has closed it.
     pub fn failure(&self) -> Option<StopReason> {
         let here = || self.fault.as_ref().map(Error::stop_reason);
-        self.shared.failure().map(Error::stop_reason).or_else(here)
+        self.state.failure().map(Error::stop_reason).or_else(here)
     }
 
     #[cfg(test)]
-    pub(super) fn content_is_open(&self) -> bool {
-        self.content.is_open()
+    pub(super) fn is_file_open(&self) -> bool {
+        self.layout.is_open()
     }
 
     fn stop_reason(&self) -> Option<StopReason> {
         self.failure().or(self.limit)
     }
 
-    /// Ends the output with the statistics, for which a file without packets is begun where a silent period has
-    /// closed the last one, unless a packet or a limit would be the price. What is left to do, the rest of the queue, fsync and the
-    /// final name, is the writer's.
+    /// Ends the output with the statistics. If a silent period has closed the last file, a file without packets is
+    /// begun for them, unless that would exceed a limit or push a file out of the ring. The writer then finishes
+    /// the queue, syncs and renames.
     pub fn end(mut self, closing: &FinalFigures) -> ClosingOutput {
         if self.lacks_statistics()
             && let Err(error) = self.begin_file(closing.ended_ns)
         {
             self.fault.get_or_insert(error);
         }
-        if self.content.is_open() && !self.shared.has_failed() {
-            let counters = &self.shared.counters;
+        if self.layout.is_open() && !self.state.has_failed() {
+            let counters = &self.state.counters;
             let statistics = self
-                .content
+                .layout
                 .last_statistics(closing, counters, self.accepted);
-            let chunk = self.queue.last_chunk();
+            let chunk = self.queue.chunk_or_extra();
             chunk.close = true;
-            if let Err(error) = self.content.end(&statistics, &mut chunk.data) {
+            if let Err(error) = self.layout.end(&statistics, &mut chunk.data) {
                 self.fault.get_or_insert(error);
             }
         }
-        ClosingOutput::new(self.queue, self.shared, self.fault)
+        ClosingOutput::new(self.queue, self.state, self.fault)
     }
 
-    /// Whether no file is open to which the last statistics could be added, but another may be begun.
+    /// Whether a file has to be begun for the last statistics, and may be.
     fn lacks_statistics(&self) -> bool {
-        let total = self.rotation.finished_bytes() + self.content.size_empty();
-        self.content.has_statistics()
-            && !self.content.is_open()
+        let total = self.rotation.finished_bytes() + self.layout.size_empty();
+        self.layout.has_statistics()
+            && !self.layout.is_open()
             && self.failure().is_none()
-            && !self.rotation.is_used_up()
+            && !self.rotation.is_exhausted()
             && !self.rotation.is_ring_full()
             && self.max_file_bytes.is_none_or(|most| total <= most)
     }
@@ -260,28 +252,29 @@ impl TaskSink {
         self.end(closing).report()
     }
 
-    /// Puts a packet where it belongs, or changes nothing but perhaps the file.
-    fn place(&mut self, packet: &Packet<'_>) -> Result<(), Refused> {
-        let index = match self.content.index_of(packet.ifindex) {
+    /// Encodes a packet into the file that it belongs to. On failure nothing changes, except that the next file may
+    /// have begun.
+    fn encode(&mut self, packet: &Packet<'_>) -> Result<(), NotEncoded> {
+        let index = match self.layout.index_of(packet.ifindex) {
             Some(index) => index,
-            // Nobody announced it; a packet is worth more than a name.
-            None => self.content.add_interface(InterfaceInfo {
+            // An unannounced interface: the packet matters more than the name.
+            None => self.layout.add_interface(InterfaceInfo {
                 ifindex: packet.ifindex,
                 name: format!("if{}", packet.ifindex),
                 link_type: self.link_type.unwrap_or(ETHERNET),
             })?,
         };
-        let frame = OutputFrame::new(packet, self.content.link_type(index), self.snap_len);
-        let record = self.content.record_len(&frame, self.drops);
+        let frame = OutputFrame::new(packet, self.layout.link_type(index), self.snap_len);
+        let record = self.layout.record_len(&frame, self.drops);
         if self.belongs_to_next_file(packet.timestamp_ns, index, record)? {
-            if self.content.is_open() {
+            if self.layout.is_open() {
                 self.close_file()?;
             }
             self.next_file(packet.timestamp_ns)?;
         }
-        let room = self.content.missing_len(index) + record;
-        let chunk = self.queue.room(room).ok_or(Refused::NoBuffer)?;
-        self.content
+        let room = self.layout.missing_len(index) + record;
+        let chunk = self.queue.reserve(room).ok_or(NotEncoded::NoBuffer)?;
+        self.layout
             .record(index, &frame, self.drops, &mut chunk.data);
         chunk.packets += 1;
         chunk.bytes += u64::from(frame.captured_len());
@@ -291,60 +284,63 @@ impl TaskSink {
         Ok(())
     }
 
-    /// Whether a record goes into another file than the current one; or the limit that it exceeds.
+    /// Whether a record belongs to the next file.
+    ///
+    /// # Errors
+    /// The limit that it would exceed.
     fn belongs_to_next_file(
         &self,
         time_ns: u64,
         index: usize,
         record: usize,
-    ) -> Result<bool, Refused> {
-        let with = self.content.size_with(index, record);
-        let too_large = self.content.packets() > 0
-            && self.rotation.file_bytes().is_some_and(|most| with > most);
-        let next = !self.content.is_open() || too_large || self.rotation.is_over(time_ns);
-        if next && self.rotation.is_used_up() {
-            return Err(Refused::Limit(StopReason::MaxFileBytes));
+    ) -> Result<bool, NotEncoded> {
+        let with = self.layout.size_with(index, record);
+        let too_large =
+            self.layout.packets() > 0 && self.rotation.file_bytes().is_some_and(|most| with > most);
+        let next = !self.layout.is_open() || too_large || self.rotation.is_due(time_ns);
+        if next && self.rotation.is_exhausted() {
+            return Err(NotEncoded::Limit(StopReason::MaxFileBytes));
         }
         if let Some(most) = self.max_file_bytes {
             let total = if next {
-                let closing = self.content.is_open().then(|| self.content.size_closed());
-                self.rotation.finished_bytes_then(closing)
-                    + self.content.size_of_next(index, record)
+                let closing = self.layout.is_open().then(|| self.layout.size_closed());
+                self.rotation.finished_bytes_after_next(closing)
+                    + self.layout.size_of_next(index, record)
             } else {
                 self.rotation.finished_bytes() + with
             };
             if total > most {
-                return Err(Refused::Limit(StopReason::MaxFileBytes));
+                return Err(NotEncoded::Limit(StopReason::MaxFileBytes));
             }
         }
         Ok(next)
     }
 
     /// Ends the current file with the statistics so far.
-    fn close_file(&mut self) -> Result<(), Refused> {
-        // First, as this is asked with each packet while there is none.
-        let chunk = self.queue.chunk().ok_or(Refused::NoBuffer)?;
+    fn close_file(&mut self) -> Result<(), NotEncoded> {
+        // First: while no buffer is free, every packet comes here.
+        let chunk = self.queue.chunk().ok_or(NotEncoded::NoBuffer)?;
         let times = [self.opened_ns, self.last_ns];
-        let statistics = self.content.statistics_so_far(times, self.all_drops);
+        let statistics = self.layout.statistics_so_far(times, self.all_drops);
         chunk.close = true;
-        let size = self.content.end(&statistics, &mut chunk.data)?;
+        let size = self.layout.end(&statistics, &mut chunk.data)?;
         self.queue.hand_over();
         self.rotation.finished(size);
         Ok(())
     }
 
-    /// Begins a file; none is open, and the current chunk is empty.
-    fn next_file(&mut self, timestamp_ns: u64) -> Result<(), Refused> {
-        self.queue.chunk().ok_or(Refused::NoBuffer)?;
+    /// Begins a file. None is open, and the current chunk is empty.
+    fn next_file(&mut self, timestamp_ns: u64) -> Result<(), NotEncoded> {
+        self.queue.chunk().ok_or(NotEncoded::NoBuffer)?;
         Ok(self.begin_file(timestamp_ns)?)
     }
 
-    /// The same, with a buffer beyond the pool where none is free.
+    /// The same, with a buffer beyond the pool if none is free.
     fn begin_file(&mut self, timestamp_ns: u64) -> Result<()> {
         let next = self.rotation.begin(timestamp_ns)?;
-        let chunk = self.queue.last_chunk();
+        let chunk = self.queue.chunk_or_extra();
         chunk.open = Some(next);
-        self.content.begin(&mut chunk.data);
+        self.layout.begin(&mut chunk.data);
         Ok(())
     }
 }
@@ -386,11 +382,4 @@ fn not_rotatable(name: &Path) -> Error {
     Error::NotRotatable {
         path: name.to_owned(),
     }
-}
-
-pub(super) fn now_ns() -> u64 {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -7,12 +7,12 @@ use capture_task::{plan::Rotate, task::StopReason};
 use super::*;
 use crate::{DiskBudget, part_of, scan};
 
-fn open_in(space: &Arc<DiskBudget>, plan: &Plan, path: &Path) -> TaskSink {
+fn open_in(space: &Arc<DiskBudget>, plan: &Plan, path: &Path) -> FileOutput {
     let config = OutputConfig {
         space: Some(Arc::clone(space)),
         ..config(path)
     };
-    TaskSink::open(plan, &config, &[interface(2, "eth0")]).expect("the output opens")
+    FileOutput::open(plan, &config, &[interface(2, "eth0")]).expect("the output opens")
 }
 
 /// Whatever is in the file beyond it, the size that is told ends on a record and holds the packets
