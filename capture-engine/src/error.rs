@@ -4,7 +4,10 @@
 //! command of `ip`. What helps depends on who asked, where it is an option of the command line or a key of the API:
 //! [`Error::remedy`] says which remedy that is, and the command line and the daemon have the words.
 
-use std::{io, path::PathBuf};
+mod attach;
+mod namespace;
+
+use std::io;
 
 use caps::Capability;
 use capture_common::MAX_INTERFACES;
@@ -13,6 +16,7 @@ use capture_task::{
     plan::{Hook, Keyword as _, quote},
 };
 
+pub use self::{attach::AttachError, namespace::NamespaceError};
 use crate::{
     kernel::{Denial, KernelVersion},
     privileges, procfs,
@@ -183,62 +187,6 @@ pub enum Error {
     File(#[from] capture_file::Error),
 }
 
-/// Why a program could not be attached to an interface.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum AttachError {
-    /// The interface vanished meanwhile.
-    Vanished,
-    /// The driver has no native XDP.
-    NoNativeXdp,
-    /// There is an XDP program already.
-    XdpTaken,
-    /// Native XDP does not go with the configuration of the interface.
-    XdpMisfit,
-    /// A privilege is missing.
-    NoPrivilege,
-    /// A qdisc without an egress side is in the place of clsact.
-    NoEgressSide {
-        /// Its kind.
-        qdisc: String,
-    },
-    /// The kernel modules of clsact are missing.
-    NoModules(String),
-    /// Another reason, in the kernel's words.
-    Other(String),
-}
-
-/// Why a network namespace cannot be entered.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum NamespaceError {
-    /// It is not there.
-    Unknown {
-        /// Where it was looked for.
-        path: PathBuf,
-        /// Those that are there.
-        there: Vec<String>,
-    },
-    /// Its file cannot be opened.
-    Open {
-        /// Where it is.
-        path: PathBuf,
-        /// Why.
-        cause: io::Error,
-    },
-    /// The file is none of a network namespace.
-    OtherFile {
-        /// Where it is.
-        path: PathBuf,
-        /// Namespaces that are there.
-        there: Vec<String>,
-    },
-    /// CAP_SYS_ADMIN is missing.
-    NoPrivilege,
-    /// Another reason.
-    Enter(io::Error),
-}
-
 /// What helps against an [`Error`] and is named differently by the command line and the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -329,93 +277,6 @@ impl Error {
             cause: cause.into(),
         }
     }
-}
-
-impl AttachError {
-    fn sentence(&self, interface: &str, hook: Hook) -> String {
-        match self {
-            Self::Vanished => {
-                format!("interface {interface} vanished while it was being attached to")
-            }
-            Self::NoNativeXdp => format!("the driver of {interface} cannot do native XDP"),
-            Self::XdpTaken => {
-                format!("{interface} already has an XDP program, which was left untouched")
-            }
-            Self::XdpMisfit => format!(
-                "{interface} refuses native XDP as it is configured now (often its MTU, its queues or a bond or bridge it belongs to)"
-            ),
-            Self::NoPrivilege => format!(
-                "no privilege to attach to {interface}; CAP_NET_ADMIN in the interface's network namespace is needed"
-            ),
-            Self::NoEgressSide { qdisc } => {
-                format!("{interface} has the qdisc `{qdisc}`, which has no egress side")
-            }
-            Self::NoModules(why) => format!(
-                "cannot attach to {interface} by tc: {why}; before 6.6 the kernel modules sch_ingress and cls_bpf are needed"
-            ),
-            Self::Other(why) => {
-                format!("cannot attach to {interface} by {}: {why}", hook.keyword())
-            }
-        }
-    }
-
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Vanished | Self::Other(_) => ErrorKind::Runtime,
-            Self::XdpTaken => ErrorKind::Conflict,
-            Self::NoNativeXdp
-            | Self::XdpMisfit
-            | Self::NoPrivilege
-            | Self::NoEgressSide { .. }
-            | Self::NoModules(_) => ErrorKind::Missing,
-        }
-    }
-}
-
-impl NamespaceError {
-    fn sentence(&self, name: &str) -> String {
-        let name = quote(name);
-        match self {
-            Self::Unknown { path, there } => format!(
-                "network namespace {name}: {} does not exist; {}",
-                path.display(),
-                alternatives(there)
-            ),
-            Self::Open { path, cause } => {
-                format!("network namespace {name} ({}): {cause}", path.display())
-            }
-            Self::OtherFile { path, there } => format!(
-                "{} is not a network namespace; {}",
-                path.display(),
-                alternatives(there)
-            ),
-            Self::NoPrivilege => {
-                format!("entering the network namespace {name} needs CAP_SYS_ADMIN; run with sudo")
-            }
-            Self::Enter(cause) => format!("cannot enter the network namespace {name}: {cause}"),
-        }
-    }
-
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Unknown { .. } => ErrorKind::NotFound,
-            Self::NoPrivilege => ErrorKind::Missing,
-            Self::Open { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
-                ErrorKind::Missing
-            }
-            Self::OtherFile { .. } => ErrorKind::Usage,
-            Self::Open { .. } | Self::Enter(_) => ErrorKind::Runtime,
-        }
-    }
-}
-
-/// What could have been meant instead.
-fn alternatives(there: &[String]) -> String {
-    if there.is_empty() {
-        return "no named ones exist; a path such as /proc/PID/ns/net works too".to_owned();
-    }
-    let names: Vec<_> = there.iter().map(|name| quote(name)).collect();
-    format!("there are {}", names.join(", "))
 }
 
 fn did_you_mean(near: Option<&str>) -> String {

@@ -49,6 +49,7 @@ mod engine;
 pub mod error;
 pub mod interfaces;
 mod kernel;
+mod netlink;
 pub mod netns;
 mod privileges;
 pub mod procfs;

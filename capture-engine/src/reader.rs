@@ -4,23 +4,26 @@
 //! somebody is reading are handed over with the next batch. The locks that it takes are those inside channels
 //! and wake-ups, which are held for some instructions, and that of the log, for faults.
 
+mod task;
+
 use std::{
-    collections::VecDeque,
     sync::{
-        Arc, OnceLock,
+        Arc,
         mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use capture_common::{MAX_SLOTS, RecordHeader};
-use capture_file::{InterfaceInfo, Output, Packet};
+use capture_common::MAX_SLOTS;
+use capture_file::{InterfaceInfo, Output};
 use capture_task::task::StopReason;
 use tokio::sync::Notify;
 
+pub(crate) use self::task::{EndSignal, TaskChannel};
+use self::task::{TaskState, deliver};
 use crate::{
-    clock::{ClockReading, TaskClock, monotonic_ns},
+    clock::{ClockReading, monotonic_ns},
     error::{Error, Result},
     kernel::{ReaderSide, SlotId},
     volume::{LocalStats, SharedStats},
@@ -43,39 +46,11 @@ const HOUSEKEEPING: Duration = Duration::from_millis(200);
 /// Commands under way to the reader.
 const COMMANDS: usize = 64;
 
-/// What the reader says of a task to the control path.
-#[derive(Debug, Default)]
-pub(crate) struct EndSignal {
-    reason: OnceLock<StopReason>,
-}
-
-impl EndSignal {
-    /// Why the task should end, once it should.
-    pub(crate) fn reason(&self) -> Option<StopReason> {
-        self.reason.get().copied()
-    }
-
-    /// Says why; the first reason stays.
-    pub(crate) fn set(&self, reason: StopReason) -> bool {
-        self.reason.set(reason).is_ok()
-    }
-}
-
 /// The control path's hold on the reader.
 pub(crate) struct ReaderThread {
     /// `None` once the reader was told to go.
     commands: Option<SyncSender<Command>>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// What the control path gives the reader of a task.
-pub(crate) struct TaskChannel {
-    /// Its output.
-    pub(crate) output: Output,
-    /// Where the reader says that the task should end.
-    pub(crate) end_signal: Arc<EndSignal>,
-    /// Generation at which the task was added. Older records belong to a previous owner of the slot.
-    pub(crate) generation: u32,
 }
 
 /// A task's output with everything in it.
@@ -196,22 +171,6 @@ struct Drain {
     flush_at_ns: Option<u64>,
 }
 
-struct TaskState {
-    channel: TaskChannel,
-    clock: TaskClock,
-    /// Packets that the kernel could not give us, as far as we have looked.
-    lost: u64,
-    gaps: VecDeque<Gap>,
-}
-
-/// Packets lost that the output does not know of yet. Losses are read while the ring still holds what
-/// came before them: they belong to the first packet from after the reading.
-struct Gap {
-    lost: u64,
-    /// Monotonic time of the reading.
-    read_ns: u64,
-}
-
 struct PendingRemoval {
     slot: SlotId,
     until_ns: u64,
@@ -270,18 +229,12 @@ impl Drain {
         loop {
             match self.commands.try_recv() {
                 Ok(Command::Add { slot, channel }) => {
-                    let clock = TaskClock::new(ClockReading::now());
                     let lost = self
                         .kernel
                         .losses
                         .read()
                         .map_or(0, |lost| lost[slot.index()]);
-                    self.tasks[slot.index()] = Some(TaskState {
-                        channel: *channel,
-                        clock,
-                        lost,
-                        gaps: VecDeque::new(),
-                    });
+                    self.tasks[slot.index()] = Some(TaskState::new(*channel, lost));
                 }
                 Ok(Command::AddInterface { slot, interface }) => {
                     if let Some(task) = &mut self.tasks[slot.index()] {
@@ -370,65 +323,6 @@ impl Drop for Drain {
             if task.channel.end_signal.set(StopReason::Error) {
                 self.changed.notify_one();
             }
-        }
-    }
-}
-
-impl TaskState {
-    fn note_losses(&mut self, lost: u64, read_ns: u64) {
-        let new = lost.wrapping_sub(self.lost);
-        if new != 0 {
-            self.gaps.push_back(Gap { lost: new, read_ns });
-            self.lost = lost;
-        }
-    }
-
-    /// Tells the output of the losses that lie before a packet of this monotonic time.
-    fn close_gaps(&mut self, timestamp_ns: u64) {
-        while let Some(gap) = self.gaps.pop_front_if(|gap| gap.read_ns <= timestamp_ns) {
-            self.channel.output.note_drops(gap.lost);
-        }
-    }
-}
-
-/// Gives one record to the outputs of its tasks.
-fn deliver(
-    tasks: &mut [Option<TaskState>; MAX_SLOTS],
-    local: &mut LocalStats,
-    changed: &Notify,
-    header: &RecordHeader,
-    frame: &[u8],
-) {
-    let Some(direction) = header.direction() else {
-        return;
-    };
-    local.add(header.ifindex, direction, frame.len());
-    let mut slots = header.slots;
-    while slots != 0 {
-        let slot = slots.trailing_zeros() as usize;
-        slots &= slots - 1;
-        let Some(task) = &mut tasks[slot] else {
-            continue;
-        };
-        // A record of before the slot was this task's. Generations are compared as serial numbers.
-        if (header.generation.wrapping_sub(task.channel.generation) as i32) < 0 {
-            continue;
-        }
-        if !task.gaps.is_empty() {
-            task.close_gaps(header.timestamp_ns);
-        }
-        let packet = Packet {
-            timestamp_ns: task.clock.stamp(header.timestamp_ns),
-            ifindex: header.ifindex,
-            direction,
-            original_len: header.original_len,
-            vlan: header.vlan,
-            data: frame,
-        };
-        if let Some(reason) = task.channel.output.packet(&packet)
-            && task.channel.end_signal.set(reason)
-        {
-            changed.notify_one();
         }
     }
 }

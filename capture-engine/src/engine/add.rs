@@ -10,8 +10,7 @@ use super::{Engine, handle::TaskHandle, task::Task};
 use crate::{
     clock::monotonic_ns,
     error::{Error, Result},
-    interfaces,
-    interfaces::InterfaceEntry,
+    interfaces::Links,
     kernel::{Kernel, TaskEntry},
     reader::TaskChannel,
 };
@@ -123,12 +122,12 @@ impl Engine {
         &self,
         plans: impl Iterator<Item = &'a Plan>,
     ) -> Result<Vec<Attaching>, (usize, Error)> {
-        let entries = interfaces::list().map_err(|error| (0, error))?;
         let mut state = self.shared.lock();
+        let links = Links::list().map_err(|error| (0, error))?;
         let kernel = &mut state.kernel;
         let mut attached = Vec::new();
         for (index, plan) in plans.enumerate() {
-            match attach(kernel, plan, &entries) {
+            match attach(kernel, plan, &links) {
                 Ok(task) => attached.push(task),
                 Err(error) => {
                     for (task, _) in attached {
@@ -165,14 +164,14 @@ impl Engine {
 }
 
 /// Enters one task into the tables and attaches its hooks; after an error nothing of it is left.
-fn attach(kernel: &mut Kernel, plan: &Plan, entries: &[InterfaceEntry]) -> Result<Attaching> {
+fn attach(kernel: &mut Kernel, plan: &Plan, links: &Links) -> Result<Attaching> {
     let slot = kernel
         .tables
         .add(TaskEntry::from(plan), monotonic_ns())
         .map_err(Error::kernel("enter the task into the kernel's tables"))?
         .ok_or(Error::NoSlot)?;
     let mut task = Task::new(plan, slot);
-    match task.attach_all(kernel, entries) {
+    match task.attach_all(kernel, links) {
         Ok(infos) => Ok((task, infos)),
         Err(error) => {
             task.give_up(kernel);

@@ -12,8 +12,8 @@ use capture_task::{
 use crate::{
     clock::{monotonic_ns, unix_ns},
     error::{Error, Result},
-    interfaces::{InterfaceEntry, LINKTYPE_RAW},
-    kernel::{Attached, HookKind, InterfaceFigures, Kernel, SlotFigures, SlotId},
+    interfaces::{InterfaceEntry, LINKTYPE_RAW, Links},
+    kernel::{Attached, HookKind, InterfaceFigures, Kernel, SlotFigures, SlotId, hook_points},
     reader::EndSignal,
 };
 
@@ -77,22 +77,27 @@ impl Task {
     pub(super) fn attach_all(
         &mut self,
         kernel: &mut Kernel,
-        entries: &[InterfaceEntry],
+        links: &Links,
     ) -> Result<Vec<InterfaceInfo>> {
         self.baseline = kernel
             .slot_figures(self.slot)
             .map_err(Error::kernel("read the kernel's counters"))?;
-        let selected = select(&self.plan.interfaces, entries)?;
+        let selected = select(&self.plan.interfaces, links)?;
         let mut infos = Vec::with_capacity(selected.len());
         for entry in selected {
             infos.push(info(entry)?);
-            self.attach(kernel, entry)?;
+            self.attach(kernel, links, entry)?;
         }
         Ok(infos)
     }
 
     /// Attaches what the task needs on one interface.
-    pub(super) fn attach(&mut self, kernel: &mut Kernel, entry: &InterfaceEntry) -> Result<()> {
+    pub(super) fn attach(
+        &mut self,
+        kernel: &mut Kernel,
+        links: &Links,
+        entry: &InterfaceEntry,
+    ) -> Result<()> {
         let raw = info(entry)?.link_type == LINKTYPE_RAW;
         let link = if raw {
             LinkLayer::None
@@ -109,6 +114,16 @@ impl Task {
             }
             other => other,
         };
+        let is_tc_ingress = hook_points(hook, directions).contains(&HookPoint::TcIngress);
+        if is_tc_ingress
+            && link == LinkLayer::Ethernet
+            && let Some(why) = kernel.headless(links, entry.ifindex)
+        {
+            return Err(Error::Headless {
+                interface: entry.name.clone(),
+                why,
+            });
+        }
         let there = (entry.ifindex, entry.name.as_str(), link);
         kernel.attach(there, self.slot, hook, directions)?;
         let baseline = figures(kernel, entry.ifindex).unwrap_or_default();
@@ -292,21 +307,18 @@ fn figures(kernel: &Kernel, ifindex: u32) -> Option<InterfaceFigures> {
 }
 
 /// The interfaces that a task wants, among those that there are.
-fn select<'a>(
-    selection: &InterfaceSelection,
-    entries: &'a [InterfaceEntry],
-) -> Result<Vec<&'a InterfaceEntry>> {
+fn select<'a>(selection: &InterfaceSelection, links: &'a Links) -> Result<Vec<&'a InterfaceEntry>> {
     match selection {
-        InterfaceSelection::Any => Ok(entries
-            .iter()
+        InterfaceSelection::Any => Ok(links
+            .entries()
             .filter(|entry| entry.link_type().is_some())
             .collect()),
         InterfaceSelection::Named(names) => names
             .iter()
             .map(|name| {
-                let found = entries.iter().find(|entry| entry.name == *name);
+                let found = links.entries().find(|entry| entry.name == *name);
                 found.ok_or_else(|| {
-                    let names = entries.iter().map(|entry| entry.name.as_str());
+                    let names = links.entries().map(|entry| entry.name.as_str());
                     Error::UnknownInterface {
                         name: name.clone(),
                         near: nearest(name, names).map(str::to_owned),

@@ -24,12 +24,12 @@ use nix::{
 use ulid::Ulid;
 
 use super::{
-    netlink::{ClsactSide, Netlink, TcFilter},
+    tc::{ClsactSide, TcFilter, TrafficControl},
     version::KernelVersion,
 };
 use crate::{
     error::{AttachError, Error, Result},
-    interfaces,
+    interfaces::Links,
 };
 
 /// Every filter of an agent is named `capture-agent/PID/ULID`, with [`ADDED_QDISC`] at the end or not.
@@ -76,16 +76,13 @@ impl Clsact {
             }
         };
         let _turn = InterfaceLock::take(ifindex);
-        let netlink = Netlink::open().map_err(failed("opening a netlink socket"))?;
-        let mut added = sweep(&netlink, ifindex).map_err(failed("looking for old filters"))?;
-        let qdisc = netlink
-            .qdisc(ifindex)
-            .map_err(failed("looking for its qdisc"))?;
+        let tc = TrafficControl::open().map_err(failed("opening a netlink socket"))?;
+        let mut added = sweep(&tc, ifindex).map_err(failed("looking for old filters"))?;
+        let qdisc = tc.qdisc(ifindex).map_err(failed("looking for its qdisc"))?;
         match qdisc.as_deref() {
             Some("clsact") => {}
             None => {
-                netlink
-                    .add_clsact(ifindex)
+                tc.add_clsact(ifindex)
                     .map_err(failed("adding a clsact qdisc"))?;
                 added = true;
             }
@@ -96,7 +93,7 @@ impl Clsact {
                 return Err(attach_error(interface, AttachError::NoEgressSide { qdisc }));
             }
         }
-        let put = netlink.filters(ifindex, side).and_then(|there| {
+        let put = tc.filters(ifindex, side).and_then(|there| {
             let priority = first_priority(&there);
             if priority > 1 {
                 log::warn!(
@@ -104,11 +101,11 @@ impl Clsact {
                 );
             }
             let name = mark.filter_name(added);
-            netlink.add_filter(ifindex, side, priority, &name, program)
+            tc.add_filter(ifindex, side, priority, &name, program)
         });
         if let Err(error) = put {
             if added {
-                log_fault(ifindex, delete_unused(&netlink, ifindex));
+                log_fault(ifindex, delete_unused(&tc, ifindex));
             }
             return Err(failed("adding a filter")(error));
         }
@@ -123,7 +120,7 @@ impl Clsact {
 /// Takes away what agents that are gone left on an interface.
 pub(super) fn clean(ifindex: u32) {
     let _turn = InterfaceLock::take(ifindex);
-    let swept = Netlink::open().and_then(|netlink| sweep(&netlink, ifindex));
+    let swept = TrafficControl::open().and_then(|tc| sweep(&tc, ifindex));
     log_fault(ifindex, swept.map(drop));
 }
 
@@ -134,8 +131,8 @@ pub(super) fn clean(ifindex: u32) {
 /// The kernel's version or the interfaces cannot be read.
 pub fn remove_orphaned_filters() -> Result<()> {
     if KernelVersion::running()? < KernelVersion::TCX {
-        for entry in interfaces::list()? {
-            clean(entry.ifindex);
+        for link in Links::list()?.iter() {
+            clean(link.entry.ifindex);
         }
     }
     Ok(())
@@ -149,16 +146,16 @@ impl Drop for AttachedFilter {
             ref mark,
         } = *self;
         let _turn = InterfaceLock::take(ifindex);
-        let detached = Netlink::open().and_then(|netlink| {
+        let detached = TrafficControl::open().and_then(|tc| {
             let mut added = false;
-            for filter in netlink.filters(ifindex, side)? {
+            for filter in tc.filters(ifindex, side)? {
                 if filter.name.as_deref().and_then(agent) == Some(&mark.name) {
                     added |= is_on_added_qdisc(&filter);
-                    netlink.delete_filter(ifindex, side, &filter)?;
+                    tc.delete_filter(ifindex, side, &filter)?;
                 }
             }
             if added {
-                delete_unused(&netlink, ifindex)?;
+                delete_unused(&tc, ifindex)?;
             }
             Ok(())
         });
@@ -168,36 +165,36 @@ impl Drop for AttachedFilter {
 
 /// Deletes the filters of agents that are gone. Returns whether the qdisc that is there now was added
 /// by an agent.
-fn sweep(netlink: &Netlink, ifindex: u32) -> io::Result<bool> {
+fn sweep(tc: &TrafficControl, ifindex: u32) -> io::Result<bool> {
     let (mut added, mut swept) = (false, false);
     for side in ClsactSide::BOTH {
-        for filter in netlink.filters(ifindex, side)? {
+        for filter in tc.filters(ifindex, side)? {
             let Some(agent) = filter.name.as_deref().and_then(agent) else {
                 continue;
             };
             added |= is_on_added_qdisc(&filter);
             if is_gone(agent)? {
                 log::info!("removing a filter on interface {ifindex} that {agent} left");
-                netlink.delete_filter(ifindex, side, &filter)?;
+                tc.delete_filter(ifindex, side, &filter)?;
                 swept = true;
             }
         }
     }
-    let deleted = swept && added && delete_unused(netlink, ifindex)?;
+    let deleted = swept && added && delete_unused(tc, ifindex)?;
     Ok(added && !deleted)
 }
 
 /// Deletes a clsact qdisc without filters; false where there is another kind, or a filter.
-fn delete_unused(netlink: &Netlink, ifindex: u32) -> io::Result<bool> {
-    if netlink.qdisc(ifindex)?.as_deref() != Some("clsact") {
+fn delete_unused(tc: &TrafficControl, ifindex: u32) -> io::Result<bool> {
+    if tc.qdisc(ifindex)?.as_deref() != Some("clsact") {
         return Ok(false);
     }
     for side in ClsactSide::BOTH {
-        if !netlink.filters(ifindex, side)?.is_empty() {
+        if !tc.filters(ifindex, side)?.is_empty() {
             return Ok(false);
         }
     }
-    netlink.delete_clsact(ifindex)?;
+    tc.delete_clsact(ifindex)?;
     Ok(true)
 }
 

@@ -10,7 +10,7 @@ use aya::{
     Ebpf,
     programs::{
         LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode,
-        tc::{SchedClassifierLink, TcAttachOptions, TcError},
+        tc::{SchedClassifierLink, TcAttachOptions},
         xdp::XdpLink,
     },
 };
@@ -20,13 +20,12 @@ use capture_task::plan::{Directions, Hook};
 use super::{
     KernelVersion, SlotId, Tables,
     clsact::{self, AttachedFilter, Clsact},
-    error::load_error,
-    generic_xdp,
-    netlink::ClsactSide,
+    error::{attach_error, load_error},
     object::programs,
+    tc::ClsactSide,
 };
 use crate::{
-    error::{AttachError, Error, Result},
+    error::{Error, Result},
     signals::uninterrupted,
 };
 
@@ -82,7 +81,7 @@ enum ProgramLink {
 }
 
 /// The hook points that a task needs.
-pub(crate) fn points(hook: Hook, directions: Directions) -> Vec<HookPoint> {
+pub(crate) fn hook_points(hook: Hook, directions: Directions) -> Vec<HookPoint> {
     let ingress = match hook {
         Hook::Auto | Hook::Tc => HookPoint::TcIngress,
         Hook::Xdp | Hook::XdpGeneric => HookPoint::Xdp,
@@ -167,7 +166,7 @@ impl Hooks {
         let Some(interface) = interfaces.get_mut(&ifindex) else {
             return Ok(());
         };
-        let wanted = points(hook, directions);
+        let wanted = hook_points(hook, directions);
         for point in &wanted {
             interface.entry.slots[*point as usize] |= slot.bit();
         }
@@ -184,9 +183,6 @@ impl Hooks {
                 _ if *release >= KernelVersion::TCX => HookKind::Tcx,
                 _ => HookKind::Clsact,
             };
-            if point == HookPoint::TcIngress && interface.entry.link == LinkLayer::Ethernet as u32 {
-                generic_xdp::refuse(*release, (ifindex, &interface.name), *generic_xdp)?;
-            }
             match &interface.points[point as usize] {
                 Some(there) if there.kind == kind => {}
                 Some(there) => {
@@ -400,55 +396,4 @@ fn loaded(result: std::result::Result<(), ProgramError>) -> Result<()> {
         Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(()),
         Err(error) => Err(load_error(anyhow::Error::new(error))),
     }
-}
-
-/// Why a hook could not be attached.
-fn attach_error(error: &ProgramError, interface: &str, hook: Hook) -> Error {
-    let os = match error {
-        ProgramError::SyscallError(error) => error.io_error.raw_os_error(),
-        ProgramError::TcError(TcError::IoError(error)) => error.raw_os_error(),
-        _ => root_os_error(error),
-    };
-    let xdp = hook != Hook::Tc;
-    let cause = match os {
-        Some(libc::ENODEV | libc::ENXIO) => AttachError::Vanished,
-        Some(libc::EOPNOTSUPP) if xdp => AttachError::NoNativeXdp,
-        Some(libc::EBUSY | libc::EEXIST) if xdp => AttachError::XdpTaken,
-        Some(libc::EINVAL | libc::ERANGE) if xdp => AttachError::XdpMisfit,
-        Some(libc::EPERM | libc::EACCES) => AttachError::NoPrivilege,
-        _ => AttachError::Other(chain(error)),
-    };
-    Error::Attach {
-        interface: interface.to_owned(),
-        hook,
-        cause,
-    }
-}
-
-fn root_os_error(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(os) = error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::raw_os_error)
-        {
-            return Some(os);
-        }
-        next = error.source();
-    }
-    None
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        let cause = error.to_string();
-        if !text.contains(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-        next = error.source();
-    }
-    text
 }

@@ -15,6 +15,7 @@ use super::{
     InterfaceFigures, KernelVersion, SlotFigures, SlotId, Tables,
     counters::{CounterMaps, LossCounters},
     error::load_error,
+    generic_xdp,
     hooks::Hooks,
     interface_stats::{InterfaceTraffic, Row, Traffic},
     merge::{self, Barrier, Rings, ring_bytes},
@@ -23,6 +24,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    interfaces::Links,
     signals::uninterrupted,
 };
 
@@ -91,6 +93,12 @@ impl Kernel {
     /// What an interface counted so far.
     pub(crate) fn interface_figures(&self, row: u32) -> anyhow::Result<InterfaceFigures> {
         self.counters.interface(row)
+    }
+
+    /// Why tc at ingress of an interface would be shown frames without link header, if it would.
+    pub(crate) fn headless(&self, links: &Links, ifindex: u32) -> Option<String> {
+        let own = self.hooks.generic_xdp();
+        generic_xdp::headless(links, self.hooks.release(), ifindex, own)
     }
 
     /// Attaches what a task needs on an interface, see [`Hooks::add`].

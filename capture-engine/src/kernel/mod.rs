@@ -5,9 +5,8 @@
 //! | [`object`], [`load`] | the compiled programs, and their way into the kernel |
 //! | [`tables`], [`addresses`], [`prefix_closure`] | tasks in the maps of the programs |
 //! | [`mmap_table`], [`mmap`] | small maps as memory of this process |
-//! | [`hooks`] | programs on interfaces: TCX links, XDP, or filters by [`clsact`] |
+//! | [`hooks`] | programs on interfaces: TCX links, XDP, or filters by [`clsact`] and [`tc`] |
 //! | [`generic_xdp`] | where tc would be shown frames without link header |
-//! | [`netlink`] | questions to the kernel about interfaces and filters |
 //! | [`merge`], [`ring`] | the rings, which the reader drains |
 //! | [`counters`], [`interface_stats`] | what the programs counted, and for which interface |
 //! | [`call`], [`denial`] | bpf(2) itself, and who denies it |
@@ -22,18 +21,18 @@ mod denial;
 #[cfg(test)]
 mod differential;
 mod error;
-pub(crate) mod generic_xdp;
+mod generic_xdp;
 mod hooks;
 mod interface_stats;
 mod load;
 mod merge;
 mod mmap;
 mod mmap_table;
-mod netlink;
 pub(crate) mod object;
 mod prefix_closure;
 mod ring;
 mod tables;
+mod tc;
 mod version;
 
 pub use self::{
@@ -42,7 +41,7 @@ pub use self::{
 pub(crate) use self::{
     counters::{InterfaceFigures, SlotFigures},
     denial::find_denial,
-    hooks::{Attached, HookKind},
+    hooks::{Attached, HookKind, hook_points},
     interface_stats::InterfaceTraffic,
     load::{Kernel, ProgramProbe, ReaderSide, probe},
     tables::{SlotId, Tables, TaskEntry},
