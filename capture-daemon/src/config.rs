@@ -1,6 +1,7 @@
 //! The daemon's configuration: what `config.toml` says, valid as a whole, with the defaults of the contract
 //! for what it does not say. It can be read again while the daemon runs; what cannot change then is named.
 
+mod quota;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -16,11 +17,15 @@ use std::{
 
 use capture_common::MAX_SLOTS;
 
-use super::store::QuotaRules;
+pub use self::quota::{Edition, QuotaRules};
 use crate::error::{Error, Result};
 
 /// Where the configuration is unless the command line says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/capture-agent/config.toml";
+
+/// How to run a second daemon on this machine.
+pub(super) const OWN_PATHS: &str =
+    "each daemon needs its own `paths.captures`, `paths.database` and `paths.socket`";
 
 /// All of it. Every value is usable as it stands.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -21,7 +21,7 @@ use capture_task::{
 };
 
 pub(super) use self::recovery::Leftover;
-use super::{store::TaskId, user};
+use super::{config::OWN_PATHS, store::TaskId, user};
 use crate::error::{Error, Result};
 
 /// Before the name of a task's directory that is being removed.
@@ -29,10 +29,6 @@ const REMOVED: &str = ".removed-";
 
 /// What only one daemon may hold.
 const LOCK: &str = ".lock";
-
-/// What to do where another daemon has the captures or the database.
-pub(super) const OWN_PATHS: &str =
-    "each daemon needs its own `paths.captures`, `paths.database` and `paths.socket`";
 
 /// The stem of every capture file.
 pub(super) const STEM: &str = "capture";

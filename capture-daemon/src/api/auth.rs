@@ -22,8 +22,8 @@ use super::{
 };
 use crate::{
     access::{Actor, Caller, Origin, Right, SocketAccess, Who},
-    config::Config,
-    store::{Action, QuotaRules},
+    config::{Config, QuotaRules},
+    store::Action,
 };
 
 /// Paths that anybody may ask who reaches the port: whether the daemon lives says nothing else.

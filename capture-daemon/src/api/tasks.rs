@@ -399,7 +399,7 @@ mod tests {
 
     #[test]
     fn the_quota_says_when_to_come_back() {
-        use crate::store::Edition;
+        use crate::config::Edition;
         let problem = refusal(CreateError::Refused(Refusal::Quota {
             retry_after: 60,
             used: 50,

@@ -8,12 +8,13 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Abort, Action, AuditEvent, CreateLimits, Creation, Failure, IdempotencyKey, Need, NewTask,
-    Outcome, Refusal, Store,
     audit::append,
-    millis, new_ulid,
+    audit_event::{Action, AuditEvent, Outcome},
+    database::{Need, Store},
+    failure::{Abort, Failure},
     quota::{self, quota},
-    unreadable, unwritable, whole,
+    tasks::{CreateLimits, Creation, IdempotencyKey, NewTask, Refusal},
+    values::{millis, new_ulid, unreadable, unwritable, whole},
 };
 use crate::{
     access::{Account, Actor},

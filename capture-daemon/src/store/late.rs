@@ -7,23 +7,17 @@ use std::{
 };
 
 use capture_task::task::rfc3339;
-use jiff::Timestamp;
 
-use super::{Action, AuditEvent, Failure, Need, Outcome, Store, audit::append_text};
+use super::{
+    audit::append_text,
+    audit_event::{AuditEvent, LateLine, Outcome},
+    database::{Need, Store},
+    failure::Failure,
+};
 use crate::access::Caller;
 
 /// Most lines that wait. Beyond them nothing is done that needs a line.
 const MOST: usize = 1000;
-
-/// A line that waits.
-#[derive(Clone, Debug)]
-pub(super) struct LateLine {
-    at: Timestamp,
-    caller: Caller,
-    action: Action,
-    object: String,
-    outcome: String,
-}
 
 impl Store {
     /// Writes a line about what is done, or keeps it in memory where the log cannot be written now.

@@ -6,10 +6,15 @@ use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 use ulid::Ulid;
 
 use super::{
-    Abort, Action, AuditEvent, Change, Cursor, Deletion, FILE_BYTES, Failure, Kept, Known, Need,
-    Outcome, PAGE_BYTES, Page, RECORD_BYTES, Store, StoredTask, TaskFilter, TaskId, TaskTotals,
-    account, audit::append, from_word, millis, page_size, time, unreadable, unwritable, whole,
-    word,
+    audit::append,
+    audit_event::{Action, AuditEvent, Outcome},
+    database::{Need, Store},
+    failure::{Abort, Failure},
+    tasks::{
+        Change, Cursor, Deletion, FILE_BYTES, Kept, Known, PAGE_BYTES, Page, RECORD_BYTES,
+        StoredTask, TaskFilter, TaskId, TaskTotals,
+    },
+    values::{account, from_word, millis, page_size, time, unreadable, unwritable, whole, word},
 };
 use crate::{
     access::Actor,

@@ -6,8 +6,11 @@ use capture_task::task::{Counters, FileRecord, State, StopReason, TaskRecord, Ta
 use jiff::Timestamp;
 use ulid::Ulid;
 
-use super::{Edition, Failure, QuotaRules};
-use crate::access::Account;
+use super::failure::Failure;
+use crate::{
+    access::Account,
+    config::{Edition, QuotaRules},
+};
 
 /// The ID of a task.
 pub type TaskId = Ulid;
@@ -147,6 +150,7 @@ pub(crate) const PAGE_BYTES: usize = 2 << 20;
 /// What a task weighs there without its request and its files, and what each file does.
 pub(super) const RECORD_BYTES: usize = 1000;
 pub(crate) const FILE_BYTES: usize = 200;
+
 /// What memory knows of tasks before the rows do.
 #[derive(Clone, Debug, Default)]
 pub struct Known {

@@ -12,9 +12,10 @@ use subtle::ConstantTimeEq as _;
 use ulid::Ulid;
 
 use super::{
-    Action, AuditEvent, Need, Outcome, Store,
     audit::{append, hex},
-    from_word, millis, new_ulid, time, unreadable, word,
+    audit_event::{Action, AuditEvent, Outcome},
+    database::{Need, Store},
+    values::{self, from_word, millis, new_ulid, time, unreadable, word},
 };
 use crate::{
     access::{Account, Actor, Caller, Origin, Role, Who, is_label},
@@ -50,13 +51,13 @@ pub struct TokenInfo {
     /// Whose quota its tasks count against.
     pub account: Account,
     /// When it was made.
-    #[serde(serialize_with = "super::as_rfc3339")]
+    #[serde(serialize_with = "values::as_rfc3339")]
     pub created_at: Timestamp,
     /// When it ends by itself.
-    #[serde(serialize_with = "super::as_optional_rfc3339")]
+    #[serde(serialize_with = "values::as_optional_rfc3339")]
     pub expires_at: Option<Timestamp>,
     /// When it was revoked.
-    #[serde(serialize_with = "super::as_optional_rfc3339")]
+    #[serde(serialize_with = "values::as_optional_rfc3339")]
     pub revoked_at: Option<Timestamp>,
 }
 
@@ -270,7 +271,7 @@ fn read_info(row: &Row<'_>) -> rusqlite::Result<TokenInfo> {
         id: Ulid::from_string(&id).map_err(unreadable)?,
         name: row.get("name")?,
         role: from_word(&row.get::<_, String>("role")?)?,
-        account: super::account(&row.get::<_, String>("account")?)?,
+        account: values::account(&row.get::<_, String>("account")?)?,
         created_at: time(row.get("created_at")?)?,
         expires_at: moment("expires_at")?,
         revoked_at: moment("revoked_at")?,

@@ -10,13 +10,23 @@ mod rows;
 mod schema;
 mod tokens;
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use capture_task::task::{FileRecord, TaskRecord, TaskSpec};
+use jiff::Timestamp;
+use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::*;
-use crate::{access::Actor, clock::FakeClock};
+use super::{database::lock, values::from_word, *};
+use crate::{
+    access::Actor,
+    clock::{Clock, FakeClock},
+    config::{Edition, QuotaRules},
+    error::{Error, Result},
+};
 
 /// A store in a directory of its own, and its clock.
 struct Lab {
