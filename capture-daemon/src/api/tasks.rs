@@ -285,7 +285,7 @@ fn invalid(faults: Vec<Fault>) -> Problem {
 fn refusal(error: CreateError) -> Problem {
     let refusal = match error {
         CreateError::Invalid(faults) => return invalid(faults),
-        CreateError::FinalFigures => {
+        CreateError::Closing => {
             return Problem::unavailable("closing", "the daemon is ending");
         }
         CreateError::Broken(error) => return Problem::internal(&error),

@@ -16,7 +16,10 @@ use capture_task::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Inner, Tasks};
+use super::{
+    inner::{Inner, lock},
+    service::Tasks,
+};
 use crate::{
     access::Actor,
     error::{Error, Result},
@@ -49,7 +52,7 @@ pub enum CreateError {
     /// It is valid, and not granted.
     Refused(Refusal),
     /// The daemon is ending.
-    FinalFigures,
+    Closing,
     /// Something failed.
     Broken(Error),
 }
@@ -140,9 +143,9 @@ impl Inner {
             used_bytes: self.storage.space().used(),
         };
         // With the lock, so that tasks wait in the order in which the store has created them.
-        let creating = super::lock(&self.creating);
+        let creating = lock(&self.creating);
         if self.table().is_closing() {
-            return Err(CreateError::FinalFigures);
+            return Err(CreateError::Closing);
         }
         let created = self.store.create(new, &limits, actor);
         let record = match created.map_err(CreateError::Refused)? {

@@ -2,7 +2,7 @@
 
 use capture_task::task::{Counters, Dropped};
 
-use super::{Tasks, lock};
+use super::{inner::lock, service::Tasks};
 
 impl Tasks {
     /// Logs a line with the figures of each task that runs, and one with those of all tasks since the start.

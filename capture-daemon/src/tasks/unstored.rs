@@ -4,7 +4,6 @@
 
 use std::{
     collections::HashMap,
-    sync::MutexGuard,
     time::{Duration, Instant},
 };
 
@@ -12,11 +11,10 @@ use capture_task::task::{Counters, FileRecord, StopReason, TaskRecord, rfc3339};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Inner, end::TaskOutcome, lock};
+use super::outcome::TaskOutcome;
 use crate::{
     access::Actor,
-    error::Error,
-    store::{Change, Failure, Known, StoredTask, TaskId},
+    store::{Change, Known, StoredTask, TaskId},
 };
 
 /// Time between two tries: the first, and the most after it has doubled again and again.
@@ -37,7 +35,7 @@ pub(super) struct End {
 
 /// The same on disk, in the words of a task's record.
 #[derive(Deserialize, Serialize)]
-struct Note {
+pub(super) struct Note {
     stop_reason: StopReason,
     error: Option<String>,
     ended_at: String,
@@ -50,19 +48,19 @@ struct Note {
 /// An end on its way into the store.
 #[derive(Clone, Debug)]
 pub(super) struct LateEnd {
-    end: End,
-    has_sidecars: bool,
+    pub(super) end: End,
+    pub(super) has_sidecars: bool,
     /// Whether it was said that they cannot be written.
-    is_said: bool,
+    pub(super) is_said: bool,
 }
 
 /// What is not stored yet.
 #[derive(Debug, Default)]
 pub(super) struct Unstored {
-    ends: HashMap<TaskId, LateEnd>,
+    pub(super) ends: HashMap<TaskId, LateEnd>,
     /// With whoever asked for it.
-    removals: HashMap<TaskId, Actor>,
-    next_try: Option<Instant>,
+    pub(super) removals: HashMap<TaskId, Actor>,
+    pub(super) next_try: Option<Instant>,
     wait: Duration,
 }
 
@@ -97,7 +95,7 @@ impl End {
     }
 
     /// The record of a task that has ended so.
-    fn applied(&self, record: TaskRecord) -> TaskRecord {
+    pub(super) fn applied(&self, record: TaskRecord) -> TaskRecord {
         TaskRecord {
             state: self.reason.final_state(),
             stop_reason: Some(self.reason),
@@ -111,7 +109,7 @@ impl End {
         }
     }
 
-    fn change(&self, record: &TaskRecord) -> Change {
+    pub(super) fn change(&self, record: &TaskRecord) -> Change {
         Change::Ended {
             at: self.at(record),
             reason: self.reason,
@@ -128,7 +126,7 @@ impl End {
         sizes.fold(0, u64::saturating_add)
     }
 
-    fn note(&self) -> Note {
+    pub(super) fn note(&self) -> Note {
         Note {
             stop_reason: self.reason,
             error: self.error.clone(),
@@ -163,6 +161,31 @@ impl Unstored {
         self.ends.contains_key(id) || self.removals.contains_key(id)
     }
 
+    /// A task as it is; none where it is removed.
+    pub(super) fn as_known(&self, mut stored: StoredTask) -> Option<StoredTask> {
+        if self.removals.contains_key(&stored.id) {
+            return None;
+        }
+        if let Some(LateEnd { end, .. }) = self.ends.get(&stored.id) {
+            stored.record = end.applied(stored.record);
+            stored.expires_at = Some(end.expires_at);
+            stored.held_bytes = end.bytes();
+        }
+        Some(stored)
+    }
+
+    /// What memory knows before the rows do.
+    pub(super) fn known(&self) -> Known {
+        let ended = self.ends.iter().map(|(id, LateEnd { end, .. })| {
+            let known = (end.reason.final_state(), end.bytes());
+            (*id, known)
+        });
+        Known {
+            ended: ended.collect(),
+            removed: self.removals.keys().copied().collect(),
+        }
+    }
+
     /// A task is removed, but for its row.
     pub(super) fn keep_removal(&mut self, id: TaskId, actor: Actor) {
         self.removals.insert(id, actor);
@@ -173,176 +196,12 @@ impl Unstored {
         self.next_try.is_none_or(|next| next <= Instant::now())
     }
 
-    fn tried(&mut self, is_stored: bool) {
+    pub(super) fn tried(&mut self, is_stored: bool) {
         self.wait = if is_stored {
             Duration::ZERO
         } else {
             (self.wait * 2).clamp(FIRST_WAIT, LONGEST_WAIT)
         };
         self.next_try = Some(Instant::now() + self.wait);
-    }
-}
-
-impl Inner {
-    pub(super) fn unstored(&self) -> MutexGuard<'_, Unstored> {
-        lock(&self.unstored)
-    }
-
-    /// A task as it is; none where it is removed.
-    pub(super) fn as_known(&self, mut stored: StoredTask) -> Option<StoredTask> {
-        let unstored = self.unstored();
-        if unstored.removals.contains_key(&stored.id) {
-            return None;
-        }
-        if let Some(LateEnd { end, .. }) = unstored.ends.get(&stored.id) {
-            stored.record = end.applied(stored.record);
-            stored.expires_at = Some(end.expires_at);
-            stored.held_bytes = end.bytes();
-        }
-        Some(stored)
-    }
-
-    /// What memory knows before the rows do.
-    pub(super) fn known(&self) -> Known {
-        let unstored = self.unstored();
-        let ended = unstored.ends.iter().map(|(id, LateEnd { end, .. })| {
-            let known = (end.reason.final_state(), end.bytes());
-            (*id, known)
-        });
-        Known {
-            ended: ended.collect(),
-            removed: unstored.removals.keys().copied().collect(),
-        }
-    }
-
-    /// Stores an end, or keeps it until it can be stored.
-    pub(super) fn store_or_keep(&self, id: &TaskId, end: End) {
-        let mut late = LateEnd {
-            end,
-            has_sidecars: false,
-            is_said: false,
-        };
-        match self.store_end(id, &mut late) {
-            Ok(()) => {}
-            Err(failure) if failure.may_pass() => {
-                log::error!(
-                    "task {id} has ended, and that cannot be stored yet: {failure}; it is kept and \
-                     tried again"
-                );
-                let note = serde_json::to_vec(&late.end.note()).unwrap_or_default();
-                if let Err(error) = self.storage.note_end(id, &note) {
-                    log::warn!("task {id}: its end cannot be noted beside its files: {error}");
-                }
-                self.unstored().ends.insert(*id, late);
-            }
-            Err(failure) => {
-                log::error!("task {id} has ended, and that cannot be stored: {failure}");
-            }
-        }
-    }
-
-    fn store_end(&self, id: &TaskId, late: &mut LateEnd) -> Result<(), Failure> {
-        let stored = self.store.task(id).map_err(Failure::Broken)?;
-        let record = stored
-            .ok_or_else(|| Failure::Refused(Error::not_found("the task is gone")))?
-            .record;
-        // Before the state is final: who sees that finds the sidecar.
-        if !late.has_sidecars {
-            let last = late.end.applied(record.clone());
-            match self.storage.write_sidecars(id, &last) {
-                Ok(()) => late.has_sidecars = true,
-                Err(_) if late.is_said => {}
-                Err(error) => {
-                    late.is_said = true;
-                    log::warn!("task {id}: its record cannot be written beside its files: {error}");
-                }
-            }
-        }
-        self.store.update(id, &late.end.change(&record))
-    }
-
-    /// Forgets what was to be stored of a task that is gone.
-    pub(super) fn forget(&self, id: &TaskId) {
-        let mut unstored = self.unstored();
-        let is_late = unstored.ends.remove(id).is_some();
-        unstored.removals.remove(id);
-        // Its room may be what the others wait for.
-        unstored.next_try = None;
-        drop(unstored);
-        if is_late {
-            self.storage.forget_end(id);
-        }
-    }
-
-    /// Stores what could not be stored before, as far as that works now.
-    pub(super) fn catch_up(&self) {
-        let done = self.store_late();
-        self.unstored().tried(done.is_ok());
-    }
-
-    fn store_late(&self) -> Result<(), Failure> {
-        self.store.replenish();
-        let ends: Vec<_> = {
-            let unstored = self.unstored();
-            let ends = unstored.ends.iter();
-            ends.map(|(id, late)| (*id, late.clone())).collect()
-        };
-        for (id, mut late) in ends {
-            match self.store_end(&id, &mut late) {
-                Err(failure) if failure.may_pass() => {
-                    if let Some(kept) = self.unstored().ends.get_mut(&id) {
-                        *kept = late;
-                    }
-                    return Err(failure);
-                }
-                outcome => self.end_is_stored(&id, outcome),
-            }
-        }
-        let removals: Vec<_> = {
-            let unstored = self.unstored();
-            let removals = unstored.removals.iter();
-            removals.map(|(id, actor)| (*id, actor.clone())).collect()
-        };
-        for (id, actor) in removals {
-            self.store_removal(&id, &actor)?;
-        }
-        self.store.catch_up()
-    }
-
-    fn end_is_stored(&self, id: &TaskId, outcome: Result<(), Failure>) {
-        let kept = self.unstored().ends.remove(id);
-        self.storage.forget_end(id);
-        match outcome {
-            Ok(()) => log::info!("the end of task {id} is stored now"),
-            // It was deleted meanwhile.
-            Err(_) if kept.is_none() => {}
-            Err(failure) => {
-                log::error!("task {id} has ended, and that cannot be stored: {failure}");
-            }
-        }
-    }
-
-    /// Tries everything once more, at the end of the daemon, and says what the next one has to do.
-    pub(super) fn last_try(&self) {
-        let Err(failure) = self.store_late() else {
-            return;
-        };
-        let unstored = self.unstored();
-        for id in unstored.ends.keys() {
-            log::error!(
-                "the end of task {id} could not be stored: {failure}; the next start looks for it in the \
-                 record beside its files, and in {}",
-                self.storage.ended_note(id).display()
-            );
-        }
-        for id in unstored.removals.keys() {
-            log::error!(
-                "the record of task {id}, whose files are removed, could not be removed: {failure}; the \
-                 next start does it"
-            );
-        }
-        for line in self.store.take_late() {
-            log::error!("missing in the audit log: {line}");
-        }
     }
 }

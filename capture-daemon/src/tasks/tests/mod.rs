@@ -4,19 +4,31 @@ mod expiry;
 mod privileged;
 mod takeover;
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use capture_file::{recover, scan};
 use capture_task::{
     plan::{Plan, RequestOrigin},
-    task::TaskSpec,
+    task::{State, StopReason, TaskRecord, TaskSpec},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::{access::Role, clock::FakeClock, store::Change};
+use crate::{
+    access::{Actor, Role},
+    clock::FakeClock,
+    config::LiveConfig,
+    storage::Storage,
+    store::{Change, Cursor, Store, TaskFilter, TaskId},
+};
 
 /// How long a test waits for what must come.
 const SOON: Duration = Duration::from_secs(20);
@@ -410,7 +422,7 @@ fn after_the_end_nothing_is_created() {
         end(tasks.clone()).await;
         let daemon = Actor::daemon();
         let refused = tasks.create(spec(json!({})), &daemon, None, None, false);
-        assert!(matches!(refused.await, Err(CreateError::FinalFigures)));
+        assert!(matches!(refused.await, Err(CreateError::Closing)));
     });
 }
 
@@ -541,7 +553,7 @@ fn recovers(written: &str, ended: &str) {
         assert_eq!(get(&tasks, pending).await.state, State::Pending);
         assert!(nobody.exists() && !removed.exists());
         // All that is there counts for the budget.
-        let there = super::super::storage::size_below(&root).expect("the directory");
+        let there = crate::storage::size_below(&root).expect("the directory");
         assert_eq!(tasks.stored_bytes(), there);
 
         place.clock.advance(SignedDuration::from_hours(2));
