@@ -30,8 +30,9 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use super::{
-    auth::{Policies, Source},
+    auth::Source,
     connection_pool::{ActiveRequest, Bounds, PeerKey, Permit, Pool},
+    policy::Policies,
     problem::Problem,
     write_timeout::WriteTimeout,
 };

@@ -18,11 +18,11 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::{
-    Api, PREFIX,
     auth::Principal,
     extract::{Fields, Query, TaskPath},
     new_task::NewTaskSchema,
     problem::{Problem, Result},
+    state::{Api, PREFIX},
 };
 use crate::{
     access::Right,
