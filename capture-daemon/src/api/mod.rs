@@ -27,7 +27,6 @@ mod tasks;
 mod tests;
 mod tls;
 mod token_recheck;
-mod write_timeout;
 
 use std::{sync::Arc, time::Duration};
 
