@@ -173,37 +173,29 @@ impl Config {
     /// Puts `self`, just read, in the place of what was in force. What only a start of the daemon can change
     /// stays as it was; the keys for which that makes a difference come back.
     fn follow(&mut self, before: &Self) -> Vec<&'static str> {
-        let mut kept = Vec::new();
-        let mut keep = |is_changed: bool, key| {
-            if is_changed {
-                kept.push(key);
-            }
-        };
-        keep(
-            self.paths.database != before.paths.database,
-            "paths.database",
-        );
-        keep(
-            self.paths.captures != before.paths.captures,
-            "paths.captures",
-        );
-        keep(self.paths.socket != before.paths.socket, "paths.socket");
-        keep(self.http.listen != before.http.listen, "http.listen");
-        keep(
-            self.http.tls.is_some() != before.http.tls.is_some(),
-            "http.tls_cert",
-        );
-        keep(
-            self.capture.ring_size != before.capture.ring_size,
-            "capture.ring_size",
-        );
+        let has_tls = self.http.tls.is_some();
+        let changed = [
+            (
+                "paths.database",
+                self.paths.database != before.paths.database,
+            ),
+            (
+                "paths.captures",
+                self.paths.captures != before.paths.captures,
+            ),
+            ("paths.socket", self.paths.socket != before.paths.socket),
+            ("http.listen", self.http.listen != before.http.listen),
+            ("http.tls_cert", has_tls != before.http.tls.is_some()),
+            ("capture.ring_size", self.capture != before.capture),
+        ];
         self.paths.clone_from(&before.paths);
         self.http.listen = before.http.listen;
-        if self.http.tls.is_some() != before.http.tls.is_some() {
+        if has_tls != before.http.tls.is_some() {
             self.http.tls.clone_from(&before.http.tls);
         }
         self.capture = before.capture;
-        kept
+        let kept = changed.into_iter().filter(|(_, is_changed)| *is_changed);
+        kept.map(|(key, _)| key).collect()
     }
 }
 
