@@ -36,7 +36,7 @@ pub use self::{
     quota::Quota,
     tasks::{
         Change, CreateLimits, Creation, Cursor, Deletion, IdempotencyKey, Kept, Known, NewTask,
-        Page, Refusal, StoredTask, TaskFilter, TaskId, TaskTotals,
+        Page, Refusal, StoredTask, TaskEnd, TaskFilter, TaskId, TaskTotals,
     },
     tokens::{NewToken, Secret, TokenInfo},
 };

@@ -12,7 +12,7 @@ use super::{
     failure::{Abort, Failure},
     tasks::{
         Change, Cursor, Deletion, FILE_BYTES, Kept, Known, PAGE_BYTES, Page, RECORD_BYTES,
-        StoredTask, TaskFilter, TaskId, TaskTotals,
+        StoredTask, TaskEnd, TaskFilter, TaskId, TaskTotals,
     },
     values::{account, from_word, millis, page_size, time, unreadable, unwritable, whole, word},
 };
@@ -280,7 +280,7 @@ fn is_allowed(state: State, change: &Change) -> bool {
         Change::Started { .. } => state == State::Pending,
         Change::Stopping => state == State::Running,
         Change::Progress { .. } => matches!(state, State::Running | State::Stopping),
-        Change::Ended { .. } => {
+        Change::Ended(_) => {
             matches!(state, State::Pending | State::Running | State::Stopping)
         }
         Change::FilesRemoved { .. } => matches!(state, State::Completed | State::Failed),
@@ -311,18 +311,16 @@ fn apply(connection: &Connection, seq: i64, change: &Change) -> rusqlite::Result
             )?;
             write_files(connection, seq, files)?;
         }
-        Change::Ended {
-            at,
-            reason,
-            error,
-            counters,
-            verdict,
-            files,
-            expires_at,
-        } => {
-            let bytes = files
-                .iter()
-                .fold(0_u64, |sum, file| sum.saturating_add(file.size));
+        Change::Ended(end) => {
+            let TaskEnd {
+                at,
+                reason,
+                error,
+                counters,
+                verdict,
+                files,
+                expires_at,
+            } = end;
             run(
                 "UPDATE tasks SET state = ?, stop_reason = ?, error = ?, ended_at = ?, expires_at = ?, counters = ?, verdict = ?, held_bytes = ? WHERE seq = ?",
                 params![
@@ -333,7 +331,7 @@ fn apply(connection: &Connection, seq: i64, change: &Change) -> rusqlite::Result
                     millis(*expires_at),
                     json(counters)?,
                     verdict,
-                    whole(bytes),
+                    whole(end.bytes()),
                     seq
                 ],
             )?;

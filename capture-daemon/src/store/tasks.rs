@@ -4,9 +4,10 @@ use std::{collections::HashMap, fmt};
 
 use capture_task::task::{Counters, FileRecord, State, StopReason, TaskRecord, TaskSpec};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
-use super::failure::Failure;
+use super::{failure::Failure, values};
 use crate::{
     access::Account,
     config::{Edition, QuotaRules},
@@ -214,27 +215,42 @@ pub enum Change {
         files: Vec<FileRecord>,
     },
     /// `pending`, `running` or `stopping` → `completed` or `failed`, as the reason says.
-    Ended {
-        /// When it stopped matching.
-        at: Timestamp,
-        /// Why.
-        reason: StopReason,
-        /// One sentence, where something went wrong.
-        error: Option<String>,
-        /// Final figures.
-        counters: Counters,
-        /// `complete`, or `lost N of M`; none where nobody knows.
-        verdict: Option<String>,
-        /// The files, in order.
-        files: Vec<FileRecord>,
-        /// When they are to be removed.
-        expires_at: Timestamp,
-    },
+    Ended(TaskEnd),
     /// The files of a task that has ended were removed.
     FilesRemoved {
         /// When.
         at: Timestamp,
     },
+}
+
+/// How a task ended. As JSON it has the words of a task's record.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct TaskEnd {
+    /// When it stopped matching.
+    #[serde(rename = "ended_at", serialize_with = "values::as_rfc3339")]
+    pub at: Timestamp,
+    /// Why.
+    #[serde(rename = "stop_reason")]
+    pub reason: StopReason,
+    /// One sentence, where something went wrong.
+    pub error: Option<String>,
+    /// Final figures.
+    pub counters: Counters,
+    /// `complete`, or `lost N of M`; none where nobody knows.
+    pub verdict: Option<String>,
+    /// The files, in order.
+    pub files: Vec<FileRecord>,
+    /// When they are to be removed.
+    #[serde(serialize_with = "values::as_rfc3339")]
+    pub expires_at: Timestamp,
+}
+
+impl TaskEnd {
+    /// Bytes of its files.
+    pub(crate) fn bytes(&self) -> u64 {
+        let sizes = self.files.iter().map(|file| file.size);
+        sizes.fold(0, u64::saturating_add)
+    }
 }
 
 /// What became of a deletion.

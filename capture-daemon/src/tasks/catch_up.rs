@@ -1,22 +1,15 @@
 //! Stores ends and removals, keeps in `unstored` those that the database does not take, and tries these again.
 
-use super::{
-    inner::Inner,
-    unstored::{End, LateEnd},
-};
+use super::{inner::Inner, unstored::LateEnd};
 use crate::{
     error::Error,
-    store::{Failure, TaskId},
+    store::{Change, Failure, TaskEnd, TaskId},
 };
 
 impl Inner {
     /// Stores an end, or keeps it until it can be stored.
-    pub(super) fn store_or_keep(&self, id: &TaskId, end: End) {
-        let mut late = LateEnd {
-            end,
-            has_sidecars: false,
-            is_said: false,
-        };
+    pub(super) fn store_or_keep(&self, id: &TaskId, end: TaskEnd) {
+        let mut late = LateEnd::new(end);
         match self.store_end(id, &mut late) {
             Ok(()) => {}
             Err(failure) if failure.may_pass() => {
@@ -24,7 +17,7 @@ impl Inner {
                     "task {id} has ended, and that cannot be stored yet: {failure}; it is kept and \
                      tried again"
                 );
-                let note = serde_json::to_vec(&late.end.note()).unwrap_or_default();
+                let note = serde_json::to_vec(&late.end).unwrap_or_default();
                 if let Err(error) = self.storage.note_end(id, &note) {
                     log::warn!("task {id}: its end cannot be noted beside its files: {error}");
                 }
@@ -43,7 +36,7 @@ impl Inner {
             .record;
         // Before the state is final: who sees that finds the sidecar.
         if !late.has_sidecars {
-            let last = late.end.applied(record.clone());
+            let last = late.applied(record.clone());
             match self.storage.write_sidecars(id, &last) {
                 Ok(()) => late.has_sidecars = true,
                 Err(_) if late.is_said => {}
@@ -53,7 +46,7 @@ impl Inner {
                 }
             }
         }
-        self.store.update(id, &late.end.change(&record))
+        self.store.update(id, &Change::Ended(late.of(&record)))
     }
 
     /// Forgets what was to be stored of a task that is gone.

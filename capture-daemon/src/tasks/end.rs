@@ -11,7 +11,7 @@ use capture_task::task::{Counters, FileRecord, StopReason, TaskRecord};
 
 use super::{
     engine::figures_of, error::TaskError, inner::Inner, outcome::TaskOutcome,
-    retention::ClockReading, unstored::End,
+    retention::ClockReading,
 };
 use crate::{
     access::{Actor, Right},
@@ -118,7 +118,7 @@ impl Inner {
         let reading = ClockReading::of(&*self.clock);
         self.retention().ended(*id, reading, kept);
         let expires_at = now.saturating_add(kept).unwrap_or(now);
-        self.store_or_keep(id, End::new(last, now, expires_at));
+        self.store_or_keep(id, last.end(now, expires_at));
         // Before its place is given up: a deletion waits for that, and then there is no record to tell of.
         self.announce(id);
         self.table().ended(id);

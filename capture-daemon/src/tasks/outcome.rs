@@ -5,7 +5,7 @@ use capture_task::task::{Counters, FileRecord, StopReason, time_of};
 use jiff::Timestamp;
 
 use super::engine::named;
-use crate::storage::Leftover;
+use crate::{storage::Leftover, store::TaskEnd};
 
 /// What is known at the end.
 #[derive(Clone, Debug)]
@@ -64,15 +64,10 @@ impl TaskOutcome {
     /// Of a task that the last daemon did end, as the record beside its files says; none where there is no such
     /// record.
     pub(super) fn beside_files(leftover: &mut Leftover) -> Option<Self> {
-        let ended = leftover.ended.take()?;
+        let end = leftover.ended.take()?;
         Some(Self {
-            reason: ended.stop_reason,
-            error: ended.error,
-            counters: ended.counters,
-            verdict: ended.verdict,
             files: std::mem::take(&mut leftover.files),
-            ended_at: ended.ended_at.and_then(|time| time.parse().ok()),
-            expires_at: ended.expires_at.and_then(|time| time.parse().ok()),
+            ..Self::from(end)
         })
     }
 
@@ -93,6 +88,38 @@ impl TaskOutcome {
             files: named(files),
             ended_at: time_of(ended_ns),
             expires_at: None,
+        }
+    }
+
+    /// What a note says of an end that could not be stored; none where the note could not be written in full.
+    pub(super) fn noted(note: &[u8]) -> Option<Self> {
+        serde_json::from_slice::<TaskEnd>(note).ok().map(Self::from)
+    }
+
+    /// The end as it is stored, with the times that were not said of it.
+    pub(super) fn end(self, now: Timestamp, expires_at: Timestamp) -> TaskEnd {
+        TaskEnd {
+            at: self.ended_at.unwrap_or(now),
+            reason: self.reason,
+            error: self.error,
+            counters: self.counters,
+            verdict: self.verdict,
+            files: self.files,
+            expires_at: self.expires_at.unwrap_or(expires_at),
+        }
+    }
+}
+
+impl From<TaskEnd> for TaskOutcome {
+    fn from(end: TaskEnd) -> Self {
+        Self {
+            reason: end.reason,
+            error: end.error,
+            counters: end.counters,
+            verdict: end.verdict,
+            files: end.files,
+            ended_at: Some(end.at),
+            expires_at: Some(end.expires_at),
         }
     }
 }

@@ -7,48 +7,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use capture_task::task::{Counters, FileRecord, StopReason, TaskRecord, rfc3339};
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use capture_task::task::{TaskRecord, rfc3339};
 
-use super::outcome::TaskOutcome;
 use crate::{
     access::Actor,
-    store::{Change, Known, StoredTask, TaskId},
+    store::{Known, StoredTask, TaskEnd, TaskId},
 };
 
 /// Time between two tries: the first, and the most after it has doubled again and again.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(16);
 
-/// The end of a task as it is stored.
-#[derive(Clone, Debug)]
-pub(super) struct End {
-    reason: StopReason,
-    error: Option<String>,
-    counters: Counters,
-    verdict: Option<String>,
-    files: Vec<FileRecord>,
-    at: Timestamp,
-    expires_at: Timestamp,
-}
-
-/// The same on disk, in the words of a task's record.
-#[derive(Deserialize, Serialize)]
-pub(super) struct Note {
-    stop_reason: StopReason,
-    error: Option<String>,
-    ended_at: String,
-    expires_at: String,
-    counters: Counters,
-    verdict: Option<String>,
-    files: Vec<FileRecord>,
-}
-
 /// An end on its way into the store.
 #[derive(Clone, Debug)]
 pub(super) struct LateEnd {
-    pub(super) end: End,
+    pub(super) end: TaskEnd,
     pub(super) has_sidecars: bool,
     /// Whether it was said that they cannot be written.
     pub(super) is_said: bool,
@@ -64,94 +37,40 @@ pub(super) struct Unstored {
     wait: Duration,
 }
 
-impl End {
-    /// What is known at the end, with what was not said of it.
-    pub(super) fn new(last: TaskOutcome, now: Timestamp, expires_at: Timestamp) -> Self {
-        let TaskOutcome {
-            reason,
-            error,
-            counters,
-            verdict,
-            files,
-            ended_at,
-            expires_at: kept_until,
-        } = last;
+impl LateEnd {
+    /// An end that is to be stored now.
+    pub(super) fn new(end: TaskEnd) -> Self {
         Self {
-            reason,
-            error,
-            counters,
-            verdict,
-            files,
-            at: ended_at.unwrap_or(now),
-            expires_at: kept_until.unwrap_or(expires_at),
+            end,
+            has_sidecars: false,
+            is_said: false,
         }
     }
 
-    /// When it ended: not before its start, though the wall clock may have been set back since.
-    fn at(&self, record: &TaskRecord) -> Timestamp {
+    /// The end of this task: not before its start, though the wall clock may have been set back since.
+    pub(super) fn of(&self, record: &TaskRecord) -> TaskEnd {
+        let mut end = self.end.clone();
         let started_at = record.started_at.as_deref();
-        let started_at = started_at.and_then(|time| time.parse().ok());
-        started_at.map_or(self.at, |started_at| self.at.max(started_at))
+        if let Some(started_at) = started_at.and_then(|time| time.parse().ok()) {
+            end.at = end.at.max(started_at);
+        }
+        end
     }
 
     /// The record of a task that has ended so.
     pub(super) fn applied(&self, record: TaskRecord) -> TaskRecord {
+        let end = self.of(&record);
         TaskRecord {
-            state: self.reason.final_state(),
-            stop_reason: Some(self.reason),
-            error: self.error.clone(),
-            ended_at: Some(rfc3339(self.at(&record))),
-            expires_at: Some(rfc3339(self.expires_at)),
-            counters: self.counters,
-            verdict: self.verdict.clone(),
-            files: self.files.clone(),
+            state: end.reason.final_state(),
+            stop_reason: Some(end.reason),
+            error: end.error,
+            ended_at: Some(rfc3339(end.at)),
+            expires_at: Some(rfc3339(end.expires_at)),
+            counters: end.counters,
+            verdict: end.verdict,
+            files: end.files,
             ..record
         }
-    }
-
-    pub(super) fn change(&self, record: &TaskRecord) -> Change {
-        Change::Ended {
-            at: self.at(record),
-            reason: self.reason,
-            error: self.error.clone(),
-            counters: self.counters,
-            verdict: self.verdict.clone(),
-            files: self.files.clone(),
-            expires_at: self.expires_at,
-        }
-    }
-
-    fn bytes(&self) -> u64 {
-        let sizes = self.files.iter().map(|file| file.size);
-        sizes.fold(0, u64::saturating_add)
-    }
-
-    pub(super) fn note(&self) -> Note {
-        Note {
-            stop_reason: self.reason,
-            error: self.error.clone(),
-            ended_at: rfc3339(self.at),
-            expires_at: rfc3339(self.expires_at),
-            counters: self.counters,
-            verdict: self.verdict.clone(),
-            files: self.files.clone(),
-        }
-    }
-}
-
-impl TaskOutcome {
-    /// What a note says; none where it could not be written in full.
-    pub(super) fn noted(note: &[u8]) -> Option<Self> {
-        let note: Note = serde_json::from_slice(note).ok()?;
-        Some(Self {
-            reason: note.stop_reason,
-            error: note.error,
-            counters: note.counters,
-            verdict: note.verdict,
-            files: note.files,
-            ended_at: note.ended_at.parse().ok(),
-            expires_at: note.expires_at.parse().ok(),
-        })
     }
 }
 
@@ -166,10 +85,10 @@ impl Unstored {
         if self.removals.contains_key(&stored.id) {
             return None;
         }
-        if let Some(LateEnd { end, .. }) = self.ends.get(&stored.id) {
-            stored.record = end.applied(stored.record);
-            stored.expires_at = Some(end.expires_at);
-            stored.held_bytes = end.bytes();
+        if let Some(late) = self.ends.get(&stored.id) {
+            stored.record = late.applied(stored.record);
+            stored.expires_at = Some(late.end.expires_at);
+            stored.held_bytes = late.end.bytes();
         }
         Some(stored)
     }

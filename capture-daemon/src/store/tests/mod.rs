@@ -127,7 +127,7 @@ fn file(index: u64, size: u64) -> FileRecord {
 
 /// The end of a task, with files of these sizes.
 fn ended(at: Timestamp, sizes: &[u64]) -> Change {
-    Change::Ended {
+    Change::Ended(TaskEnd {
         at,
         reason: capture_task::task::StopReason::Duration,
         error: None,
@@ -138,7 +138,7 @@ fn ended(at: Timestamp, sizes: &[u64]) -> Change {
             .map(|(index, size)| file(index, *size))
             .collect(),
         expires_at: at + jiff::SignedDuration::from_hours(168),
-    }
+    })
 }
 
 fn stored(lab: &Lab, record: &TaskRecord) -> StoredTask {

@@ -49,7 +49,7 @@ fn a_life() {
     lab.clock.set("2026-11-25T12:01:01Z");
     let mut unfinished = file(2, 30);
     (unfinished.complete, unfinished.sha256) = (false, None);
-    let end = Change::Ended {
+    let end = Change::Ended(TaskEnd {
         at: lab.clock.now(),
         reason: StopReason::DiskFull,
         error: Some("no space left on device".to_owned()),
@@ -57,7 +57,7 @@ fn a_life() {
         verdict: Some("lost 18 of 99".to_owned()),
         files: vec![file(1, 20), unfinished.clone()],
         expires_at: "2026-12-02T12:01:01Z".parse().expect("a time"),
-    };
+    });
     update(&lab, &record, end).expect("it ends");
     let task = stored(&lab, &record);
     assert_eq!(
@@ -99,27 +99,10 @@ fn every_stop_reason() {
     ] {
         let lab = Lab::new();
         let record = lab.create();
-        let Change::Ended {
-            at,
-            error,
-            counters,
-            verdict,
-            files,
-            expires_at,
-            ..
-        } = ended(lab.clock.now(), &[])
-        else {
+        let Change::Ended(end) = ended(lab.clock.now(), &[]) else {
             panic!("it is an end");
         };
-        let end = Change::Ended {
-            at,
-            reason,
-            error,
-            counters,
-            verdict,
-            files,
-            expires_at,
-        };
+        let end = Change::Ended(TaskEnd { reason, ..end });
         update(&lab, &record, end).expect("it ends");
         let task = stored(&lab, &record);
         assert_eq!(

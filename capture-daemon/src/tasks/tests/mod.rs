@@ -27,7 +27,7 @@ use crate::{
     clock::FakeClock,
     config::LiveConfig,
     storage::Storage,
-    store::{Change, Cursor, Store, TaskFilter, TaskId},
+    store::{Change, Cursor, Store, TaskEnd, TaskFilter, TaskId},
 };
 
 /// How long a test waits for what must come.
