@@ -11,9 +11,6 @@ use super::{store, tasks::Tasks};
 use crate::error::Result;
 
 /// All figures of this moment. Waits for the kernel and the store.
-///
-/// # Errors
-/// The store cannot be read.
 pub(super) fn scrape(tasks: &Tasks) -> Result<String> {
     let figures = Scrape {
         tasks: tasks.totals()?,

@@ -35,7 +35,7 @@ pub(super) const STEM: &str = "capture";
 
 /// The captures of a daemon.
 #[derive(Debug)]
-pub struct Storage {
+pub(crate) struct Storage {
     root: PathBuf,
     space: Arc<DiskBudget>,
     _lock: File,
@@ -43,10 +43,7 @@ pub struct Storage {
 
 impl Storage {
     /// Takes the root, which is made where it is not there, and which no other daemon may have.
-    ///
-    /// # Errors
-    /// Another daemon has it; it cannot be made, or read.
-    pub fn open(root: &Path, budget: u64) -> Result<Self> {
+    pub(crate) fn open(root: &Path, budget: u64) -> Result<Self> {
         let failed = |what: &str, error: &io::Error| {
             Error::runtime(format!(
                 "the directory of captures {}: {what}: {error}{}",
@@ -83,8 +80,7 @@ impl Storage {
         })
     }
 
-    /// The room that all captures share.
-    pub fn space(&self) -> &Arc<DiskBudget> {
+    pub(crate) fn space(&self) -> &Arc<DiskBudget> {
         &self.space
     }
 
@@ -209,7 +205,6 @@ impl Storage {
         Ok(())
     }
 
-    /// Removes a task's files.
     pub(super) fn remove(&self, id: &TaskId) -> Result<()> {
         self.hide(id)?;
         self.purge(id)

@@ -29,13 +29,11 @@ const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 /// The other end of the connection that a request came on.
 #[derive(Clone, Debug)]
 pub(super) enum Source {
-    /// The Unix socket.
     Unix {
         caller: Caller,
         /// Nobody, where it is an outsider.
         actor: Option<Actor>,
     },
-    /// TCP.
     Tcp {
         address: SocketAddr,
         /// Our end.
@@ -59,7 +57,6 @@ impl Source {
 /// Somebody who got through the gate.
 #[derive(Clone, Debug)]
 pub(super) struct Principal {
-    /// Who.
     pub(super) actor: Actor,
 }
 
@@ -80,7 +77,6 @@ impl Principal {
         Err(problem)
     }
 
-    /// Notes a refusal.
     pub(super) async fn refused(&self, api: &Api, action: Action, object: &str, problem: &Problem) {
         let caller = self.actor.caller.clone();
         api.refused(caller, action, object, problem.code()).await;

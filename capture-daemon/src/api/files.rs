@@ -203,7 +203,6 @@ mod tests {
             file,
             // What comes behind is not whole yet.
             len: LEN,
-            complete: false,
             task_name: "web ü".to_owned(),
             suffix: ".pcapng".to_owned(),
             sha256: None,

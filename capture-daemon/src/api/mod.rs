@@ -56,7 +56,7 @@ const FLUSH: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// The certificate or the group of the socket cannot be used.
-pub fn check(config: &Config) -> crate::error::Result<()> {
+pub(crate) fn check(config: &Config) -> crate::error::Result<()> {
     Policy::of(config)?;
     match &config.http.tls {
         Some(tls) => tls::pair(&tls.cert, &tls.key).map(|_| ()),
@@ -65,7 +65,7 @@ pub fn check(config: &Config) -> crate::error::Result<()> {
 }
 
 /// The running API.
-pub struct Server {
+pub(crate) struct Server {
     api: Api,
     closing: watch::Sender<bool>,
     listening: Listening,
@@ -80,7 +80,7 @@ impl Server {
     ///
     /// # Errors
     /// A socket cannot be opened, another daemon has it, or the certificate cannot be used.
-    pub async fn start(config: &Config, tasks: Tasks) -> crate::error::Result<Self> {
+    pub(crate) async fn start(config: &Config, tasks: Tasks) -> crate::error::Result<Self> {
         Self::start_with(config, tasks, Limits::default())
     }
 
@@ -113,7 +113,7 @@ impl Server {
     ///
     /// # Errors
     /// Something of it cannot be used; then nothing has changed.
-    pub fn reload(&self, config: &Config) -> crate::error::Result<()> {
+    pub(crate) fn reload(&self, config: &Config) -> crate::error::Result<()> {
         let policy = Policy::of(config)?;
         self.sockets.reload(config, policy.access.gid())?;
         self.api.policies.set(policy);
@@ -121,13 +121,13 @@ impl Server {
     }
 
     /// The addresses on which it listens for TCP.
-    pub fn addresses(&self) -> &[std::net::SocketAddr] {
+    pub(crate) fn addresses(&self) -> &[std::net::SocketAddr] {
         self.sockets.addresses()
     }
 
     /// Ends in order: no new connections, those that are there are answered, nothing is left. Gives
     /// what had not ended at the deadline.
-    pub async fn stop(self, deadline: Duration) -> Vec<String> {
+    pub(crate) async fn stop(self, deadline: Duration) -> Vec<String> {
         self.closing.send_replace(true);
         let cut = self.listening.stop(Instant::now() + deadline).await;
         self.flushing.abort();

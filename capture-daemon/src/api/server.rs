@@ -83,15 +83,8 @@ connection: close\r\n\r\n\
 #[derive(Debug)]
 pub(super) struct Listening {
     loops: JoinSet<usize>,
-    stop: watch::Sender<Stop>,
-}
-
-/// How far the end has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stop {
-    No,
-    /// No new connections or requests; those that are there are answered until the deadline.
-    By(Instant),
+    /// The deadline, once the end has begun: no new connections or requests, and those that are there are answered.
+    stop: watch::Sender<Option<Instant>>,
 }
 
 /// What each connection needs.
@@ -101,7 +94,7 @@ struct ServerState {
     policies: Arc<Policies>,
     limits: Limits,
     pool: Arc<Pool>,
-    stop: watch::Receiver<Stop>,
+    stop: watch::Receiver<Option<Instant>>,
 }
 
 impl Listening {
@@ -113,7 +106,7 @@ impl Listening {
         policies: &Arc<Policies>,
         limits: Limits,
     ) -> Self {
-        let (stop, stopped) = watch::channel(Stop::No);
+        let (stop, stopped) = watch::channel(None);
         let shared = || ServerState {
             router: router.clone(),
             policies: Arc::clone(policies),
@@ -141,7 +134,7 @@ impl Listening {
     /// Stops listening, has requests answered until `deadline`, and gives the number of connections
     /// that were cut off then.
     pub(super) async fn stop(mut self, deadline: Instant) -> usize {
-        self.stop.send_replace(Stop::By(deadline));
+        self.stop.send_replace(Some(deadline));
         let mut cut = 0;
         while let Some(ended) = self.loops.join_next().await {
             cut += ended.unwrap_or_default();
@@ -161,10 +154,7 @@ async fn accept_all<S>(
     let deadline = loop {
         tokio::select! {
             _ = shared.stop.changed() => {
-                break match *shared.stop.borrow() {
-                    Stop::By(deadline) => deadline,
-                    Stop::No => Instant::now(),
-                };
+                break shared.stop.borrow().unwrap_or_else(Instant::now);
             }
             Some(_) = connections.join_next() => {}
             accepted = accept() => match accepted {

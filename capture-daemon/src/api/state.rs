@@ -14,7 +14,6 @@ use crate::{
 /// Where all calls but the probes are.
 pub(super) const PREFIX: &str = "/api/v1";
 
-/// What handlers have at hand.
 #[derive(Clone)]
 pub(super) struct Api(pub(super) Arc<ApiState>);
 

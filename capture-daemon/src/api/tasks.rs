@@ -26,8 +26,8 @@ use super::{
 };
 use crate::{
     access::Right,
-    store::{Action, Cursor, Failure, IdempotencyKey, Refusal, TaskFilter},
-    tasks::{CreateError, Created, TaskError, TaskPage},
+    store::{Action, Creation, Cursor, Failure, IdempotencyKey, Refusal, TaskFilter},
+    tasks::{CreateError, TaskError, TaskPage},
 };
 
 /// The header by which a client names its request.
@@ -106,9 +106,9 @@ pub(super) async fn create(
         .create(spec, &principal.actor, key, start_at, dry_run)
         .await;
     let (record, replayed) = match created.map_err(refusal)? {
-        Created::New(record) => (record, false),
-        Created::Repeated(record) => (record, true),
-        Created::Valid => return Ok(Json(DryRun { valid: true }).into_response()),
+        Some(Creation::New(record)) => (record, false),
+        Some(Creation::Repeated(record)) => (record, true),
+        None => return Ok(Json(DryRun { valid: true }).into_response()),
     };
     let location = format!("{PREFIX}/tasks/{}", record.id);
     let mut response = (StatusCode::CREATED, Json(record)).into_response();

@@ -8,7 +8,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    audit_event::{Action, AuditEvent, Outcome, printable},
+    audit_event::{Action, AuditEvent, Outcome, shortened},
     database::{Need, Store},
     failure::Failure,
     values::{self, millis, page_size, time},
@@ -109,7 +109,7 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be written; the counts are lost.
-    pub fn flush_audit(&self, all: bool) -> Result<(), Failure> {
+    pub(crate) fn flush_audit(&self, all: bool) -> Result<(), Failure> {
         let summaries = self.0.limiter.take(all, self.0.clock.elapsed());
         if summaries.is_empty() {
             return Ok(());
@@ -148,16 +148,9 @@ impl Store {
     }
 
     /// Lists lines, newest first, and logs that.
-    ///
-    /// # Errors
-    /// The database cannot be read.
     pub fn audit_list(&self, filter: AuditFilter, actor: &Actor) -> Result<Vec<AuditLine>> {
         let lines = self.read(|transaction, _| Ok(list(transaction, filter)?))?;
-        let event = AuditEvent {
-            action: Action::AuditList,
-            object: "audit log",
-            outcome: Outcome::Done,
-        };
+        let event = AuditEvent::done(Action::AuditList, "audit log");
         self.audit(&actor.caller, event)?;
         Ok(lines)
     }
@@ -194,7 +187,7 @@ pub(super) fn append_text(
         who: caller.who.to_string(),
         from: caller.from.to_string(),
         action: action.as_str().to_owned(),
-        object: printable(object),
+        object: shortened(object),
         outcome,
         previous,
         hash: [0; 32],

@@ -1,5 +1,6 @@
 //! What is noted in the audit log: an action of somebody, its object, and what came of it.
 
+use capture_task::printable;
 use jiff::Timestamp;
 
 use crate::access::Caller;
@@ -74,8 +75,8 @@ impl Outcome<'_> {
         match self {
             Self::Done => "done".to_owned(),
             Self::DoneAgain(times) => format!("done: {times} more times"),
-            Self::Refused(why) => format!("refused: {}", printable(why)),
-            Self::Failed(why) => format!("failed: {}", printable(why)),
+            Self::Refused(why) => format!("refused: {}", shortened(why)),
+            Self::Failed(why) => format!("failed: {}", shortened(why)),
         }
     }
 }
@@ -91,6 +92,17 @@ pub struct AuditEvent<'a> {
     pub outcome: Outcome<'a>,
 }
 
+impl<'a> AuditEvent<'a> {
+    /// Something that was done.
+    pub fn done(action: Action, object: &'a str) -> Self {
+        Self {
+            action,
+            object,
+            outcome: Outcome::Done,
+        }
+    }
+}
+
 /// An event of the past whose line waits in memory.
 #[derive(Clone, Debug)]
 pub(super) struct LateLine {
@@ -101,18 +113,10 @@ pub(super) struct LateLine {
     pub(super) outcome: String,
 }
 
-/// A text that can stand on one line of a terminal, and is not endless.
-pub(super) fn printable(text: &str) -> String {
-    let mut printable = String::new();
-    for character in text.chars().take(MOST) {
-        if character.is_control() {
-            printable.extend(character.escape_default());
-        } else {
-            printable.push(character);
-        }
+/// A text that is printable, and not endless.
+pub(super) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MOST) {
+        None => printable(text),
+        Some((end, _)) => printable(&text[..end]) + "…",
     }
-    if text.chars().nth(MOST).is_some() {
-        printable.push('…');
-    }
-    printable
 }

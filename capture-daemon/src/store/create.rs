@@ -26,7 +26,7 @@ impl Store {
     ///
     /// # Errors
     /// The refusal. It is in the audit log, unless the store itself failed.
-    pub fn create(
+    pub(crate) fn create(
         &self,
         new: &NewTask,
         limits: &CreateLimits,
@@ -63,10 +63,7 @@ impl Store {
     }
 
     /// The first answer to this very request with this key, for one that is not valid any more.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn first_answer(
+    pub(crate) fn first_answer(
         &self,
         key: &IdempotencyKey,
         spec: &TaskSpec,

@@ -27,7 +27,8 @@ use crate::{
     error::{Error, Result},
 };
 
-/// The store; clones are the same one.
+/// The store; clones are the same one. Every call fails if the database cannot be read or written; `# Errors`
+/// say what else may be.
 #[derive(Clone)]
 pub struct Store(pub(super) Arc<Inner>);
 
@@ -112,7 +113,7 @@ impl Store {
     }
 
     /// Whether changes can be written, as of the last one, and what can wait need not.
-    pub fn is_writable(&self) -> bool {
+    pub(crate) fn is_writable(&self) -> bool {
         !self.0.is_failing.load(Ordering::Relaxed) && !self.0.reserve.is_low()
     }
 
@@ -121,7 +122,7 @@ impl Store {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn catch_up(&self) -> Result<(), Failure> {
+    pub(crate) fn catch_up(&self) -> Result<(), Failure> {
         self.replenish();
         self.write_late()?;
         if self.0.is_failing.load(Ordering::Relaxed) {
@@ -135,7 +136,7 @@ impl Store {
     }
 
     /// Makes the reserve whole, where there is room.
-    pub fn replenish(&self) {
+    pub(crate) fn replenish(&self) {
         if !self.0.reserve.is_whole() {
             self.0.reserve.make();
         }

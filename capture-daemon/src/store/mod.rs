@@ -27,16 +27,18 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::tasks::{FILE_BYTES, PAGE_BYTES};
 pub use self::{
     audit::{AuditFilter, AuditLine, Chain},
     audit_event::{Action, AuditEvent, Outcome},
     database::Store,
     failure::Failure,
+    tasks::{Cursor, StoredTask, TaskId},
+    tokens::{NewToken, Secret, TokenInfo},
+};
+pub(crate) use self::{
     quota::Quota,
     tasks::{
-        Change, CreateLimits, Creation, Cursor, Deletion, IdempotencyKey, Kept, Known, NewTask,
-        Page, Refusal, StoredTask, TaskEnd, TaskFilter, TaskId, TaskTotals,
+        Change, CreateLimits, Creation, Deletion, FILE_BYTES, IdempotencyKey, Kept, Known, NewTask,
+        PAGE_BYTES, Refusal, TaskEnd, TaskFilter, TaskTotals,
     },
-    tokens::{NewToken, Secret, TokenInfo},
 };

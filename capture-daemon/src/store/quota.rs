@@ -19,39 +19,36 @@ use crate::{
 
 /// An account's quota on the day that it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Quota {
+pub(crate) struct Quota {
     /// Whose.
     #[schema(value_type = String)]
-    pub account: Account,
+    pub(crate) account: Account,
     /// What was bought.
-    pub edition: Edition,
+    pub(crate) edition: Edition,
     /// Tasks a day; null is no limit.
     #[schema(required = true)]
-    pub limit: Option<u32>,
+    pub(crate) limit: Option<u32>,
     /// Tasks created today; those deleted since count, those refused do not.
-    pub used: u32,
+    pub(crate) used: u32,
     /// Tasks that may still be created today; null is no limit.
     #[schema(required = true)]
-    pub remaining: Option<u32>,
+    pub(crate) remaining: Option<u32>,
     /// When the next day begins.
     #[schema(value_type = String, format = DateTime)]
     #[serde(serialize_with = "values::as_rfc3339")]
-    pub resets_at: Timestamp,
+    pub(crate) resets_at: Timestamp,
 }
 
 impl Quota {
     /// Whether another task may be created.
-    pub fn is_used_up(&self) -> bool {
+    pub(crate) fn is_used_up(&self) -> bool {
         self.remaining == Some(0)
     }
 }
 
 impl Store {
     /// An account's quota now.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub fn quota(&self, account: &Account, rules: &QuotaRules) -> Result<Quota> {
+    pub(crate) fn quota(&self, account: &Account, rules: &QuotaRules) -> Result<Quota> {
         self.read(|transaction, now| quota(transaction, now, account, rules))
     }
 }

@@ -12,7 +12,7 @@ use capture_task::{
     plan::{
         Fault, MAX_INTERFACES, Plan, RequestOrigin, add_new, nearest, normalise, quote, seconds,
     },
-    task::{TaskRecord, TaskSpec},
+    task::TaskSpec,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -33,27 +33,15 @@ const FAR: SignedDuration = SignedDuration::from_hours(366 * 24);
 /// thousands.
 const HINTS: usize = 10;
 
-/// What became of a request.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Created {
-    /// The task, pending.
-    New(TaskRecord),
-    /// The first answer to the same key.
-    Repeated(TaskRecord),
-    /// Nothing was asked for but whether the request is valid, and it is.
-    Valid,
-}
-
 /// Why there is no new task.
 #[derive(Debug)]
-pub enum CreateError {
+pub(crate) enum CreateError {
     /// Everything that is wrong with the request.
     Invalid(Vec<Fault>),
     /// It is valid, and not granted.
     Refused(Refusal),
     /// The daemon is ending.
     Closing,
-    /// Something failed.
     Broken(Error),
 }
 
@@ -70,24 +58,24 @@ impl From<Error> for CreateError {
 }
 
 impl Tasks {
-    /// Creates a task for an actor who may, or with `dry_run` only says whether it would be valid. It
+    /// Creates a task for an actor who may; with `dry_run` there is none, and only what is wrong is said. It
     /// starts when `start_at` has come and there is room for it.
     ///
     /// # Errors
     /// Everything that is wrong with the request, or why it is refused.
-    pub async fn create(
+    pub(crate) async fn create(
         &self,
         mut spec: TaskSpec,
         actor: &Actor,
         key: Option<IdempotencyKey>,
         start_at: Option<Timestamp>,
         dry_run: bool,
-    ) -> Result<Created, CreateError> {
+    ) -> Result<Option<Creation>, CreateError> {
         let actor = actor.clone();
         self.blocking(move |inner| {
             normalise(&mut spec);
             let plan = match inner.check(&spec, start_at) {
-                Ok(_) if dry_run => return Ok(Created::Valid),
+                Ok(_) if dry_run => return Ok(None),
                 Ok(plan) => plan,
                 Err(faults) => {
                     // Valid once, as an interface may have gone since: what it was answered then holds.
@@ -97,9 +85,10 @@ impl Tasks {
                         inner.store.first_answer(&key, &spec, start_at, account)
                     });
                     let first = first.transpose()?.flatten();
-                    return first
-                        .map(Created::Repeated)
-                        .ok_or(CreateError::Invalid(faults));
+                    return match first {
+                        Some(first) => Ok(Some(Creation::Repeated(first))),
+                        None => Err(CreateError::Invalid(faults)),
+                    };
                 }
             };
             let new = NewTask {
@@ -109,7 +98,7 @@ impl Tasks {
                 max_file_bytes: plan.max_file_bytes.unwrap_or(u64::MAX),
                 key,
             };
-            inner.create(&new, &actor)
+            inner.create(&new, &actor).map(Some)
         })
         .await
     }
@@ -119,7 +108,7 @@ impl Tasks {
     ///
     /// # Errors
     /// The daemon is ending.
-    pub async fn faults(
+    pub(crate) async fn faults(
         &self,
         spec: TaskSpec,
         start_at: Option<Timestamp>,
@@ -135,7 +124,7 @@ impl Tasks {
 }
 
 impl Inner {
-    fn create(&self, new: &NewTask, actor: &Actor) -> Result<Created, CreateError> {
+    fn create(&self, new: &NewTask, actor: &Actor) -> Result<Creation, CreateError> {
         let config = self.config();
         let limits = CreateLimits {
             quota: config.quota.clone(),
@@ -150,7 +139,7 @@ impl Inner {
         let created = self.store.create(new, &limits, actor);
         let record = match created.map_err(CreateError::Refused)? {
             Creation::New(record) => record,
-            Creation::Repeated(record) => return Ok(Created::Repeated(record)),
+            repeated => return Ok(repeated),
         };
         let id = record.id.parse().map_err(|error| {
             Error::runtime(format!("the store has given a task a bad ID: {error}"))
@@ -160,7 +149,7 @@ impl Inner {
         self.table().add(id, &record.name, new.start_at);
         drop(creating);
         self.wake.notify_one();
-        Ok(Created::New(record))
+        Ok(Creation::New(record))
     }
 
     /// The plan for a request, or everything that is wrong with it here and now.

@@ -9,18 +9,15 @@ use crate::{
 
 /// Why something was not done to a task.
 #[derive(Debug)]
-pub enum TaskError {
+pub(crate) enum TaskError {
     /// There is no such task, or no such file of it.
     NotFound,
-    /// The actor may not.
     Forbidden,
     /// The task must have ended first.
     Unfinished(State),
     /// The time of its files is over, and they are removed.
     FilesRemoved,
-    /// No space is left for it.
     NoSpace(Error),
-    /// Something failed.
     Broken(Error),
 }
 

@@ -13,19 +13,15 @@ use crate::{
 
 /// A file of a task, opened.
 #[derive(Debug)]
-pub struct OpenFile {
-    /// The file.
-    pub file: File,
+pub(crate) struct OpenFile {
+    pub(crate) file: File,
     /// Bytes of it that are whole packets; more may follow while the task runs.
-    pub len: u64,
-    /// Whether it is finished.
-    pub complete: bool,
-    /// Name of the task.
-    pub task_name: String,
+    pub(crate) len: u64,
+    pub(crate) task_name: String,
     /// What follows the name where the file is saved: `.pcapng`, `_00001.pcapng`.
-    pub suffix: String,
+    pub(crate) suffix: String,
     /// SHA-256 in hexadecimal, once the file does not change any more.
-    pub sha256: Option<String>,
+    pub(crate) sha256: Option<String>,
 }
 
 impl Inner {
@@ -59,7 +55,6 @@ impl Inner {
         Ok(OpenFile {
             file,
             len: record.size,
-            complete: record.complete,
             task_name: stored.record.name,
             suffix: suffix(&record.name).to_owned(),
             sha256: record.sha256,

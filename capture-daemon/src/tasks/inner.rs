@@ -31,7 +31,6 @@ use crate::{
 /// are read ten times a second at most.
 const FRESH: Duration = Duration::from_millis(100);
 
-/// What all tasks share.
 pub(super) struct Inner {
     pub(super) store: Store,
     pub(super) storage: Storage,
@@ -154,7 +153,6 @@ impl Inner {
         Ok(self.store.audit_soon(&actor.caller, event)?)
     }
 
-    /// Tells everybody about the state of a task.
     pub(super) fn announce(&self, id: &TaskId) {
         match self.stored(id) {
             Ok(stored) => self.events.task(&self.shown(stored)),

@@ -27,8 +27,8 @@ mod task_table;
 mod tests;
 mod unstored;
 
-pub use self::{
-    create::{CreateError, Created},
+pub(crate) use self::{
+    create::CreateError,
     error::TaskError,
     files::OpenFile,
     service::{TaskPage, Tasks},

@@ -81,7 +81,6 @@ enum Fate {
     Passed,
     /// It is over by the wall clock, and nothing else is known.
     Over,
-    /// They are kept.
     Kept,
 }
 

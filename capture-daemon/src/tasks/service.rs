@@ -39,16 +39,16 @@ const FORCED_END: Duration = Duration::from_secs(60);
 
 /// The tasks of a daemon; clones are the same.
 #[derive(Clone)]
-pub struct Tasks(pub(super) Arc<Inner>);
+pub(crate) struct Tasks(pub(super) Arc<Inner>);
 
 /// A page of tasks, newest first.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct TaskPage {
+pub(crate) struct TaskPage {
     /// The tasks.
-    pub tasks: Vec<TaskRecord>,
+    pub(crate) tasks: Vec<TaskRecord>,
     /// Where the next page begins, if there is one.
     #[schema(required = true, pattern = "^t[0-7][0-9a-f]{15}$")]
-    pub next_cursor: Option<String>,
+    pub(crate) next_cursor: Option<String>,
 }
 
 impl TaskPage {
@@ -81,7 +81,7 @@ impl Tasks {
     ///
     /// # Errors
     /// The store or the captures cannot be read, or written.
-    pub fn start(
+    pub(crate) fn start(
         config: Arc<LiveConfig>,
         store: Store,
         storage: Storage,
@@ -111,42 +111,38 @@ impl Tasks {
     }
 
     /// Heeds a configuration that was read again.
-    pub fn reconfigured(&self) {
+    pub(crate) fn reconfigured(&self) {
         let budget = self.0.config().limits.disk_budget;
         self.0.storage.space().set_limit(budget);
         self.0.wake.notify_one();
     }
 
     /// Changes from now on, or from behind the event with the identifier `last`.
-    pub fn events(&self, last: Option<&str>) -> EventStream {
+    pub(crate) fn events(&self, last: Option<&str>) -> EventStream {
         self.0.events.listen(last)
     }
 
     /// A number that grows while tasks are taken care of, at least every other second.
-    pub fn pulse(&self) -> u64 {
+    pub(crate) fn pulse(&self) -> u64 {
         self.0.pulse.load(Ordering::Relaxed)
     }
 
-    /// The store.
-    pub fn store(&self) -> &Store {
+    pub(crate) fn store(&self) -> &Store {
         &self.0.store
     }
 
     /// All tasks together.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn totals(&self) -> Result<TaskTotals> {
+    pub(crate) fn totals(&self) -> Result<TaskTotals> {
         self.0.store.totals(&self.0.known())
     }
 
     /// Bytes of all captures.
-    pub fn stored_bytes(&self) -> u64 {
+    pub(crate) fn stored_bytes(&self) -> u64 {
         self.0.storage.space().used()
     }
 
     /// What the engine counted since its start, where it has started. Waits for the kernel.
-    pub fn engine_stats(&self) -> Option<capture_engine::EngineStats> {
+    pub(crate) fn engine_stats(&self) -> Option<capture_engine::EngineStats> {
         self.0.engine.get().map(|engine| engine.totals())
     }
 
@@ -154,7 +150,7 @@ impl Tasks {
     ///
     /// # Errors
     /// [`TaskError::NotFound`], or the store's.
-    pub async fn get(&self, id: TaskId) -> Result<TaskRecord, TaskError> {
+    pub(crate) async fn get(&self, id: TaskId) -> Result<TaskRecord, TaskError> {
         self.blocking(move |inner| {
             let stored = inner.stored(&id)?;
             Ok(inner.shown(stored))
@@ -163,10 +159,7 @@ impl Tasks {
     }
 
     /// A page of tasks.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn list(&self, filter: TaskFilter) -> Result<TaskPage, TaskError> {
+    pub(crate) async fn list(&self, filter: TaskFilter) -> Result<TaskPage, TaskError> {
         self.blocking(move |inner| {
             let page = inner.store.tasks(&filter, &inner.known())?;
             let tasks = page.tasks.into_iter();
@@ -183,7 +176,7 @@ impl Tasks {
     ///
     /// # Errors
     /// [`TaskError::NotFound`], [`TaskError::Forbidden`], or the store's.
-    pub async fn stop(&self, id: TaskId, actor: &Actor) -> Result<TaskRecord, TaskError> {
+    pub(crate) async fn stop(&self, id: TaskId, actor: &Actor) -> Result<TaskRecord, TaskError> {
         let actor = actor.clone();
         self.blocking(move |inner| {
             let stopped = inner.stop(&id, &actor);
@@ -201,7 +194,12 @@ impl Tasks {
     ///
     /// # Errors
     /// [`TaskError::NotFound`], [`TaskError::Forbidden`], [`TaskError::Unfinished`], or the store's.
-    pub async fn delete(&self, id: TaskId, force: bool, actor: &Actor) -> Result<(), TaskError> {
+    pub(crate) async fn delete(
+        &self,
+        id: TaskId,
+        force: bool,
+        actor: &Actor,
+    ) -> Result<(), TaskError> {
         let owned = actor.clone();
         let refused = self
             .blocking(move |inner| {
@@ -231,7 +229,7 @@ impl Tasks {
     ///
     /// # Errors
     /// [`TaskError::NotFound`], [`TaskError::Forbidden`], [`TaskError::FilesRemoved`], or the file system's.
-    pub async fn open_file(
+    pub(crate) async fn open_file(
         &self,
         id: TaskId,
         index: u64,
@@ -253,7 +251,7 @@ impl Tasks {
     ///
     /// # Errors
     /// It cannot be noted, and must then not be done.
-    pub async fn downloaded(&self, id: TaskId, index: u64, actor: &Actor) -> Result<()> {
+    pub(crate) async fn downloaded(&self, id: TaskId, index: u64, actor: &Actor) -> Result<()> {
         let actor = actor.clone();
         self.blocking(move |inner| {
             let object = format!("{id}/{index}");
@@ -263,7 +261,7 @@ impl Tasks {
     }
 
     /// Writes a line about something other than a task to the audit log.
-    pub async fn note(&self, actor: &Actor, action: Action, outcome: Result<(), String>) {
+    pub(crate) async fn note(&self, actor: &Actor, action: Action, outcome: Result<(), String>) {
         let actor = actor.clone();
         let noted = self.blocking(move |inner| {
             let outcome = match &outcome {
@@ -278,14 +276,14 @@ impl Tasks {
     }
 
     /// Refuses new tasks from now on, and begins to end all that run; those that wait go on waiting.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.0.table().close();
         self.0.wake.notify_one();
     }
 
     /// Ends all tasks in order, and the events with them. Gives what had not ended at the deadline, each
     /// with what it hangs in.
-    pub async fn shutdown(self, deadline: Duration) -> Vec<String> {
+    pub(crate) async fn shutdown(self, deadline: Duration) -> Vec<String> {
         self.close();
         let scheduler = lock(&self.0.scheduler).take();
         let hanging = match scheduler {
@@ -301,7 +299,7 @@ impl Tasks {
     }
 
     /// The tasks that have begun and not ended, each with what it is at.
-    pub fn hanging(&self) -> Vec<String> {
+    pub(crate) fn hanging(&self) -> Vec<String> {
         self.0.table().hanging()
     }
 

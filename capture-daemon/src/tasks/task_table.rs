@@ -56,7 +56,6 @@ struct Active {
 pub(super) enum Stage {
     /// Hooks and output are on their way.
     Starting,
-    /// The engine has it.
     Running(TaskHandle, TaskStatus),
     /// Its output is finished.
     Stopping(TaskHandle),
@@ -65,9 +64,7 @@ pub(super) enum Stage {
 /// What is to be done now.
 #[derive(Debug, Default)]
 pub(super) struct SchedulerDecision {
-    /// These start.
     pub(super) start: Vec<TaskId>,
-    /// These end.
     pub(super) end: Vec<(TaskId, TaskHandle, StopReason)>,
     /// When the next one runs out of time.
     pub(super) deadline: Option<Instant>,
@@ -106,7 +103,6 @@ impl TaskTable {
         }
     }
 
-    /// Whether the daemon is ending.
     pub(super) fn is_closing(&self) -> bool {
         self.closing
     }
@@ -172,7 +168,6 @@ impl TaskTable {
         }
     }
 
-    /// Whether a task has begun and not ended.
     pub(super) fn is_active(&self, id: &TaskId) -> bool {
         self.active.contains_key(id)
     }
@@ -184,12 +179,10 @@ impl TaskTable {
         Some(active.done.subscribe())
     }
 
-    /// Why a task is to end, if it is.
     pub(super) fn stop_of(&self, id: &TaskId) -> Option<StopReason> {
         self.active.get(id)?.stop
     }
 
-    /// The engine has the task.
     pub(super) fn running(&mut self, id: &TaskId, task: TaskHandle, status: TaskStatus) {
         if let Some(active) = self.active.get_mut(id) {
             active.stage = Stage::Running(task, status);
@@ -224,7 +217,6 @@ impl TaskTable {
         }
     }
 
-    /// A task has ended.
     pub(super) fn ended(&mut self, id: &TaskId) {
         self.active.remove(id);
     }
@@ -252,7 +244,6 @@ impl TaskTable {
         self.waiting.len()
     }
 
-    /// The figures of one task.
     pub(super) fn of_engine(&self, id: &TaskId) -> Option<(TaskHandle, Option<Figures>)> {
         let active = self.active.get(id)?;
         Some((active.stage.task()?, active.last.clone()))

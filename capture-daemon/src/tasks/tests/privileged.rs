@@ -58,7 +58,7 @@ fn a_task_ends_by_its_limit_with_files_and_sidecars() {
             .open_file(id, 0, &Actor::daemon())
             .await
             .expect("a file");
-        assert!(!opened.complete && opened.sha256.is_none());
+        assert!(opened.sha256.is_none());
         assert_eq!(
             (opened.task_name.as_str(), opened.suffix.as_str()),
             ("a test", ".pcapng")
