@@ -201,7 +201,7 @@ impl Config {
 
 /// The configuration in force, which can be read again.
 #[derive(Debug)]
-pub struct LiveConfig {
+pub(crate) struct LiveConfig {
     path: Option<PathBuf>,
     current: RwLock<Arc<Config>>,
 }
@@ -211,7 +211,7 @@ impl LiveConfig {
     ///
     /// # Errors
     /// As [`Config::load`].
-    pub fn load(path: Option<&Path>) -> Result<Self> {
+    pub(crate) fn load(path: Option<&Path>) -> Result<Self> {
         Ok(Self {
             path: path.map(Path::to_owned),
             current: RwLock::new(Arc::new(Config::load(path)?)),
@@ -219,7 +219,7 @@ impl LiveConfig {
     }
 
     /// What is in force now. Whoever decides several things that belong together asks once.
-    pub fn get(&self) -> Arc<Config> {
+    pub(crate) fn get(&self) -> Arc<Config> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -228,14 +228,14 @@ impl LiveConfig {
     ///
     /// # Errors
     /// As [`Config::load`].
-    pub fn read_again(&self) -> Result<(Arc<Config>, Vec<&'static str>)> {
+    pub(crate) fn read_again(&self) -> Result<(Arc<Config>, Vec<&'static str>)> {
         let mut config = Config::load(self.path.as_deref())?;
         let kept = config.follow(&self.get());
         Ok((Arc::new(config), kept))
     }
 
     /// Puts what was read again in force.
-    pub fn set(&self, config: Arc<Config>) {
+    pub(crate) fn set(&self, config: Arc<Config>) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = config;
     }
 }
