@@ -18,18 +18,18 @@ const MOST_BYTES: usize = 8 << 20;
 
 /// One event, as server-sent events have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerEvent {
+pub(crate) struct ServerEvent {
     /// What to resume from; none where that makes no sense.
-    pub id: Option<String>,
+    pub(crate) id: Option<String>,
     /// `task`, `deleted`, `stats`, or a note on this stream: `missed`, `lagged`.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// JSON on one line.
-    pub data: Arc<str>,
+    pub(crate) data: Arc<str>,
 }
 
 /// The events of a daemon; clones are the same.
 #[derive(Clone, Debug)]
-pub struct Events(Arc<Inner>);
+pub(crate) struct Events(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -65,7 +65,7 @@ enum Next {
 
 impl Events {
     /// An empty backlog. `epoch` is letters and digits that no earlier daemon had.
-    pub fn new(epoch: impl Into<String>) -> Self {
+    pub(crate) fn new(epoch: impl Into<String>) -> Self {
         let backlog = Backlog {
             first: 1,
             ..Backlog::default()
@@ -79,12 +79,12 @@ impl Events {
     }
 
     /// A task is new or in another state.
-    pub fn task(&self, record: &TaskRecord) {
+    pub(crate) fn task(&self, record: &TaskRecord) {
         self.push("task", record);
     }
 
     /// A task is gone.
-    pub fn deleted(&self, id: &str) {
+    pub(crate) fn deleted(&self, id: &str) {
         self.push("deleted", &json!({ "id": id }));
     }
 
@@ -99,18 +99,17 @@ impl Events {
         }
     }
 
-    /// Whether anybody listens.
     pub(super) fn has_listeners(&self) -> bool {
         self.0.stats.receiver_count() > 0
     }
 
     /// Ends all streams, once they have what there is.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.0.latest.send_modify(|latest| latest.closed = true);
     }
 
     /// The events from now on, or from behind the one with the identifier `last`.
-    pub fn listen(&self, last: Option<&str>) -> EventStream {
+    pub(crate) fn listen(&self, last: Option<&str>) -> EventStream {
         let latest = self.0.latest.subscribe();
         let now = latest.borrow().number;
         let (position, missed) = match last.map(|last| self.number(last)) {
@@ -184,9 +183,8 @@ impl Events {
     }
 }
 
-/// The events for one reader.
 #[derive(Debug)]
-pub struct EventStream {
+pub(crate) struct EventStream {
     events: Events,
     latest: watch::Receiver<Latest>,
     stats: watch::Receiver<Option<ServerEvent>>,
@@ -199,7 +197,7 @@ pub struct EventStream {
 
 impl EventStream {
     /// Waits for the next event; `None` at the end, which comes with the daemon's, and after `lagged`.
-    pub async fn next(&mut self) -> Option<ServerEvent> {
+    pub(crate) async fn next(&mut self) -> Option<ServerEvent> {
         if let Some(note) = self.note.take() {
             return Some(note);
         }

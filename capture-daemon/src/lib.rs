@@ -9,13 +9,13 @@ pub mod api;
 pub mod clock;
 pub mod config;
 pub mod error;
-pub mod events;
+mod events;
 mod metrics;
 mod privileges;
 mod sd_notify;
-pub mod storage;
+mod storage;
 pub mod store;
-pub mod tasks;
+mod tasks;
 mod user;
 
 use std::{

@@ -21,7 +21,7 @@ use capture_task::{
 };
 
 pub(super) use self::recovery::Leftover;
-use super::{store::TaskId, user};
+use super::{config::OWN_PATHS, store::TaskId, user};
 use crate::error::{Error, Result};
 
 /// Before the name of a task's directory that is being removed.
@@ -30,16 +30,12 @@ const REMOVED: &str = ".removed-";
 /// What only one daemon may hold.
 const LOCK: &str = ".lock";
 
-/// What to do where another daemon has the captures or the database.
-pub(super) const OWN_PATHS: &str =
-    "each daemon needs its own `paths.captures`, `paths.database` and `paths.socket`";
-
 /// The stem of every capture file.
 pub(super) const STEM: &str = "capture";
 
 /// The captures of a daemon.
 #[derive(Debug)]
-pub struct Storage {
+pub(crate) struct Storage {
     root: PathBuf,
     space: Arc<DiskBudget>,
     _lock: File,
@@ -47,10 +43,7 @@ pub struct Storage {
 
 impl Storage {
     /// Takes the root, which is made where it is not there, and which no other daemon may have.
-    ///
-    /// # Errors
-    /// Another daemon has it; it cannot be made, or read.
-    pub fn open(root: &Path, budget: u64) -> Result<Self> {
+    pub(crate) fn open(root: &Path, budget: u64) -> Result<Self> {
         let failed = |what: &str, error: &io::Error| {
             Error::runtime(format!(
                 "the directory of captures {}: {what}: {error}{}",
@@ -87,8 +80,7 @@ impl Storage {
         })
     }
 
-    /// The room that all captures share.
-    pub fn space(&self) -> &Arc<DiskBudget> {
+    pub(crate) fn space(&self) -> &Arc<DiskBudget> {
         &self.space
     }
 
@@ -213,7 +205,6 @@ impl Storage {
         Ok(())
     }
 
-    /// Removes a task's files.
     pub(super) fn remove(&self, id: &TaskId) -> Result<()> {
         self.hide(id)?;
         self.purge(id)

@@ -4,9 +4,9 @@
 
 use std::{
     ffi::CString,
-    fs::{self, DirBuilder, Metadata},
+    fs::{self, DirBuilder, File, Metadata},
     io,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown, fchown},
     path::{Path, PathBuf},
 };
 
@@ -79,6 +79,16 @@ pub(super) fn make_socket_directory(socket: &Path, user: &User) {
     if let Err(error) = made {
         log::warn!("{}: {error}", directory.display());
     }
+}
+
+/// Gives a file that root has made to the owner of its directory: a command of root's must not leave one that
+/// the daemon's user cannot open.
+pub(super) fn give_to_owner(file: &File, directory: &Path) -> io::Result<()> {
+    let owner = fs::metadata(directory)?;
+    if geteuid().is_root() && owner.uid() != 0 {
+        fchown(file, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    Ok(())
 }
 
 /// The name of the user as whom this process runs.

@@ -13,10 +13,10 @@ use tokio::time::{sleep, sleep_until};
 use utoipa::ToSchema;
 
 use super::{
-    Api,
     auth::Principal,
     extract::Query,
     problem::{Problem, Result},
+    state::Api,
     token_recheck::TokenRecheck,
 };
 use crate::{

@@ -13,12 +13,12 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use utoipa::ToSchema;
 
 use super::{
-    Api,
     auth::Principal,
     content_disposition::attachment,
     extract::{FileIndex, Query, TaskPath},
     problem::{Problem, Result},
     range::{self, Selection},
+    state::Api,
     tasks::to_problem,
     token_recheck::TokenRecheck,
 };
@@ -203,7 +203,6 @@ mod tests {
             file,
             // What comes behind is not whole yet.
             len: LEN,
-            complete: false,
             task_name: "web ü".to_owned(),
             suffix: ".pcapng".to_owned(),
             sha256: None,

@@ -20,9 +20,11 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Api, PREFIX, events, files, health, interfaces, problem,
+    events, files, health, interfaces, problem,
     problem::{ProblemBody, ProblemError},
-    quota, tasks,
+    quota,
+    state::{Api, PREFIX},
+    tasks,
 };
 
 #[derive(OpenApi)]

@@ -9,12 +9,7 @@ pub(super) enum Selection {
     /// 200: all of it.
     Whole,
     /// 206: bytes `first` to `last`, both included.
-    Part {
-        /// First byte.
-        first: u64,
-        /// Last byte.
-        last: u64,
-    },
+    Part { first: u64, last: u64 },
     /// 416: the range begins behind the end.
     Beyond,
 }

@@ -18,16 +18,16 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::{
-    Api, PREFIX,
     auth::Principal,
     extract::{Fields, Query, TaskPath},
     new_task::NewTaskSchema,
     problem::{EDITION, KEY_REUSED, Problem, ROLE, Result, UNFINISHED},
+    state::{Api, PREFIX},
 };
 use crate::{
     access::Right,
-    store::{Action, Cursor, Failure, IdempotencyKey, Refusal, TaskFilter},
-    tasks::{CreateError, Created, TaskError, TaskPage},
+    store::{Action, Creation, Cursor, Failure, IdempotencyKey, Refusal, TaskFilter},
+    tasks::{CreateError, TaskError, TaskPage},
 };
 
 /// The header by which a client names its request.
@@ -106,9 +106,9 @@ pub(super) async fn create(
         .create(spec, &principal.actor, key, start_at, dry_run)
         .await;
     let (record, replayed) = match created.map_err(refusal)? {
-        Created::New(record) => (record, false),
-        Created::Repeated(record) => (record, true),
-        Created::Valid => return Ok(Json(DryRun { valid: true }).into_response()),
+        Some(Creation::New(record)) => (record, false),
+        Some(Creation::Repeated(record)) => (record, true),
+        None => return Ok(Json(DryRun { valid: true }).into_response()),
     };
     let location = format!("{PREFIX}/tasks/{}", record.id);
     let mut response = (StatusCode::CREATED, Json(record)).into_response();
@@ -281,7 +281,7 @@ fn invalid(faults: Vec<Fault>) -> Problem {
 fn refusal(error: CreateError) -> Problem {
     let refusal = match error {
         CreateError::Invalid(faults) => return invalid(faults),
-        CreateError::FinalFigures => {
+        CreateError::Closing => {
             return Problem::unavailable("closing", "the daemon is ending");
         }
         CreateError::Broken(error) => return Problem::internal(&error),
@@ -397,7 +397,7 @@ mod tests {
 
     #[test]
     fn the_quota_says_when_to_come_back() {
-        use crate::store::Edition;
+        use crate::config::Edition;
         let problem = refusal(CreateError::Refused(Refusal::Quota {
             retry_after: 60,
             used: 50,

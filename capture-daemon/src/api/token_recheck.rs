@@ -8,7 +8,7 @@ use futures_util::{TryStreamExt as _, stream};
 use tokio::time::Instant;
 use ulid::Ulid;
 
-use super::{Api, auth::Principal, blocking};
+use super::{auth::Principal, blocking::blocking, state::Api};
 use crate::{access::Who, store::Store};
 
 /// How often it is asked whether a token is in use still. Whoever revokes one may be another process, so

@@ -9,8 +9,7 @@ use toml::{
     de::{DeString, DeTable, DeValue},
 };
 
-use super::{Access, Capture, Config, Http, Limits, Paths, Tls, values};
-use crate::store::QuotaRules;
+use super::{Access, Capture, Config, Http, Limits, Paths, QuotaRules, Tls, values};
 
 /// Something that is wrong with the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use std::{
 
 use ulid::Ulid;
 
-use super::{Action, AuditEvent, Outcome};
+use super::audit_event::{Action, AuditEvent, Outcome};
 use crate::access::{Caller, Origin, Who, host};
 
 /// What lines are counted over.

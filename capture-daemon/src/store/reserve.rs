@@ -13,7 +13,7 @@ use std::{
 use nix::{errno::Errno, fcntl::FallocateFlags, sys::statvfs::statvfs};
 use rusqlite::{ErrorCode, ffi};
 
-use super::open::give_to_owner;
+use crate::user::give_to_owner;
 
 /// What follows the database's name.
 const SUFFIX: &str = "-reserve";

@@ -5,7 +5,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::Abort;
+use super::failure::Abort;
 use crate::error::Error;
 
 /// `application_id` of our databases, "capt" in ASCII.

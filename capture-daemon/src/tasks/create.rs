@@ -13,11 +13,14 @@ use capture_task::{
         Fault, FaultKind, Field, MAX_INTERFACES, Plan, RequestOrigin, add_new, nearest, normalise,
         seconds,
     },
-    task::{TaskRecord, TaskSpec},
+    task::TaskSpec,
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Inner, Tasks};
+use super::{
+    inner::{Inner, lock},
+    service::Tasks,
+};
 use crate::{
     access::Actor,
     error::{Error, Result},
@@ -31,27 +34,15 @@ const FAR: SignedDuration = SignedDuration::from_hours(366 * 24);
 /// thousands.
 const HINTS: usize = 10;
 
-/// What became of a request.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Created {
-    /// The task, pending.
-    New(TaskRecord),
-    /// The first answer to the same key.
-    Repeated(TaskRecord),
-    /// Nothing was asked for but whether the request is valid, and it is.
-    Valid,
-}
-
 /// Why there is no new task.
 #[derive(Debug)]
-pub enum CreateError {
+pub(crate) enum CreateError {
     /// Everything that is wrong with the request.
     Invalid(Vec<Fault>),
     /// It is valid, and not granted.
     Refused(Refusal),
     /// The daemon is ending.
-    FinalFigures,
-    /// Something failed.
+    Closing,
     Broken(Error),
 }
 
@@ -68,24 +59,24 @@ impl From<Error> for CreateError {
 }
 
 impl Tasks {
-    /// Creates a task for an actor who may, or with `dry_run` only says whether it would be valid. It
+    /// Creates a task for an actor who may; with `dry_run` there is none, and only what is wrong is said. It
     /// starts when `start_at` has come and there is room for it.
     ///
     /// # Errors
     /// Everything that is wrong with the request, or why it is refused.
-    pub async fn create(
+    pub(crate) async fn create(
         &self,
         mut spec: TaskSpec,
         actor: &Actor,
         key: Option<IdempotencyKey>,
         start_at: Option<Timestamp>,
         dry_run: bool,
-    ) -> Result<Created, CreateError> {
+    ) -> Result<Option<Creation>, CreateError> {
         let actor = actor.clone();
         self.blocking(move |inner| {
             normalise(&mut spec);
             let plan = match inner.check(&spec, start_at) {
-                Ok(_) if dry_run => return Ok(Created::Valid),
+                Ok(_) if dry_run => return Ok(None),
                 Ok(plan) => plan,
                 Err(faults) => {
                     // Valid once, as an interface may have gone since: what it was answered then holds.
@@ -95,9 +86,10 @@ impl Tasks {
                         inner.store.first_answer(&key, &spec, start_at, account)
                     });
                     let first = first.transpose()?.flatten();
-                    return first
-                        .map(Created::Repeated)
-                        .ok_or(CreateError::Invalid(faults));
+                    return match first {
+                        Some(first) => Ok(Some(Creation::Repeated(first))),
+                        None => Err(CreateError::Invalid(faults)),
+                    };
                 }
             };
             let new = NewTask {
@@ -107,7 +99,7 @@ impl Tasks {
                 max_file_bytes: plan.max_file_bytes.unwrap_or(u64::MAX),
                 key,
             };
-            inner.create(&new, &actor)
+            inner.create(&new, &actor).map(Some)
         })
         .await
     }
@@ -117,7 +109,7 @@ impl Tasks {
     ///
     /// # Errors
     /// The daemon is ending.
-    pub async fn faults(
+    pub(crate) async fn faults(
         &self,
         spec: TaskSpec,
         start_at: Option<Timestamp>,
@@ -133,7 +125,7 @@ impl Tasks {
 }
 
 impl Inner {
-    fn create(&self, new: &NewTask, actor: &Actor) -> Result<Created, CreateError> {
+    fn create(&self, new: &NewTask, actor: &Actor) -> Result<Creation, CreateError> {
         let config = self.config();
         let limits = CreateLimits {
             quota: config.quota.clone(),
@@ -141,14 +133,14 @@ impl Inner {
             used_bytes: self.storage.space().used(),
         };
         // With the lock, so that tasks wait in the order in which the store has created them.
-        let creating = super::lock(&self.creating);
+        let creating = lock(&self.creating);
         if self.table().is_closing() {
-            return Err(CreateError::FinalFigures);
+            return Err(CreateError::Closing);
         }
         let created = self.store.create(new, &limits, actor);
         let record = match created.map_err(CreateError::Refused)? {
             Creation::New(record) => record,
-            Creation::Repeated(record) => return Ok(Created::Repeated(record)),
+            repeated => return Ok(repeated),
         };
         let id = record.id.parse().map_err(|error| {
             Error::runtime(format!("the store has given a task a bad ID: {error}"))
@@ -158,7 +150,7 @@ impl Inner {
         self.table().add(id, &record.name, new.start_at);
         drop(creating);
         self.wake.notify_one();
-        Ok(Created::New(record))
+        Ok(Creation::New(record))
     }
 
     /// The plan for a request, or everything that is wrong with it here and now.

@@ -1,4 +1,4 @@
-//! The end of a task: it stops matching, its files are finished and hashed, a sidecar is put beside each,
+//! The end of a task, by itself or by a user: it stops matching, its files are finished and hashed, a sidecar is put beside each,
 //! and the store gets the final record. What it cannot take is kept in `unstored`.
 
 use std::{
@@ -7,13 +7,14 @@ use std::{
 };
 
 use capture_engine::{ClosingTask, Ended, TaskHandle};
-use capture_task::task::{Counters, FileRecord, StopReason, time_of};
-use jiff::Timestamp;
+use capture_task::task::{Counters, FileRecord, StopReason, TaskRecord};
 
-use super::{Inner, files, retention::ParsedTask, unstored::End};
+use super::{
+    engine::figures_of, error::TaskError, inner::Inner, outcome::TaskOutcome,
+    retention::ClockReading,
+};
 use crate::{
-    error::Error,
-    storage::Leftover,
+    access::{Actor, Right},
     store::{Change, TaskId},
 };
 
@@ -22,103 +23,35 @@ use crate::{
 const CLOSE_NOTICE_AFTER: Duration = Duration::from_secs(5);
 const CLOSE_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What is known at the end.
-#[derive(Clone, Debug)]
-pub(crate) struct TaskOutcome {
-    pub(super) reason: StopReason,
-    pub(super) error: Option<String>,
-    pub(super) counters: Counters,
-    pub(super) verdict: Option<String>,
-    pub(super) files: Vec<FileRecord>,
-    /// When, by the clock of its packets, where it had any; of a task that was interrupted, when it last wrote.
-    pub(super) ended_at: Option<Timestamp>,
-    /// When its files are to be removed, where that was said before.
-    pub(super) expires_at: Option<Timestamp>,
-}
-
-impl TaskOutcome {
-    /// Of a task that captured nothing.
-    pub(super) fn before_start(reason: StopReason, error: Option<String>) -> Self {
-        let counters = Counters::default();
-        Self {
-            reason,
-            error,
-            counters,
-            // Nobody can say that it is complete.
-            verdict: None,
-            files: Vec::new(),
-            ended_at: None,
-            expires_at: None,
-        }
-    }
-
-    /// Of a task that the last daemon did not end. What it lost, nobody knows.
-    pub(super) fn interrupted(leftover: Leftover) -> Self {
-        let Leftover {
-            files,
-            counters,
-            written_at,
-            ended: _,
-        } = leftover;
-        let error = format!(
-            "the daemon ended without ending this task; {} packets were found in its files, and how \
-             many were lost is not known",
-            counters.captured
-        );
-        Self {
-            reason: StopReason::Interrupted,
-            error: Some(error),
-            counters,
-            verdict: counters.verdict_at(StopReason::Interrupted),
-            files,
-            ended_at: written_at,
-            expires_at: None,
-        }
-    }
-
-    /// Of a task that the last daemon did end, as the record beside its files says; none where there is no such
-    /// record.
-    pub(super) fn beside_files(leftover: &mut Leftover) -> Option<Self> {
-        let ended = leftover.ended.take()?;
-        Some(Self {
-            reason: ended.stop_reason,
-            error: ended.error,
-            counters: ended.counters,
-            verdict: ended.verdict,
-            files: std::mem::take(&mut leftover.files),
-            ended_at: ended.ended_at.and_then(|time| time.parse().ok()),
-            expires_at: ended.expires_at.and_then(|time| time.parse().ok()),
-        })
-    }
-
-    fn of(ended: Ended) -> Self {
-        let Ended {
-            counters,
-            files,
-            ended_ns,
-            stop_reason,
-            error,
-            malformed: _,
-        } = ended;
-        Self {
-            reason: stop_reason,
-            error: error.map(|error| Error::from(error).message),
-            counters,
-            verdict: counters.verdict_at(stop_reason),
-            files: files::named(files),
-            ended_at: time_of(ended_ns),
-            expires_at: None,
-        }
-    }
-}
-
 impl Inner {
+    /// Gives the task, and whether this has changed anything: it may be ending already, or have ended.
+    pub(super) fn stop(&self, id: &TaskId, actor: &Actor) -> Result<(TaskRecord, bool), TaskError> {
+        if !actor.may(Right::Stop) {
+            return Err(TaskError::Forbidden);
+        }
+        let stored = self.stored(id)?;
+        let waited = self.table().take_waiting(id);
+        let mut is_done = true;
+        if waited.is_some() {
+            self.finish(id, TaskOutcome::before_start(StopReason::User, None));
+        } else {
+            let mut table = self.table();
+            is_done = table.stop_of(id).is_none();
+            if table.end(id, StopReason::User).is_none() {
+                return Ok((stored.record, false));
+            }
+            drop(table);
+            self.wake.notify_one();
+        }
+        Ok((self.shown(self.stored(id)?), is_done))
+    }
+
     /// Ends a task that is noted as stopping.
     pub(super) fn end(&self, id: &TaskId, task: TaskHandle, reason: StopReason) {
         let ended = match self.engine.get() {
             Some(engine) => {
                 engine.halt([task]);
-                let last = files::figures(engine, task).unwrap_or_default();
+                let last = figures_of(engine, task).unwrap_or_default();
                 self.table().note(id, last.clone());
                 if let Err(failure) = self.store.update(id, &Change::Stopping) {
                     log::warn!("task {id} is stopping, and that cannot be stored: {failure}");
@@ -184,10 +117,10 @@ impl Inner {
         // By the wall clock, as whoever removes them.
         let now = self.clock.now();
         let kept = self.config().limits.retention;
-        let reading = ParsedTask::of(&*self.clock);
+        let reading = ClockReading::of(&*self.clock);
         self.retention().ended(*id, reading, kept);
         let expires_at = now.saturating_add(kept).unwrap_or(now);
-        self.store_or_keep(id, End::new(last, now, expires_at));
+        self.store_or_keep(id, last.end(now, expires_at));
         // Before its place is given up: a deletion waits for that, and then there is no record to tell of.
         self.announce(id);
         self.table().ended(id);

@@ -2,12 +2,12 @@
 
 use capture_task::{plan::Keyword as _, task::Counters};
 
-use super::{Tasks, lock};
+use super::{inner::lock, service::Tasks};
 
 impl Tasks {
     /// Logs a line with the figures of each task that runs, and one with those of all tasks since the start.
     /// Waits for the kernel.
-    pub fn log_figures(&self) {
+    pub(crate) fn log_figures(&self) {
         let inner = &self.0;
         let figures = inner.figures();
         let (mut running, waiting) = {
@@ -33,7 +33,7 @@ impl Tasks {
     }
 
     /// Has what the tasks have captured until now written to their files.
-    pub fn flush(&self) {
+    pub(crate) fn flush(&self) {
         if let Some(engine) = self.0.engine.get() {
             engine.flush();
         }

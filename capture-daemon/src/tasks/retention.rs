@@ -8,7 +8,7 @@
 //! - Only what was over by then goes by the wall clock. Where that is most of what there is, the clock must have been
 //!   steady for [`CONFIRMED`]. And no more than [`ROUND`] tasks lose their files at once.
 //!
-//! The scheduler has this look at the clocks every second, and asks for a [`SchedulerDecision`] now and then.
+//! The scheduler has this look at the clocks every second, and asks for a [`RetentionDecision`] now and then.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -61,14 +61,14 @@ struct Promise {
 
 /// Both clocks at a moment.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ParsedTask {
+pub(super) struct ClockReading {
     wall: Timestamp,
     elapsed: Duration,
 }
 
 /// What is to be done now.
 #[derive(Debug, Default)]
-pub(super) struct SchedulerDecision {
+pub(super) struct RetentionDecision {
     /// The files of these go, the earliest first.
     pub(super) expired: Vec<TaskId>,
     /// These get another `expires_at`, as the clock by which they have theirs was set.
@@ -81,7 +81,6 @@ enum Fate {
     Passed,
     /// It is over by the wall clock, and nothing else is known.
     Over,
-    /// They are kept.
     Kept,
 }
 
@@ -92,7 +91,7 @@ enum Why {
     Most,
 }
 
-impl ParsedTask {
+impl ClockReading {
     pub(super) fn of(clock: &dyn Clock) -> Self {
         Self {
             wall: clock.now(),
@@ -113,7 +112,7 @@ impl ParsedTask {
 
 impl Retention {
     /// At the start of the daemon.
-    pub(super) fn new(now: ParsedTask) -> Self {
+    pub(super) fn new(now: ClockReading) -> Self {
         Self {
             started: now.elapsed,
             first: now.offset(),
@@ -126,7 +125,7 @@ impl Retention {
     }
 
     /// A task has ended, and its files are kept for so long.
-    pub(super) fn ended(&mut self, id: TaskId, now: ParsedTask, kept: Duration) {
+    pub(super) fn ended(&mut self, id: TaskId, now: ClockReading, kept: Duration) {
         let since = now.elapsed;
         let least = None;
         let promise = Promise { since, kept, least };
@@ -139,7 +138,7 @@ impl Retention {
     }
 
     /// Looks at the clocks. Gives whether the wall clock was set since the last look.
-    pub(super) fn look(&mut self, now: ParsedTask) -> bool {
+    pub(super) fn look(&mut self, now: ClockReading) -> bool {
         let step = now.offset() - self.offset;
         let is_set = step.abs() > STEP;
         if is_set {
@@ -162,9 +161,9 @@ impl Retention {
     pub(super) fn decide(
         &mut self,
         kept: &[Kept],
-        now: ParsedTask,
+        now: ClockReading,
         usual: Duration,
-    ) -> SchedulerDecision {
+    ) -> RetentionDecision {
         self.look(now);
         let (mut passed, mut over, mut rest) = (Vec::new(), Vec::new(), Vec::new());
         for task in kept {
@@ -188,13 +187,13 @@ impl Retention {
             over.clear();
         }
         let expired = passed.into_iter().chain(over).map(|task| task.id);
-        SchedulerDecision {
+        RetentionDecision {
             expired: expired.take(ROUND).collect(),
             moved: self.moved(kept, now),
         }
     }
 
-    fn fate(&mut self, task: &Kept, now: ParsedTask, usual: Duration) -> Fate {
+    fn fate(&mut self, task: &Kept, now: ClockReading, usual: Duration) -> Fate {
         let passed = |since: Duration, kept| now.elapsed.saturating_sub(since) >= kept;
         if let Some(Promise { since, kept, .. }) = self.promises.get(&task.id) {
             return if passed(*since, *kept) {
@@ -236,14 +235,14 @@ impl Retention {
     }
 
     /// Whether the wall clock was not set for so long.
-    fn is_steady(&self, time: Duration, now: ParsedTask) -> bool {
+    fn is_steady(&self, time: Duration, now: ClockReading) -> bool {
         now.elapsed.saturating_sub(self.steady_since) >= time
     }
 
     /// The tasks whose `expires_at` is not when their time will have passed. A later one is safe, and said as soon as
     /// the clock is steady, or known to be set for the first time. The next daemon may believe an earlier one, so
     /// that it must be sure.
-    fn moved(&self, kept: &[Kept], now: ParsedTask) -> Vec<(TaskId, Timestamp)> {
+    fn moved(&self, kept: &[Kept], now: ClockReading) -> Vec<(TaskId, Timestamp)> {
         let later = !self.was_steady || self.is_steady(HOLD, now);
         let earlier = self.is_steady(CONFIRMED, now);
         let moved = kept.iter().filter_map(|task| {
@@ -258,7 +257,13 @@ impl Retention {
     }
 
     /// Says what is held, and why and until when, once for each.
-    fn say(&mut self, held: Option<(Why, Duration)>, count: usize, others: usize, now: ParsedTask) {
+    fn say(
+        &mut self,
+        held: Option<(Why, Duration)>,
+        count: usize,
+        others: usize,
+        now: ClockReading,
+    ) {
         if held == self.said {
             return;
         }

@@ -10,7 +10,7 @@ use capture_task::{
     task::{StopReason, TaskSpec, time_of},
 };
 
-use super::{Inner, end::TaskOutcome};
+use super::{inner::Inner, outcome::TaskOutcome};
 use crate::{
     error::{Error, Result},
     store::{Change, TaskId},

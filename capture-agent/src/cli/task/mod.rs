@@ -8,6 +8,7 @@ mod watch;
 
 use capture_task::{
     plan::parse_keyword,
+    printable,
     task::{State, TaskRecord},
 };
 use http::{HeaderName, HeaderValue, Method};
@@ -248,7 +249,7 @@ impl Faults {
             return Err(error);
         }
         if self.of_several {
-            error.message = format!("{}: {}", tables::shown(meant), error.message);
+            error.message = format!("{}: {}", printable(meant), error.message);
         }
         self.worst = self.worst.max(report_error(error));
         Ok(())

@@ -11,7 +11,7 @@ use crate::api::{connection_pool::Bounds, extract::BODY_BYTES};
 fn hasty() -> Limits {
     Limits {
         head: Duration::from_millis(300),
-        patience: Duration::from_millis(500),
+        write_timeout: Duration::from_millis(500),
         ..Limits::default()
     }
 }
