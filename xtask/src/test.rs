@@ -25,15 +25,14 @@ const AGENT_VARIABLE: &str = "CAPTURE_AGENT_BIN";
 /// The variable by which they learn with which rights it runs, and its value for those of the systemd unit.
 const RIGHTS: (&str, &str) = ("CAPTURE_TEST_RIGHTS", "unit");
 
-/// The end-to-end tests that run once more with these rights: every kind of hook, alone, together and beside
-/// programs of others. What they need of the kernel is what any other capture needs.
-const WITH_UNIT_RIGHTS: [&str; 6] = [
-    "coexistence",
-    "foreign",
-    "mixture",
-    "shapes",
-    "stacked",
-    "tasks",
+/// The end-to-end tests that run once more with these rights, by binary and module: every kind of hook, alone,
+/// together and beside programs of others. What they need of the kernel is what any other capture needs.
+const WITH_UNIT_RIGHTS: [(&str, &[&str]); 2] = [
+    (
+        "integration",
+        &["coexistence", "foreign", "shapes", "stacked", "tasks"],
+    ),
+    ("serial", &["mixture"]),
 ];
 
 /// The path part of tests outside [`END_TO_END`] that need root.
@@ -134,11 +133,9 @@ fn privileged(arguments: &Arguments, object: &Path, tally: &mut Tally) -> Result
     if !packages::is_root() {
         for package in WITH_PRIVILEGED {
             for binary in compile(package, object)? {
-                let names = privileged_tests(&binary, &arguments.tests)?;
-                if !names.is_empty() {
-                    let mut tests = binary.as_root(&agent, &[]);
-                    tally.run(tests.arg("--exact").args(names).args(&arguments.tests))?;
-                }
+                let mut names = binary.tests(&arguments.tests)?;
+                names.retain(|name| name.contains(PRIVILEGED));
+                binary.run_some(&names, &agent, &[], arguments, tally)?;
             }
         }
     }
@@ -146,13 +143,20 @@ fn privileged(arguments: &Arguments, object: &Path, tally: &mut Tally) -> Result
     for binary in &binaries {
         tally.run(binary.as_root(&agent, &[]).args(&arguments.tests))?;
     }
-    for name in WITH_UNIT_RIGHTS {
+    for (name, modules) in WITH_UNIT_RIGHTS {
         let binary = binaries.iter().find(|binary| binary.name == name);
         let binary = binary.with_context(|| format!("{END_TO_END} has no tests `{name}`"))?;
         command::say(format_args!(
             "the same with the rights of the systemd unit:"
         ));
-        tally.run(binary.as_root(&agent, &[RIGHTS]).args(&arguments.tests))?;
+        let all = binary.tests(&[])?;
+        let has = |module: &str| all.iter().any(|name| is_in(name, module));
+        if let Some(missing) = modules.iter().find(|module| !has(module)) {
+            bail!("{END_TO_END} has no tests `{name}`, `{missing}::`");
+        }
+        let mut names = binary.tests(&arguments.tests)?;
+        names.retain(|name| modules.iter().any(|module| is_in(name, module)));
+        binary.run_some(&names, &agent, &[RIGHTS], arguments, tally)?;
     }
     Ok(())
 }
@@ -192,24 +196,47 @@ fn binaries(messages: &str) -> Vec<Binary> {
         .collect()
 }
 
-/// The tests of `binary` that need root, of those that `filters` lets through.
-fn privileged_tests(binary: &Binary, filters: &[String]) -> Result<Vec<String>> {
-    let mut list = Command::new(&binary.path);
-    list.current_dir(&binary.directory)
-        .args(["--list", "--format", "terse"])
-        .args(filters);
-    Ok(privileged_names(&command::output(&mut list)?))
-}
-
-fn privileged_names(list: &str) -> Vec<String> {
+/// The names of the tests in libtest's list.
+fn listed(list: &str) -> Vec<String> {
     list.lines()
         .filter_map(|line| line.strip_suffix(": test"))
-        .filter(|name| name.contains(PRIVILEGED))
         .map(str::to_owned)
         .collect()
 }
 
+/// Whether a test is in this module of its binary's root.
+fn is_in(test: &str, module: &str) -> bool {
+    test.split_once("::")
+        .is_some_and(|(root, _)| root == module)
+}
+
 impl Binary {
+    /// The names of its tests, of those that `filters` let through.
+    fn tests(&self, filters: &[String]) -> Result<Vec<String>> {
+        let mut list = Command::new(&self.path);
+        list.current_dir(&self.directory)
+            .args(["--list", "--format", "terse"])
+            .args(filters);
+        Ok(listed(&command::output(&mut list)?))
+    }
+
+    /// Runs these of its tests as root.
+    fn run_some(
+        &self,
+        names: &[String],
+        agent: &Path,
+        more: &[(&'static str, &str)],
+        arguments: &Arguments,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        // Without a name libtest runs them all.
+        if names.is_empty() {
+            return Ok(());
+        }
+        let mut tests = self.as_root(agent, more);
+        tally.run(tests.arg("--exact").args(names).args(&arguments.tests))
+    }
+
     /// The command that runs all its tests as root, with what cargo and xtask tell a test, and more variables.
     /// Where there is no sudo the tests run, and fail, without.
     fn as_root(&self, agent: &Path, more: &[(&'static str, &str)]) -> Command {
@@ -269,8 +296,11 @@ mod tests {
     }
 
     #[test]
-    fn only_the_tests_that_need_root_are_named() {
-        let list = "plan::tests::a: test\nkernel::privileged::b: test\nbench: benchmark\n";
-        assert_eq!(privileged_names(list), ["kernel::privileged::b"]);
+    fn tests_are_chosen_by_their_module() {
+        let list = "tasks::a: test\ndaemon_tasks::b: test\nbench: benchmark\n";
+        let mut names = listed(list);
+        assert_eq!(names, ["tasks::a", "daemon_tasks::b"]);
+        names.retain(|name| is_in(name, "tasks"));
+        assert_eq!(names, ["tasks::a"]);
     }
 }

@@ -32,6 +32,8 @@ use nix::{
 };
 use serde_json::{Value, json};
 
+use super::one_at_a_time;
+
 const TASKS: usize = 64;
 const SECONDS: u64 = 8;
 /// Frames a second.
@@ -62,6 +64,7 @@ fn tasks(random: &mut Random) -> (Vec<Value>, Vec<String>) {
 
 #[test]
 fn sixty_four_tasks_against_tcpdump() {
+    let _guard = one_at_a_time();
     let seconds = std::env::var("CAPTURE_TEST_SECONDS").map_or(SECONDS, |text| {
         text.parse()
             .unwrap_or_else(|_| panic!("CAPTURE_TEST_SECONDS={text} is not a number"))

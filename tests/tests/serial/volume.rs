@@ -1,9 +1,8 @@
 //! A hundred thousand packets at a sustained rate among other traffic: exactly those, in order,
-//! whole. The captures of this file run one at a time, so that the rate is the product's own.
+//! whole.
 
 use std::{
     net::SocketAddr,
-    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -14,14 +13,11 @@ use capture_tests::{
     traffic::{self, number_in},
 };
 
+use super::one_at_a_time;
+
 const PACKETS: u32 = 100_000;
 /// Packets a second, the quarter of other traffic included.
 const RATE: u32 = 30_000;
-
-fn one_at_a_time() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::new(());
-    ONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 fn addresses(ipv6: bool) -> (SocketAddr, SocketAddr) {
     let (from, to) = match ipv6 {

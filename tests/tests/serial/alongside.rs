@@ -3,14 +3,7 @@
 //! many packets there are, ten million in a long run. Rates and buffers are such that no tool loses one,
 //! and each says so.
 
-use std::{
-    net::SocketAddr,
-    path::Path,
-    process::Command,
-    sync::{Mutex, PoisonError},
-    thread,
-    time::Instant,
-};
+use std::{net::SocketAddr, path::Path, process::Command, thread, time::Instant};
 
 use capture_tests::{
     agent, count_from_env, cpus,
@@ -21,6 +14,8 @@ use capture_tests::{
     traffic::{self, number_in},
 };
 
+use super::one_at_a_time;
+
 /// All of them find room in the buffers of each tool.
 const PACKETS: usize = 100_000;
 /// Packets a second of one sender.
@@ -28,9 +23,6 @@ const RATE: u32 = 30_000;
 const SNAP_LEN: &str = "96";
 const FILTER: &str = "udp port 9";
 const LENGTHS: [usize; 6] = [60, 95, 96, 97, 590, 1514];
-
-/// One at a time: each wants all of the machine.
-static ONE: Mutex<()> = Mutex::new(());
 
 /// Frames of a sender that count up: made once for each length, and numbered.
 fn frames(sender: u16, count: usize) -> impl Iterator<Item = Vec<u8>> {
@@ -54,7 +46,7 @@ fn identity(packet: &Packet<'_>) -> (usize, u32) {
 
 /// Captures what senders send, each on a CPU of its own, and gives the files to a judge: ours first.
 fn captured(senders: usize, packets: usize, judge: impl FnOnce([&Path; 3])) {
-    let _guard = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _guard = one_at_a_time();
     let lab = Lab::new();
     let mut tcpdump = Tool::tcpdump(&lab.host, HOST_IF, SNAP_LEN, FILTER);
     let mut dumpcap = Tool::dumpcap(&lab.host, HOST_IF, SNAP_LEN, FILTER);

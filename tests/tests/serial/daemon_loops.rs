@@ -23,6 +23,8 @@ use capture_tests::{
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
+use super::one_at_a_time;
+
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// The kinds of the tasks that come and go: on a hook of their own kind, with files of their own number.
@@ -111,6 +113,7 @@ fn attachments(lab: &Lab) -> Vec<String> {
 
 #[test]
 fn tasks_that_come_and_go_leave_nothing() {
+    let _guard = one_at_a_time();
     let rounds = count_from_env("CAPTURE_TEST_DAEMON_ROUNDS", 40);
     let lab = Lab::new();
     let daemon = daemon::start(&lab.host);
@@ -167,6 +170,7 @@ fn tasks_that_come_and_go_leave_nothing() {
 
 #[test]
 fn an_end_while_sixty_four_run_finishes_them_all() {
+    let _guard = one_at_a_time();
     let lab = Lab::new();
     let home = daemon::home(daemon::UNLIMITED);
     let daemon = daemon::start_in(&lab.host, &home);

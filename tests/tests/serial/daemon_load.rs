@@ -20,6 +20,8 @@ use capture_tests::{
 };
 use serde_json::{Value, json};
 
+use super::one_at_a_time;
+
 const TASKS: u16 = 64;
 /// The first port that a task takes.
 const PORT: u16 = 10_000;
@@ -157,6 +159,7 @@ fn assert_accounted(daemon: &Daemon, id: &str, sent: u64) -> u64 {
 
 #[test]
 fn sixty_four_tasks_and_a_hundred_clients() {
+    let _guard = one_at_a_time();
     let seconds = count_from_env("CAPTURE_TEST_DAEMON_LOAD", 4) as u32;
     let lab = Lab::new();
     let daemon = daemon::start(&lab.host);

@@ -24,6 +24,8 @@ use capture_tests::{
 };
 use nix::{libc, sys::signal::Signal};
 
+use super::one_at_a_time;
+
 const LIMIT: Duration = Duration::from_secs(20);
 /// Length of a frame, and of its block in a pcapng file.
 const FRAME: usize = 300;
@@ -108,6 +110,7 @@ fn assert_gaps_told(ended: &Ended, sent: u32) -> Vec<(u32, u64)> {
 
 #[test]
 fn a_stopped_agent_counts_what_the_ring_could_not_hold() {
+    let _guard = one_at_a_time();
     cpus::stay_on_one();
     let lab = Lab::new();
     for hook in ["tc", "xdp"] {
@@ -150,6 +153,7 @@ fn a_stopped_agent_counts_what_the_ring_could_not_hold() {
 
 #[test]
 fn a_stopped_agent_with_traffic_that_does_not_wait() {
+    let _guard = one_at_a_time();
     let lab = Lab::new();
     let arguments = ["-i", HOST_IF, "--ring-size", "64KiB", "-w", "o.pcapng"];
     let running = agent::capture(&lab.host, &arguments);
@@ -179,6 +183,7 @@ fn a_stopped_agent_with_traffic_that_does_not_wait() {
 
 #[test]
 fn a_stopped_agent_loses_nothing_that_the_ring_holds() {
+    let _guard = one_at_a_time();
     let lab = Lab::new();
     let running = agent::capture(&lab.host, &["-i", HOST_IF, "-w", "o.pcapng"]);
     traffic::send(&lab.peer, PEER_IF, 5000, frames(0..500));
@@ -196,6 +201,7 @@ fn a_stopped_agent_loses_nothing_that_the_ring_holds() {
 /// Signals to the process and to each of its threads, and stops, while it captures, rotates and closes.
 #[test]
 fn a_storm_of_signals_loses_and_repeats_nothing() {
+    let _guard = one_at_a_time();
     let lab = Lab::new();
     let arguments = ["-i", HOST_IF, "-C", "300kB", "-w", "o.pcapng"];
     let running = agent::capture(&lab.host, &arguments);
@@ -277,6 +283,7 @@ fn take_memory_away(pid: u32) {
 /// are lost and counted, and when the consumer reads again the capture goes on.
 #[test]
 fn without_memory_packets_are_counted_and_the_capture_goes_on() {
+    let _guard = one_at_a_time();
     let lab = Lab::new();
     for form in ["json", "table"] {
         let directory = Arc::new(tempfile::tempdir().expect("a directory"));

@@ -60,7 +60,7 @@ fn pages(directory: &str) {
 }
 
 /// Runs a page. A marked block, as in "```sh laptop", is for another machine or for one that has booted: the
-/// mark says which. `tests/service_blocks.rs` runs those of `docs/service/install.md`. Pages of a first hour have none.
+/// mark says which. `service_blocks` runs those of `docs/service/install.md`. Pages of a first hour have none.
 fn page(name: &str) {
     let mut blocks = Block::of_page(root(), name);
     if name == "README.md" || name.starts_with("docs/start/") {

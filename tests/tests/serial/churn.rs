@@ -3,8 +3,8 @@
 //! of each add up, and nothing is left in the kernel or in the process. `CAPTURE_TEST_CHURN` says how
 //! many come and go; `CAPTURE_TEST_SEED` repeats or varies a run.
 //!
-//! The engine runs in this process, so that its descriptors can be counted; no other test may stand
-//! in this file.
+//! The engine runs in this process, so that its descriptors can be counted; no other test may run
+//! meanwhile.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -35,6 +35,8 @@ use capture_tests::{
     traffic::{self, number_in},
 };
 use serde_json::{Value, json};
+
+use super::one_at_a_time;
 
 const CHURN: usize = 500;
 /// Those that come and go, at once.
@@ -234,6 +236,7 @@ fn is_plain(frame: &[u8]) -> bool {
 
 #[test]
 fn tasks_come_and_go_under_traffic() {
+    let _guard = one_at_a_time();
     let churn = count_from_env("CAPTURE_TEST_CHURN", CHURN);
     let mut random = Random::from_env(500);
     let pool: Vec<_> = (0..FRAMES)

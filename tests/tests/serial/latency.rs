@@ -19,6 +19,8 @@ use capture_tests::{
     traffic::{self, number_in},
 };
 
+use super::one_at_a_time;
+
 const TIMED: usize = 200;
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -69,6 +71,7 @@ fn judge(what: &str, mut took: Vec<Duration>) {
 
 #[test]
 fn a_lone_packet_is_soon_in_the_file() {
+    let _guard = one_at_a_time();
     let lab = Lab::new();
     for name in ["o.pcapng", "o.pcap"] {
         let running = agent::capture(&lab.host, &["-i", HOST_IF, "-w", name]);
@@ -93,6 +96,7 @@ fn a_lone_packet_is_soon_in_the_file() {
 
 #[test]
 fn a_lone_packet_is_soon_in_the_pipe() {
+    let _guard = one_at_a_time();
     let lab = Lab::new();
     let (running, stdout) = agent::piped(&lab.host, &["-i", HOST_IF]);
     running.wait_ready();
@@ -110,6 +114,7 @@ fn a_lone_packet_is_soon_in_the_pipe() {
 
 #[test]
 fn a_reader_of_the_growing_file_sees_no_damage() {
+    let _guard = one_at_a_time();
     let lab = Lab::new();
     for name in ["o.pcapng", "o.pcap"] {
         let running = agent::capture(&lab.host, &["-i", HOST_IF, "-w", name]);
