@@ -8,8 +8,9 @@
 //!
 //! # What a machine needs
 //!
-//! Root, network namespaces, veth, tun, macvlan, vxlan and bridge devices, FUSE (without `/dev/fuse` the
-//! tests of disks that fail say that they tested nothing), and these Debian packages:
+//! Root, network namespaces, veth, tun, macvlan, vxlan and bridge devices, and these Debian packages. What else a
+//! test needs (FUSE, devices that not every kernel has) is asked for by [`or_skip!`], and counted where it is
+//! missing ([`skips`]).
 //!
 //! | package | programs |
 //! | --- | --- |
@@ -31,6 +32,7 @@
 //! | variable | meaning | usual | long |
 //! | --- | --- | --- | --- |
 //! | `CAPTURE_TEST_SEED` | seed of what is random | fixed | any |
+//! | `CAPTURE_TEST_SKIPS` | file that skipped tests are noted in | standard error | any |
 //! | `CAPTURE_TEST_RIGHTS` | rights of the agents under test: `root`, or `unit` for those of the systemd unit | `root` | `unit` |
 //! | `CAPTURE_TEST_CHURN` | tasks that come and go | 500 | 5,000 |
 //! | `CAPTURE_TEST_KILLS` | captures that are killed | 12 | 1,000 |
@@ -65,6 +67,7 @@ pub mod rights;
 pub mod sandbox;
 pub mod seccomp;
 pub mod signals;
+pub mod skips;
 pub mod small_disk;
 pub mod stream;
 pub mod table;

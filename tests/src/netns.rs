@@ -197,20 +197,46 @@ impl Netns {
         ));
     }
 
-    /// Adds a VLAN sub-interface with an address; `false` where the kernel has no such device.
-    pub fn vlan(&self, name: &str, lower: &str, id: u16, ipv4: &str) -> bool {
-        let made = Command::new("ip")
-            .args(["-n", &self.name, "link", "add", name, "link", lower])
-            .args(["type", "vlan", "id", &id.to_string()])
-            .output()
-            .expect("ip starts");
-        if !made.status.success() {
-            return false;
-        }
+    /// Adds a VLAN sub-interface with an address.
+    ///
+    /// # Errors
+    /// Where the kernel has no such devices.
+    pub fn vlan(&self, name: &str, lower: &str, id: u16, ipv4: &str) -> Result<(), String> {
+        self.link(name, "vlan", &["link", lower], &["id", &id.to_string()])?;
         self.ip(&format!(
             "addr add {ipv4}/24 dev {name}\nlink set {name} arp off up"
         ));
-        true
+        Ok(())
+    }
+
+    /// Adds a tunnel between two addresses, without a link header: `ipip`, `sit`, `gre`, `ip6tnl` or `ip6gre`.
+    ///
+    /// # Errors
+    /// Where the kernel has no such devices.
+    pub fn tunnel(&self, name: &str, kind: &str, local: &str, remote: &str) -> Result<(), String> {
+        self.link(name, kind, &[], &["local", local, "remote", remote])
+    }
+
+    /// `ip link add NAME LINK type KIND OPTIONS`.
+    fn link(&self, name: &str, kind: &str, link: &[&str], options: &[&str]) -> Result<(), String> {
+        let made = Command::new("ip")
+            .args(["-n", &self.name, "link", "add", name])
+            .args(link)
+            .args(["type", kind])
+            .args(options)
+            .output()
+            .expect("ip starts");
+        if made.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&made.stderr);
+        // The second is what it says where the kernel has no words of its own for it.
+        let unknown = ["Unknown device type", "Operation not supported"];
+        assert!(
+            unknown.iter().any(|words| said.contains(words)),
+            "{name} of type {kind}: {said}"
+        );
+        Err(format!("this kernel has no {kind} devices"))
     }
 
     /// Adds a bridge over interfaces of this namespace, up. A frame whose tag was stripped on the

@@ -36,9 +36,7 @@ fn wait_for_end(daemon: &Daemon, id: &str) -> Value {
 #[test]
 fn a_task_of_the_daemon_that_cannot_write_fails_and_the_next_one_does_not() {
     let lab = Lab::new();
-    let Some(disk) = FaultyDisk::new() else {
-        return;
-    };
+    let disk = or_skip!(FaultyDisk::new());
     let daemon = daemon::start_in(&lab.host, &home(&disk));
     let id = daemon.run(task("to fail"));
     disk.fail(Call::Write, disk.asked(Call::Write) + 2, Fault::Error(EIO));
@@ -62,9 +60,7 @@ fn a_task_of_the_daemon_that_cannot_write_fails_and_the_next_one_does_not() {
 #[test]
 fn the_end_of_the_daemon_names_the_task_that_hangs() {
     let lab = Lab::new();
-    let Some(disk) = FaultyDisk::new() else {
-        return;
-    };
+    let disk = or_skip!(FaultyDisk::new());
     let home = home(&disk);
     let daemon = daemon::start_in(&lab.host, &home);
     let id = daemon.run(task("in a hole"));
@@ -130,9 +126,7 @@ fn start_with_a_short_deadline(lab: &Lab, home: &Arc<TempDir>) -> Daemon {
 fn the_end_of_the_daemon_has_a_deadline() {
     const COUNT: u32 = 3000;
     let lab = Lab::new();
-    let Some(disk) = FaultyDisk::new() else {
-        return;
-    };
+    let disk = or_skip!(FaultyDisk::new());
     let home = home(&disk);
     let daemon = start_with_a_short_deadline(&lab, &home);
     let hole = daemon.run(task("in a hole"));

@@ -17,7 +17,7 @@ use capture_tests::{
     agent::{self, Ended, Running},
     eventually,
     netns::{HOST_IF, Lab, PEER_IF},
-    pcapng, readers,
+    or_skip, pcapng, readers,
     traffic::{self, number_in},
 };
 use nix::{
@@ -88,9 +88,7 @@ fn a_failed_write_ends_the_task_and_the_file_on_a_record() {
     let lab = Lab::new();
     for (code, from, form, name, reason) in cases {
         // Takes a part of the buffer first, as a disk does that becomes full within it.
-        let Some(disk) = FaultyDisk::with(Call::Write, from, Fault::Error(code)) else {
-            return;
-        };
+        let disk = or_skip!(FaultyDisk::with(Call::Write, from, Fault::Error(code)));
         disk.fail(Call::Write, from - 1, Fault::Short(1000));
         let file = disk.path(name);
         let running = start(&lab, form, &file, &[]);
@@ -107,9 +105,7 @@ fn a_failed_write_ends_the_task_and_the_file_on_a_record() {
 #[test]
 fn a_file_without_a_packet_replaces_none() {
     let lab = Lab::new();
-    let Some(disk) = FaultyDisk::new() else {
-        return;
-    };
+    let disk = or_skip!(FaultyDisk::new());
     let file = disk.path("o.pcapng");
     fs::write(&file, "an older capture").expect("it can be written");
     disk.fail(
@@ -131,9 +127,7 @@ fn a_file_without_a_packet_replaces_none() {
 fn short_writes_lose_and_repeat_nothing() {
     let lab = Lab::new();
     for (most, name) in [(1, "o.pcap"), (777, "o.pcapng"), (4096, "o.pcapng")] {
-        let Some(disk) = FaultyDisk::with(Call::Write, 1, Fault::Short(most)) else {
-            return;
-        };
+        let disk = or_skip!(FaultyDisk::with(Call::Write, 1, Fault::Short(most)));
         let file = disk.path(name);
         let count = if most == 1 { 50 } else { 3000 };
         let running = start(&lab, "json", &file, &[]);
@@ -156,9 +150,7 @@ fn a_failed_sync_is_never_tried_again() {
         (EIO, "table", "io_error"),
         (EDQUOT, "json", "disk_full"),
     ] {
-        let Some(disk) = FaultyDisk::with(Call::Sync, 1, Fault::Error(code)) else {
-            return;
-        };
+        let disk = or_skip!(FaultyDisk::with(Call::Sync, 1, Fault::Error(code)));
         let running = start(&lab, form, &disk.path("o.pcapng"), &[]);
         traffic::send(&lab.peer, PEER_IF, 0, frames(100));
         let ended = running.stop();
@@ -200,9 +192,7 @@ fn a_name_that_does_not_come_or_may_not_last() {
             "cannot sync the directory of",
         ),
     ] {
-        let Some(disk) = FaultyDisk::with(call, 1, Fault::Error(EIO)) else {
-            return;
-        };
+        let disk = or_skip!(FaultyDisk::with(call, 1, Fault::Error(EIO)));
         let running = start(&lab, "json", &disk.path("o.pcapng"), &[]);
         traffic::send(&lab.peer, PEER_IF, 0, frames(100));
         let ended = running.stop().expect_stderr(&[words]);
@@ -221,9 +211,7 @@ fn a_name_that_does_not_come_or_may_not_last() {
 #[test]
 fn an_error_of_close_after_a_sync_is_none() {
     let lab = Lab::new();
-    let Some(disk) = FaultyDisk::with(Call::Close, 1, Fault::Error(EIO)) else {
-        return;
-    };
+    let disk = or_skip!(FaultyDisk::with(Call::Close, 1, Fault::Error(EIO)));
     let running = start(&lab, "json", &disk.path("o.pcapng"), &[]);
     traffic::send(&lab.peer, PEER_IF, 0, frames(100));
     let ended = running.stop().expect_whole("user");
@@ -235,9 +223,7 @@ fn an_error_of_close_after_a_sync_is_none() {
 #[test]
 fn a_torn_file_is_left_to_the_recovery() {
     let lab = Lab::new();
-    let Some(disk) = FaultyDisk::with(Call::Write, 4, Fault::Error(EIO)) else {
-        return;
-    };
+    let disk = or_skip!(FaultyDisk::with(Call::Write, 4, Fault::Error(EIO)));
     // Less than a packet: the write may be of one alone.
     disk.fail(Call::Write, 3, Fault::Short(100));
     disk.fail(Call::Truncate, 1, Fault::Error(EIO));
@@ -258,9 +244,7 @@ fn a_torn_file_is_left_to_the_recovery() {
 #[test]
 fn a_disk_that_fills_up_in_rotation() {
     let lab = Lab::new();
-    let Some(disk) = FaultyDisk::new() else {
-        return;
-    };
+    let disk = or_skip!(FaultyDisk::new());
     let rotation = ["-C", "100kB"];
     let running = start(&lab, "json", &disk.path("o.pcapng"), &rotation);
     traffic::send(&lab.peer, PEER_IF, 10_000, frames(1000));
@@ -334,9 +318,7 @@ fn a_largest_file_is_an_error_of_the_write() {
 fn a_stalled_disk_is_its_own_tasks_loss() {
     const COUNT: u32 = 80_000;
     let lab = Lab::new();
-    let Some(disk) = FaultyDisk::with(Call::Write, 2, Fault::Stall) else {
-        return;
-    };
+    let disk = or_skip!(FaultyDisk::with(Call::Write, 2, Fault::Stall));
     let directory = tempfile::tempdir().expect("a directory");
     let tasks = json!({ "tasks": [
         { "name": "stalled", "interfaces": [HOST_IF], "write": text(&disk.path("stalled.pcapng")) },
@@ -402,9 +384,7 @@ fn a_stalled_disk_is_its_own_tasks_loss() {
 #[test]
 fn a_short_stall_loses_nothing() {
     let lab = Lab::new();
-    let Some(disk) = FaultyDisk::with(Call::Write, 2, Fault::Stall) else {
-        return;
-    };
+    let disk = or_skip!(FaultyDisk::with(Call::Write, 2, Fault::Stall));
     let file = disk.path("o.pcapng");
     let running = start(&lab, "json", &file, &[]);
     traffic::send(&lab.peer, PEER_IF, 10_000, frames(5000));
@@ -419,9 +399,7 @@ fn a_short_stall_loses_nothing() {
 #[test]
 fn a_second_signal_gives_a_stalled_disk_up() {
     let lab = Lab::new();
-    let Some(disk) = FaultyDisk::with(Call::Sync, 1, Fault::Stall) else {
-        return;
-    };
+    let disk = or_skip!(FaultyDisk::with(Call::Sync, 1, Fault::Stall));
     let running = start(&lab, "table", &disk.path("o.pcapng"), &[]);
     traffic::send(&lab.peer, PEER_IF, 0, frames(100));
     running.signal(Signal::SIGINT);

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use capture_tests::{agent::binary, output};
+use capture_tests::{agent::binary, or_skip, output};
 
 /// What `readelf` says of the agent under test.
 fn readelf(option: &str) -> String {
@@ -28,17 +28,20 @@ fn it_needs_the_c_library_and_libgcc_only() {
     assert!(needed.iter().all(|name| is_known(name)), "{needed:?}");
 }
 
+fn is_release() -> Result<(), String> {
+    let binary = binary();
+    let directory = binary.parent().expect("a file");
+    match directory.ends_with("release") {
+        true => Ok(()),
+        false => Err(format!("{} is no release", binary.display())),
+    }
+}
+
 /// A release agent has no lines of its sources in it; the names of functions are there. Other agents are for
 /// development, and may be as they like.
 #[test]
 fn a_release_is_stripped_of_debug_information() {
-    if !binary()
-        .parent()
-        .is_some_and(|directory| directory.ends_with("release"))
-    {
-        println!("{} is no release", binary().display());
-        return;
-    }
+    or_skip!(is_release());
     let sections = readelf("--section-headers");
     assert!(sections.contains(" .text "), "{sections}");
     assert!(sections.contains(" .symtab "), "{sections}");
