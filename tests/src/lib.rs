@@ -45,7 +45,7 @@
 //! | `CAPTURE_TEST_DAEMON_KILLS` | kills of the daemon | 8 | 100 |
 //! | `CAPTURE_TEST_DAEMON_LOAD` | seconds of traffic on 64 tasks with 100 clients | 4 | 60 |
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
 mod accounting;
 pub mod agent;
@@ -89,8 +89,11 @@ pub fn output(command: &mut Command) -> String {
     String::from_utf8_lossy(&done.stdout).into_owned()
 }
 
+/// How long a test waits for what has to come: longer than it takes on a busy machine.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Asks again until the answer is yes; `false` when the time is over.
-pub fn eventually(limit: std::time::Duration, mut check: impl FnMut() -> bool) -> bool {
+pub fn eventually(limit: Duration, mut check: impl FnMut() -> bool) -> bool {
     let end = std::time::Instant::now() + limit;
     loop {
         if check() {
@@ -99,7 +102,7 @@ pub fn eventually(limit: std::time::Duration, mut check: impl FnMut() -> bool) -
         if std::time::Instant::now() > end {
             return false;
         }
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

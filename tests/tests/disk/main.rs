@@ -14,6 +14,7 @@ use std::{
 };
 
 use capture_tests::{
+    TIMEOUT,
     agent::{self, Ended, Running},
     eventually,
     netns::{HOST_IF, Lab, PEER_IF},
@@ -27,18 +28,6 @@ use nix::{
 use serde_json::json;
 
 use self::faulty::{Call, Fault, FaultyDisk};
-
-const LIMIT: Duration = Duration::from_secs(20);
-
-fn frame(number: u32, len: usize) -> Vec<u8> {
-    let from = "192.0.2.1:1000".parse().expect("an address");
-    let to = "192.0.2.2:53".parse().expect("an address");
-    traffic::udp_frame(from, to, number, len)
-}
-
-fn frames(count: u32) -> impl Iterator<Item = Vec<u8>> + Send {
-    (0..count).map(|number| frame(number, 300))
-}
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("a plain path")
@@ -56,7 +45,7 @@ fn start<'a>(lab: &'a Lab, form: &str, file: &Path, more: &[&str]) -> Running<'a
 /// The file holds the first so many of the frames sent, and all that is said of it is true.
 fn assert_first_ones(ended: &Ended, file: &Path) -> usize {
     let packets = ended.packets_told(file);
-    let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
+    let numbers = readers::numbers(&packets);
     ended.check(numbers.eq(0..packets.len() as u32), "not the first ones");
     packets.len()
 }
@@ -92,8 +81,8 @@ fn a_failed_write_ends_the_task_and_the_file_on_a_record() {
         disk.fail(Call::Write, from - 1, Fault::Short(1000));
         let file = disk.path(name);
         let running = start(&lab, form, &file, &[]);
-        traffic::send(&lab.peer, PEER_IF, 10_000, frames(3000));
-        let ended = running.wait(LIMIT);
+        traffic::send(&lab.peer, PEER_IF, 10_000, traffic::frames(0..3000, 300));
+        let ended = running.wait(TIMEOUT);
         assert_failed(&ended, reason);
         ended.check(ended.figures().write > 0, "counted as not written");
         assert_first_ones(&ended, &file);
@@ -115,7 +104,7 @@ fn a_file_without_a_packet_replaces_none() {
     );
     let directory = Arc::new(tempfile::tempdir().expect("a directory"));
     let arguments = ["-i", HOST_IF, "-w", text(&file)];
-    let ended = agent::start_in(&lab.host, directory, &arguments).wait(LIMIT);
+    let ended = agent::start_in(&lab.host, directory, &arguments).wait(TIMEOUT);
     assert_failed(&ended, "disk_full");
     assert_eq!(ended.summary()["files"], json!([]));
     assert_eq!(disk.names(), ["o.pcapng"]);
@@ -131,10 +120,10 @@ fn short_writes_lose_and_repeat_nothing() {
         let file = disk.path(name);
         let count = if most == 1 { 50 } else { 3000 };
         let running = start(&lab, "json", &file, &[]);
-        traffic::send(&lab.peer, PEER_IF, 20_000, frames(count));
+        traffic::send(&lab.peer, PEER_IF, 20_000, traffic::frames(0..count, 300));
         let ended = running.stop().expect_whole("user");
         let packets = ended.packets_told(&file);
-        let sent: Vec<_> = frames(count).collect();
+        let sent: Vec<_> = traffic::frames(0..count, 300).collect();
         let found: Vec<_> = packets.into_iter().map(|packet| packet.bytes).collect();
         ended.check(found == sent, "each as it was sent");
     }
@@ -152,7 +141,7 @@ fn a_failed_sync_is_never_tried_again() {
     ] {
         let disk = or_skip!(FaultyDisk::with(Call::Sync, 1, Fault::Error(code)));
         let running = start(&lab, form, &disk.path("o.pcapng"), &[]);
-        traffic::send(&lab.peer, PEER_IF, 0, frames(100));
+        traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..100, 300));
         let ended = running.stop();
         assert_failed(&ended, reason);
         if form == "json" {
@@ -194,7 +183,7 @@ fn a_name_that_does_not_come_or_may_not_last() {
     ] {
         let disk = or_skip!(FaultyDisk::with(call, 1, Fault::Error(EIO)));
         let running = start(&lab, "json", &disk.path("o.pcapng"), &[]);
-        traffic::send(&lab.peer, PEER_IF, 0, frames(100));
+        traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..100, 300));
         let ended = running.stop().expect_stderr(&[words]);
         assert_failed(&ended, "io_error");
         ended.check(
@@ -213,7 +202,7 @@ fn an_error_of_close_after_a_sync_is_none() {
     let lab = Lab::new();
     let disk = or_skip!(FaultyDisk::with(Call::Close, 1, Fault::Error(EIO)));
     let running = start(&lab, "json", &disk.path("o.pcapng"), &[]);
-    traffic::send(&lab.peer, PEER_IF, 0, frames(100));
+    traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..100, 300));
     let ended = running.stop().expect_whole("user");
     assert_eq!(assert_first_ones(&ended, &disk.path("o.pcapng")), 100);
 }
@@ -229,8 +218,8 @@ fn a_torn_file_is_left_to_the_recovery() {
     disk.fail(Call::Truncate, 1, Fault::Error(EIO));
     let file = disk.path("o.pcapng");
     let running = start(&lab, "json", &file, &[]);
-    traffic::send(&lab.peer, PEER_IF, 10_000, frames(3000));
-    let ended = running.wait(LIMIT);
+    traffic::send(&lab.peer, PEER_IF, 10_000, traffic::frames(0..3000, 300));
+    let ended = running.wait(TIMEOUT);
     assert_failed(&ended, "io_error");
     assert_eq!(disk.names(), ["o.pcapng.part"]);
     disk.heal();
@@ -247,17 +236,17 @@ fn a_disk_that_fills_up_in_rotation() {
     let disk = or_skip!(FaultyDisk::new());
     let rotation = ["-C", "100kB"];
     let running = start(&lab, "json", &disk.path("o.pcapng"), &rotation);
-    traffic::send(&lab.peer, PEER_IF, 10_000, frames(1000));
-    let rotated = eventually(LIMIT, || disk.asked(Call::Rename) >= 2);
+    traffic::send(&lab.peer, PEER_IF, 10_000, traffic::frames(0..1000, 300));
+    let rotated = eventually(TIMEOUT, || disk.asked(Call::Rename) >= 2);
     assert!(rotated, "{:?}", disk.names());
     disk.fail(Call::Write, 1, Fault::Error(ENOSPC));
     traffic::send(
         &lab.peer,
         PEER_IF,
         10_000,
-        (1000..3000).map(|number| frame(number, 300)),
+        (1000..3000).map(|number| traffic::frame(number, 300)),
     );
-    let ended = running.wait(LIMIT);
+    let ended = running.wait(TIMEOUT);
     assert_failed(&ended, "disk_full");
     let mut packets = Vec::new();
     for file in ended.summary()["files"].as_array().expect("files") {
@@ -271,7 +260,7 @@ fn a_disk_that_fills_up_in_rotation() {
     }
     let captured = ended.figures().captured;
     ended.check(captured == packets.len() as u64, "as many as it says");
-    let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
+    let numbers = readers::numbers(&packets);
     ended.check(numbers.eq(0..packets.len() as u32), "not the first ones");
 }
 
@@ -299,8 +288,8 @@ fn a_largest_file_is_an_error_of_the_write() {
             )
         };
         assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
-        traffic::send(&lab.peer, PEER_IF, 10_000, frames(1000));
-        let ended = running.wait(LIMIT).expect_stderr(&["File too large"]);
+        traffic::send(&lab.peer, PEER_IF, 10_000, traffic::frames(0..1000, 300));
+        let ended = running.wait(TIMEOUT).expect_stderr(&["File too large"]);
         assert_failed(&ended, "io_error");
         let count = assert_first_ones(&ended, &file);
         let len = file.metadata().expect("it is there").len();
@@ -327,7 +316,7 @@ fn a_stalled_disk_is_its_own_tasks_loss() {
     let file = directory.path().join("tasks.json");
     fs::write(&file, tasks.to_string()).expect("it can be written");
     let running = agent::capture(&lab.host, &["--tasks", text(&file)]);
-    let large = |numbers: std::ops::Range<u32>| numbers.map(|number| frame(number, 1400));
+    let large = |numbers: std::ops::Range<u32>| numbers.map(|number| traffic::frame(number, 1400));
     traffic::send(&lab.peer, PEER_IF, 30_000, large(0..COUNT));
     // Frames are in the ring when the sender returns, except those of a veth's own queue.
     thread::sleep(Duration::from_millis(100));
@@ -340,13 +329,13 @@ fn a_stalled_disk_is_its_own_tasks_loss() {
         "closed"
     );
     let hangs = "\"stalled\": its output is not closed after";
-    let said = eventually(LIMIT, || running.stderr_so_far().contains(hangs));
+    let said = eventually(TIMEOUT, || running.stderr_so_far().contains(hangs));
     let took = asked.elapsed();
     let stderr = running.stderr_so_far();
     assert!(said && took < Duration::from_secs(8), "{took:?}: {stderr}");
     assert!(stderr.contains("(write to "), "what hangs: {stderr}");
     disk.heal();
-    let ended = running.wait(LIMIT).expect_code(0);
+    let ended = running.wait(TIMEOUT).expect_code(0);
 
     let records = ended.records();
     let by_name = |name: &str| {
@@ -356,7 +345,7 @@ fn a_stalled_disk_is_its_own_tasks_loss() {
     assert_eq!(by_name("quick")["counters"]["captured"], COUNT);
     assert_eq!(by_name("quick")["verdict"], "complete");
     let packets = readers::packets(&quick);
-    let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
+    let numbers = readers::numbers(&packets);
     assert!(numbers.eq(0..COUNT), "{} packets", packets.len());
 
     let stalled = by_name("stalled");
@@ -365,10 +354,7 @@ fn a_stalled_disk_is_its_own_tasks_loss() {
     ended.check(queue > Some(0), "it lost some for want of a buffer");
     assert_eq!(stalled["state"], "completed");
     let path = disk.path("stalled.pcapng");
-    let numbers: Vec<_> = readers::packets(&path)
-        .iter()
-        .filter_map(|packet| number_in(&packet.bytes))
-        .collect();
+    let numbers: Vec<_> = readers::numbers(&readers::packets(&path)).collect();
     assert_eq!(Some(numbers.len() as u64), captured);
     assert_eq!(
         captured.zip(queue).map(|(a, b)| a + b),
@@ -387,8 +373,8 @@ fn a_short_stall_loses_nothing() {
     let disk = or_skip!(FaultyDisk::with(Call::Write, 2, Fault::Stall));
     let file = disk.path("o.pcapng");
     let running = start(&lab, "json", &file, &[]);
-    traffic::send(&lab.peer, PEER_IF, 10_000, frames(5000));
-    assert!(eventually(LIMIT, || disk.stalled() > 0), "it stalls");
+    traffic::send(&lab.peer, PEER_IF, 10_000, traffic::frames(0..5000, 300));
+    assert!(eventually(TIMEOUT, || disk.stalled() > 0), "it stalls");
     thread::sleep(Duration::from_millis(300));
     disk.heal();
     let ended = running.stop().expect_whole("user");
@@ -401,14 +387,14 @@ fn a_second_signal_gives_a_stalled_disk_up() {
     let lab = Lab::new();
     let disk = or_skip!(FaultyDisk::with(Call::Sync, 1, Fault::Stall));
     let running = start(&lab, "table", &disk.path("o.pcapng"), &[]);
-    traffic::send(&lab.peer, PEER_IF, 0, frames(100));
+    traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..100, 300));
     running.signal(Signal::SIGINT);
     let words = [
         "its output is not closed after",
         "(sync ",
         "o.pcapng.part, for",
     ];
-    let said = eventually(LIMIT, || {
+    let said = eventually(TIMEOUT, || {
         let stderr = running.stderr_so_far();
         words.iter().all(|word| stderr.contains(word))
     });
@@ -416,13 +402,13 @@ fn a_second_signal_gives_a_stalled_disk_up() {
     running.signal(Signal::SIGINT);
     let words = "aborted by a second signal";
     assert!(
-        eventually(LIMIT, || running.stderr_so_far().contains(words)),
+        eventually(TIMEOUT, || running.stderr_so_far().contains(words)),
         "{}",
         running.stderr_so_far()
     );
     // A process goes only when the last of its system calls has come back.
     disk.heal();
-    running.wait(LIMIT).expect_code(1);
+    running.wait(TIMEOUT).expect_code(1);
     assert_eq!(disk.names(), ["o.pcapng.part"]);
     assert_eq!(readers::packets(&disk.path("o.pcapng.part")).len(), 100);
 }

@@ -8,21 +8,15 @@ use capture_tests::{
     traffic,
 };
 
-fn frame(number: u32, len: usize) -> Vec<u8> {
-    let from = "192.0.2.1:1000".parse().expect("an address");
-    let to = "192.0.2.2:9".parse().expect("an address");
-    traffic::udp_frame(from, to, number, len)
-}
-
 /// Frames of 100 and of 1,000 bytes by turns.
 fn frames(count: u32) -> impl Iterator<Item = Vec<u8>> + Send {
-    (0..count).map(|number| frame(number, [100, 1000][number as usize % 2]))
+    (0..count).map(|number| traffic::frame(number, [100, 1000][number as usize % 2]))
 }
 
 /// Captures twice, once for the summary and once for the table.
 fn both(options: &[&str], send: impl Fn(&Lab, &Running<'_>)) -> [Ended; 2] {
     let lab = Lab::new();
-    let options = [&["-i", HOST_IF, "--port", "9"], options].concat();
+    let options = [&["-i", HOST_IF, "--port", "53"], options].concat();
     [agent::start, agent::start_with_table].map(|start| {
         let running = start(&lab.host, &options);
         running.wait_ready();

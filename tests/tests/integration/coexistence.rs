@@ -1,20 +1,15 @@
 //! Others on the same interface go on unharmed: tc filters, tcpdump, further agents, and the
 //! traffic itself.
 
-use std::{process::Stdio, time::Duration};
+use std::time::Duration;
 
 use capture_tests::{
-    agent, eventually,
+    agent,
     netns::{HOST_IF, Lab, PEER_IF},
-    output, readers,
+    output,
+    peer_tools::Tcpdump,
     traffic::{self, numbered},
 };
-
-fn frames(count: u32) -> impl Iterator<Item = Vec<u8>> + Send {
-    let from = "192.0.2.1:1000".parse().expect("an address");
-    let to = "192.0.2.2:53".parse().expect("an address");
-    (0..count).map(move |number| traffic::udp_frame(from, to, number, 200))
-}
 
 /// Packets that the filter which mirrors to a device has handled. iproute2 shows the filters of
 /// both directions whichever is asked for, so the device tells them apart.
@@ -47,15 +42,15 @@ fn clsact_filters_see_everything_before_during_and_after() {
         command.args(["filter", "add", "dev", HOST_IF, direction]);
         output(command.args(filter.split(' ')).arg(device));
     }
-    traffic::send(&lab.peer, PEER_IF, 0, frames(10));
+    traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..10, 200));
     for hook in ["tc", "xdp", "xdp-generic"] {
         let before = (mirrored(&lab, "in0"), mirrored(&lab, "out0"));
         let running = agent::capture(
             &lab.host,
             &["-i", HOST_IF, "--hook", hook, "-w", "o.pcapng"],
         );
-        traffic::send(&lab.peer, PEER_IF, 5000, frames(500));
-        traffic::send(&lab.host, HOST_IF, 5000, frames(300));
+        traffic::send(&lab.peer, PEER_IF, 5000, traffic::frames(0..500, 200));
+        traffic::send(&lab.host, HOST_IF, 5000, traffic::frames(0..300, 200));
         let ended = running.stop().expect_whole("user");
         assert_eq!(ended.counter("captured"), 800, "{hook}");
         let after = (mirrored(&lab, "in0"), mirrored(&lab, "out0"));
@@ -65,48 +60,20 @@ fn clsact_filters_see_everything_before_during_and_after() {
             "{hook}"
         );
     }
-    traffic::send(&lab.peer, PEER_IF, 0, frames(10));
+    traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..10, 200));
     assert_eq!(mirrored(&lab, "in0"), 1520);
 }
 
 #[test]
 fn tcpdump_sees_the_same() {
     let lab = Lab::new();
-    let directory = tempfile::tempdir().expect("a directory");
-    let file = directory.path().join("theirs.pcap");
-    let mut tcpdump = lab.host.command("tcpdump");
-    tcpdump.args([
-        "-i",
-        HOST_IF,
-        "-n",
-        "-U",
-        "--immediate-mode",
-        "-s",
-        "2048",
-        "-B",
-        "16384",
-    ]);
-    let mut tcpdump = tcpdump
-        .arg("-w")
-        .arg(&file)
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("starts");
-    let started = || file.metadata().is_ok_and(|meta| meta.len() >= 24);
-    assert!(
-        eventually(Duration::from_secs(10), started),
-        "tcpdump captures"
-    );
+    let tcpdump = Tcpdump::start(&lab.host, HOST_IF, "");
     let running = agent::capture(&lab.host, &["-i", HOST_IF, "-w", "ours.pcapng"]);
-    traffic::send(&lab.peer, PEER_IF, 5000, frames(1000));
-    traffic::send(&lab.host, HOST_IF, 5000, frames(1000));
+    traffic::send(&lab.peer, PEER_IF, 5000, traffic::frames(0..1000, 200));
+    traffic::send(&lab.host, HOST_IF, 5000, traffic::frames(0..1000, 200));
     let ended = running.stop().expect_whole("user");
-    std::thread::sleep(Duration::from_millis(300));
-    let pid = nix::unistd::Pid::from_raw(tcpdump.id() as i32);
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("tcpdump runs");
-    tcpdump.wait().expect("tcpdump ends");
     let ours = ended.packets();
-    let theirs = readers::packets(&file);
+    let theirs = tcpdump.packets(2000);
     assert_eq!((ours.len(), theirs.len()), (2000, 2000));
     for (ours, theirs) in ours.iter().zip(&theirs) {
         assert_eq!(ours.bytes, theirs.bytes);
@@ -127,11 +94,11 @@ fn agents_at_the_same_time_do_not_mix() {
     let xdp = start(&["--hook", "xdp", "--port", "53"]);
     let few = start(&["-c", "5"]);
     let none = start(&["--port", "54"]);
-    traffic::send(&lab.peer, PEER_IF, 5000, frames(1000));
+    traffic::send(&lab.peer, PEER_IF, 5000, traffic::frames(0..1000, 200));
     let few = few
         .wait(Duration::from_secs(10))
         .expect_whole("max_packets");
-    traffic::send(&lab.host, HOST_IF, 5000, frames(1000));
+    traffic::send(&lab.host, HOST_IF, 5000, traffic::frames(0..1000, 200));
     assert_eq!(few.packets().len(), 5);
     assert_eq!(none.stop().expect_whole("user").packets().len(), 0);
     let xdp = xdp.stop().expect_whole("user").packets();

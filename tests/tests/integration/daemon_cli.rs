@@ -11,10 +11,10 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
-    time::Duration,
 };
 
 use capture_tests::{
+    TIMEOUT,
     agent::binary,
     daemon::{self, Daemon, UNLIMITED, names},
     eventually, http,
@@ -27,8 +27,6 @@ use nix::{
 };
 use serde_json::Value;
 use tempfile::TempDir;
-
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// `nobody` of Debian.
 const NOBODY: u32 = 65534;
@@ -414,14 +412,14 @@ fn watching_ends_with_the_task() {
     let (read, reader) = capture_tests::agent::lines_of(watching.stdout.take().expect("a pipe"));
     let text = || read.lock().expect("nobody panics").clone();
     assert!(
-        eventually(LIMIT, || text().contains("running")),
+        eventually(TIMEOUT, || text().contains("running")),
         "{}",
         text()
     );
     place.send(20);
     // The figures come by themselves.
     assert!(
-        eventually(LIMIT, || text().contains("20 packets")),
+        eventually(TIMEOUT, || text().contains("20 packets")),
         "{}",
         text()
     );
@@ -462,7 +460,10 @@ fn watching_as_json_and_what_ends_it_early() {
         let (read, reader) =
             capture_tests::agent::lines_of(watching.stdout.take().expect("a pipe"));
         let lines = || read.lock().expect("nobody panics").clone();
-        assert!(eventually(LIMIT, || lines().lines().count() >= 2), "{name}");
+        assert!(
+            eventually(TIMEOUT, || lines().lines().count() >= 2),
+            "{name}"
+        );
         for line in lines().lines() {
             let task: Value = serde_json::from_str(line).expect("a task on each line");
             assert_eq!(
@@ -518,13 +519,13 @@ fn waiting_for_a_task_that_fails_is_1() {
         let full = place.cli("task show full -o json");
         full.code == Some(0) && full.json()["state"] == "running"
     };
-    assert!(eventually(LIMIT, is_running));
+    assert!(eventually(TIMEOUT, is_running));
     // In small pieces, of which the first ones find room.
     let has_ended = || {
         place.send(3);
         waiting.try_wait().expect("our child").is_some()
     };
-    assert!(eventually(LIMIT, has_ended));
+    assert!(eventually(TIMEOUT, has_ended));
     let ended = waiting.wait_with_output().expect("it has ended");
     let stderr = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(1), "{stderr}");
@@ -551,7 +552,7 @@ fn a_task_that_wrote_nothing_has_no_file() {
         let list = place.cli("task list --state failed -o json").code(0).json();
         list.as_array().is_some_and(|tasks| !tasks.is_empty())
     };
-    assert!(eventually(LIMIT, failed));
+    assert!(eventually(TIMEOUT, failed));
     for id in tasks {
         let task = place.daemon.stop_task(&id);
         let is_there = !task["files"].as_array().expect("a list").is_empty();
@@ -632,7 +633,7 @@ fn downloads_stream_also_of_a_running_task() {
         fs::write(&path, output.stdout).expect("written");
         readers::packets(&path).len()
     };
-    assert!(eventually(LIMIT, || whole() == 30));
+    assert!(eventually(TIMEOUT, || whole() == 30));
     // A reader that has enough is no failure.
     let mut command = place.command("task download web -o -");
     let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");

@@ -4,10 +4,9 @@
 use std::{
     collections::BTreeSet,
     fs::{self, OpenOptions},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output},
     sync::Arc,
-    time::Duration,
 };
 
 use capture_daemon::{
@@ -16,47 +15,55 @@ use capture_daemon::{
     store::{Action, AuditEvent, AuditFilter, Outcome, Store, StoredTask},
 };
 use capture_tests::{
+    TIMEOUT,
     agent::binary,
-    daemon::{self, Daemon, UNLIMITED, names},
+    daemon::{self, Daemon, UNLIMITED, names, udp_task},
     eventually,
-    netns::{HOST_IF, Lab, PEER_IF},
-    output,
+    netns::{HOST_IF, Lab},
+    output, readers,
     small_disk::SmallDisk,
-    traffic::{self, number_in},
+    traffic::{self},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
-const LIMIT: Duration = Duration::from_secs(30);
-
-fn send(lab: &Lab, count: u32) {
-    let from = "10.0.0.2:4000".parse().expect("an address");
-    let to = "10.0.0.1:9".parse().expect("an address");
-    let frames = (0..count).map(|number| traffic::udp_frame(from, to, number, 1000));
-    traffic::send(&lab.peer, PEER_IF, 20_000, frames);
+/// A daemon and the disk that will be full.
+struct Setup {
+    lab: Lab,
+    disk: SmallDisk,
+    database: PathBuf,
+    daemon: Daemon,
 }
 
-fn on_host(mut task: Value) -> Value {
-    task["interfaces"] = json!([HOST_IF]);
-    task["protocol"] = json!("udp");
-    if task.get("duration").is_none() {
-        task["duration"] = json!("10m");
+impl Setup {
+    /// Its database alone is on the disk.
+    fn with_database_on_disk(size: &str) -> Self {
+        let disk = SmallDisk::new(size);
+        let database = disk.path().join("state.db");
+        let home = tempfile::tempdir().expect("a directory");
+        daemon::configure_with(&home, &database, UNLIMITED);
+        Self::start(disk, database, home)
     }
-    task
-}
 
-/// A home whose database alone is on this disk.
-fn database_on(disk: &SmallDisk) -> Arc<TempDir> {
-    let home = tempfile::tempdir().expect("a directory");
-    daemon::configure_with(&home, &disk.path().join("state.db"), UNLIMITED);
-    Arc::new(home)
-}
+    /// Everything of it is on the disk.
+    fn with_home_on_disk(size: &str) -> Self {
+        let disk = SmallDisk::new(size);
+        let home = TempDir::new_in(disk.path()).expect("a directory");
+        daemon::configure(&home, UNLIMITED);
+        let database = home.path().join("state.db");
+        Self::start(disk, database, home)
+    }
 
-/// A home that is on this disk with everything.
-fn home_on(disk: &SmallDisk) -> Arc<TempDir> {
-    let home = TempDir::new_in(disk.path()).expect("a directory");
-    daemon::configure(&home, UNLIMITED);
-    Arc::new(home)
+    fn start(disk: SmallDisk, database: PathBuf, home: TempDir) -> Self {
+        let lab = Lab::new();
+        let daemon = daemon::start_in(&lab.host, &Arc::new(home));
+        Self {
+            lab,
+            disk,
+            database,
+            daemon,
+        }
+    }
 }
 
 fn is_ready(daemon: &Daemon) -> bool {
@@ -80,7 +87,7 @@ fn use_up(daemon: &Daemon, disk: &SmallDisk, database: &Path) {
         object: "tokens",
         outcome: Outcome::Done,
     };
-    let is_used_up = eventually(LIMIT, || {
+    let is_used_up = eventually(TIMEOUT, || {
         give_up_reserve(database);
         disk.fill();
         let written = store.audit(&Actor::command().caller, event);
@@ -145,19 +152,18 @@ fn succeeds(home: &Path, arguments: &[&str]) {
 
 #[test]
 fn what_ends_while_nothing_can_be_stored_has_ended_and_is_stored_later() {
-    let lab = Lab::new();
-    let disk = SmallDisk::new("3m");
-    let database = disk.path().join("state.db");
-    let home = database_on(&disk);
-    let daemon = daemon::start_in(&lab.host, &home);
-    let old = daemon.run(on_host(json!({})));
-    daemon.stop_task(&old);
-    let by_limit = daemon.run(on_host(json!({"max_packets": 20})));
-    let by_stop = daemon.run(on_host(json!({})));
-    let stays = daemon.run(on_host(json!({})));
+    let Setup {
+        lab,
+        disk,
+        database,
+        daemon,
+    } = Setup::with_database_on_disk("3m");
+    let by_limit = daemon.run(udp_task(json!({"max_packets": 20})));
+    let by_stop = daemon.run(udp_task(json!({})));
+    let stays = daemon.run(udp_task(json!({})));
     use_up(&daemon, &disk, &database);
 
-    send(&lab, 20);
+    traffic::send_to_host(&lab, 0..20, 1000);
     let task = daemon.ended(&by_limit);
     assert_eq!(
         (&task["state"], &task["stop_reason"], &task["verdict"]),
@@ -173,7 +179,7 @@ fn what_ends_while_nothing_can_be_stored_has_ended_and_is_stored_later() {
     // As those that have ended are stopped, listed, counted and downloaded.
     let answer = daemon.ask("POST", &format!("/tasks/{by_limit}/stop"), None);
     assert_eq!(answer.expect(202).json(), task);
-    let ended = BTreeSet::from([old.clone(), by_limit.clone(), by_stop.clone()]);
+    let ended = BTreeSet::from([by_limit.clone(), by_stop.clone()]);
     assert_eq!(listed(&daemon, "completed"), ended);
     assert_eq!(listed(&daemon, "running"), BTreeSet::from([stays.clone()]));
     assert_eq!(
@@ -182,11 +188,11 @@ fn what_ends_while_nothing_can_be_stored_has_ended_and_is_stored_later() {
     );
     assert_eq!(
         figure(&daemon, "capture_agent_tasks{state=\"completed\"}"),
-        "3"
+        "2"
     );
     assert_eq!(figure(&daemon, "capture_agent_store_writable"), "0");
     let packets = daemon.packets(&by_limit);
-    let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
+    let numbers = readers::numbers(&packets);
     assert!(numbers.eq(0..20));
     // And removed, files first.
     daemon
@@ -196,7 +202,7 @@ fn what_ends_while_nothing_can_be_stored_has_ended_and_is_stored_later() {
         .ask("GET", &format!("/tasks/{by_stop}"), None)
         .expect(404);
     assert_eq!(names(&daemon.captures(&by_stop)), [""; 0]);
-    let ended = BTreeSet::from([old.clone(), by_limit.clone()]);
+    let ended = BTreeSet::from([by_limit.clone()]);
     assert_eq!(listed(&daemon, "completed"), ended);
 
     disk.clear();
@@ -205,7 +211,7 @@ fn what_ends_while_nothing_can_be_stored_has_ended_and_is_stored_later() {
         let log = daemon.stderr().contains("are in the audit log now");
         stored.stop_reason.is_some() && log && is_ready(&daemon)
     };
-    assert!(eventually(LIMIT, stored), "{}", daemon.stderr());
+    assert!(eventually(TIMEOUT, stored), "{}", daemon.stderr());
     assert_eq!(daemon.ended(&by_limit), task);
     let said = daemon.stderr();
     for line in ["cannot be stored yet", "is stored now"] {
@@ -250,22 +256,21 @@ fn what_ends_while_nothing_can_be_stored_has_ended_and_is_stored_later() {
 #[test]
 fn what_could_not_be_stored_outlives_the_daemon() {
     for kill in [true, false] {
-        let lab = Lab::new();
-        let disk = SmallDisk::new("3m");
-        let database = disk.path().join("state.db");
-        let home = database_on(&disk);
-        let daemon = daemon::start_in(&lab.host, &home);
-        let old = daemon.run(on_host(json!({})));
-        daemon.stop_task(&old);
-        let ends = daemon.run(on_host(json!({"max_packets": 20})));
-        let runs = daemon.run(on_host(json!({})));
+        let Setup {
+            lab,
+            disk,
+            database,
+            daemon,
+        } = Setup::with_database_on_disk("3m");
+        let ends = daemon.run(udp_task(json!({"max_packets": 20})));
+        let runs = daemon.run(udp_task(json!({})));
         let in_a_moment = output(Command::new("date").args(["-u", "-d", "5 seconds", "+%FT%TZ"]));
-        let due = daemon.create(on_host(json!({"start_at": in_a_moment.trim()})));
+        let due = daemon.create(udp_task(json!({"start_at": in_a_moment.trim()})));
         let in_an_hour = output(Command::new("date").args(["-u", "-d", "1 hour", "+%FT%TZ"]));
-        let waits = daemon.create(on_host(json!({"start_at": in_an_hour.trim()})));
-        let goes = daemon.create(on_host(json!({"start_at": in_an_hour.trim()})));
+        let waits = daemon.create(udp_task(json!({"start_at": in_an_hour.trim()})));
+        let goes = daemon.create(udp_task(json!({"start_at": in_an_hour.trim()})));
         use_up(&daemon, &disk, &database);
-        send(&lab, 20);
+        traffic::send_to_host(&lab, 0..20, 1000);
         let ended = daemon.ended(&ends);
         daemon.captured(&runs, 20);
         let failed = daemon.ended(&due);
@@ -308,18 +313,20 @@ fn what_could_not_be_stored_outlives_the_daemon() {
 #[test]
 fn a_full_disk_is_emptied_through_the_daemon() {
     for is_reserve_used_up in [false, true] {
-        let lab = Lab::new();
-        let disk = SmallDisk::new("16m");
-        let home = home_on(&disk);
-        let database = home.path().join("state.db");
-        let daemon = daemon::start_in(&lab.host, &home);
-        let old = daemon.run(on_host(json!({})));
-        send(&lab, 3000);
+        let Setup {
+            lab,
+            disk,
+            database,
+            daemon,
+        } = Setup::with_home_on_disk("16m");
+        let home = Arc::clone(daemon.home());
+        let old = daemon.run(udp_task(json!({})));
+        traffic::send_to_host(&lab, 0..3000, 1000);
         daemon.captured(&old, 3000);
         let old_task = daemon.stop_task(&old);
-        let small = daemon.run(on_host(json!({})));
+        let small = daemon.run(udp_task(json!({})));
         daemon.stop_task(&small);
-        let runs = daemon.run(on_host(json!({})));
+        let runs = daemon.run(udp_task(json!({})));
         daemon.token("ci", "viewer", "ci");
         disk.fill();
         if is_reserve_used_up {
@@ -340,7 +347,7 @@ fn a_full_disk_is_emptied_through_the_daemon() {
             succeeds(home.path(), &["token", "revoke", "ci"]);
             succeeds(home.path(), &["token", "list"]);
         }
-        let more = on_host(json!({"name": "more"}));
+        let more = udp_task(json!({"name": "more"}));
         let answer = daemon.ask("POST", "/tasks", Some(&more));
         let detail = answer.json()["detail"].clone();
         assert_eq!(
@@ -365,11 +372,11 @@ fn a_full_disk_is_emptied_through_the_daemon() {
             .expect(204);
         assert_eq!(names(&daemon.captures(&old)), [""; 0]);
         let is_fine = || is_ready(&daemon);
-        assert!(eventually(LIMIT, is_fine), "{}", daemon.stderr());
+        assert!(eventually(TIMEOUT, is_fine), "{}", daemon.stderr());
         let reserve = fs::metadata(database.with_file_name("state.db-reserve"));
         assert_eq!(reserve.expect("the reserve").len(), 1 << 20);
         let id = daemon.run(more);
-        send(&lab, 10);
+        traffic::send_to_host(&lab, 0..10, 1000);
         daemon.captured(&id, 10);
         assert_eq!(daemon.stop_task(&id)["verdict"], "complete");
         assert_eq!(old_task["counters"]["captured"], 3000);
@@ -381,12 +388,11 @@ fn a_full_disk_is_emptied_through_the_daemon() {
 #[test]
 fn a_daemon_starts_on_a_full_disk() {
     for kill in [true, false] {
-        let lab = Lab::new();
-        let disk = SmallDisk::new("8m");
-        let home = home_on(&disk);
-        let daemon = daemon::start_in(&lab.host, &home);
-        let id = daemon.run(on_host(json!({})));
-        send(&lab, 30);
+        let Setup {
+            lab, disk, daemon, ..
+        } = Setup::with_home_on_disk("8m");
+        let id = daemon.run(udp_task(json!({})));
+        traffic::send_to_host(&lab, 0..30, 1000);
         daemon.captured(&id, 30);
         let home = if kill {
             daemon.kill()

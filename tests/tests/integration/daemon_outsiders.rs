@@ -22,14 +22,14 @@ use capture_daemon::{
 };
 use capture_tests::{
     count_from_env,
-    daemon::{self, Daemon, UNLIMITED},
+    daemon::{self, Daemon, UNLIMITED, udp_task},
     eventually,
     http::{self, Answer},
-    netns::{HOST_IF, Lab, PEER_IF},
+    netns::{HOST_IF, Lab},
     traffic,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -99,17 +99,6 @@ fn assert_serves_its_owner(daemon: &Daemon) {
     assert!(took < Duration::from_secs(10), "{took:?}");
 }
 
-fn send(lab: &Lab, count: u32, length: usize) {
-    let from = "10.0.0.2:4000".parse().expect("an address");
-    let to = "10.0.0.1:9".parse().expect("an address");
-    let frames = (0..count).map(|number| traffic::udp_frame(from, to, number, length));
-    traffic::send(&lab.peer, PEER_IF, 50_000, frames);
-}
-
-fn on_host(name: &str) -> Value {
-    json!({"name": name, "interfaces": [HOST_IF], "protocol": "udp", "duration": "10m"})
-}
-
 #[test]
 fn tokens_that_may_not_are_refused_and_noted() {
     let lab = Lab::new();
@@ -123,8 +112,8 @@ fn tokens_that_may_not_are_refused_and_noted() {
     store
         .token_revoke("revoked", &Actor::command())
         .expect("it was there");
-    let id = daemon.run(on_host("the owner's"));
-    send(&lab, 50, 500);
+    let id = daemon.run(udp_task(json!({"name": "the owner's"})));
+    traffic::send_to_host(&lab, 0..50, 500);
     daemon.captured(&id, 50);
 
     let bearer = |token: &str| format!("Bearer {token}");
@@ -144,7 +133,7 @@ fn tokens_that_may_not_are_refused_and_noted() {
     ];
     let one = format!("{tasks}/{id}");
     let json = ("Content-Type", "application/json");
-    let task = on_host("not for you").to_string();
+    let task = udp_task(json!({"name": "not for you"})).to_string();
     let wrong: [(&str, &str, &str, &[u8]); 5] = [
         (&viewer, "POST", &stop, b""),
         (&viewer, "POST", tasks, task.as_bytes()),
@@ -292,10 +281,10 @@ fn no_string_from_outside_is_a_path() {
     let before = tree(daemon.home().path());
     // A name may be anything printable. It is a name in the header of a download, and not more.
     for path in PATHS {
-        let mut task = on_host(path);
+        let mut task = udp_task(json!({"name": path}));
         task["max_packets"] = json!(1);
         let id = daemon.run(task);
-        send(&lab, 1, 100);
+        traffic::send_to_host(&lab, 0..1, 100);
         let task = daemon.ended(&id);
         assert_eq!(task["name"], path);
         assert_eq!(task["files"][0]["name"], "capture.pcapng");
@@ -326,7 +315,7 @@ fn no_string_from_outside_is_a_path() {
             "start_at",
             path,
         ] {
-            let mut task = on_host("a task");
+            let mut task = udp_task(json!({"name": "a task"}));
             task[field] = json!(path);
             let errors = daemon.ask("POST", "/tasks", Some(&task)).problem(422);
             assert!(!errors.is_empty(), "{field}");
@@ -344,11 +333,11 @@ fn no_string_from_outside_is_a_path() {
             ("Content-Type", "application/json"),
         ];
         let target = "/api/v1/tasks?dry_run=true";
-        let body = on_host("n").to_string();
+        let body = udp_task(json!({"name": "n"})).to_string();
         let answer = http::ask(&daemon.socket(), "POST", target, &headers, body.as_bytes());
         answer.expect("an answer").expect(200);
     }
-    let id = daemon.run(on_host("one"));
+    let id = daemon.run(udp_task(json!({"name": "one"})));
     for path in PATHS.into_iter().chain(["%00", "%ff", "~root", ".lock"]) {
         for target in [
             format!("/tasks/{path}"),
@@ -493,8 +482,8 @@ fn connect_tcp(lab: &Lab, address: SocketAddr) -> TcpStream {
 fn whoever_takes_for_ever_is_cut_off() {
     let lab = Lab::new();
     let daemon = daemon::start(&lab.host);
-    let id = daemon.run(on_host("large"));
-    send(&lab, 10_000, 1400);
+    let id = daemon.run(udp_task(json!({"name": "large"})));
+    traffic::send_to_host(&lab, 0..10_000, 1400);
     daemon.captured(&id, 10_000);
     let size = daemon.stop_task(&id)["files"][0]["size"].clone();
     assert!(size.as_u64() > Some(10 << 20), "{size}");
@@ -540,8 +529,8 @@ fn a_download_ends_with_its_token() {
     let lab = Lab::new();
     let home = home();
     let daemon = daemon::start_in(&lab.host, &home);
-    let id = daemon.run(on_host("large"));
-    send(&lab, 20_000, 1400);
+    let id = daemon.run(udp_task(json!({"name": "large"})));
+    traffic::send_to_host(&lab, 0..20_000, 1400);
     daemon.captured(&id, 20_000);
     let size = daemon.stop_task(&id)["files"][0]["size"].as_u64();
     let size = size.expect("a size") as usize;

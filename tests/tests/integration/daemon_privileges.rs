@@ -47,17 +47,9 @@ fn mask(daemon: &Daemon, field: &str) -> u64 {
     u64::from_str_radix(&masks[0], 16).expect("a mask")
 }
 
-/// 50 frames.
-fn send(lab: &Lab) {
-    let from = "10.0.0.2:4000".parse().expect("an address");
-    let to = "10.0.0.1:9".parse().expect("an address");
-    let frames = (0..50).map(|number| traffic::udp_frame(from, to, number, 100));
-    traffic::send(&lab.peer, PEER_IF, 0, frames);
-}
-
 fn captures_something(lab: &Lab, daemon: &Daemon) {
     let id = daemon.run(json!({"interfaces": [HOST_IF], "protocol": "udp"}));
-    send(lab);
+    traffic::send_to_host(lab, 0..50, 100);
     daemon.captured(&id, 50);
     assert_eq!(daemon.stop_task(&id)["verdict"], "complete");
 }
@@ -224,7 +216,7 @@ fn a_second_daemon_with_the_same_database_is_refused() {
         output(command.args(arguments).arg("--config").arg(&config));
     }
     // The first one's task knows nothing of all this.
-    send(&lab);
+    traffic::send_to_host(&lab, 0..50, 100);
     daemon.captured(&id, 50);
     assert_eq!(daemon.stop_task(&id)["verdict"], "complete");
     // Whoever is killed holds nothing any more.

@@ -9,29 +9,16 @@ use capture_daemon::{
     store::{AuditFilter, AuditLine, Chain, Store},
 };
 use capture_tests::{
-    count_from_env,
-    daemon::{self, UNLIMITED, names},
+    TIMEOUT, count_from_env,
+    daemon::{self, UNLIMITED, names, udp_task},
     eventually,
-    netns::{HOST_IF, Lab, PEER_IF},
+    netns::{Lab, PEER_IF},
     output,
     random::Random,
-    traffic::{self, number_in},
+    readers,
+    traffic::{self},
 };
 use serde_json::{Value, json};
-
-const LIMIT: Duration = Duration::from_secs(20);
-
-fn frames(count: u32) -> impl Iterator<Item = Vec<u8>> + Send {
-    let from = "10.0.0.2:4000".parse().expect("an address");
-    let to = "10.0.0.1:9".parse().expect("an address");
-    (0..count).map(move |number| traffic::udp_frame(from, to, number, 500))
-}
-
-fn task(mut task: Value) -> Value {
-    task["interfaces"] = json!([HOST_IF]);
-    task["protocol"] = json!("udp");
-    task
-}
 
 #[test]
 fn what_ran_is_interrupted_and_its_packets_are_there() {
@@ -41,16 +28,23 @@ fn what_ran_is_interrupted_and_its_packets_are_there() {
         "[quota]\nedition = \"unlimited\"\n[limits]\nmax_running = 2\ndisk_budget = \"1TiB\"",
     );
     let daemon = daemon::start_in(&lab.host, &home);
-    let plain = daemon.run(task(json!({})));
-    let rotated = daemon.run(task(json!({"rotate": {"bytes": 65_536}, "format": "pcap"})));
-    let waiting = daemon.create(task(json!({})));
-    traffic::send(&lab.peer, PEER_IF, 20_000, frames(1000));
+    let plain = daemon.run(udp_task(json!({})));
+    let rotated = daemon.run(udp_task(
+        json!({"rotate": {"bytes": 65_536}, "format": "pcap"}),
+    ));
+    let waiting = daemon.create(udp_task(json!({})));
+    traffic::send(
+        &lab.peer,
+        PEER_IF,
+        20_000,
+        traffic::frames_to_host(0..1000, 500),
+    );
     for id in [&plain, &rotated] {
         daemon.captured(id, 1000);
     }
     daemon.kill();
     let killed_at = output(Command::new("date").args(["-u", "+%FT%T.%3NZ"]));
-    let detached = eventually(LIMIT, || lab.host.attachments() == before);
+    let detached = eventually(TIMEOUT, || lab.host.attachments() == before);
     assert!(detached, "{:?}", lab.host.attachments());
 
     let daemon = daemon::start_in(&lab.host, &home);
@@ -70,7 +64,7 @@ fn what_ran_is_interrupted_and_its_packets_are_there() {
             "{task}"
         );
         let packets = daemon.packets(id);
-        let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
+        let numbers = readers::numbers(&packets);
         assert!(numbers.eq(0..1000), "{} packets: {task}", packets.len());
         let files = task["files"].as_array().expect("files");
         for (index, file) in files.iter().enumerate() {
@@ -130,7 +124,7 @@ fn kills_at_random_moments_lose_no_task_no_finished_file_and_no_line() {
         thread::scope(|scope| {
             let created = scope.spawn(move || {
                 let mut created = Vec::new();
-                let body = task(json!({"name": "one of many", "max_packets": 20}));
+                let body = udp_task(json!({"name": "one of many", "max_packets": 20}));
                 let body = body.to_string();
                 let json = [("Content-Type", "application/json")];
                 // Until it is killed.
@@ -147,7 +141,14 @@ fn kills_at_random_moments_lose_no_task_no_finished_file_and_no_line() {
                 }
                 created
             });
-            scope.spawn(|| traffic::send(&lab.peer, PEER_IF, 5000, frames(3000)));
+            scope.spawn(|| {
+                traffic::send(
+                    &lab.peer,
+                    PEER_IF,
+                    5000,
+                    traffic::frames_to_host(0..3000, 500),
+                )
+            });
             thread::sleep(moment);
             daemon.kill();
             all.extend(created.join().expect("the creator ends"));

@@ -1,9 +1,10 @@
 //! The configuration read again while the daemon runs, as by `systemctl reload`: what is wrong with it is said
 //! with file, line and key and changes nothing, and so is what only the next start can change.
 
-use std::{fs, os::unix::net::UnixStream, path::Path, process::Command, time::Duration};
+use std::{fs, os::unix::net::UnixStream, path::Path, process::Command};
 
 use capture_tests::{
+    TIMEOUT,
     daemon::{self, Daemon, UNLIMITED},
     eventually,
     netns::{HOST_IF, Lab},
@@ -11,8 +12,6 @@ use capture_tests::{
 };
 use nix::sys::signal::Signal;
 use serde_json::json;
-
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// Replaces the whole configuration, and has it read again.
 fn reload(daemon: &Daemon, text: &str) {
@@ -25,7 +24,7 @@ fn reload(daemon: &Daemon, text: &str) {
 #[track_caller]
 fn says(daemon: &Daemon, end: &str) {
     let said = || daemon.stderr().lines().any(|line| line.ends_with(end));
-    assert!(eventually(LIMIT, said), "{end}\n{}", daemon.stderr());
+    assert!(eventually(TIMEOUT, said), "{end}\n{}", daemon.stderr());
 }
 
 /// What the daemon says to a task of two hours, which only its first configuration allows.
@@ -84,7 +83,7 @@ fn a_wrong_configuration_is_said_by_file_line_and_key_and_changes_nothing() {
                 file.display()
             );
             let said = || daemon.stderr().lines().any(|it| it.starts_with(&line));
-            assert!(eventually(LIMIT, said), "{line}\n{}", daemon.stderr());
+            assert!(eventually(TIMEOUT, said), "{line}\n{}", daemon.stderr());
         }
         assert_eq!(of_two_hours(&daemon), 200, "{}", daemon.stderr());
     }
@@ -97,7 +96,7 @@ fn a_wrong_configuration_is_said_by_file_line_and_key_and_changes_nothing() {
     says(&daemon, "the configuration is read again");
     assert_eq!(of_two_hours(&daemon), 422);
     let noted = || (reloads(&daemon, "failed: "), reloads(&daemon, "done"));
-    assert!(eventually(LIMIT, || noted() == (5, 1)), "{:?}", noted());
+    assert!(eventually(TIMEOUT, || noted() == (5, 1)), "{:?}", noted());
     daemon.stop();
 }
 
@@ -211,7 +210,7 @@ fn what_only_the_next_start_changes_is_said_and_stays() {
     let before = warnings(&daemon);
     daemon::configure(&home, UNLIMITED);
     daemon.signal(Signal::SIGHUP);
-    assert!(eventually(LIMIT, || of_two_hours(&daemon) == 200));
+    assert!(eventually(TIMEOUT, || of_two_hours(&daemon) == 200));
     assert_eq!(warnings(&daemon), before, "{}", daemon.stderr());
     daemon.stop();
 }

@@ -3,10 +3,11 @@
 use std::{fs, time::Duration};
 
 use capture_tests::{
+    TIMEOUT,
     agent::binary,
     daemon::{self, Daemon, UNLIMITED},
     eventually,
-    netns::{HOST_IF, Lab, PEER_IF},
+    netns::{HOST_IF, Lab},
     pcapng, readers,
     signals::{Shower, catches},
     traffic,
@@ -14,21 +15,12 @@ use capture_tests::{
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-const LIMIT: Duration = Duration::from_secs(20);
-
-fn send(lab: &Lab, count: u32) {
-    let from = "10.0.0.2:4000".parse().expect("an address");
-    let to = "10.0.0.1:9".parse().expect("an address");
-    let frames = (0..count).map(|number| traffic::udp_frame(from, to, number, 200));
-    traffic::send(&lab.peer, PEER_IF, 0, frames);
-}
-
 /// Waits for a line with all of these.
 #[track_caller]
 fn says(daemon: &Daemon, words: &[&str]) {
     let has = |line: &str| words.iter().all(|word| line.contains(word));
     let said = || daemon.stderr().lines().any(has);
-    assert!(eventually(LIMIT, said), "{words:?}\n{}", daemon.stderr());
+    assert!(eventually(TIMEOUT, said), "{words:?}\n{}", daemon.stderr());
 }
 
 #[test]
@@ -42,7 +34,7 @@ fn figures_and_flushes_on_request() {
     let task = |name: &str| json!({"name": name, "interfaces": [HOST_IF], "protocol": "udp", "duration": "10m"});
     let ids = [daemon.run(task("first")), daemon.run(task("second"))];
     daemon.run(json!({"name": "silent", "interfaces": [HOST_IF], "protocol": "icmp"}));
-    send(&lab, 40);
+    traffic::send_to_host(&lab, 0..40, 200);
     for id in &ids {
         daemon.captured(id, 40);
     }
@@ -74,7 +66,7 @@ fn figures_and_flushes_on_request() {
         ],
     );
 
-    send(&lab, 10);
+    traffic::send_to_host(&lab, 0..10, 200);
     daemon.signal(Signal::SIGUSR2);
     let part = daemon.captures(&ids[1]).join("capture.pcapng.part");
     let copy = daemon.home().path().join("copy.pcapng");
@@ -83,7 +75,7 @@ fn figures_and_flushes_on_request() {
         fs::write(&copy, &stream[..pcapng::whole_len(&stream)]).expect("a copy");
         readers::packets(&copy).len()
     };
-    assert!(eventually(LIMIT, || packets() == 50), "{}", packets());
+    assert!(eventually(TIMEOUT, || packets() == 50), "{}", packets());
     daemon.stop();
 }
 
@@ -93,12 +85,15 @@ fn requests_at_any_moment_end_nothing() {
     let lab = Lab::new();
     let home = daemon::home(UNLIMITED);
     let daemon = daemon::spawn(lab.host.command(binary()), &home);
-    assert!(eventually(LIMIT, || catches(daemon.pid(), Signal::SIGUSR2)));
+    assert!(eventually(TIMEOUT, || catches(
+        daemon.pid(),
+        Signal::SIGUSR2
+    )));
     let requests = &[Signal::SIGUSR1, Signal::SIGUSR2];
     let shower = Shower::on(daemon.pid(), requests, Duration::from_micros(500));
     let daemon = daemon.ready();
     let id = daemon.run(json!({"name": "a", "interfaces": [HOST_IF], "protocol": "udp"}));
-    send(&lab, 500);
+    traffic::send_to_host(&lab, 0..500, 200);
     daemon.captured(&id, 500);
     daemon.stop_task(&id);
     let task = daemon.task(&id);

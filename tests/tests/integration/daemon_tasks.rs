@@ -1,57 +1,42 @@
 //! The life of tasks in the real daemon, over its API: files while they grow and when they are whole, those
 //! that wait, and an end in order. The calls and the ends are in `daemon_api`.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, process::Command, thread, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Command, thread};
 
 use capture_tests::{
-    daemon::{self, Daemon, UNLIMITED},
+    TIMEOUT,
+    daemon::{self, Daemon, UNLIMITED, udp_task},
     eventually,
-    netns::{HOST_IF, Lab, PEER_IF},
+    netns::{HOST_IF, Lab},
     output, readers,
-    traffic::{self, number_in},
+    traffic::{self},
 };
 use nix::sys::signal::Signal;
-use serde_json::{Value, json};
-
-const LIMIT: Duration = Duration::from_secs(20);
-
-/// Numbered frames that a task on [`HOST_IF`] takes.
-fn send(lab: &Lab, numbers: std::ops::Range<u32>) {
-    let from = "10.0.0.2:4000".parse().expect("an address");
-    let to = "10.0.0.1:9".parse().expect("an address");
-    let frames = numbers.map(|number| traffic::udp_frame(from, to, number, 500));
-    traffic::send(&lab.peer, PEER_IF, 20_000, frames);
-}
-
-fn on_host(mut task: Value) -> Value {
-    task["interfaces"] = json!([HOST_IF]);
-    task["protocol"] = json!("udp");
-    task
-}
+use serde_json::json;
 
 #[test]
 fn a_task_is_captured_watched_downloaded_and_deleted() {
     let lab = Lab::new();
     let before = lab.host.attachments();
     let daemon = daemon::start(&lab.host);
-    let id = daemon.run(on_host(json!({"name": "web"})));
-    send(&lab, 0..300);
+    let id = daemon.run(udp_task(json!({"name": "web"})));
+    traffic::send_to_host(&lab, 0..300, 500);
     daemon.captured(&id, 300);
 
     // A running task's file can be read up to its last whole packet.
     let part = daemon.home().path().join("part.pcapng");
     fs::write(&part, daemon.download(&id, 0)).expect("a copy");
     let packets = readers::packets(&part);
-    let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
+    let numbers = readers::numbers(&packets);
     assert!(numbers.eq(0..300), "{} packets", packets.len());
-    send(&lab, 300..500);
+    traffic::send_to_host(&lab, 300..500, 500);
     daemon.captured(&id, 500);
     let task = daemon.stop_task(&id);
     assert_eq!(task["stop_reason"], "user");
     assert_eq!(task["state"], "completed");
     assert_eq!(task["verdict"], "complete");
     let packets = daemon.packets(&id);
-    let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
+    let numbers = readers::numbers(&packets);
     assert!(numbers.eq(0..500), "{} packets", packets.len());
     readers::assert_ordered(&packets);
 
@@ -80,14 +65,14 @@ fn sixty_four_run_and_more_wait_in_order() {
     let lab = Lab::new();
     let daemon = daemon::start(&lab.host);
     let ids: Vec<_> = (0..66)
-        .map(|_| daemon.create(on_host(json!({"duration": "10m"}))))
+        .map(|_| daemon.create(udp_task(json!({"duration": "10m"}))))
         .collect();
     for id in &ids[..64] {
         daemon.reach(id, "running");
     }
     let state = |id: &str| daemon.task(id)["state"].clone();
     assert_eq!([state(&ids[64]), state(&ids[65])], ["pending", "pending"]);
-    send(&lab, 0..1000);
+    traffic::send_to_host(&lab, 0..1000, 500);
     for id in &ids[..64] {
         daemon.captured(id, 1000);
     }
@@ -114,7 +99,7 @@ fn a_start_can_be_set_for_later() {
     let lab = Lab::new();
     let daemon = daemon::start(&lab.host);
     let at = output(Command::new("date").args(["-u", "-d", "2 seconds", "+%FT%TZ"]));
-    let task = on_host(json!({"start_at": at.trim()}));
+    let task = udp_task(json!({"start_at": at.trim()}));
     let id = daemon.create(task);
     let task = daemon.task(&id);
     assert_eq!(task["state"], "pending");
@@ -134,7 +119,7 @@ fn a_start_can_be_set_for_later() {
 fn deletion_waits_for_the_end_only_when_forced() {
     let lab = Lab::new();
     let daemon = daemon::start(&lab.host);
-    let id = daemon.run(on_host(json!({})));
+    let id = daemon.run(udp_task(json!({})));
     let path = format!("/tasks/{id}");
     daemon.ask("DELETE", &path, None).expect(409);
     assert_eq!(daemon.task(&id)["state"], "running");
@@ -161,12 +146,12 @@ fn signals_end_it_and_reload_it() {
     assert_eq!(dry(&daemon), 200);
     daemon::configure(&home, "[limits]\nmax_duration = \"1h\"");
     daemon.signal(Signal::SIGHUP);
-    let heeded = eventually(LIMIT, || dry(&daemon) == 422);
+    let heeded = eventually(TIMEOUT, || dry(&daemon) == 422);
     assert!(heeded, "{}", daemon.stderr());
     // What is wrong changes nothing, and is said with its line.
     daemon::configure(&home, "[limits]\nmax_duration = \"3h\"\nno_such_key = 1");
     daemon.signal(Signal::SIGHUP);
-    let said = eventually(LIMIT, || daemon.stderr().contains("no_such_key"));
+    let said = eventually(TIMEOUT, || daemon.stderr().contains("no_such_key"));
     assert!(said, "{}", daemon.stderr());
     assert_eq!(dry(&daemon), 422);
     daemon.signal(Signal::SIGINT);
@@ -181,7 +166,7 @@ fn the_service_manager_hears_of_it() {
     let home = daemon::home(UNLIMITED);
     let path = home.path().join("notify");
     let socket = std::os::unix::net::UnixDatagram::bind(&path).expect("a socket");
-    socket.set_read_timeout(Some(LIMIT)).expect("a limit");
+    socket.set_read_timeout(Some(TIMEOUT)).expect("a limit");
     let hear = || {
         let mut buffer = [0; 256];
         let count = socket.recv(&mut buffer).expect("a message in time");

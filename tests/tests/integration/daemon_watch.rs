@@ -7,14 +7,14 @@ use std::{
     process::{Child, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
-    time::Duration,
 };
 
 use capture_tests::{
+    TIMEOUT,
     agent::binary,
     daemon::{self, Daemon, UNLIMITED},
     eventually,
-    netns::{HOST_IF, Lab, PEER_IF},
+    netns::{HOST_IF, Lab},
     traffic,
 };
 use nix::{
@@ -24,17 +24,8 @@ use nix::{
 };
 use serde_json::json;
 
-const LIMIT: Duration = Duration::from_secs(30);
-
 /// Wide enough for every line of the end, and for the line of figures.
 const WIDE: u16 = 160;
-
-fn send(lab: &Lab, count: u32) {
-    let from = "10.0.0.2:4000".parse().expect("an address");
-    let to = "10.0.0.1:9".parse().expect("an address");
-    let frames = (0..count).map(|number| traffic::udp_frame(from, to, number, 200));
-    traffic::send(&lab.peer, PEER_IF, 0, frames);
-}
 
 /// `task watch` with a terminal of its own.
 struct Watching {
@@ -101,7 +92,7 @@ impl Watching {
     #[track_caller]
     fn last_line_has(&self, words: &str) {
         let has = || self.lines().last().is_some_and(|line| line.contains(words));
-        assert!(eventually(LIMIT, has), "{words}: {:?}", self.lines());
+        assert!(eventually(TIMEOUT, has), "{words}: {:?}", self.lines());
     }
 
     /// Waits for its end, and gives what is on the screen then, and all that was written.
@@ -111,7 +102,7 @@ impl Watching {
             status = self.child.try_wait().expect("it is our child");
             status.is_some()
         };
-        assert!(eventually(LIMIT, ended), "it does not end");
+        assert!(eventually(TIMEOUT, ended), "it does not end");
         self.reader.join().expect("the reader ends");
         let written = self.written.lock().expect("nobody panics");
         let written = String::from_utf8_lossy(&written).into_owned();
@@ -183,12 +174,12 @@ fn figures_are_drawn_in_one_place_and_gone_when_the_task_ends() {
     limited["max_packets"] = json!(30);
     daemon.run(limited);
     let watching = watch(&daemon, "web", WIDE, &[]);
-    send(&lab, 20);
+    traffic::send_to_host(&lab, 0..20, 200);
     watching.last_line_has(" of 10m  20 packets  4.0 kB  ");
     // Figures come every second, and each time the screen has as many lines as before.
     let drawn = || watching.written().matches(" of 10m ").count();
     let before = drawn();
-    assert!(eventually(LIMIT, || drawn() >= before + 3));
+    assert!(eventually(TIMEOUT, || drawn() >= before + 3));
     watching.last_line_has(" of 10m  20 packets  ");
     let lines = watching.lines();
     assert_eq!(
@@ -196,7 +187,7 @@ fn figures_are_drawn_in_one_place_and_gone_when_the_task_ends() {
         (2, "running"),
         "{lines:?}"
     );
-    send(&lab, 20);
+    traffic::send_to_host(&lab, 0..20, 200);
     let (status, lines, written) = watching.end();
     assert_eq!(status.code(), Some(0), "{lines:?}");
     assert!(
@@ -225,10 +216,10 @@ fn figures_fit_a_narrow_terminal() {
     let daemon = daemon::start(&lab.host);
     daemon.run(task("web"));
     let watching = watch(&daemon, "web", 20, &[]);
-    send(&lab, 20);
+    traffic::send_to_host(&lab, 0..20, 200);
     watching.last_line_has(" of 10m  20 p");
     let drawn = || watching.written().matches(" of 10m ").count();
-    assert!(eventually(LIMIT, || drawn() >= 3));
+    assert!(eventually(TIMEOUT, || drawn() >= 3));
     watching.last_line_has(" of 10m  20 p");
     assert_eq!(watching.lines().len(), 2);
     daemon.kill();
@@ -286,7 +277,7 @@ fn losses_are_red_unless_nobody_wants_colours() {
     }
     // Held up, the daemon loses what its rings have no room for.
     daemon.signal(Signal::SIGSTOP);
-    send(&lab, 20_000);
+    traffic::send_to_host(&lab, 0..20_000, 200);
     daemon.signal(Signal::SIGCONT);
     let lost = daemon.wait(&id, "losses", |task| {
         task["counters"]["dropped"]["ring"].as_u64() > Some(0)
@@ -294,7 +285,7 @@ fn losses_are_red_unless_nobody_wants_colours() {
     assert_eq!(lost["state"], "running");
     let red = |watching: &Watching| watching.written().contains("\x1b[31m");
     assert!(
-        eventually(LIMIT, || red(&coloured)),
+        eventually(TIMEOUT, || red(&coloured)),
         "{}",
         coloured.written()
     );
@@ -306,7 +297,7 @@ fn losses_are_red_unless_nobody_wants_colours() {
     };
     for watching in [&coloured, &plain, &dumb] {
         assert!(
-            eventually(LIMIT, || is_told(watching)),
+            eventually(TIMEOUT, || is_told(watching)),
             "{}",
             watching.written()
         );

@@ -16,6 +16,7 @@ use std::{
 };
 
 use capture_tests::{
+    TIMEOUT,
     agent::{self, Ended, Running, binary},
     eventually,
     netns::{HOST_IF, Lab, PEER_IF},
@@ -31,14 +32,7 @@ use nix::{
 };
 use tempfile::{TempDir, tempdir};
 
-const LIMIT: Duration = Duration::from_secs(15);
 const NOBODY: u32 = 65534;
-
-fn frames(count: u32) -> impl Iterator<Item = Vec<u8>> + Send {
-    let from = "192.0.2.1:1000".parse().expect("an address");
-    let to = "192.0.2.2:53".parse().expect("an address");
-    (0..count).map(move |number| traffic::udp_frame(from, to, number, 100))
-}
 
 fn directory() -> Arc<TempDir> {
     Arc::new(tempdir().expect("a directory"))
@@ -58,8 +52,8 @@ fn by_script<'a>(lab: &'a Lab, directory: &Arc<TempDir>, script: &str) -> Runnin
 /// Waits until it captures, sends three packets, and waits for the end, which `-c 3` brings.
 fn three<'a>(lab: &Lab, running: Running<'a>) -> Ended {
     running.wait_ready();
-    traffic::send(&lab.peer, PEER_IF, 0, frames(3));
-    running.wait(LIMIT)
+    traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..3, 100));
+    running.wait(TIMEOUT)
 }
 
 fn names(directory: &Path) -> Vec<String> {
@@ -147,14 +141,14 @@ fn descriptors_that_cannot_be_written() {
     ] {
         let directory = directory();
         let script = format!("exec $RUN -w {name} {redirection}");
-        let ended = by_script(&lab, &directory, &script).wait(LIMIT);
+        let ended = by_script(&lab, &directory, &script).wait(TIMEOUT);
         refused(ended, 2, words);
     }
     for name in ["/dev/stdout", "/dev/fd/7"] {
         let directory = directory();
         let script = format!("exec $RUN -w {name} -C 1 7> got > out");
         refused(
-            by_script(&lab, &directory, &script).wait(LIMIT),
+            by_script(&lab, &directory, &script).wait(TIMEOUT),
             2,
             &["rotated"],
         );
@@ -169,7 +163,7 @@ fn descriptors_that_cannot_be_written() {
             _ => "standard output is for a single task",
         };
         refused(
-            by_script(&lab, &directory, &script).wait(LIMIT),
+            by_script(&lab, &directory, &script).wait(TIMEOUT),
             2,
             &[words],
         );
@@ -192,7 +186,7 @@ fn a_terminal_is_refused_by_every_name() {
         command.stdin(slave).stdout(terminal.slave);
         let mut child = command.spawn().expect("the agent starts");
         let ended = || child.try_wait().expect("it is our child").is_some();
-        if !eventually(LIMIT, ended) {
+        if !eventually(TIMEOUT, ended) {
             child.kill().expect("it runs");
         }
         let done = child.wait_with_output().expect("it ends");
@@ -226,9 +220,9 @@ fn a_link_is_followed() {
         let running = agent::start_in(&lab.host, Arc::clone(&directory), &arguments);
         running.wait_ready();
         // It grows beside the file, on the disk of the file.
-        let grows = eventually(LIMIT, || path("big/t.pcapng.part").exists());
+        let grows = eventually(TIMEOUT, || path("big/t.pcapng.part").exists());
         assert!(grows, "{:?}", names(&path("big")));
-        traffic::send(&lab.peer, PEER_IF, 0, frames(3));
+        traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..3, 100));
         let ended = running.stop().expect_whole("user");
         assert_eq!(ended.summary()["files"][0]["name"], "small/l.pcapng");
         assert!(path("small/l.pcapng").is_symlink());
@@ -251,7 +245,7 @@ fn links_in_a_rotation_are_followed() {
     let running = agent::start_in(&lab.host, Arc::clone(&directory), &arguments);
     running.wait_ready();
     // 20 kB hold some 140 of them.
-    traffic::send(&lab.peer, PEER_IF, 0, frames(350));
+    traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..350, 100));
     running.stop().expect_code(0);
     // What left the ring is the file and not the link.
     assert_eq!(names(&directory.path().join("big")), ["2", "3"]);
@@ -270,7 +264,7 @@ fn links_that_lead_nowhere() {
     ] {
         let arguments = ["-i", HOST_IF, "-w", name];
         let running = agent::start_in(&lab.host, Arc::clone(&directory), &arguments);
-        refused(running.wait(LIMIT), 1, words);
+        refused(running.wait(TIMEOUT), 1, words);
     }
     let names = names(directory.path());
     assert_eq!(names, ["a.pcapng", "b.pcapng", "c.pcapng"]);
@@ -289,7 +283,7 @@ fn two_tasks_by_two_names_of_one_file() {
     let arguments = ["--tasks", "t.toml"];
     let running = agent::start_in(&lab.host, Arc::clone(&directory), &arguments);
     refused(
-        running.wait(LIMIT),
+        running.wait(TIMEOUT),
         2,
         &["tasks[1].write", "tasks[0]", "already"],
     );
@@ -328,7 +322,7 @@ fn a_mounted_file_is_written_in_place() {
 
     // Two at once would mix.
     let script = "mount --bind outside in.pcapng && exec flock outside $RUN -w in.pcapng";
-    let ended = by_script(&lab, &directory, script).wait(LIMIT);
+    let ended = by_script(&lab, &directory, script).wait(TIMEOUT);
     refused(ended, 4, &["in.pcapng", "another capture"]);
     assert_eq!(
         readers::packets(&path("outside")).len(),
@@ -354,7 +348,7 @@ fn as_nobody<'a>(lab: &'a Lab, directory: &Arc<TempDir>, name: &str) -> Running<
     command.args(["run", "-o", "json", "-i", HOST_IF, "-c", "3", "-w", name]);
     let running = agent::spawn(&lab.host, Arc::clone(directory), command);
     // It is executed by then, or has failed to be.
-    let begun = eventually(LIMIT, || !running.stderr_so_far().is_empty());
+    let begun = eventually(TIMEOUT, || !running.stderr_so_far().is_empty());
     assert!(begun, "it says something");
     running
 }
@@ -382,7 +376,7 @@ fn a_file_in_a_directory_that_cannot_be_written() {
             ended.expect_stderr(words);
             assert_eq!(readers::packets(&file).len(), 3, "{mode:o} {owner}");
         } else {
-            refused(running.wait(LIMIT), code, words);
+            refused(running.wait(TIMEOUT), code, words);
             assert_eq!(fs::read(&file).expect("it stays"), b"an older capture");
         }
         assert_eq!(names(directory.path()), ["o.pcapng"]);
@@ -396,7 +390,7 @@ fn a_directory_that_cannot_be_written() {
     fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).expect("ours");
     let running = as_nobody(&lab, &directory, "o.pcapng");
     refused(
-        running.wait(LIMIT),
+        running.wait(TIMEOUT),
         1,
         &["o.pcapng.part", "Permission denied"],
     );
@@ -416,11 +410,11 @@ fn what_is_no_file_is_neither_written_nor_replaced() {
     for name in ["directory", "socket", "disk", "link"] {
         let arguments = ["-i", HOST_IF, "-w", name];
         let running = agent::start_in(&lab.host, Arc::clone(&directory), &arguments);
-        refused(running.wait(LIMIT), 2, &[name, "neither a file"]);
+        refused(running.wait(TIMEOUT), 2, &[name, "neither a file"]);
     }
     let arguments = ["-i", HOST_IF, "-C", "1", "-w", "o.pcapng"];
     let running = agent::start_in(&lab.host, Arc::clone(&directory), &arguments);
-    refused(running.wait(LIMIT), 2, &["o_00001.pcapng", "rotation"]);
+    refused(running.wait(TIMEOUT), 2, &["o_00001.pcapng", "rotation"]);
     let kinds = path("o_00001.pcapng").metadata().expect("it is there");
     assert!(kinds.file_type().is_fifo());
     assert_eq!(names(directory.path()).len(), 5);
@@ -434,7 +428,7 @@ fn what_comes_to_the_name_meanwhile_stays() {
     let arguments = ["-i", HOST_IF, "-w", "o.pcapng"];
     let running = agent::start_in(&lab.host, Arc::clone(&directory), &arguments);
     running.wait_ready();
-    traffic::send(&lab.peer, PEER_IF, 0, frames(3));
+    traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..3, 100));
     mkfifo(&file, Mode::S_IRWXU).expect("a FIFO");
     let ended = running.stop().expect_code(1);
     let ended = ended.expect_stderr(&["o.pcapng.part", "no regular file"]);
@@ -477,7 +471,7 @@ fn a_trap_of_another_user_gets_nothing() {
             let arguments = ["-i", HOST_IF, "-c", "3", "-w", name];
             let running = agent::start_in(&lab.host, Arc::clone(&directory), &arguments);
             if is_trap {
-                refused(running.wait(LIMIT), 1, &[name, "another user"]);
+                refused(running.wait(TIMEOUT), 1, &[name, "another user"]);
             } else {
                 three(&lab, running).expect_code(0);
             }
@@ -504,7 +498,7 @@ fn a_fifo_without_a_reader_ends_by_a_signal_or_its_duration() {
                 .stderr_so_far()
                 .contains("waiting for a reader of ff")
         };
-        assert!(eventually(LIMIT, is_told), "{}", running.stderr_so_far());
+        assert!(eventually(TIMEOUT, is_told), "{}", running.stderr_so_far());
         running
     };
     for signal in [Signal::SIGTERM, Signal::SIGINT] {

@@ -1,30 +1,21 @@
 //! What cannot work says so: the right exit code, a message that names the fault, nothing attached
 //! and nothing in the directory.
 
-use std::{
-    fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command, sync::Arc, time::Duration,
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command, sync::Arc};
 
 use capture_tests::{
+    TIMEOUT,
     agent::{self, Ended, binary},
     netns::{HOST_IF, Lab, PEER_IF},
     output, readers,
     small_disk::SmallDisk,
-    traffic::{self, number_in},
+    traffic::{self},
 };
 use tempfile::tempdir;
 
-const LIMIT: Duration = Duration::from_secs(15);
-
-fn frame(number: u32, len: usize) -> Vec<u8> {
-    let from = "192.0.2.1:1000".parse().expect("an address");
-    let to = "192.0.2.2:53".parse().expect("an address");
-    traffic::udp_frame(from, to, number, len)
-}
-
 /// Runs to the end, which must be an error with a short message, and without traces.
 fn fails(lab: &Lab, arguments: &[&str], code: i32, words: &[&str]) -> Ended {
-    let ended = agent::start(&lab.host, arguments).wait(LIMIT);
+    let ended = agent::start(&lab.host, arguments).wait(TIMEOUT);
     let ended = ended.expect_code(code);
     ended.check(!ended.stderr.contains("capturing on"), "it never captured");
     ended.check(!ended.stderr.contains("panicked"), "no panic");
@@ -117,7 +108,7 @@ fn a_failed_start_leaves_an_older_file_alone() {
     let file = directory.path().join("o.pcapng");
     fs::write(&file, b"precious").expect("it can be written");
     let arguments = ["-i", "nosuch0", "-w", "o.pcapng"];
-    let ended = agent::start_in(&lab.host, Arc::clone(&directory), &arguments).wait(LIMIT);
+    let ended = agent::start_in(&lab.host, Arc::clone(&directory), &arguments).wait(TIMEOUT);
     ended.check(ended.status.code() != Some(0), "no such interface");
     assert_eq!(fs::read(&file).expect("it is there"), b"precious");
 }
@@ -144,7 +135,7 @@ fn without_privileges() {
     command.arg("--bounding-set=-all").arg(&copy);
     command.args(["run", "-o", "json", "-i", HOST_IF, "-w", "o.pcapng"]);
     let ended = agent::spawn(&lab.host, directory, command)
-        .wait(LIMIT)
+        .wait(TIMEOUT)
         .expect_code(6);
     let ended = ended.expect_stderr(&["CAP_"]);
     assert!(ended.directory_names().is_empty());
@@ -222,7 +213,7 @@ fn a_foreign_xdp_program_is_left_alone() {
         &lab.host,
         &["-i", HOST_IF, "--hook", "xdp", "-w", "o.pcapng"],
     );
-    let second = second.wait(LIMIT);
+    let second = second.wait(TIMEOUT);
     let second = second.expect_code(4).expect_stderr(&[HOST_IF, "XDP"]);
     assert!(
         second.directory_names().is_empty(),
@@ -238,7 +229,7 @@ fn a_foreign_xdp_program_is_left_alone() {
         &lab.peer,
         PEER_IF,
         0,
-        (0..10).map(|number| frame(number, 100)),
+        (0..10).map(|number| traffic::frame(number, 100)),
     );
     assert_eq!(first.stop().expect_whole("user").packets().len(), 10);
 }
@@ -256,10 +247,7 @@ fn listings_and_help() {
 }
 
 fn numbers(file: &Path) -> Vec<u32> {
-    readers::packets(file)
-        .iter()
-        .filter_map(|packet| number_in(&packet.bytes))
-        .collect()
+    readers::numbers(&readers::packets(file)).collect()
 }
 
 #[test]
@@ -273,9 +261,9 @@ fn a_full_disk_is_an_error_and_the_file_ends_well() {
         &lab.peer,
         PEER_IF,
         10_000,
-        (0..10_000).map(|number| frame(number, 1000)),
+        (0..10_000).map(|number| traffic::frame(number, 1000)),
     );
-    let ended = running.wait(LIMIT).expect_code(1);
+    let ended = running.wait(TIMEOUT).expect_code(1);
     ended.check(
         ended.field("stop_reason") == "disk_full",
         "disk_full expected",

@@ -1,62 +1,22 @@
 //! The fixture itself, with tcpdump in the place of the agent: what the other tests rely on.
 
-use std::{
-    path::Path,
-    process::{Child, Stdio},
-    time::Duration,
-};
+use std::{thread, time::Duration};
 
 use capture_tests::{
-    eventually,
     netns::{HOST_IF, Lab, PEER_IF, PEER4},
-    output, readers,
+    output,
+    peer_tools::Tcpdump,
+    readers,
     traffic::{self, Ipv4, numbered, udp, udp_frame},
 };
 
 /// A second of silence from both sides, then tcpdump has seen exactly what was sent.
-fn tcpdump(lab: &Lab, file: &Path) -> Child {
-    let mut child = lab
-        .host
-        .command("tcpdump")
-        .args([
-            "-i",
-            HOST_IF,
-            "-n",
-            "-U",
-            "--immediate-mode",
-            "-s",
-            "2048",
-            "-B",
-            "16384",
-            "--time-stamp-precision=nano",
-            "-w",
-        ])
-        .arg(file)
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("tcpdump starts");
-    let written = |_: &mut Child| file.metadata().is_ok_and(|meta| meta.len() >= 24);
-    assert!(
-        eventually(Duration::from_secs(10), || written(&mut child)),
-        "tcpdump captures"
-    );
-    child
-}
-
-fn end(mut child: Child) {
-    std::thread::sleep(Duration::from_millis(300));
-    let pid = nix::unistd::Pid::from_raw(child.id() as i32);
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("tcpdump runs");
-    child.wait().expect("tcpdump ends");
-}
-
 #[test]
 fn namespaces_are_silent_and_frames_arrive_as_sent() {
     let lab = Lab::new();
-    let directory = tempfile::tempdir().expect("a directory");
-    let file = directory.path().join("all.pcap");
-    let capture = tcpdump(&lab, &file);
-    std::thread::sleep(Duration::from_secs(1));
+    let mut tcpdump = Tcpdump::start(&lab.host, HOST_IF, "");
+    // What is tested: nothing comes.
+    thread::sleep(Duration::from_secs(1));
     let from = "10.0.0.2:7".parse().expect("an address");
     let to = "10.0.0.1:9".parse().expect("an address");
     let frames: Vec<_> = (0..3000)
@@ -72,7 +32,8 @@ fn namespaces_are_silent_and_frames_arrive_as_sent() {
         0,
         [traffic::arp("10.0.0.1", "10.0.0.2")],
     );
-    end(capture);
+    tcpdump.end(3001);
+    let file = tcpdump.file();
     let packets = readers::packets(&file);
     readers::assert_ordered(&packets);
     let mut bytes: Vec<_> = packets.into_iter().map(|packet| packet.bytes).collect();
@@ -104,9 +65,7 @@ fn ordinary_sockets_reach_each_other() {
 #[test]
 fn the_judge_reads_builders_as_meant() {
     let lab = Lab::new();
-    let directory = tempfile::tempdir().expect("a directory");
-    let file = directory.path().join("all.pcap");
-    let capture = tcpdump(&lab, &file);
+    let mut tcpdump = Tcpdump::start(&lab.host, HOST_IF, "");
     let body = udp(1, 9, &numbered(5, 20));
     let packet = Ipv4::new(PEER4, "10.0.0.9", traffic::UDP)
         .options(&[1, 1, 1, 0])
@@ -123,7 +82,8 @@ fn the_judge_reads_builders_as_meant() {
         Ipv4::new(PEER4, "10.0.0.9", traffic::ICMP).frame(&traffic::echo(8, b"hello")),
     ];
     traffic::send(&lab.peer, PEER_IF, 0, frames.clone());
-    end(capture);
+    tcpdump.end(frames.len());
+    let file = tcpdump.file();
     let packets = readers::packets(&file);
     let bytes: Vec<_> = packets.into_iter().map(|packet| packet.bytes).collect();
     assert_eq!(bytes, frames);

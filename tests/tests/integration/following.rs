@@ -6,26 +6,17 @@ use std::{
     process::Command,
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::Duration,
 };
 
 use capture_tests::{
-    agent, eventually,
+    TIMEOUT, agent, eventually,
     netns::{HOST_IF, Lab, Netns, PEER_IF},
     readers,
     traffic::{self, number_in},
 };
 
-const LIMIT: Duration = Duration::from_secs(10);
-
-fn frame(number: u32) -> Vec<u8> {
-    let from = "192.0.2.1:1000".parse().expect("an address");
-    let to = "192.0.2.2:53".parse().expect("an address");
-    traffic::udp_frame(from, to, number, 100)
-}
-
 fn send(lab: &Lab, peer: &str, number: u32) {
-    traffic::send(&lab.peer, peer, 0, [frame(number)]);
+    traffic::send(&lab.peer, peer, 0, [traffic::frame(number, 100)]);
 }
 
 /// Interface name and number of each packet.
@@ -70,7 +61,7 @@ fn a_renamed_interface() {
     // Another takes the name that has become free.
     lab.pair("cap1", "peer2");
     let follows = || is_attached(&lab.host, "cap1");
-    assert!(eventually(LIMIT, follows), "{:?}", lab.host.attachments());
+    assert!(eventually(TIMEOUT, follows), "{:?}", lab.host.attachments());
     send(&lab, "peer2", 3);
     send(&lab, "peer1", 4);
     let named = named.stop().expect_whole("user");
@@ -105,7 +96,7 @@ fn an_interface_that_comes_back_under_its_name() {
         lab.host.ip("link del cap1");
         lab.pair("cap1", "peer1");
         let follows = || is_attached(&lab.host, "cap1");
-        assert!(eventually(LIMIT, follows), "{:?}", lab.host.attachments());
+        assert!(eventually(TIMEOUT, follows), "{:?}", lab.host.attachments());
     }
     send(&lab, "peer1", 5);
     let any = any.stop().expect_whole("user");
@@ -123,7 +114,7 @@ fn an_interface_that_moves_away() {
     send(&lab, "peer1", 1);
     lab.host
         .ip(&format!("link set cap1 netns {}", elsewhere.name()));
-    let named = named.wait(LIMIT).expect_whole("interface_gone");
+    let named = named.wait(TIMEOUT).expect_whole("interface_gone");
     expect(&named, &[("cap1", 1)]);
     elsewhere.ip("link set cap1 up");
     lab.peer.wait_until_up("peer1");
@@ -147,10 +138,10 @@ fn a_named_interface_that_comes_back_is_another() {
     // Seen by the stack, and so by the hooks, before it goes.
     lab.host.ip("link del cap1");
     lab.pair("cap1", "peer1");
-    let only = only.wait(LIMIT).expect_whole("interface_gone");
+    let only = only.wait(TIMEOUT).expect_whole("interface_gone");
     expect(&only, &[("cap1", 1)]);
     let said = || both.stderr_so_far().contains("cap1 is gone");
-    assert!(eventually(LIMIT, said), "{}", both.stderr_so_far());
+    assert!(eventually(TIMEOUT, said), "{}", both.stderr_so_far());
     send(&lab, "peer1", 2);
     send(&lab, PEER_IF, 3);
     // The next capture takes the new one.
@@ -175,25 +166,25 @@ fn an_interface_that_goes_under_traffic() {
             let sender = scope.spawn(|| {
                 // It ends when its interface goes, or has no carrier any more.
                 let frames = (0..)
-                    .map(frame)
+                    .map(|number| traffic::frame(number, 100))
                     .take_while(|_| !stop.load(Ordering::Relaxed));
                 traffic::send_while_up(&lab.peer, PEER_IF, 10_000, frames)
             });
             let grown = || part.metadata().is_ok_and(|meta| meta.len() > 100_000);
-            assert!(eventually(LIMIT, grown), "{hook}: packets come");
+            assert!(eventually(TIMEOUT, grown), "{hook}: packets come");
             match end {
                 "del" => lab.host.ip(&format!("link del {HOST_IF}")),
                 _ => lab
                     .host
                     .ip(&format!("link set {HOST_IF} netns {}", elsewhere.name())),
             }
-            let ended = running.wait(LIMIT).expect_whole("interface_gone");
+            let ended = running.wait(TIMEOUT).expect_whole("interface_gone");
             stop.store(true, Ordering::Relaxed);
             sender.join().expect("the sender ends");
             ended
         });
         let packets = ended.packets();
-        let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
+        let numbers = readers::numbers(&packets);
         ended.check(
             numbers.eq(0..packets.len() as u32),
             format_args!("{hook} {end}: none missing until it went"),
@@ -208,7 +199,7 @@ fn a_namespace_whose_name_is_deleted() {
     let Lab { host, peer } = Lab::new();
     let arguments = ["--netns", host.name(), "-i", HOST_IF, "-w", "o.pcapng"];
     let running = agent::capture(&elsewhere, &arguments);
-    let send = |number| traffic::send(&peer, PEER_IF, 0, [frame(number)]);
+    let send = |number| traffic::send(&peer, PEER_IF, 0, [traffic::frame(number, 100)]);
     send(1);
     drop(host);
     send(2);
@@ -221,7 +212,10 @@ fn a_namespace_whose_name_is_deleted() {
         let links = capture_tests::output(peer.command("ip").args(["-o", "link"]));
         !links.contains(PEER_IF)
     };
-    assert!(eventually(LIMIT, has_gone), "the namespace is still there");
+    assert!(
+        eventually(TIMEOUT, has_gone),
+        "the namespace is still there"
+    );
 }
 
 /// The other end of a veth pair goes with its namespace, and ours with it.
@@ -232,7 +226,7 @@ fn a_namespace_at_the_other_end_that_goes() {
     let any = agent::capture(&lab.host, &["-i", "any", "--port", "53", "-w", "o.pcapng"]);
     send(&lab, PEER_IF, 1);
     capture_tests::output(Command::new("ip").args(["netns", "del", lab.peer.name()]));
-    let named = named.wait(LIMIT).expect_whole("interface_gone");
+    let named = named.wait(TIMEOUT).expect_whole("interface_gone");
     expect(&named, &[(HOST_IF, 1)]);
     expect(&any.stop().expect_whole("user"), &[(HOST_IF, 1)]);
 }

@@ -4,6 +4,7 @@
 use std::{fs, net::UdpSocket, sync::Arc, thread, time::Duration};
 
 use capture_tests::{
+    TIMEOUT,
     agent::{self, Ended, Running},
     netns::{HOST_IF, Lab, PEER_IF},
     other_programs::{DROP, Foreign, NEXT, PASS, Place, Side, Xdp},
@@ -15,17 +16,11 @@ use capture_tests::{
 };
 use serde_json::json;
 
-const LIMIT: Duration = Duration::from_secs(15);
 /// Length of every frame.
 const LEN: usize = 200;
 
 fn frames(first: u32, count: u32) -> Vec<Vec<u8>> {
-    let from = "192.0.2.1:1000".parse().expect("an address");
-    let to = "192.0.2.2:53".parse().expect("an address");
-    let numbers = first..first + count;
-    numbers
-        .map(|number| traffic::udp_frame(from, to, number, LEN))
-        .collect()
+    traffic::frames(first..first + count, LEN).collect()
 }
 
 fn receive(lab: &Lab, first: u32, count: u32) {
@@ -43,7 +38,7 @@ fn capture<'a>(lab: &'a Lab, more: &[&str]) -> Running<'a> {
 
 fn refused(lab: &Lab, more: &[&str], words: &[&str]) {
     let arguments = [&["-w", "o.pcapng"], more].concat();
-    let ended = agent::start(&lab.host, &arguments).wait(LIMIT);
+    let ended = agent::start(&lab.host, &arguments).wait(TIMEOUT);
     let ended = ended.expect_code(4).expect_stderr(words);
     assert!(ended.directory_names().is_empty(), "nothing is left");
 }
@@ -202,7 +197,7 @@ fn generic_xdp_that_comes_later_ends_the_task_as_failed() {
     let egress = capture(&lab, &["-Q", "egress"]);
     receive(&lab, 0, 50);
     let theirs = Foreign::xdp(&lab.host, HOST_IF, Xdp::GenericFrags);
-    let ended = running.wait(LIMIT).expect_code(1);
+    let ended = running.wait(TIMEOUT).expect_code(1);
     ended.check(ended.field("state") == "failed", "failed expected");
     ended.check(ended.field("stop_reason") == "error", "error expected");
     ended.check(ended.field("error").contains(HEADLESS), HEADLESS);
@@ -224,7 +219,7 @@ fn our_generic_xdp_and_tc_go_together() {
     receive(&lab, 0, 50);
     let generic = capture(&lab, &["--hook", "xdp-generic"]);
     if Rights::asked() == Rights::Unit {
-        let tc = tc.wait(LIMIT).expect_code(1);
+        let tc = tc.wait(TIMEOUT).expect_code(1);
         tc.check(tc.field("error").contains(UNSEEN), UNSEEN);
         generic.stop().expect_whole("user");
         return;
@@ -289,6 +284,6 @@ fn generic_xdp_that_cannot_be_looked_at_is_refused() {
     Rights::Unit.give(directory.path());
     let mut command = Rights::Unit.command(&lab.host);
     command.args(["run", "-i", HOST_IF, "-w", "o.pcapng"]);
-    let ended = agent::spawn(&lab.host, Arc::new(directory), command).wait(LIMIT);
+    let ended = agent::spawn(&lab.host, Arc::new(directory), command).wait(TIMEOUT);
     ended.expect_code(4).expect_stderr(&[HEADLESS, UNSEEN]);
 }

@@ -17,14 +17,11 @@ use capture_tests::{
     traffic::{self, ETHERTYPE_IPV4, ETHERTYPE_QINQ, ETHERTYPE_VLAN, Ipv4, Tun, UDP, number_in},
 };
 
-fn frame(number: u32) -> Vec<u8> {
-    let from = "192.0.2.1:1000".parse().expect("an address");
-    let to = "192.0.2.2:53".parse().expect("an address");
-    traffic::udp_frame(from, to, number, 100)
-}
-
 fn both_ways(lab: &Lab, arguments: &[&str]) -> (Ended, Vec<&'static str>) {
-    let frames: Vec<Labelled> = vec![("in", frame(1)), ("out", frame(2))];
+    let frames: Vec<Labelled> = vec![
+        ("in", traffic::frame(1, 100)),
+        ("out", traffic::frame(2, 100)),
+    ];
     let running = agent::capture(&lab.host, arguments);
     send(lab, Way::Ingress, &frames[..1]);
     send(lab, Way::Egress, &frames[1..]);
@@ -80,7 +77,7 @@ fn several_interfaces() {
     let arguments = ["-i", HOST_IF, "--interface", "cap1", "-w", "o.pcapng"];
     let running = agent::capture(&lab.host, &arguments);
     for (number, peer) in [(1, PEER_IF), (2, "peer1"), (3, "peer2")] {
-        traffic::send(&lab.peer, peer, 0, [frame(number)]);
+        traffic::send(&lab.peer, peer, 0, [traffic::frame(number, 100)]);
     }
     let ended = running.stop().expect_whole("user");
     let numbers: Vec<_> = ended
@@ -98,17 +95,17 @@ fn any_follows_interfaces() {
     let lab = Lab::new();
     let arguments = ["-i", "any", "--port", "53", "-w", "o.pcapng"];
     let running = agent::capture(&lab.host, &arguments);
-    traffic::send(&lab.peer, PEER_IF, 0, [frame(1)]);
+    traffic::send(&lab.peer, PEER_IF, 0, [traffic::frame(1, 100)]);
     lab.pair("late0", "latepeer0");
     // Following takes a moment; everything after it must be there.
     thread::sleep(Duration::from_secs(2));
-    traffic::send(&lab.peer, "latepeer0", 0, [frame(2)]);
+    traffic::send(&lab.peer, "latepeer0", 0, [traffic::frame(2, 100)]);
     lab.host.ip("link del late0");
     thread::sleep(Duration::from_millis(300));
     lab.pair("later0", "laterpeer0");
     thread::sleep(Duration::from_secs(2));
-    traffic::send(&lab.peer, "laterpeer0", 0, [frame(3)]);
-    traffic::send(&lab.peer, PEER_IF, 0, [frame(4)]);
+    traffic::send(&lab.peer, "laterpeer0", 0, [traffic::frame(3, 100)]);
+    traffic::send(&lab.peer, PEER_IF, 0, [traffic::frame(4, 100)]);
     let ended = running.stop().expect_whole("user");
     let rows = readers::fields(&ended.file(), "", &["frame.interface_name", "frame.number"]);
     let names: Vec<_> = rows.iter().map(|row| row[0].as_str()).collect();
@@ -116,11 +113,7 @@ fn any_follows_interfaces() {
         names == [HOST_IF, "late0", "later0", HOST_IF],
         format_args!("{names:?}"),
     );
-    let numbers: Vec<_> = ended
-        .packets()
-        .iter()
-        .filter_map(|packet| number_in(&packet.bytes))
-        .collect();
+    let numbers: Vec<_> = readers::numbers(&ended.packets()).collect();
     ended.check(numbers == [1, 2, 3, 4], format_args!("{numbers:?}"));
 }
 
@@ -132,7 +125,7 @@ fn any_shows_each_frame_once_on_loopback_too() {
         let socket = UdpSocket::bind("127.0.0.1:53").expect("a socket");
         socket.send_to(b"hello", "127.0.0.1:53").expect("sent");
     });
-    traffic::send(&lab.peer, PEER_IF, 0, [frame(1)]);
+    traffic::send(&lab.peer, PEER_IF, 0, [traffic::frame(1, 100)]);
     let ended = running.stop().expect_whole("user");
     let names = readers::fields(&ended.file(), "", &["frame.interface_name"]).concat();
     // On loopback each frame goes out and comes in; like libpcap, one of the two is shown.
@@ -143,7 +136,12 @@ fn any_shows_each_frame_once_on_loopback_too() {
 fn the_last_interface_goes() {
     let lab = Lab::new();
     let running = agent::capture(&lab.host, &["-i", HOST_IF, "-w", "o.pcapng"]);
-    traffic::send(&lab.peer, PEER_IF, 0, (0..10).map(frame));
+    traffic::send(
+        &lab.peer,
+        PEER_IF,
+        0,
+        (0..10).map(|number| traffic::frame(number, 100)),
+    );
     thread::sleep(Duration::from_millis(100));
     lab.host.ip(&format!("link del {HOST_IF}"));
     let ended = running
@@ -157,11 +155,11 @@ fn one_of_two_interfaces_goes() {
     let lab = Lab::new();
     lab.pair("cap1", "peer1");
     let running = agent::capture(&lab.host, &["-i", HOST_IF, "-i", "cap1", "-w", "o.pcapng"]);
-    traffic::send(&lab.peer, "peer1", 0, [frame(1)]);
+    traffic::send(&lab.peer, "peer1", 0, [traffic::frame(1, 100)]);
     thread::sleep(Duration::from_millis(100));
     lab.host.ip("link del cap1");
     thread::sleep(Duration::from_secs(1));
-    traffic::send(&lab.peer, PEER_IF, 0, [frame(2)]);
+    traffic::send(&lab.peer, PEER_IF, 0, [traffic::frame(2, 100)]);
     let ended = running.stop().expect_whole("user");
     assert_eq!(ended.packets().len(), 2);
 }
@@ -175,7 +173,12 @@ fn another_namespace_by_name_and_by_path() {
         let arguments = ["--netns", place, "-i", HOST_IF, "-w", "o.pcapng"];
         let running = agent::capture(&elsewhere, &arguments);
         assert!(!lab.host.attachments().is_empty(), "attached over there");
-        traffic::send(&lab.peer, PEER_IF, 0, (0..10).map(frame));
+        traffic::send(
+            &lab.peer,
+            PEER_IF,
+            0,
+            (0..10).map(|number| traffic::frame(number, 100)),
+        );
         let ended = running.stop().expect_whole("user");
         // The file is where the user is.
         assert_eq!(ended.packets().len(), 10);
@@ -324,8 +327,8 @@ fn capturing_means_capturing() {
             );
             thread::yield_now();
         }
-        traffic::send(&lab.peer, PEER_IF, 0, [frame(round)]);
-        traffic::send(&lab.host, HOST_IF, 0, [frame(100 + round)]);
+        traffic::send(&lab.peer, PEER_IF, 0, [traffic::frame(round, 100)]);
+        traffic::send(&lab.host, HOST_IF, 0, [traffic::frame(100 + round, 100)]);
         let ended = running.stop().expect_whole("user");
         ended.check(ended.counter("captured") == 2, "both frames expected");
     }

@@ -16,6 +16,7 @@ use std::{
 };
 
 use capture_tests::{
+    TIMEOUT,
     agent::{self, Running, binary},
     count_from_env,
     netns::{HOST_IF, Lab, PEER_IF},
@@ -28,7 +29,6 @@ use nix::sys::signal::Signal;
 use tempfile::{TempDir, tempdir};
 
 const KILLS: usize = 12;
-const LIMIT: Duration = Duration::from_secs(20);
 /// Frames a second. What is sent within [`LONGEST`] finds room in the rings and in the queue of the output, so
 /// that nothing is lost but by the kill.
 const RATES: [u32; 3] = [2000, 20_000, 100_000];
@@ -36,12 +36,6 @@ const RATES: [u32; 3] = [2000, 20_000, 100_000];
 const LONGEST: Duration = Duration::from_millis(200);
 /// Large enough that a part of the time goes into write(2), which a kill then cuts short.
 const FRAME_LEN: usize = 1000;
-
-fn frame(number: u32) -> Vec<u8> {
-    let from = "192.0.2.1:1000".parse().expect("an address");
-    let to = "192.0.2.2:9".parse().expect("an address");
-    traffic::udp_frame(from, to, number, FRAME_LEN)
-}
 
 /// Captures of one kind, one after the other under the same name.
 struct Series {
@@ -104,7 +98,7 @@ impl Series {
         if moment == Moment::Starting {
             pause(random, 3 * LONGEST);
             running.signal(Signal::SIGKILL);
-            running.wait(LIMIT);
+            running.wait(TIMEOUT);
             return self.look();
         }
         running.wait_ready();
@@ -118,7 +112,7 @@ impl Series {
         thread::scope(|scope| {
             let frames = (0..)
                 .take_while(|_| !stop.load(Ordering::Relaxed))
-                .map(frame);
+                .map(|number| traffic::frame(number, FRAME_LEN));
             scope.spawn(|| traffic::send(&lab.peer, PEER_IF, rate, frames));
             pause(random, LONGEST);
             if moment == Moment::Closing {
@@ -132,7 +126,7 @@ impl Series {
             }
             stop.store(true, Ordering::Relaxed);
         });
-        let ended = running.wait(LIMIT);
+        let ended = running.wait(TIMEOUT);
         if moment == Moment::Never {
             ended.expect_whole("user");
         }
@@ -298,7 +292,12 @@ fn what_was_left_is_said_and_recovered() {
     };
     // Without -w the name has the time in it, and nobody will have it again.
     let running = start(&[]);
-    traffic::send(&lab.peer, PEER_IF, 0, (0..50).map(frame));
+    traffic::send(
+        &lab.peer,
+        PEER_IF,
+        0,
+        (0..50).map(|number| traffic::frame(number, FRAME_LEN)),
+    );
     let grown = || {
         let names = fs::read_dir(directory.path())
             .expect("it is there")
@@ -306,9 +305,9 @@ fn what_was_left_is_said_and_recovered() {
         let mut sizes = names.filter_map(|entry| Some(entry.metadata().ok()?.len()));
         sizes.any(|size| size > 50 * FRAME_LEN as u64)
     };
-    assert!(capture_tests::eventually(LIMIT, grown));
+    assert!(capture_tests::eventually(TIMEOUT, grown));
     running.signal(Signal::SIGKILL);
-    let names = running.wait(LIMIT).directory_names();
+    let names = running.wait(TIMEOUT).directory_names();
     let [part] = names.as_slice() else {
         panic!("{names:?}")
     };

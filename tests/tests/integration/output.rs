@@ -9,14 +9,8 @@ use capture_tests::{
     netns::{HOST_IF, Lab, PEER_IF},
     pcapng::{self, INTERFACE, SECTION, STATISTICS},
     readers,
-    traffic::{self, number_in},
+    traffic::{self},
 };
-
-fn frame(number: u32, len: usize) -> Vec<u8> {
-    let from = "192.0.2.1:1000".parse().expect("an address");
-    let to = "192.0.2.2:53".parse().expect("an address");
-    traffic::udp_frame(from, to, number, len)
-}
 
 /// Captures frames of these lengths, the first 100 bytes long.
 fn capture(arguments: &[&str], lengths: &[usize]) -> Ended {
@@ -26,7 +20,7 @@ fn capture(arguments: &[&str], lengths: &[usize]) -> Ended {
     let frames: Vec<_> = lengths
         .iter()
         .zip(0..)
-        .map(|(&len, at)| frame(at, len))
+        .map(|(&len, at)| traffic::frame(at, len))
         .collect();
     traffic::send(&lab.peer, PEER_IF, 5000, frames);
     running.stop()
@@ -93,11 +87,7 @@ fn duration_ends_the_capture() {
 fn max_packets_is_exact() {
     let ended = capture(&["-c", "7", "-w", "o.pcapng"], &[100; 50]);
     let ended = ended.expect_whole("max_packets");
-    let numbers: Vec<_> = ended
-        .packets()
-        .iter()
-        .filter_map(|p| number_in(&p.bytes))
-        .collect();
+    let numbers: Vec<_> = readers::numbers(&ended.packets()).collect();
     ended.check(
         numbers == [0, 1, 2, 3, 4, 5, 6],
         format_args!("{numbers:?}"),
@@ -115,11 +105,7 @@ fn max_file_bytes_is_never_exceeded() {
             (18_000..=20_000).contains(&size),
             format_args!("{size} bytes"),
         );
-        let numbers: Vec<_> = ended
-            .packets()
-            .iter()
-            .filter_map(|p| number_in(&p.bytes))
-            .collect();
+        let numbers: Vec<_> = readers::numbers(&ended.packets()).collect();
         ended.check(
             numbers.iter().copied().eq(0..numbers.len() as u32),
             "the first ones",
@@ -252,11 +238,7 @@ fn rotation_by_size() {
         ended.check(size <= 1_000_000, format_args!("{size} bytes"));
         pcapng::blocks(file);
     }
-    let numbers: Vec<_> = ended
-        .packets()
-        .iter()
-        .filter_map(|p| number_in(&p.bytes))
-        .collect();
+    let numbers: Vec<_> = readers::numbers(&ended.packets()).collect();
     ended.check(
         numbers.iter().copied().eq(0..2500),
         "all, in order over the files",
@@ -276,11 +258,7 @@ fn rotation_as_a_ring() {
             path.metadata().is_ok_and(|meta| meta.len() <= 200_000),
             "at most 200 kB",
         );
-        numbers.extend(
-            readers::packets(&path)
-                .iter()
-                .filter_map(|p| number_in(&p.bytes)),
-        );
+        numbers.extend(readers::numbers(&readers::packets(&path)));
     }
     numbers.sort_unstable();
     let first = 1000 - numbers.len() as u32;
@@ -300,7 +278,7 @@ fn rotation_by_time() {
         &lab.peer,
         PEER_IF,
         500,
-        (0..2000).map(|number| frame(number, 100)),
+        (0..2000).map(|number| traffic::frame(number, 100)),
     );
     let ended = running.wait(Duration::from_secs(5)).expect_code(0);
     let names = ended.directory_names();
@@ -319,11 +297,7 @@ fn rotation_by_time() {
         spans.len() >= 2 && spans.iter().all(|span| *span < 1_000_000_000),
         format_args!("{spans:?} ns"),
     );
-    let numbers: Vec<_> = ended
-        .packets()
-        .iter()
-        .filter_map(|p| number_in(&p.bytes))
-        .collect();
+    let numbers: Vec<_> = readers::numbers(&ended.packets()).collect();
     ended.check(
         numbers.iter().copied().eq(0..numbers.len() as u32),
         "none missing between",
@@ -337,7 +311,7 @@ fn rotation_by_time_before_a_silent_end() {
     let lab = Lab::new();
     let arguments = ["-i", HOST_IF, "--port", "53", "-G", "1", "-w", "o.pcapng"];
     let running = agent::capture(&lab.host, &arguments);
-    traffic::send(&lab.peer, PEER_IF, 0, (0..10).map(|n| frame(n, 100)));
+    traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..10, 100));
     let closed = || -> Vec<_> {
         let names = daemon::names(running.directory());
         let names = names.into_iter().filter(|name| name.ends_with(".pcapng"));

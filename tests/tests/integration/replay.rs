@@ -82,14 +82,7 @@ fn filters() -> Vec<(Value, String)> {
 }
 
 fn by_expression(everything: &Path, expression: &str, to: &Path) -> Vec<Packet> {
-    output(
-        Command::new("tcpdump")
-            .args(["-Z", "root", "-r"])
-            .arg(everything)
-            .arg("-w")
-            .arg(to)
-            .arg(expression),
-    );
+    readers::tcpdump_filter(everything, expression, to);
     readers::packets(to)
 }
 

@@ -9,12 +9,9 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     thread::JoinHandle,
-    time::Duration,
 };
 
-use capture_tests::{agent::lines_of, eventually, netns::Lab, output, sandbox::Sandbox};
-
-const LIMIT: Duration = Duration::from_secs(30);
+use capture_tests::{TIMEOUT, agent::lines_of, eventually, netns::Lab, output, sandbox::Sandbox};
 
 /// CAP_NET_ADMIN, CAP_PERFMON, CAP_BPF.
 const NEEDED: u64 = 1 << 12 | 1 << 38 | 1 << 39;
@@ -142,7 +139,7 @@ impl<'a> Daemon<'a> {
     fn ready(self) -> Self {
         let is_ready = || self.said().lines().any(|line| line == "ready");
         let (_, _, reader) = self.shell.as_ref().expect("it is in the foreground");
-        let ended = eventually(LIMIT, || is_ready() || reader.is_finished());
+        let ended = eventually(TIMEOUT, || is_ready() || reader.is_finished());
         assert!(ended && is_ready(), "not ready: {}", self.said());
         self
     }

@@ -3,22 +3,14 @@
 use std::{fs, sync::Arc, thread, time::Duration};
 
 use capture_tests::{
-    agent, eventually,
+    TIMEOUT, agent, eventually,
     netns::{HOST_IF, Lab, PEER_IF},
     pcapng, readers,
     signals::{Shower, catches},
-    traffic::{self, number_in},
+    traffic::{self},
 };
 use nix::sys::signal::Signal;
 use tempfile::tempdir;
-
-const LIMIT: Duration = Duration::from_secs(10);
-
-fn frames(count: u32) -> impl Iterator<Item = Vec<u8>> + Send {
-    let from = "192.0.2.1:1000".parse().expect("an address");
-    let to = "192.0.2.2:53".parse().expect("an address");
-    (0..count).map(move |number| traffic::udp_frame(from, to, number, 500))
-}
 
 #[test]
 fn terminate_and_interrupt_end_in_order() {
@@ -28,14 +20,16 @@ fn terminate_and_interrupt_end_in_order() {
             let arguments = ["-i", HOST_IF, "--hook", hook, "-w", "o.pcapng"];
             let running = agent::capture(&lab.host, &arguments);
             let ended = thread::scope(|scope| {
-                scope.spawn(|| traffic::send(&lab.peer, PEER_IF, 10_000, frames(10_000)));
+                scope.spawn(|| {
+                    traffic::send(&lab.peer, PEER_IF, 10_000, traffic::frames(0..10_000, 500))
+                });
                 thread::sleep(Duration::from_millis(500));
                 running.signal(signal);
-                running.wait(LIMIT).expect_whole("user")
+                running.wait(TIMEOUT).expect_whole("user")
             });
             pcapng::blocks(&ended.file());
             let packets = ended.packets();
-            let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
+            let numbers = readers::numbers(&packets);
             assert!(
                 numbers.eq(0..packets.len() as u32),
                 "none missing until the end"
@@ -52,10 +46,10 @@ fn terminate_and_interrupt_end_in_order() {
 fn an_end_in_order_writes_what_was_matched() {
     let lab = Lab::new();
     let running = agent::capture(&lab.host, &["-i", HOST_IF, "-w", "o.pcapng"]);
-    traffic::send(&lab.peer, PEER_IF, 0, frames(5000));
+    traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..5000, 500));
     // At once: what is still in the ring belongs to the capture.
     running.signal(Signal::SIGTERM);
-    let ended = running.wait(LIMIT).expect_whole("user");
+    let ended = running.wait(TIMEOUT).expect_whole("user");
     assert_eq!(ended.packets().len(), 5000);
 }
 
@@ -69,12 +63,14 @@ fn killed_in_mid_capture() {
         let running = agent::start_in(&lab.host, Arc::clone(&directory), &arguments);
         running.wait_ready();
         thread::scope(|scope| {
-            scope.spawn(|| traffic::send(&lab.peer, PEER_IF, 10_000, frames(20_000)));
+            scope.spawn(|| {
+                traffic::send(&lab.peer, PEER_IF, 10_000, traffic::frames(0..20_000, 500))
+            });
             let part = directory.path().join(format!("{file}.part"));
             let grown = || part.metadata().is_ok_and(|meta| meta.len() > 100_000);
-            let grown = eventually(LIMIT, grown);
+            let grown = eventually(TIMEOUT, grown);
             running.signal(Signal::SIGKILL);
-            let ended = running.wait(LIMIT);
+            let ended = running.wait(TIMEOUT);
             ended.check(grown, "the unfinished file grows while the capture runs");
             let names = ended.directory_names();
             ended.check(names == [format!("{file}.part")], format_args!("{names:?}"));
@@ -82,7 +78,7 @@ fn killed_in_mid_capture() {
         // The next start recovers what is whole, and has the name for itself.
         let running = agent::start_in(&lab.host, Arc::clone(&directory), &arguments);
         running.wait_ready();
-        traffic::send(&lab.peer, PEER_IF, 0, frames(3));
+        traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..3, 500));
         let ended = running.stop().expect_whole("user");
         let mut names = ended.directory_names();
         names.sort();
@@ -97,7 +93,7 @@ fn killed_in_mid_capture() {
             pcapng::blocks(&recovered);
         }
         let packets = readers::packets(&recovered);
-        let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
+        let numbers = readers::numbers(&packets);
         assert!(numbers.eq(0..packets.len() as u32), "the first ones, whole");
         assert!(packets.len() > 150, "{} packets", packets.len());
         assert_eq!(readers::tcpdump_count(&recovered, "udp"), packets.len());
@@ -112,7 +108,7 @@ fn killed_before_it_captures() {
         thread::sleep(Duration::from_millis(delay));
         running.signal(Signal::SIGKILL);
         // Nothing stays attached: checked at every end.
-        running.wait(LIMIT);
+        running.wait(TIMEOUT);
     }
 }
 
@@ -121,12 +117,12 @@ fn killed_before_it_captures() {
 fn a_signal_that_comes_twice_is_one() {
     let lab = Lab::new();
     let running = agent::capture(&lab.host, &["-i", HOST_IF, "-w", "o.pcapng"]);
-    traffic::send(&lab.peer, PEER_IF, 0, frames(5000));
+    traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..5000, 500));
     for _ in 0..20 {
         running.signal(Signal::SIGTERM);
         thread::sleep(Duration::from_millis(2));
     }
-    let ended = running.wait(LIMIT).expect_whole("user");
+    let ended = running.wait(TIMEOUT).expect_whole("user");
     assert_eq!(ended.packets().len(), 5000);
 }
 
@@ -144,7 +140,7 @@ fn a_second_signal_aborts() {
         .expect("the FIFO opens");
     let running = agent::start_in(&lab.host, directory, &["-i", HOST_IF, "-w", "pipe"]);
     running.wait_ready();
-    traffic::send(&lab.peer, PEER_IF, 0, frames(5000));
+    traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..5000, 500));
     running.signal(Signal::SIGTERM);
     thread::sleep(Duration::from_millis(1500));
     running.signal(Signal::SIGTERM);
@@ -159,7 +155,7 @@ fn a_second_signal_aborts() {
 fn says(running: &agent::Running<'_>, words: &str, times: usize) {
     let said = || running.stderr_so_far().matches(words).count() == times;
     assert!(
-        eventually(LIMIT, said),
+        eventually(TIMEOUT, said),
         "{times} times {words:?}:\n{}",
         running.stderr_so_far()
     );
@@ -176,10 +172,10 @@ fn figures_on_request() {
         .concat();
         let running = agent::capture(&lab.host, &arguments);
         for round in 1..=2_u32 {
-            traffic::send(&lab.peer, PEER_IF, 0, frames(5));
+            traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..5, 500));
             // Those that are on their way to the file are not captured yet.
             let all = format!("s of 1h: matched {0}, captured {0} (", 5 * round);
-            let said = eventually(LIMIT, || {
+            let said = eventually(TIMEOUT, || {
                 running.signal(Signal::SIGUSR1);
                 thread::sleep(Duration::from_millis(50));
                 running.stderr_so_far().contains(&all)
@@ -209,13 +205,13 @@ fn figures_of_several_tasks() {
     running.wait_ready();
     running.signal(Signal::SIGUSR1);
     says(&running, "matched 0, captured 0 (0 B), lost 0", 3);
-    traffic::send(&lab.peer, PEER_IF, 0, frames(5));
+    traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..5, 500));
     let counted = |name: &str, words: &str| {
         let stderr = running.stderr_so_far();
         let mut lines = stderr.lines();
         lines.any(|line| line.contains(&format!("{name:?}: ")) && line.contains(words))
     };
-    let all = eventually(LIMIT, || {
+    let all = eventually(TIMEOUT, || {
         running.signal(Signal::SIGUSR1);
         thread::sleep(Duration::from_millis(50));
         counted("all", "matched 5, captured 5 (2.5 kB), lost 0")
@@ -233,10 +229,10 @@ fn flushed_on_request() {
     let part = running.directory().join("o.pcapng.part");
     let copy = running.directory().join("copy.pcapng");
     for round in 1..=3 {
-        traffic::send(&lab.peer, PEER_IF, 0, frames(50));
+        traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..50, 500));
         running.signal(Signal::SIGUSR2);
         let mut count = 0;
-        let all = eventually(LIMIT, || {
+        let all = eventually(TIMEOUT, || {
             fs::copy(&part, &copy).expect("it is written");
             let stream = fs::read(&copy).expect("a copy");
             fs::write(&copy, &stream[..pcapng::whole_len(&stream)]).expect("a copy");
@@ -256,14 +252,14 @@ fn requests_at_any_moment_end_nothing() {
     for arguments in [&[][..], &["--hook", "xdp"]] {
         let arguments = [&["-i", HOST_IF, "-w", "o.pcapng"], arguments].concat();
         let running = agent::start(&lab.host, &arguments);
-        assert!(eventually(LIMIT, || catches(
+        assert!(eventually(TIMEOUT, || catches(
             running.pid(),
             Signal::SIGUSR2
         )));
         let requests = &[Signal::SIGUSR1, Signal::SIGUSR2];
         let shower = Shower::on(running.pid(), requests, Duration::from_micros(200));
         running.wait_ready();
-        traffic::send(&lab.peer, PEER_IF, 20_000, frames(2000));
+        traffic::send(&lab.peer, PEER_IF, 20_000, traffic::frames(0..2000, 500));
         let ended = running.stop().expect_whole("user");
         let sent = shower.end();
         assert!(sent > 100, "{sent} signals");
@@ -277,7 +273,7 @@ fn an_end_while_it_loads_is_in_order() {
     let lab = Lab::new();
     for delay in (0..200).step_by(20) {
         let running = agent::start(&lab.host, &["-i", HOST_IF, "-w", "o.pcapng"]);
-        assert!(eventually(LIMIT, || catches(
+        assert!(eventually(TIMEOUT, || catches(
             running.pid(),
             Signal::SIGTERM
         )));
@@ -285,7 +281,7 @@ fn an_end_while_it_loads_is_in_order() {
         let echoes = Shower::on(running.pid(), &[Signal::SIGTERM], Duration::from_millis(5));
         thread::sleep(Duration::from_millis(60));
         echoes.end();
-        running.wait(LIMIT).expect_whole("user");
+        running.wait(TIMEOUT).expect_whole("user");
     }
 }
 
@@ -302,5 +298,5 @@ fn figures_while_it_waits_for_a_reader() {
     running.signal(Signal::SIGUSR1);
     says(&running, "waiting for a reader of ff", 2);
     running.signal(Signal::SIGTERM);
-    running.wait(LIMIT).expect_code(1);
+    running.wait(TIMEOUT).expect_code(1);
 }

@@ -11,7 +11,7 @@ use capture_tests::{
     or_skip,
     peer_tools::Tcpdump,
     readers,
-    traffic::{self, Ipv4, Tap, UDP, number_in, numbered},
+    traffic::{self, Ipv4, Tap, UDP, numbered},
 };
 
 /// `WTAP_ENCAP_ETHERNET` and `WTAP_ENCAP_RAW_IP` (wiretap/wtap.h), as tshark shows them.
@@ -57,7 +57,7 @@ fn beside_tcpdump(
                 format_args!("{interface}: ours {ours:02x?}\ntcpdump's {theirs:02x?}"),
             );
             encapsulated(&ended, interface, encapsulation);
-            let numbers = ours.iter().filter_map(|packet| number_in(&packet.bytes));
+            let numbers = readers::numbers(&ours);
             numbers.collect()
         })
         .collect()

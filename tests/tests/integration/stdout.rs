@@ -25,12 +25,6 @@ use nix::{
     unistd::Pid,
 };
 
-fn frame(number: u32) -> Vec<u8> {
-    let from = "192.0.2.1:1000".parse().expect("an address");
-    let to = "192.0.2.2:53".parse().expect("an address");
-    traffic::udp_frame(from, to, number, 100)
-}
-
 /// The agent with its standard output in a pipe that the test holds.
 fn piped(namespace: &Netns, arguments: &[&str]) -> (Child, ChildStdout) {
     let mut command = namespace.command(agent::binary());
@@ -62,7 +56,12 @@ fn the_summary_goes_to_standard_error() {
     for format in ["pcapng", "pcap"] {
         let arguments = ["-i", HOST_IF, "-w", "-", "--format", format];
         let running = agent::capture(&lab.host, &arguments);
-        traffic::send(&lab.peer, PEER_IF, 5000, (0..1000).map(frame));
+        traffic::send(
+            &lab.peer,
+            PEER_IF,
+            5000,
+            (0..1000).map(|number| traffic::frame(number, 100)),
+        );
         let ended = running.stop().expect_whole("user");
         ended.check(
             ended.stderr.contains("\"stop_reason\""),
@@ -99,7 +98,12 @@ fn tshark_reads_along() {
             .count()
     };
     for round in 1..=3 {
-        traffic::send(&lab.peer, PEER_IF, 0, (0..50).map(frame));
+        traffic::send(
+            &lab.peer,
+            PEER_IF,
+            0,
+            (0..50).map(|number| traffic::frame(number, 100)),
+        );
         // Live: they are there while the capture goes on, not at its end.
         let seen = eventually(Duration::from_secs(5), || count() == round * 50);
         assert!(seen, "round {round}: {} packets shown", count());
@@ -124,13 +128,18 @@ fn a_reader_that_goes_is_a_quiet_end() {
     let lab = Lab::new();
     let (mut agent, mut stdout) = piped(&lab.host, &["-o", "json"]);
     wait_ready(&mut agent);
-    traffic::send(&lab.peer, PEER_IF, 0, (0..20).map(frame));
+    traffic::send(
+        &lab.peer,
+        PEER_IF,
+        0,
+        (0..20).map(|number| traffic::frame(number, 100)),
+    );
     stdout.read_exact(&mut [0; 500]).expect("packets come");
     drop(stdout);
     // Nothing more can be written, and the next packet shows it.
     let mut status = None;
     let ended = eventually(Duration::from_secs(10), || {
-        traffic::send(&lab.peer, PEER_IF, 0, [frame(99)]);
+        traffic::send(&lab.peer, PEER_IF, 0, [traffic::frame(99, 100)]);
         status = agent.try_wait().expect("it is our child");
         status.is_some()
     });
@@ -235,7 +244,12 @@ fn a_reader_has_the_terminal_for_itself() {
     drop(terminal.slave);
     let count = 20;
     let shown = on_terminal(command, terminal.master, || {
-        traffic::send(&lab.peer, PEER_IF, 20, (0..count).map(frame));
+        traffic::send(
+            &lab.peer,
+            PEER_IF,
+            20,
+            (0..count).map(|number| traffic::frame(number, 100)),
+        );
     });
     let packets = shown.lines().filter(|line| line.contains("192.0.2.1"));
     let packets: Vec<_> = packets.collect();
@@ -289,16 +303,21 @@ fn what_a_reader_that_goes_did_not_take_is_counted() {
     let (mut agent, stdout) = piped(&lab.host, &["-o", "table"]);
     let mut head = consumer(Command::new("head").args(["-c", "20000"]), stdout, &file);
     wait_ready(&mut agent);
-    traffic::send(&lab.peer, PEER_IF, 5000, (0..2000).map(frame));
+    traffic::send(
+        &lab.peer,
+        PEER_IF,
+        5000,
+        (0..2000).map(|number| traffic::frame(number, 100)),
+    );
     assert!(head.wait().expect("head ends").success());
     let ended = eventually(Duration::from_secs(10), || {
-        traffic::send(&lab.peer, PEER_IF, 0, [frame(9999)]);
+        traffic::send(&lab.peer, PEER_IF, 0, [traffic::frame(9999, 100)]);
         agent.try_wait().expect("it is our child").is_some()
     });
     assert!(ended, "it goes on without a reader");
     let figures = figures(agent, 0);
     let got = packets_got(&file);
-    let numbers = got.iter().filter_map(|packet| number_in(&packet.bytes));
+    let numbers = readers::numbers(&got);
     assert!(numbers.eq(0..got.len() as u32), "the first ones");
     // The pipe had taken more than the reader did.
     assert!(
@@ -326,7 +345,12 @@ fn a_slow_reader_gets_everything() {
     });
     wait_ready(&mut agent);
     // Some 50 MB/s against 4.
-    traffic::send(&lab.peer, PEER_IF, 0, (0..40_000).map(frame));
+    traffic::send(
+        &lab.peer,
+        PEER_IF,
+        0,
+        (0..40_000).map(|number| traffic::frame(number, 100)),
+    );
     thread::sleep(Duration::from_millis(100));
     signal(&agent, Signal::SIGTERM);
     let figures = figures(agent, 0);

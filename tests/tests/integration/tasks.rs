@@ -4,20 +4,18 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use capture_tests::{
+    TIMEOUT,
     agent::{self, Ended},
     eventually,
     netns::{HOST_IF, Lab, PEER_IF},
     readers::{self, Packet},
-    traffic::{self, number_in},
+    traffic::{self},
 };
 use serde_json::json;
 use tempfile::TempDir;
-
-const LIMIT: Duration = Duration::from_secs(15);
 
 /// A file of tasks outside the working directory, which holds captures only.
 struct TasksFile {
@@ -50,7 +48,7 @@ fn frame(number: u32) -> Vec<u8> {
 }
 
 fn numbers(packets: &[Packet]) -> Vec<u32> {
-    let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
+    let numbers = readers::numbers(packets);
     numbers.collect()
 }
 
@@ -96,7 +94,7 @@ fn each_file_has_what_its_filter_takes() {
     traffic::send(&lab.peer, "peer1", 5000, (400..800).map(frame));
     let first = running.directory().join("first.pcapng");
     assert!(
-        eventually(LIMIT, || first.exists()),
+        eventually(TIMEOUT, || first.exists()),
         "a task that is complete ends while others go on"
     );
     let ended = running.stop().expect_code(0);
@@ -159,7 +157,7 @@ fn the_run_ends_with_its_last_task() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .expect("it starts");
-    assert!(eventually(LIMIT, || directory
+    assert!(eventually(TIMEOUT, || directory
         .path()
         .join("few.pcapng.part")
         .exists()));
@@ -188,7 +186,7 @@ fn the_run_ends_with_its_last_task() {
 
 /// Runs to the end, which must come before anything is captured.
 fn refused(lab: &Lab, file: &TasksFile, code: i32, lines: &[&str]) {
-    let ended = agent::start(&lab.host, &["--tasks", file.argument()]).wait(LIMIT);
+    let ended = agent::start(&lab.host, &["--tasks", file.argument()]).wait(TIMEOUT);
     let ended = ended.expect_code(code).expect_stderr(lines);
     ended.check(!ended.stderr.contains("capturing on"), "it never captured");
     let names = ended.directory_names();
@@ -285,13 +283,13 @@ fn the_file_does_not_go_with_options_of_a_task() {
         ["-c", "1"],
     ] {
         let arguments = [&["--tasks", file.argument()], &options[..]].concat();
-        let ended = agent::start(&lab.host, &arguments).wait(LIMIT);
+        let ended = agent::start(&lab.host, &arguments).wait(TIMEOUT);
         ended
             .expect_code(2)
             .expect_stderr(&["--tasks", "cannot be used with"]);
     }
     let missing = Path::new(file.argument()).with_file_name("nosuch.json");
     let missing = missing.to_str().expect("a plain path");
-    let ended = agent::start(&lab.host, &["--tasks", missing]).wait(LIMIT);
+    let ended = agent::start(&lab.host, &["--tasks", missing]).wait(TIMEOUT);
     ended.expect_code(3).expect_stderr(&["nosuch.json"]);
 }

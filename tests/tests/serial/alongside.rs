@@ -3,13 +3,13 @@
 //! many packets there are, ten million in a long run. Rates and buffers are such that no tool loses one,
 //! and each says so.
 
-use std::{net::SocketAddr, path::Path, process::Command, thread, time::Instant};
+use std::{net::SocketAddr, path::Path, thread, time::Instant};
 
 use capture_tests::{
     agent, count_from_env, cpus,
     netns::{HOST_IF, Lab, PEER_IF},
-    output,
     peer_tools::Tool,
+    readers,
     stream::{Packet, Stream},
     traffic::{self, number_in},
 };
@@ -74,18 +74,9 @@ fn captured(senders: usize, packets: usize, judge: impl FnOnce([&Path; 3])) {
     assert_eq!(ended.counter("captured"), packets as u64);
     let ours = ended.file();
     let files = [&ours, &tcpdump.file(), &dumpcap.file()];
-    let counts = files.map(|file| capinfos_count(file));
-    assert_eq!(counts, [packets; 3], "packets by capinfos");
+    let counts = files.map(|file| readers::packet_count(file));
+    assert_eq!(counts, [packets as u64; 3], "packets by capinfos");
     judge([files[0], files[1], files[2]]);
-}
-
-fn capinfos_count(file: &Path) -> usize {
-    let mut capinfos = Command::new("capinfos");
-    let table = output(capinfos.args(["-T", "-r", "-M", "-c"]).arg(file));
-    let count = table.trim().rsplit('\t').next();
-    count
-        .and_then(|count| count.parse().ok())
-        .unwrap_or_else(|| panic!("capinfos says {table}"))
 }
 
 #[test]

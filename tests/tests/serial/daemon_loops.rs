@@ -14,18 +14,16 @@ use aya::{
     programs::{loaded_links, loaded_programs},
 };
 use capture_tests::{
-    count_from_env,
+    TIMEOUT, count_from_env,
     daemon::{self, Daemon, names},
     eventually,
-    netns::{HOST_IF, Lab, PEER_IF},
+    netns::{HOST_IF, Lab},
     traffic,
 };
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use super::one_at_a_time;
-
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// The kinds of the tasks that come and go: on a hook of their own kind, with files of their own number.
 fn task(number: usize) -> Value {
@@ -97,13 +95,6 @@ impl Held {
     }
 }
 
-fn send(lab: &Lab, count: u32) {
-    let from = "10.0.0.2:4000".parse().expect("an address");
-    let to = "10.0.0.1:9".parse().expect("an address");
-    let frames = (0..count).map(|number| traffic::udp_frame(from, to, number, 300));
-    traffic::send(&lab.peer, PEER_IF, 0, frames);
-}
-
 /// What is attached, but for the queueing discipline that stays with the interface.
 fn attachments(lab: &Lab) -> Vec<String> {
     let mut attachments = lab.host.attachments();
@@ -124,7 +115,7 @@ fn tasks_that_come_and_go_leave_nothing() {
         if !forced {
             // Enough for several files.
             let packets = if number % 4 == 3 { 600 } else { 20 };
-            send(&lab, packets);
+            traffic::send_to_host(&lab, 0..packets, 300);
             daemon.captured(&id, packets.into());
             daemon.stop_task(&id);
         }
@@ -136,7 +127,7 @@ fn tasks_that_come_and_go_leave_nothing() {
     // Connections end after their answers: what is held is what two looks find.
     let look = || (Held::by(&daemon).counts(), attachments(&lab));
     let mut before = look();
-    let settled = eventually(LIMIT, || {
+    let settled = eventually(TIMEOUT, || {
         std::thread::sleep(Duration::from_millis(300));
         let earlier = std::mem::replace(&mut before, look());
         earlier == before
@@ -152,7 +143,7 @@ fn tasks_that_come_and_go_leave_nothing() {
         }
     }
     println!("{rounds} rounds in {:?}", began.elapsed());
-    let same = eventually(LIMIT, || look() == before);
+    let same = eventually(TIMEOUT, || look() == before);
     assert!(same, "{:#?}, and before: {before:#?}", look());
     // Threads that wait for work come and go.
     let more = daemon.status("Threads").saturating_sub(threads);
@@ -163,7 +154,7 @@ fn tasks_that_come_and_go_leave_nothing() {
     assert_eq!(names(&daemon.home().path().join("captures")), [".lock"]);
     assert_eq!(daemon.ask("GET", "/tasks", None).json()["tasks"], json!([]));
     daemon.stop();
-    let gone = eventually(LIMIT, || seen.in_kernel().is_empty());
+    let gone = eventually(TIMEOUT, || seen.in_kernel().is_empty());
     assert!(gone, "{:?}", seen.in_kernel());
     assert_eq!(attachments(&lab), [""; 0]);
 }
@@ -188,7 +179,7 @@ fn an_end_while_sixty_four_run_finishes_them_all() {
     }
     let end = std::thread::scope(|scope| {
         // The end comes in the middle of the traffic.
-        let sender = scope.spawn(|| send(&lab, 5000));
+        let sender = scope.spawn(|| traffic::send_to_host(&lab, 0..5000, 300));
         daemon.captured(&ids[63], 100);
         let began = Instant::now();
         daemon.signal(Signal::SIGTERM);

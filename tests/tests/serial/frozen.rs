@@ -4,7 +4,6 @@
 use std::{
     fs::{self, File},
     io::Read as _,
-    ops::Range,
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
     sync::{
@@ -16,30 +15,21 @@ use std::{
 };
 
 use capture_tests::{
+    TIMEOUT,
     agent::{self, Ended, Running},
     cpus, eventually,
     netns::{HOST_IF, Lab, PEER_IF},
     pcapng::{self, PACKET},
+    readers,
     traffic::{self, number_in},
 };
 use nix::{libc, sys::signal::Signal};
 
 use super::one_at_a_time;
 
-const LIMIT: Duration = Duration::from_secs(20);
 /// Length of a frame, and of its block in a pcapng file.
 const FRAME: usize = 300;
 const BLOCK: u64 = 344;
-
-fn frames(numbers: Range<u32>) -> impl Iterator<Item = Vec<u8>> + Send {
-    frames_of(FRAME, numbers)
-}
-
-fn frames_of(len: usize, numbers: Range<u32>) -> impl Iterator<Item = Vec<u8>> + Send {
-    let from = "192.0.2.1:1000".parse().expect("an address");
-    let to = "192.0.2.2:53".parse().expect("an address");
-    numbers.map(move |number| traffic::udp_frame(from, to, number, len))
-}
 
 /// As many as there are rings.
 fn possible_cpus() -> usize {
@@ -54,7 +44,7 @@ fn possible_cpus() -> usize {
 fn wait_written(running: &Running<'_>, packets: u64) {
     let part = running.directory().join("o.pcapng.part");
     let len = || part.metadata().map_or(0, |meta| meta.len());
-    let written = eventually(LIMIT, || len() >= packets * BLOCK);
+    let written = eventually(TIMEOUT, || len() >= packets * BLOCK);
     assert!(written, "{} bytes", len());
 }
 
@@ -66,7 +56,11 @@ fn freeze(running: &Running<'_>) {
         let rest = stat.rsplit(") ").next().unwrap_or_default().to_owned();
         rest.chars().next()
     };
-    assert!(eventually(LIMIT, || state() == Some('T')), "{:?}", state());
+    assert!(
+        eventually(TIMEOUT, || state() == Some('T')),
+        "{:?}",
+        state()
+    );
 }
 
 /// The number of each packet of the file, and how many it says were lost before it.
@@ -118,15 +112,20 @@ fn a_stopped_agent_counts_what_the_ring_could_not_hold() {
         let arguments = ["-i", HOST_IF, "--hook", hook, "--ring-size", &size];
         let arguments = [&arguments[..], &["-w", "o.pcapng"]].concat();
         let running = agent::capture(&lab.host, &arguments);
-        traffic::send(&lab.peer, PEER_IF, 5000, frames(0..500));
+        traffic::send(&lab.peer, PEER_IF, 5000, traffic::frames(0..500, FRAME));
         wait_written(&running, 500);
         freeze(&running);
-        traffic::send(&lab.peer, PEER_IF, 0, frames(500..20_500));
+        traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(500..20_500, FRAME));
         running.signal(Signal::SIGCONT);
         // What a ring of 2 MiB holds, and more than the reader takes at a time.
         wait_written(&running, 500 + 5500);
         thread::sleep(Duration::from_millis(300));
-        traffic::send(&lab.peer, PEER_IF, 5000, frames(20_500..21_000));
+        traffic::send(
+            &lab.peer,
+            PEER_IF,
+            5000,
+            traffic::frames(20_500..21_000, FRAME),
+        );
         let ended = running.stop().expect_code(0);
         let packets = assert_gaps_told(&ended, 21_000);
         let lost = ended.figures().ring;
@@ -160,7 +159,12 @@ fn a_stopped_agent_with_traffic_that_does_not_wait() {
     let ended = thread::scope(|scope| {
         let sender = scope.spawn(|| {
             cpus::stay_on_one();
-            traffic::send(&lab.peer, PEER_IF, 20_000, frames(0..40_000))
+            traffic::send(
+                &lab.peer,
+                PEER_IF,
+                20_000,
+                traffic::frames(0..40_000, FRAME),
+            )
         });
         for packets in [2000, 6000, 10_000] {
             wait_written(&running, packets);
@@ -186,15 +190,15 @@ fn a_stopped_agent_loses_nothing_that_the_ring_holds() {
     let _guard = one_at_a_time();
     let lab = Lab::new();
     let running = agent::capture(&lab.host, &["-i", HOST_IF, "-w", "o.pcapng"]);
-    traffic::send(&lab.peer, PEER_IF, 5000, frames(0..500));
+    traffic::send(&lab.peer, PEER_IF, 5000, traffic::frames(0..500, FRAME));
     freeze(&running);
-    traffic::send(&lab.peer, PEER_IF, 0, frames(500..5500));
+    traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(500..5500, FRAME));
     thread::sleep(Duration::from_millis(500));
     running.signal(Signal::SIGCONT);
-    traffic::send(&lab.peer, PEER_IF, 5000, frames(5500..6000));
+    traffic::send(&lab.peer, PEER_IF, 5000, traffic::frames(5500..6000, FRAME));
     let ended = running.stop().expect_whole("user");
     let packets = ended.packets_told(&ended.file());
-    let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
+    let numbers = readers::numbers(&packets);
     ended.check(numbers.eq(0..6000), "all, in order");
 }
 
@@ -215,10 +219,15 @@ fn a_storm_of_signals_loses_and_repeats_nothing() {
             }
             sent
         });
-        traffic::send(&lab.peer, PEER_IF, 10_000, frames(0..20_000));
+        traffic::send(
+            &lab.peer,
+            PEER_IF,
+            10_000,
+            traffic::frames(0..20_000, FRAME),
+        );
         thread::sleep(Duration::from_millis(100));
         running.signal(Signal::SIGTERM);
-        let ended = running.wait(LIMIT).expect_whole("user");
+        let ended = running.wait(TIMEOUT).expect_whole("user");
         is_over.store(true, Ordering::Relaxed);
         let sent = storm.join().expect("it blows");
         ended.check(sent > 2000, format_args!("only {sent} signals"));
@@ -226,7 +235,7 @@ fn a_storm_of_signals_loses_and_repeats_nothing() {
     });
     ended.check(ended.files().len() > 10, "it rotates");
     let packets = ended.packets();
-    let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
+    let numbers = readers::numbers(&packets);
     ended.check(numbers.eq(0..20_000), "each once, in order");
 }
 
@@ -304,7 +313,7 @@ fn without_memory_packets_are_counted_and_the_capture_goes_on() {
         running.wait_ready();
         take_memory_away(running.pid());
         // 42 MB, which the buffers would hold if there was memory for them.
-        let large = frames_of(1400, 0..30_000);
+        let large = traffic::frames(0..30_000, 1400);
         traffic::send(&lab.peer, PEER_IF, 30_000, large);
         thread::sleep(Duration::from_millis(100));
         let reader = thread::spawn(move || {
@@ -314,7 +323,12 @@ fn without_memory_packets_are_counted_and_the_capture_goes_on() {
         });
         // Room again, sooner or later.
         thread::sleep(Duration::from_millis(500));
-        traffic::send(&lab.peer, PEER_IF, 5000, frames(30_000..30_500));
+        traffic::send(
+            &lab.peer,
+            PEER_IF,
+            5000,
+            traffic::frames(30_000..30_500, FRAME),
+        );
         let ended = running.stop().expect_code(0);
         let copy = directory.path().join("copy.pcapng");
         fs::write(&copy, reader.join().expect("it reads")).expect("it can be written");

@@ -11,6 +11,7 @@ use std::{
 };
 
 use capture_tests::{
+    TIMEOUT,
     agent::{self, Running},
     count_from_env, eventually,
     netns::{HOST_IF, Lab, PEER_IF},
@@ -22,17 +23,9 @@ use capture_tests::{
 use super::one_at_a_time;
 
 const TIMED: usize = 200;
-const LIMIT: Duration = Duration::from_secs(10);
-
-fn frame(number: u32) -> Vec<u8> {
-    let from = "192.0.2.1:1000".parse().expect("an address");
-    let to = "192.0.2.2:9".parse().expect("an address");
-    traffic::udp_frame(from, to, number, 200)
-}
-
 fn growing_file(running: &Running<'_>, name: &str) -> PathBuf {
     let part = running.directory().join(format!("{name}.part"));
-    assert!(eventually(LIMIT, || part.exists()), "{}", part.display());
+    assert!(eventually(TIMEOUT, || part.exists()), "{}", part.display());
     part
 }
 
@@ -46,7 +39,7 @@ fn time(lab: &Lab, mut read: impl FnMut(u32)) -> Vec<Duration> {
             // At any phase of whatever timer there is.
             thread::sleep(Duration::from_micros(10_000 + random.below(20_000) as u64));
             let begin = Instant::now();
-            traffic::send_one(&socket, &frame(number));
+            traffic::send_one(&socket, &traffic::frame(number, 200));
             read(number);
             begin.elapsed()
         })
@@ -82,7 +75,7 @@ fn a_lone_packet_is_soon_in_the_file() {
                 if let Some(packet) = stream.packet() {
                     break number_in(packet.bytes);
                 }
-                assert!(begin.elapsed() < LIMIT, "packet {number} does not come");
+                assert!(begin.elapsed() < TIMEOUT, "packet {number} does not come");
                 thread::sleep(Duration::from_micros(100));
             };
             assert_eq!(found, Some(number));
@@ -124,7 +117,7 @@ fn a_reader_of_the_growing_file_sees_no_damage() {
             let reader = scope.spawn(|| follow(&part, &done));
             // Trickles and bursts.
             for (rate, count) in [(200, 100), (0, 20_000), (2000, 1000), (50_000, 50_000)] {
-                traffic::send(&lab.peer, PEER_IF, rate, (0..count).map(frame));
+                traffic::send(&lab.peer, PEER_IF, rate, traffic::frames(0..count, 200));
             }
             done.store(true, Ordering::Relaxed);
             reader

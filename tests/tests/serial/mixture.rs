@@ -7,8 +7,6 @@ use std::{
     collections::HashSet,
     fs,
     path::Path,
-    process::{Command, Stdio},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -17,18 +15,14 @@ use capture_task::{
     task::TaskSpec,
 };
 use capture_tests::{
-    agent, eventually,
+    agent,
     generate::{self, is_common_ground, request},
     netns::{HOST_IF, Lab, PEER_IF},
-    output,
+    peer_tools::Tool,
     random::Random,
-    readers::plain_packets,
+    readers::{self, plain_packets},
     reference::read,
     traffic,
-};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
 };
 use serde_json::{Value, json};
 
@@ -40,6 +34,9 @@ const SECONDS: u64 = 8;
 const RATE: u32 = 4000;
 /// Different frames; they are sent over and over.
 const FRAMES: u32 = 3000;
+
+/// tcpdump's snap length for whole packets.
+const WHOLE: &str = "0";
 
 /// Tasks whose expressions all differ, as JSON, and the expressions.
 fn tasks(random: &mut Random) -> (Vec<Value>, Vec<String>) {
@@ -79,23 +76,8 @@ fn sixty_four_tasks_against_tcpdump() {
     let place = tempfile::tempdir().expect("a directory");
     let file = place.path().join("tasks.json");
     fs::write(&file, json!(tasks).to_string()).expect("it can be written");
-    let everything = place.path().join("all.pcap");
     let lab = Lab::new();
-    let mut tcpdump = lab
-        .host
-        .command("tcpdump")
-        .args([
-            "-i", HOST_IF, "-Z", "root", "-B", "65536", "--nano", "-U", "-w",
-        ])
-        .arg(&everything)
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("tcpdump starts");
-    let has_begun = || fs::metadata(&everything).is_ok_and(|file| file.len() >= 24);
-    assert!(
-        eventually(Duration::from_secs(10), has_begun),
-        "tcpdump captures"
-    );
+    let mut tcpdump = Tool::tcpdump(&lab.host, HOST_IF, WHOLE, "");
     let file = file.to_str().expect("a plain path");
     let running = agent::capture(&lab.host, &["--tasks", file]);
 
@@ -103,15 +85,9 @@ fn sixty_four_tasks_against_tcpdump() {
     let mixture = frames.iter().cycle().take_while(|_| Instant::now() < end);
     let sent = traffic::send(&lab.peer, PEER_IF, RATE, mixture.cloned());
     let ended = running.stop().expect_code(0);
-    // tcpdump is given its packets by the block, and a block at least once a second.
-    thread::sleep(Duration::from_millis(1500));
-    kill(Pid::from_raw(tcpdump.id() as i32), Signal::SIGINT).expect("tcpdump runs");
-    let mut said = String::new();
-    let mut stderr = tcpdump.stderr.take().expect("stderr is piped");
-    std::io::Read::read_to_string(&mut stderr, &mut said).expect("text");
-    assert!(tcpdump.wait().expect("it ends").success(), "{said}");
-    assert!(said.contains("\n0 packets dropped by kernel"), "{said}");
-    assert_eq!(plain_packets(&everything).len(), sent, "{said}");
+    tcpdump.finish();
+    let everything = tcpdump.file();
+    assert_eq!(plain_packets(&everything).len(), sent);
 
     ended.files();
     let mut all = 0;
@@ -138,18 +114,7 @@ fn sixty_four_tasks_against_tcpdump() {
     assert!(all > sent, "the filters meet the traffic");
 }
 
-fn by_expression(
-    everything: &Path,
-    expression: &str,
-    to: &Path,
-) -> Vec<capture_tests::readers::Packet> {
-    output(
-        Command::new("tcpdump")
-            .args(["-O", "-Z", "root", "--nano", "-r"])
-            .arg(everything)
-            .arg("-w")
-            .arg(to)
-            .arg(expression),
-    );
+fn by_expression(everything: &Path, expression: &str, to: &Path) -> Vec<readers::Packet> {
+    readers::tcpdump_filter(everything, expression, to);
     plain_packets(to)
 }

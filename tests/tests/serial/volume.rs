@@ -140,7 +140,7 @@ fn oversize_discarded() {
     let _guard = one_at_a_time();
     let (ended, packets) = capture(false, &["-s", "256", "--oversize", "discard"]);
     let expected = (0..PACKETS).filter(|&number| length(number) <= 256);
-    let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
+    let numbers = readers::numbers(&packets);
     assert!(
         numbers.eq(expected),
         "those of up to 256 bytes, {} of them",
@@ -173,7 +173,7 @@ fn a_duration_of_two_seconds_ends_in_time() {
         span <= 2_000_000_000,
         format_args!("packets over {span} ns"),
     );
-    let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
+    let numbers = readers::numbers(&packets);
     assert!(
         numbers.eq(0..packets.len() as u32),
         "none missing within the time"
@@ -194,7 +194,7 @@ fn a_thousand_packets_exactly() {
         .wait(Duration::from_secs(10))
         .expect_whole("max_packets");
     let packets = ended.packets();
-    let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
+    let numbers = readers::numbers(&packets);
     assert!(
         numbers.eq(0..1000),
         "the first thousand, {} found",

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use capture_tests::{
-    daemon::{self, Daemon, UNLIMITED},
+    daemon::{self, Daemon, UNLIMITED, udp_task},
     http::Answer,
     netns::{HOST_IF, Lab},
-    record,
+    record, traffic,
 };
 use serde_json::{Value, json};
 
-use super::{JSON, NO_TASK, on_host, send, time};
+use super::{JSON, NO_TASK, time};
 
 #[track_caller]
 fn post(daemon: &Daemon, query: &str, headers: &[(&str, &str)], task: &Value) -> Answer {
@@ -31,7 +31,7 @@ fn assert_hardened(answer: &Answer, kind: &str) {
 fn a_creation_answers_with_the_task_and_where_it_is() {
     let lab = Lab::new();
     let daemon = daemon::start(&lab.host);
-    let asked = on_host(
+    let asked = udp_task(
         json!({"name": "web “é”", "ip": "10.0.0.1", "ports": [9, "20-30"],
         "max_file_bytes": "1MiB"}),
     );
@@ -62,7 +62,7 @@ fn a_creation_answers_with_the_task_and_where_it_is() {
 
     // Started in a while: its time is in it, and until then it waits.
     let at = time("1 hour");
-    let later = post(&daemon, "", &[], &on_host(json!({"start_at": at}))).expect(201);
+    let later = post(&daemon, "", &[], &udp_task(json!({"start_at": at}))).expect(201);
     record::assert_whole(&later.json());
     assert_eq!(later.json()["start_at"], at);
     daemon.stop();
@@ -75,7 +75,7 @@ fn a_key_repeats_the_first_answer() {
     lab.pair("cap1", "peer1");
     let daemon = daemon::start(&lab.host);
     let key = [("Idempotency-Key", "k-1")];
-    let asked = on_host(json!({"interfaces": ["cap1"]}));
+    let asked = udp_task(json!({"interfaces": ["cap1"]}));
     let first = post(&daemon, "", &key, &asked).expect(201);
     assert_eq!(first.header("idempotency-replayed"), None);
     let id = first.json()["id"].as_str().expect("an ID").to_owned();
@@ -111,10 +111,10 @@ fn a_key_repeats_the_first_answer() {
 fn lists_go_from_the_newest_to_the_oldest_by_page_and_state() {
     let lab = Lab::new();
     let daemon = daemon::start(&lab.host);
-    let waiting = on_host(json!({"start_at": time("1 hour")}));
+    let waiting = udp_task(json!({"start_at": time("1 hour")}));
     let mut ids: Vec<_> = (0..5).map(|_| daemon.create(waiting.clone())).collect();
-    ids.push(daemon.run(on_host(json!({}))));
-    ids.push(daemon.run(on_host(json!({}))));
+    ids.push(daemon.run(udp_task(json!({}))));
+    ids.push(daemon.run(udp_task(json!({}))));
     daemon.stop_task(&ids[6]);
     ids.reverse();
     for limit in [1, 2, 7, 1000] {
@@ -154,7 +154,7 @@ fn lists_go_from_the_newest_to_the_oldest_by_page_and_state() {
 fn a_stop_is_repeatable_and_a_deletion_is_not() {
     let lab = Lab::new();
     let daemon = daemon::start(&lab.host);
-    let id = daemon.run(on_host(json!({})));
+    let id = daemon.run(udp_task(json!({})));
     let (stop, one) = (format!("/tasks/{id}/stop"), format!("/tasks/{id}"));
     let unfinished = [(String::new(), "unfinished".to_owned())];
     assert_eq!(daemon.ask("DELETE", &one, None).problem(409), unfinished);
@@ -171,12 +171,12 @@ fn a_stop_is_repeatable_and_a_deletion_is_not() {
     }
 
     // One that waits has nothing to lose.
-    let id = daemon.create(on_host(json!({"start_at": time("1 hour")})));
+    let id = daemon.create(udp_task(json!({"start_at": time("1 hour")})));
     daemon
         .ask("DELETE", &format!("/tasks/{id}"), None)
         .expect(204);
     // And one that runs is ended first.
-    let id = daemon.run(on_host(json!({})));
+    let id = daemon.run(udp_task(json!({})));
     let path = format!("/tasks/{id}?force=true");
     daemon.ask("DELETE", &path, None).expect(204);
     assert!(!daemon.captures(&id).exists());
@@ -188,8 +188,8 @@ fn what_only_reads() {
     let lab = Lab::new();
     let home = daemon::home("[quota]\ntasks_per_day = 7\nedition = \"enterprise\"");
     let daemon = daemon::start_in(&lab.host, &home);
-    let id = daemon.run(on_host(json!({"max_file_bytes": "1MiB"})));
-    send(&lab, 0..20);
+    let id = daemon.run(udp_task(json!({"max_file_bytes": "1MiB"})));
+    traffic::send_to_host(&lab, 0..20, 500);
     daemon.captured(&id, 20);
 
     let list = daemon.ask("GET", "/interfaces", None).expect(200);

@@ -5,15 +5,15 @@
 use std::{fs, process::Command, time::Duration};
 
 use capture_tests::{
-    daemon::{self, Daemon, UNLIMITED, names},
+    daemon::{self, Daemon, UNLIMITED, names, udp_task},
     netns::Lab,
-    output,
+    output, readers,
     small_disk::SmallDisk,
-    traffic::number_in,
+    traffic,
 };
 use serde_json::{Value, json};
 
-use super::{on_host, send, time};
+use super::time;
 
 /// What is asked for, and what it ends as.
 struct Case {
@@ -64,7 +64,7 @@ impl Case {
         assert_eq!(directory, ["capture.pcapng", "capture.pcapng.json"]);
         // The first ones, each once.
         let packets = daemon.packets(id);
-        let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
+        let numbers = readers::numbers(&packets);
         assert!(numbers.eq(0..captured as u32), "{task}");
     }
 }
@@ -75,12 +75,12 @@ fn cases() -> Vec<Case> {
     let no_xdp = json!({"interfaces": ["lo"], "hook": "xdp"});
     let not_there = json!({"interfaces": ["later0"], "start_at": time("5 seconds")});
     vec![
-        Case::good(on_host(json!({"duration": 3})), "duration", 0..=100),
-        Case::good(on_host(json!({"max_packets": 40})), "max_packets", 40..=40),
-        Case::good(on_host(size), "max_file_bytes", 20..=40),
-        Case::good(on_host(gone), "interface_gone", 0..=0),
-        Case::unstarted(on_host(no_xdp), &["lo", "xdp", "auto"]),
-        Case::unstarted(on_host(not_there), &["later0"]),
+        Case::good(udp_task(json!({"duration": 3})), "duration", 0..=100),
+        Case::good(udp_task(json!({"max_packets": 40})), "max_packets", 40..=40),
+        Case::good(udp_task(size), "max_file_bytes", 20..=40),
+        Case::good(udp_task(gone), "interface_gone", 0..=0),
+        Case::unstarted(udp_task(no_xdp), &["lo", "xdp", "auto"]),
+        Case::unstarted(udp_task(not_there), &["later0"]),
     ]
 }
 
@@ -95,7 +95,7 @@ fn every_limit_and_every_fault_ends_a_task_with_its_reason() {
         None => daemon.create(case.task.clone()),
     };
     let ids: Vec<_> = cases.iter().map(begin).collect();
-    send(&lab, 0..100);
+    traffic::send_to_host(&lab, 0..100, 500);
     lab.host.ip("link del cap1");
     for (case, id) in cases.iter().zip(&ids) {
         case.check(&daemon, id);
@@ -119,9 +119,9 @@ fn a_task_that_is_ended_says_by_what() {
     let lab = Lab::new();
     let mut daemon = daemon::start(&lab.host);
     for reason in ["user", "shutdown", "interrupted"] {
-        let case = Case::good(on_host(json!({})), reason, 100..=100);
+        let case = Case::good(udp_task(json!({})), reason, 100..=100);
         let id = daemon.run(case.task.clone());
-        send(&lab, 0..100);
+        traffic::send_to_host(&lab, 0..100, 500);
         daemon.captured(&id, 100);
         let home = match reason {
             "user" => {
@@ -146,7 +146,7 @@ fn a_task_that_is_ended_says_by_what() {
         assert_eq!(task["files"][0]["complete"], false, "{task}");
     }
     // One that waited is none of these, and one that is stopped then never began.
-    let id = daemon.create(on_host(json!({"start_at": time("1 hour")})));
+    let id = daemon.create(udp_task(json!({"start_at": time("1 hour")})));
     let daemon = daemon::start_in(&lab.host, &daemon.stop().home);
     assert_eq!(daemon.task(&id)["state"], "pending");
     let task = daemon.stop_task(&id);
@@ -173,9 +173,9 @@ fn a_full_disk_ends_a_task_and_not_the_daemon() {
             Some(_) => ("1GiB", 1),
             None => ("900kB", 2),
         };
-        let task = on_host(json!({"max_file_bytes": most}));
+        let task = udp_task(json!({"max_file_bytes": most}));
         let tasks: Vec<_> = (0..count).map(|_| daemon.run(task.clone())).collect();
-        send(&lab, 0..4000);
+        traffic::send_to_host(&lab, 0..4000, 500);
         for id in &tasks {
             let task = daemon.ended(id);
             if task["stop_reason"] == "max_file_bytes" {
@@ -193,8 +193,8 @@ fn a_full_disk_ends_a_task_and_not_the_daemon() {
             let path = format!("/tasks/{id}");
             daemon.ask("DELETE", &path, None).expect(204);
         }
-        let id = daemon.run(on_host(json!({"max_file_bytes": "900kB"})));
-        send(&lab, 0..10);
+        let id = daemon.run(udp_task(json!({"max_file_bytes": "900kB"})));
+        traffic::send_to_host(&lab, 0..10, 500);
         daemon.captured(&id, 10);
         assert_eq!(daemon.stop_task(&id)["verdict"], "complete");
         daemon.stop();

@@ -9,15 +9,17 @@ use std::{
 };
 
 use capture_tests::{
-    daemon::{self, Daemon, UNLIMITED},
+    TIMEOUT,
+    daemon::{self, Daemon, UNLIMITED, udp_task},
     eventually,
     http::{self, Answer},
     netns::{HOST_IF, Lab},
+    traffic,
 };
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use super::{JSON, LIMIT, NO_TASK, on_host, send};
+use super::{JSON, NO_TASK};
 
 const TASKS: &str = "/api/v1/tasks";
 
@@ -32,7 +34,7 @@ fn what_is_wrong_with_a_request_is_said_with_its_place() {
     let lab = Lab::new();
     let daemon = daemon::start(&lab.host);
     let file = format!("{TASKS}/{NO_TASK}/files/0");
-    let task = on_host(json!({})).to_string();
+    let task = udp_task(json!({})).to_string();
     let text = ("Content-Type", "text/plain");
     let key = ("Idempotency-Key", "a b");
     let host = ("Host", "evil.example");
@@ -242,13 +244,13 @@ fn a_task_has_bounds() {
         ),
         ("max_file_bytes", json!(100), "/max_file_bytes"),
     ] {
-        let mut task = on_host(json!({}));
+        let mut task = udp_task(json!({}));
         task[field] = value;
         let path = "/tasks?dry_run=true";
         let found = daemon.ask("POST", path, Some(&task)).problem(422);
         assert_eq!(found, wrong(&[(pointer, "out_of_range")]));
     }
-    let mut task = on_host(json!({"rotate": {"bytes": "64KiB", "files": 10_000}}));
+    let mut task = udp_task(json!({"rotate": {"bytes": "64KiB", "files": 10_000}}));
     task["ports"] = (0..1024).map(|n| json!(1023 - n)).collect();
     let id = daemon.run(task);
     assert_eq!(daemon.task(&id)["spec"]["ports"], json!(["0-1023"]));
@@ -262,10 +264,10 @@ fn a_conflict_says_which() {
     let daemon = daemon::start(&lab.host);
     let headers = [JSON, ("Idempotency-Key", "k")];
     let post = |task: Value| daemon.ask_with("POST", TASKS, &headers, task.to_string().as_bytes());
-    let id = post(on_host(json!({}))).expect(201).json()["id"].clone();
+    let id = post(udp_task(json!({}))).expect(201).json()["id"].clone();
     let id = id.as_str().expect("an ID");
     daemon.reach(id, "running");
-    let reused = post(on_host(json!({"name": "another"})));
+    let reused = post(udp_task(json!({"name": "another"})));
     assert_eq!(reused.problem(409), wrong(&[("", "key_reused")]));
     let one = format!("/tasks/{id}");
     let unfinished = daemon.ask("DELETE", &one, None);
@@ -279,7 +281,7 @@ fn the_quota_of_the_day_says_when_to_come_back() {
     let lab = Lab::new();
     let home = daemon::home("[quota]\ntasks_per_day = 2");
     let daemon = daemon::start_in(&lab.host, &home);
-    let task = on_host(json!({"max_file_bytes": "1MiB"}));
+    let task = udp_task(json!({"max_file_bytes": "1MiB"}));
     // Neither what is invalid nor a trial counts, and a deletion gives nothing back.
     daemon.ask("POST", "/tasks", Some(&json!({}))).problem(422);
     let dry = "/tasks?dry_run=true";
@@ -318,7 +320,7 @@ fn the_disk_budget_says_what_is_left() {
     let refused = daemon.ask(
         "POST",
         "/tasks",
-        Some(&on_host(json!({"max_file_bytes": 1_000_001}))),
+        Some(&udp_task(json!({"max_file_bytes": 1_000_001}))),
     );
     let detail = refused.json()["detail"].to_string();
     for word in ["1000001", "1000000", "max_file_bytes"] {
@@ -327,13 +329,13 @@ fn the_disk_budget_says_what_is_left() {
     let expected = wrong(&[("/max_file_bytes", "disk_budget")]);
     assert_eq!(refused.problem(507), expected);
     // By what there is then, and by the default where none is given.
-    let refused = daemon.ask("POST", "/tasks", Some(&on_host(json!({}))));
+    let refused = daemon.ask("POST", "/tasks", Some(&udp_task(json!({}))));
     assert_eq!(refused.problem(507), expected);
-    let id = daemon.run(on_host(json!({"max_file_bytes": 900_000})));
-    send(&lab, 0..1000);
+    let id = daemon.run(udp_task(json!({"max_file_bytes": 900_000})));
+    traffic::send_to_host(&lab, 0..1000, 500);
     daemon.captured(&id, 1000);
     daemon.stop_task(&id);
-    let large = on_host(json!({"max_file_bytes": 900_000}));
+    let large = udp_task(json!({"max_file_bytes": 900_000}));
     assert_eq!(
         daemon.ask("POST", "/tasks", Some(&large)).problem(507),
         expected
@@ -350,8 +352,8 @@ fn files_whose_time_is_over_are_gone_and_the_record_stays() {
     let lab = Lab::new();
     let home = daemon::home("[limits]\nretention = \"1s\"");
     let daemon = daemon::start_in(&lab.host, &home);
-    let id = daemon.run(on_host(json!({"max_packets": 10})));
-    send(&lab, 0..10);
+    let id = daemon.run(udp_task(json!({"max_packets": 10})));
+    traffic::send_to_host(&lab, 0..10, 500);
     let ended = daemon.ended(&id);
     let path = format!("/tasks/{id}/files/0");
     let file = |daemon: &Daemon| daemon.ask("GET", &path, None);
@@ -359,14 +361,14 @@ fn files_whose_time_is_over_are_gone_and_the_record_stays() {
         let now = super::time("now");
         ended["expires_at"].as_str().is_some_and(|at| *at < *now)
     };
-    assert!(eventually(LIMIT, is_over), "{ended}");
+    assert!(eventually(TIMEOUT, is_over), "{ended}");
     // A start does not take the wall clock's word for it; that so much time has really passed since is enough.
     // It is looked for every half minute.
     let daemon = daemon::start_in(&lab.host, &daemon.stop().home);
     file(&daemon).expect(200);
     // The files go first and the record says so then: between the two there is no such file.
     let gone = || file(&daemon).status == 410;
-    assert!(eventually(2 * LIMIT, gone));
+    assert!(eventually(2 * TIMEOUT, gone));
     assert_eq!(file(&daemon).problem(410), wrong(&[("", "files_removed")]));
     assert_eq!(daemon.task(&id), ended);
     assert!(!daemon.captures(&id).exists());
@@ -416,7 +418,7 @@ fn a_body_that_is_too_long_or_too_slow_is_not_waited_for() {
 fn a_daemon_that_ends_says_so_to_who_still_asks() {
     let lab = Lab::new();
     let daemon = daemon::start(&lab.host);
-    let body = on_host(json!({})).to_string();
+    let body = udp_task(json!({})).to_string();
     daemon.document();
     let mut stream = begin(&daemon, body.len(), "Expect: 100-continue\r\n");
     // From then on it is under way.
@@ -425,7 +427,7 @@ fn a_daemon_that_ends_says_so_to_who_still_asks() {
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
     daemon.signal(Signal::SIGTERM);
     let has_begun = || daemon.stderr().contains("SIGTERM: ending");
-    assert!(eventually(LIMIT, has_begun), "{}", daemon.stderr());
+    assert!(eventually(TIMEOUT, has_begun), "{}", daemon.stderr());
     stream.write_all(body.as_bytes()).expect("sent");
     let answer = answer_on(&daemon, stream);
     assert_eq!(answer.header("retry-after"), Some("1"));
@@ -458,7 +460,7 @@ fn who_keeps_too_many_connections_busy_is_told() {
         http::ask(&daemon.socket(), "GET", "/healthz", &[], b"")
             .is_ok_and(|answer| answer.status == 200)
     };
-    assert!(eventually(LIMIT, is_free));
+    assert!(eventually(TIMEOUT, is_free));
     daemon.stop();
 }
 
@@ -491,7 +493,7 @@ fn every_call_but_the_probes_needs_a_token_over_tcp() {
         assert_eq!(answer.problem(401), wrong(&[("", "token_invalid")]));
     }
     // A task of another account is for administrators.
-    let id = daemon.run(on_host(json!({})));
+    let id = daemon.run(udp_task(json!({})));
     let token = daemon.token("alice", "operator", "alice");
     let bearer = format!("Bearer {token}");
     let target = format!("{TASKS}/{id}?force=true");

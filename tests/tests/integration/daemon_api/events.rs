@@ -8,13 +8,11 @@ use std::{
 };
 
 use capture_tests::{
-    daemon::{self, Daemon, UNLIMITED},
+    daemon::{self, Daemon, UNLIMITED, udp_task},
     netns::Lab,
-    record,
+    record, traffic,
 };
 use serde_json::{Value, json};
-
-use super::{on_host, send};
 
 /// A client that listens; its end is the end of curl.
 struct Listener {
@@ -101,8 +99,8 @@ fn every_change_of_state_comes_in_order_and_can_be_resumed() {
     let lab = Lab::new();
     let daemon = daemon::start(&lab.host);
     let mut listener = Listener::new(&daemon, None);
-    let id = daemon.run(on_host(json!({})));
-    send(&lab, 0..10);
+    let id = daemon.run(udp_task(json!({})));
+    traffic::send_to_host(&lab, 0..10, 500);
     daemon.captured(&id, 10);
     let ended = daemon.stop_task(&id);
     let one = format!("/tasks/{id}");
@@ -151,7 +149,7 @@ fn a_deletion_by_force_tells_of_the_end_first() {
     let daemon = daemon::start_in(&lab.host, &daemon::home(UNLIMITED));
     let mut listener = Listener::new(&daemon, None);
     for _ in 0..20 {
-        let id = daemon.run(on_host(json!({})));
+        let id = daemon.run(udp_task(json!({})));
         let one = format!("/tasks/{id}?force=true");
         daemon.ask("DELETE", &one, None).expect(204);
         for state in LIFE {
@@ -168,8 +166,8 @@ fn a_deletion_by_force_tells_of_the_end_first() {
 fn figures_come_once_a_second_without_a_place_to_resume_from() {
     let lab = Lab::new();
     let daemon = daemon::start(&lab.host);
-    let id = daemon.run(on_host(json!({})));
-    send(&lab, 0..30);
+    let id = daemon.run(udp_task(json!({})));
+    traffic::send_to_host(&lab, 0..30, 500);
     daemon.captured(&id, 30);
     let mut listener = Listener::new(&daemon, None);
     listener.next_of("stats");

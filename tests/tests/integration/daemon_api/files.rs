@@ -4,14 +4,12 @@
 use std::fs;
 
 use capture_tests::{
-    daemon::{self, Daemon},
+    daemon::{self, Daemon, udp_task},
     http::Answer,
     netns::Lab,
-    readers,
+    readers, traffic,
 };
 use serde_json::json;
-
-use super::{on_host, send};
 
 #[track_caller]
 fn fetch(daemon: &Daemon, id: &str, method: &str, headers: &[(&str, &str)]) -> Answer {
@@ -27,8 +25,8 @@ fn a_file_is_given_whole_or_in_part_with_its_name() {
         ("pcapng", "application/x-pcapng"),
         ("pcap", "application/vnd.tcpdump.pcap"),
     ] {
-        let id = daemon.run(on_host(json!({"name": "wéb/1", "format": format})));
-        send(&lab, 0..50);
+        let id = daemon.run(udp_task(json!({"name": "wéb/1", "format": format})));
+        traffic::send_to_host(&lab, 0..50, 500);
         daemon.captured(&id, 50);
         let task = daemon.stop_task(&id);
         let path = daemon.captures(&id).join(format!("capture.{format}"));
@@ -86,10 +84,10 @@ fn a_file_is_given_whole_or_in_part_with_its_name() {
 fn a_file_that_grows_is_given_up_to_its_last_whole_packet_and_goes_on_from_there() {
     let lab = Lab::new();
     let daemon = daemon::start(&lab.host);
-    let id = daemon.run(on_host(json!({"format": "pcap"})));
+    let id = daemon.run(udp_task(json!({"format": "pcap"})));
     let mut bytes = Vec::new();
     for round in 0..3_u32 {
-        send(&lab, round * 100..(round + 1) * 100);
+        traffic::send_to_host(&lab, round * 100..(round + 1) * 100, 500);
         daemon.captured(&id, u64::from(round + 1) * 100);
         let range = format!("bytes={}-", bytes.len());
         let part = fetch(&daemon, &id, "GET", &[("Range", &range)]).expect(206);
@@ -107,7 +105,7 @@ fn a_file_that_grows_is_given_up_to_its_last_whole_packet_and_goes_on_from_there
 fn files_that_are_not_there() {
     let lab = Lab::new();
     let daemon = daemon::start(&lab.host);
-    let id = daemon.run(on_host(json!({})));
+    let id = daemon.run(udp_task(json!({})));
     for file in [
         "1",
         "00000000000000000001x",

@@ -9,17 +9,16 @@ use std::{
 };
 
 use capture_tests::{
+    TIMEOUT,
     agent::binary,
-    daemon::{self, Daemon, UNLIMITED},
+    daemon::{self, Daemon, UNLIMITED, udp_task},
     eventually,
     netns::Lab,
-    output,
+    output, traffic,
 };
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-use super::{LIMIT, on_host, send};
 
 /// [`HOST4`](capture_tests::netns::HOST4), which the peer can reach.
 const LISTEN: &str = "10.0.0.1:8443";
@@ -110,14 +109,14 @@ fn a_task_is_made_watched_and_fetched_over_tls() {
     let lab = Lab::new();
     let home = daemon::home(UNLIMITED);
     let (daemon, curl, [ca, _]) = start(&lab, &home);
-    let task = on_host(json!({"max_packets": 20, "ports": [9]})).to_string();
+    let task = udp_task(json!({"max_packets": 20, "ports": [9]})).to_string();
     let json = ["-H", "Content-Type: application/json", "-d", &task];
     let created = curl.ask(&ca, "/api/v1/tasks", &json);
     assert_eq!((created.code, created.status), (Some(0), 201));
     let created: Value = serde_json::from_slice(&created.body).expect("JSON");
     let id = created["id"].as_str().expect("an ID");
     daemon.reach(id, "running");
-    send(&lab, 0..20);
+    traffic::send_to_host(&lab, 0..20, 500);
     let ended = daemon.ended(id);
     let shown = curl.ask(&ca, &format!("/api/v1/tasks/{id}"), &[]);
     assert_eq!(
@@ -170,7 +169,7 @@ fn a_certificate_is_swapped_by_sighup_all_or_nothing() {
     let old = home.path().join("old.pem");
     fs::copy(&cert, &old).expect("a copy");
     let (new, new_key) = certificate(home.path(), "new");
-    let long = on_host(json!({"duration": "2h"}));
+    let long = udp_task(json!({"duration": "2h"}));
     let is_long = || {
         daemon
             .ask("POST", "/tasks?dry_run=true", Some(&long))
@@ -182,7 +181,7 @@ fn a_certificate_is_swapped_by_sighup_all_or_nothing() {
         let before = said(words);
         daemon.signal(Signal::SIGHUP);
         assert!(
-            eventually(LIMIT, || said(words) > before),
+            eventually(TIMEOUT, || said(words) > before),
             "{}",
             daemon.stderr()
         );
