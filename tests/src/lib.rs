@@ -49,6 +49,7 @@ use std::{process::Command, time::Duration};
 
 mod accounting;
 pub mod agent;
+pub mod bpf;
 pub mod counters;
 pub mod cpus;
 pub mod daemon;

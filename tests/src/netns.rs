@@ -3,7 +3,7 @@
 //! Everything disappears on drop, and what a killed run left behind goes at the next start.
 
 use std::{
-    ffi::{CString, OsStr},
+    ffi::OsStr,
     fs::File,
     io::Write as _,
     path::PathBuf,
@@ -19,7 +19,10 @@ use std::{
 use nix::sched::{CloneFlags, setns};
 use serde_json::Value;
 
-use crate::{eventually, output, rights};
+use crate::{
+    bpf::{self, AttachType},
+    eventually, output, rights,
+};
 
 /// Every namespace of the tests begins with this, the process and a number follow.
 const PREFIX: &str = "cap-t-";
@@ -265,7 +268,10 @@ impl Netns {
             if let Some(xdp) = link.get("xdp") {
                 found.push(format!("{name} xdp {xdp}"));
             }
-            for (direction, kind) in [("ingress", BPF_TCX_INGRESS), ("egress", BPF_TCX_EGRESS)] {
+            for (direction, kind) in [
+                ("ingress", AttachType::TcxIngress),
+                ("egress", AttachType::TcxEgress),
+            ] {
                 for program in self.within(|| tcx_programs(&name, kind)) {
                     found.push(format!("{name} tcx {direction} program {program}"));
                 }
@@ -386,60 +392,16 @@ fn remove_leftovers() {
     }
 }
 
-/// `enum bpf_cmd` in include/uapi/linux/bpf.h.
-const BPF_PROG_QUERY: libc::c_long = 16;
-/// `enum bpf_attach_type`.
-const BPF_TCX_INGRESS: u32 = 46;
-const BPF_TCX_EGRESS: u32 = 47;
-
-/// The head of `union bpf_attr` for `BPF_PROG_QUERY`.
-#[repr(C)]
-#[derive(Default)]
-struct Query {
-    target_ifindex: u32,
-    attach_type: u32,
-    query_flags: u32,
-    attach_flags: u32,
-    prog_ids: u64,
-    count: u32,
-    reserved: u32,
-    rest: [u64; 4],
-}
-
 /// Identifiers of the TCX programs on an interface of this thread's namespace. Asked of the kernel
 /// because bpftool before 7.3 knows no TCX.
-fn tcx_programs(interface: &str, attach_type: u32) -> Vec<u32> {
-    let c_name = CString::new(interface).expect("interface names hold no NUL");
-    let Ok(target_ifindex) = nix::net::if_::if_nametoindex(c_name.as_c_str()) else {
+fn tcx_programs(interface: &str, attach_type: AttachType) -> Vec<u32> {
+    let Ok(ifindex) = nix::net::if_::if_nametoindex(interface) else {
         return Vec::new();
     };
-    let mut ids = [0_u32; 64];
-    let mut query = Query {
-        target_ifindex,
-        attach_type,
-        prog_ids: ids.as_mut_ptr() as u64,
-        count: 64,
-        ..Query::default()
-    };
-    // SAFETY: `query` has the layout of the kernel's structure and outlives the call; `prog_ids`
-    // has room for `count` identifiers.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            BPF_PROG_QUERY,
-            &raw mut query,
-            size_of::<Query>(),
-        )
-    };
-    if result < 0 {
-        let error = std::io::Error::last_os_error();
-        // EINVAL: a kernel without TCX (before 6.6).
-        assert_eq!(
-            error.raw_os_error(),
-            Some(libc::EINVAL),
-            "TCX query of {interface}: {error}"
-        );
-        return Vec::new();
+    match bpf::attached(ifindex, attach_type) {
+        Ok(ids) => ids,
+        // A kernel without TCX (before 6.6).
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Vec::new(),
+        Err(error) => panic!("TCX query of {interface}: {error}"),
     }
-    ids[..query.count as usize].to_vec()
 }
