@@ -21,12 +21,13 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    accounting,
+    TIMEOUT, accounting,
     counters::Figures,
     eventually,
     netns::Netns,
     readers::{self, Packet},
     rights::Rights,
+    traffic,
 };
 
 /// A program with the verifier's work before it: loading may take a while on a busy machine.
@@ -255,10 +256,42 @@ impl Running<'_> {
         kill(Pid::from_raw(self.pid() as i32), signal).expect("the agent runs");
     }
 
+    /// Asks for its figures (SIGUSR1) again and again, until there are some by which `check` holds of standard
+    /// error; `false` where that takes too long.
+    pub fn asks_until(&self, mut check: impl FnMut(&str) -> bool) -> bool {
+        eventually(TIMEOUT, || {
+            let before = self.stderr_so_far().len();
+            self.signal(Signal::SIGUSR1);
+            eventually(TIMEOUT, || self.stderr_so_far().len() > before);
+            check(&self.stderr_so_far())
+        })
+    }
+
+    /// Waits until this many packets have matched, and each is in the file or counted as lost: the rings and the
+    /// queue are empty.
+    pub fn wait_drained(&self, matched: u64) {
+        // `… matched 20,500, captured 20,000 (6.2 MB), lost 500 OF 20,500, …`.
+        let number = |line: &str, name: &str| -> Option<u64> {
+            let (_, rest) = line.split_once(name)?;
+            let number = rest.split(|other: char| !other.is_ascii_digit() && other != ',');
+            number
+                .map(|digits| digits.replace(',', ""))
+                .next()?
+                .parse()
+                .ok()
+        };
+        let is_drained = self.asks_until(|stderr| {
+            let line = stderr.lines().last().unwrap_or_default();
+            let figures = [" matched ", " captured ", " lost "].map(|name| number(line, name));
+            matches!(figures, [Some(all), Some(captured), Some(lost)]
+                if all == matched && captured + lost == matched)
+        });
+        assert!(is_drained, "{matched}: {}", self.stderr_so_far());
+    }
+
     /// Ends it by SIGTERM, when it has had the time to see what was sent.
     pub fn stop(self) -> Ended {
-        // Frames are in the ring when the sender returns, except those of a veth's own queue.
-        thread::sleep(Duration::from_millis(100));
+        traffic::settle();
         self.signal(Signal::SIGTERM);
         self.wait(END)
     }

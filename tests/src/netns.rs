@@ -20,6 +20,7 @@ use nix::sched::{CloneFlags, setns};
 use serde_json::Value;
 
 use crate::{
+    TIMEOUT,
     bpf::{self, AttachType},
     eventually, output, rights,
 };
@@ -242,7 +243,22 @@ impl Netns {
         Err(format!("this kernel has no {kind} devices"))
     }
 
-    /// Adds a bridge over interfaces of this namespace, up. A frame whose tag was stripped on the
+    /// Whether TCX programs of both directions are on an interface.
+    pub fn is_attached(&self, interface: &str) -> bool {
+        let attachments = self.attachments();
+        ["ingress", "egress"].iter().all(|side| {
+            let start = format!("{interface} tcx {side} ");
+            attachments.iter().any(|line| line.starts_with(&start))
+        })
+    }
+
+    /// Waits until an agent that follows interfaces captures on this one.
+    pub fn wait_attached(&self, interface: &str) {
+        let follows = eventually(TIMEOUT, || self.is_attached(interface));
+        assert!(follows, "{interface}: {:?}", self.attachments());
+    }
+
+    /// Adds a bridge over interfaces of this namespace, up, and waits until its ports forward. A frame whose tag was stripped on the
     /// way in leaves by the other port with the tag still in metadata.
     pub fn bridge(&self, name: &str, ports: &[&str]) {
         self.ip(&format!(
@@ -252,6 +268,15 @@ impl Netns {
             self.ip(&format!("link set {port} master {name} up"));
         }
         self.ip(&format!("link set {name} up"));
+        // A moment after the bridge is up; nobody but the test sends anything.
+        let forwards = |port: &str| {
+            let mut ip = Command::new("ip");
+            ip.args(["-n", &self.name, "-j", "-d", "link", "show", "dev", port]);
+            output(&mut ip).contains("\"state\":\"forwarding\"")
+        };
+        for port in ports {
+            assert!(eventually(TIMEOUT, || forwards(port)), "{port} of {name}");
+        }
     }
 
     /// What is attached to the interfaces here: XDP, TCX, and tc filters with their queueing

@@ -290,6 +290,12 @@ pub fn frames(numbers: Range<u32>, len: usize) -> impl Iterator<Item = Vec<u8>> 
     numbers.map(move |number| frame(number, len))
 }
 
+/// Gives what was sent the time to come to the programs. Frames are in the ring when the sender returns, except
+/// those of a veth's own queue, of which nobody tells how long it is.
+pub fn settle() {
+    thread::sleep(Duration::from_millis(100));
+}
+
 /// Numbered UDP frames from the peer of a [`Lab`], port 4000, to its host, port 9.
 pub fn frames_to_host(numbers: Range<u32>, len: usize) -> impl Iterator<Item = Vec<u8>> + Send {
     let from = SocketAddr::from(([10, 0, 0, 2], 4000));
@@ -430,6 +436,7 @@ fn send_batch(socket: &OwnedFd, batch: &mut [Vec<u8>]) -> Result<(), Error> {
         if error.raw_os_error() != Some(libc::ENOBUFS) {
             return Err(error);
         }
+        // As long as it takes to make room for some; nothing can be waited for.
         thread::sleep(Duration::from_micros(100));
     }
     Ok(())

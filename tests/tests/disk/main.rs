@@ -240,12 +240,7 @@ fn a_disk_that_fills_up_in_rotation() {
     let rotated = eventually(TIMEOUT, || disk.asked(Call::Rename) >= 2);
     assert!(rotated, "{:?}", disk.names());
     disk.fail(Call::Write, 1, Fault::Error(ENOSPC));
-    traffic::send(
-        &lab.peer,
-        PEER_IF,
-        10_000,
-        (1000..3000).map(|number| traffic::frame(number, 300)),
-    );
+    traffic::send(&lab.peer, PEER_IF, 10_000, traffic::frames(1000..3000, 300));
     let ended = running.wait(TIMEOUT);
     assert_failed(&ended, "disk_full");
     let mut packets = Vec::new();
@@ -318,8 +313,7 @@ fn a_stalled_disk_is_its_own_tasks_loss() {
     let running = agent::capture(&lab.host, &["--tasks", text(&file)]);
     let large = |numbers: std::ops::Range<u32>| numbers.map(|number| traffic::frame(number, 1400));
     traffic::send(&lab.peer, PEER_IF, 30_000, large(0..COUNT));
-    // Frames are in the ring when the sender returns, except those of a veth's own queue.
-    thread::sleep(Duration::from_millis(100));
+    traffic::settle();
 
     let asked = Instant::now();
     running.signal(Signal::SIGINT);
@@ -375,6 +369,7 @@ fn a_short_stall_loses_nothing() {
     let running = start(&lab, "json", &file, &[]);
     traffic::send(&lab.peer, PEER_IF, 10_000, traffic::frames(0..5000, 300));
     assert!(eventually(TIMEOUT, || disk.stalled() > 0), "it stalls");
+    // How long it stalls.
     thread::sleep(Duration::from_millis(300));
     disk.heal();
     let ended = running.stop().expect_whole("user");

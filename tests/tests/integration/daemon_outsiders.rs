@@ -553,7 +553,7 @@ fn a_download_ends_with_its_token() {
     store
         .token_revoke("revoked", &Actor::command())
         .expect("it is in use");
-    // It is looked at once a second.
+    // It is looked at once a second, and what is blocked by its reader shows nothing of it.
     thread::sleep(Duration::from_millis(1500));
     let rest = |mut stream: TcpStream| {
         let mut rest = Vec::new();

@@ -14,7 +14,7 @@ use std::{
 use capture_tests::{
     agent::binary,
     daemon::{self, Daemon, UNLIMITED},
-    netns::{HOST_IF, Lab, Netns, PEER_IF},
+    netns::{HOST_IF, Lab, Netns},
     output, traffic,
 };
 use serde_json::json;
@@ -91,10 +91,7 @@ fn tasks_by_generic_xdp_and_tc_go_together() {
     let ids = hooks.map(|hook| daemon.run(on(hook)));
     // Longer than it takes to look at the programs of the interface once more.
     thread::sleep(Duration::from_millis(1500));
-    let from = "10.0.0.2:4000".parse().expect("an address");
-    let to = "10.0.0.1:9".parse().expect("an address");
-    let frames = (0..50).map(|number| traffic::udp_frame(from, to, number, 100));
-    traffic::send(&lab.peer, PEER_IF, 0, frames);
+    traffic::send_to_host(&lab, 0..50, 100);
     for (id, hook) in ids.iter().zip(hooks) {
         daemon.captured(id, 50);
         let task = daemon.stop_task(id);

@@ -137,6 +137,7 @@ fn kills_at_random_moments_lose_no_task_no_finished_file_and_no_line() {
                 ) {
                     assert_eq!(answer.status, 201, "{}", answer.text());
                     created.push(answer.json()["id"].as_str().expect("an ID").to_owned());
+                    // A client's pace; more would only fill the list.
                     thread::sleep(Duration::from_millis(20));
                 }
                 created
@@ -149,6 +150,7 @@ fn kills_at_random_moments_lose_no_task_no_finished_file_and_no_line() {
                     traffic::frames_to_host(0..3000, 500),
                 )
             });
+            // The moment is what is tested.
             thread::sleep(moment);
             daemon.kill();
             all.extend(created.join().expect("the creator ends"));

@@ -225,12 +225,7 @@ fn a_foreign_xdp_program_is_left_alone() {
         attached,
         "the first one is as it was"
     );
-    traffic::send(
-        &lab.peer,
-        PEER_IF,
-        0,
-        (0..10).map(|number| traffic::frame(number, 100)),
-    );
+    traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..10, 100));
     assert_eq!(first.stop().expect_whole("user").packets().len(), 10);
 }
 
@@ -257,12 +252,7 @@ fn a_full_disk_is_an_error_and_the_file_ends_well() {
     let file = disk.path().join("o.pcapng");
     let path = file.to_str().expect("it is text");
     let running = agent::capture(&lab.host, &["-i", HOST_IF, "-w", path]);
-    traffic::send(
-        &lab.peer,
-        PEER_IF,
-        10_000,
-        (0..10_000).map(|number| traffic::frame(number, 1000)),
-    );
+    traffic::send(&lab.peer, PEER_IF, 10_000, traffic::frames(0..10_000, 1000));
     let ended = running.wait(TIMEOUT).expect_code(1);
     ended.check(
         ended.field("stop_reason") == "disk_full",

@@ -38,15 +38,6 @@ fn expect(ended: &agent::Ended, expected: &[(&str, u32)]) {
     ended.check(same, format_args!("{taken:?}"));
 }
 
-/// Whether hooks of both directions are on an interface.
-fn is_attached(namespace: &Netns, interface: &str) -> bool {
-    let attachments = namespace.attachments();
-    ["ingress", "egress"].iter().all(|side| {
-        let start = format!("{interface} tcx {side} ");
-        attachments.iter().any(|line| line.starts_with(&start))
-    })
-}
-
 #[test]
 fn a_renamed_interface() {
     let lab = Lab::new();
@@ -60,8 +51,7 @@ fn a_renamed_interface() {
     send(&lab, "peer1", 2);
     // Another takes the name that has become free.
     lab.pair("cap1", "peer2");
-    let follows = || is_attached(&lab.host, "cap1");
-    assert!(eventually(TIMEOUT, follows), "{:?}", lab.host.attachments());
+    lab.host.wait_attached("cap1");
     send(&lab, "peer2", 3);
     send(&lab, "peer1", 4);
     let named = named.stop().expect_whole("user");
@@ -95,8 +85,7 @@ fn an_interface_that_comes_back_under_its_name() {
         send(&lab, "peer1", number);
         lab.host.ip("link del cap1");
         lab.pair("cap1", "peer1");
-        let follows = || is_attached(&lab.host, "cap1");
-        assert!(eventually(TIMEOUT, follows), "{:?}", lab.host.attachments());
+        lab.host.wait_attached("cap1");
     }
     send(&lab, "peer1", 5);
     let any = any.stop().expect_whole("user");

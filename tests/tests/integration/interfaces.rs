@@ -9,6 +9,7 @@ use std::{
 };
 
 use capture_tests::{
+    TIMEOUT,
     agent::{self, Ended},
     eventually,
     netns::{HOST_IF, HOST_MAC, Lab, Netns, PEER_IF},
@@ -98,12 +99,12 @@ fn any_follows_interfaces() {
     traffic::send(&lab.peer, PEER_IF, 0, [traffic::frame(1, 100)]);
     lab.pair("late0", "latepeer0");
     // Following takes a moment; everything after it must be there.
-    thread::sleep(Duration::from_secs(2));
+    lab.host.wait_attached("late0");
     traffic::send(&lab.peer, "latepeer0", 0, [traffic::frame(2, 100)]);
+    traffic::settle();
     lab.host.ip("link del late0");
-    thread::sleep(Duration::from_millis(300));
     lab.pair("later0", "laterpeer0");
-    thread::sleep(Duration::from_secs(2));
+    lab.host.wait_attached("later0");
     traffic::send(&lab.peer, "laterpeer0", 0, [traffic::frame(3, 100)]);
     traffic::send(&lab.peer, PEER_IF, 0, [traffic::frame(4, 100)]);
     let ended = running.stop().expect_whole("user");
@@ -136,13 +137,8 @@ fn any_shows_each_frame_once_on_loopback_too() {
 fn the_last_interface_goes() {
     let lab = Lab::new();
     let running = agent::capture(&lab.host, &["-i", HOST_IF, "-w", "o.pcapng"]);
-    traffic::send(
-        &lab.peer,
-        PEER_IF,
-        0,
-        (0..10).map(|number| traffic::frame(number, 100)),
-    );
-    thread::sleep(Duration::from_millis(100));
+    traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..10, 100));
+    traffic::settle();
     lab.host.ip(&format!("link del {HOST_IF}"));
     let ended = running
         .wait(Duration::from_secs(10))
@@ -156,9 +152,10 @@ fn one_of_two_interfaces_goes() {
     lab.pair("cap1", "peer1");
     let running = agent::capture(&lab.host, &["-i", HOST_IF, "-i", "cap1", "-w", "o.pcapng"]);
     traffic::send(&lab.peer, "peer1", 0, [traffic::frame(1, 100)]);
-    thread::sleep(Duration::from_millis(100));
+    traffic::settle();
     lab.host.ip("link del cap1");
-    thread::sleep(Duration::from_secs(1));
+    let said = || running.stderr_so_far().contains("cap1 is gone");
+    assert!(eventually(TIMEOUT, said), "{}", running.stderr_so_far());
     traffic::send(&lab.peer, PEER_IF, 0, [traffic::frame(2, 100)]);
     let ended = running.stop().expect_whole("user");
     assert_eq!(ended.packets().len(), 2);
@@ -173,12 +170,7 @@ fn another_namespace_by_name_and_by_path() {
         let arguments = ["--netns", place, "-i", HOST_IF, "-w", "o.pcapng"];
         let running = agent::capture(&elsewhere, &arguments);
         assert!(!lab.host.attachments().is_empty(), "attached over there");
-        traffic::send(
-            &lab.peer,
-            PEER_IF,
-            0,
-            (0..10).map(|number| traffic::frame(number, 100)),
-        );
+        traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..10, 100));
         let ended = running.stop().expect_whole("user");
         // The file is where the user is.
         assert_eq!(ended.packets().len(), 10);
@@ -238,8 +230,6 @@ fn a_stripped_tag_on_the_way_out() {
     lab.pair("out0", "outpeer0");
     lab.host.ip(&format!("addr flush dev {HOST_IF}"));
     lab.host.bridge("br0", &[HOST_IF, "out0"]);
-    // A bridge port is up only a moment after the bridge.
-    thread::sleep(Duration::from_millis(500));
     let packet = Ipv4::new("192.0.2.1", "192.0.2.2", UDP).packet(&traffic::udp(1, 53, b"data"));
     let tag = [(ETHERTYPE_VLAN, 0x6005)];
     let tags = [(ETHERTYPE_QINQ, 100), (ETHERTYPE_VLAN, 200)];

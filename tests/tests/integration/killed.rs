@@ -92,6 +92,7 @@ impl Series {
     fn capture(&mut self, lab: &Lab, moment: Moment, random: &mut Random) {
         let pause = |random: &mut Random, most: Duration| {
             let micros = random.below(most.as_micros() as usize) as u64;
+            // The moment is what is tested.
             thread::sleep(Duration::from_micros(micros));
         };
         let running = self.start(lab);
@@ -292,12 +293,7 @@ fn what_was_left_is_said_and_recovered() {
     };
     // Without -w the name has the time in it, and nobody will have it again.
     let running = start(&[]);
-    traffic::send(
-        &lab.peer,
-        PEER_IF,
-        0,
-        (0..50).map(|number| traffic::frame(number, FRAME_LEN)),
-    );
+    traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..50, FRAME_LEN));
     let grown = || {
         let names = fs::read_dir(directory.path())
             .expect("it is there")

@@ -274,12 +274,7 @@ fn rotation_by_time() {
     let lab = Lab::new();
     let arguments = ["-i", HOST_IF, "-G", "1", "-W", "3", "-w", "o_%H%M%S.pcapng"];
     let running = agent::capture(&lab.host, &arguments);
-    traffic::send(
-        &lab.peer,
-        PEER_IF,
-        500,
-        (0..2000).map(|number| traffic::frame(number, 100)),
-    );
+    traffic::send(&lab.peer, PEER_IF, 500, traffic::frames(0..2000, 100));
     let ended = running.wait(Duration::from_secs(5)).expect_code(0);
     let names = ended.directory_names();
     ended.check(names.len() == 3, format_args!("{names:?}"));

@@ -23,8 +23,11 @@ fn terminate_and_interrupt_end_in_order() {
                 scope.spawn(|| {
                     traffic::send(&lab.peer, PEER_IF, 10_000, traffic::frames(0..10_000, 500))
                 });
-                thread::sleep(Duration::from_millis(500));
+                let part = running.directory().join("o.pcapng.part");
+                let grown = || part.metadata().is_ok_and(|meta| meta.len() > 600_000);
+                let grown = eventually(TIMEOUT, grown);
                 running.signal(signal);
+                assert!(grown, "it captures in the middle of the traffic");
                 running.wait(TIMEOUT).expect_whole("user")
             });
             pcapng::blocks(&ended.file());
@@ -105,6 +108,7 @@ fn killed_before_it_captures() {
     let lab = Lab::new();
     for delay in [0, 20, 50, 100, 200] {
         let running = agent::start(&lab.host, &["-i", HOST_IF, "-w", "o.pcapng"]);
+        // The moment is what is tested.
         thread::sleep(Duration::from_millis(delay));
         running.signal(Signal::SIGKILL);
         // Nothing stays attached: checked at every end.
@@ -120,6 +124,7 @@ fn a_signal_that_comes_twice_is_one() {
     traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..5000, 500));
     for _ in 0..20 {
         running.signal(Signal::SIGTERM);
+        // Apart, as a signal that is still pending does not come twice.
         thread::sleep(Duration::from_millis(2));
     }
     let ended = running.wait(TIMEOUT).expect_whole("user");
@@ -142,6 +147,7 @@ fn a_second_signal_aborts() {
     running.wait_ready();
     traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..5000, 500));
     running.signal(Signal::SIGTERM);
+    // Long enough that it is a second wish, and not one that came twice.
     thread::sleep(Duration::from_millis(1500));
     running.signal(Signal::SIGTERM);
     running
@@ -175,11 +181,7 @@ fn figures_on_request() {
             traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..5, 500));
             // Those that are on their way to the file are not captured yet.
             let all = format!("s of 1h: matched {0}, captured {0} (", 5 * round);
-            let said = eventually(TIMEOUT, || {
-                running.signal(Signal::SIGUSR1);
-                thread::sleep(Duration::from_millis(50));
-                running.stderr_so_far().contains(&all)
-            });
+            let said = running.asks_until(|stderr| stderr.contains(&all));
             assert!(said, "{all}\n{}", running.stderr_so_far());
         }
         let ended = running.stop().expect_whole("user");
@@ -206,16 +208,17 @@ fn figures_of_several_tasks() {
     running.signal(Signal::SIGUSR1);
     says(&running, "matched 0, captured 0 (0 B), lost 0", 3);
     traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..5, 500));
-    let counted = |name: &str, words: &str| {
-        let stderr = running.stderr_so_far();
+    let counted = |stderr: &str, name: &str, words: &str| {
         let mut lines = stderr.lines();
         lines.any(|line| line.contains(&format!("{name:?}: ")) && line.contains(words))
     };
-    let all = eventually(TIMEOUT, || {
-        running.signal(Signal::SIGUSR1);
-        thread::sleep(Duration::from_millis(50));
-        counted("all", "matched 5, captured 5 (2.5 kB), lost 0")
-            && counted("three", "ended (packets are complete) after 0s: matched ")
+    let all = running.asks_until(|stderr| {
+        counted(stderr, "all", "matched 5, captured 5 (2.5 kB), lost 0")
+            && counted(
+                stderr,
+                "three",
+                "ended (packets are complete) after 0s: matched ",
+            )
     });
     assert!(all, "{}", running.stderr_so_far());
     running.stop().expect_code(0);
@@ -277,6 +280,7 @@ fn an_end_while_it_loads_is_in_order() {
             running.pid(),
             Signal::SIGTERM
         )));
+        // The moment is what is tested, and how often the signal comes.
         thread::sleep(Duration::from_millis(delay));
         let echoes = Shower::on(running.pid(), &[Signal::SIGTERM], Duration::from_millis(5));
         thread::sleep(Duration::from_millis(60));

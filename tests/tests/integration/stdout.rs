@@ -56,12 +56,7 @@ fn the_summary_goes_to_standard_error() {
     for format in ["pcapng", "pcap"] {
         let arguments = ["-i", HOST_IF, "-w", "-", "--format", format];
         let running = agent::capture(&lab.host, &arguments);
-        traffic::send(
-            &lab.peer,
-            PEER_IF,
-            5000,
-            (0..1000).map(|number| traffic::frame(number, 100)),
-        );
+        traffic::send(&lab.peer, PEER_IF, 5000, traffic::frames(0..1000, 100));
         let ended = running.stop().expect_whole("user");
         ended.check(
             ended.stderr.contains("\"stop_reason\""),
@@ -98,12 +93,7 @@ fn tshark_reads_along() {
             .count()
     };
     for round in 1..=3 {
-        traffic::send(
-            &lab.peer,
-            PEER_IF,
-            0,
-            (0..50).map(|number| traffic::frame(number, 100)),
-        );
+        traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..50, 100));
         // Live: they are there while the capture goes on, not at its end.
         let seen = eventually(Duration::from_secs(5), || count() == round * 50);
         assert!(seen, "round {round}: {} packets shown", count());
@@ -128,12 +118,7 @@ fn a_reader_that_goes_is_a_quiet_end() {
     let lab = Lab::new();
     let (mut agent, mut stdout) = piped(&lab.host, &["-o", "json"]);
     wait_ready(&mut agent);
-    traffic::send(
-        &lab.peer,
-        PEER_IF,
-        0,
-        (0..20).map(|number| traffic::frame(number, 100)),
-    );
+    traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..20, 100));
     stdout.read_exact(&mut [0; 500]).expect("packets come");
     drop(stdout);
     // Nothing more can be written, and the next packet shows it.
@@ -244,12 +229,7 @@ fn a_reader_has_the_terminal_for_itself() {
     drop(terminal.slave);
     let count = 20;
     let shown = on_terminal(command, terminal.master, || {
-        traffic::send(
-            &lab.peer,
-            PEER_IF,
-            20,
-            (0..count).map(|number| traffic::frame(number, 100)),
-        );
+        traffic::send(&lab.peer, PEER_IF, 20, traffic::frames(0..count, 100));
     });
     let packets = shown.lines().filter(|line| line.contains("192.0.2.1"));
     let packets: Vec<_> = packets.collect();
@@ -303,12 +283,7 @@ fn what_a_reader_that_goes_did_not_take_is_counted() {
     let (mut agent, stdout) = piped(&lab.host, &["-o", "table"]);
     let mut head = consumer(Command::new("head").args(["-c", "20000"]), stdout, &file);
     wait_ready(&mut agent);
-    traffic::send(
-        &lab.peer,
-        PEER_IF,
-        5000,
-        (0..2000).map(|number| traffic::frame(number, 100)),
-    );
+    traffic::send(&lab.peer, PEER_IF, 5000, traffic::frames(0..2000, 100));
     assert!(head.wait().expect("head ends").success());
     let ended = eventually(Duration::from_secs(10), || {
         traffic::send(&lab.peer, PEER_IF, 0, [traffic::frame(9999, 100)]);
@@ -336,6 +311,7 @@ fn a_slow_reader_gets_everything() {
     let reader = thread::spawn(move || {
         let (mut stream, mut buffer) = (Vec::new(), [0; 8192]);
         loop {
+            // What makes it slow.
             thread::sleep(Duration::from_millis(2));
             match stdout.read(&mut buffer).expect("it can be read") {
                 0 => return stream,
@@ -345,13 +321,8 @@ fn a_slow_reader_gets_everything() {
     });
     wait_ready(&mut agent);
     // Some 50 MB/s against 4.
-    traffic::send(
-        &lab.peer,
-        PEER_IF,
-        0,
-        (0..40_000).map(|number| traffic::frame(number, 100)),
-    );
-    thread::sleep(Duration::from_millis(100));
+    traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..40_000, 100));
+    traffic::settle();
     signal(&agent, Signal::SIGTERM);
     let figures = figures(agent, 0);
     assert_eq!((figures.matched, figures.captured), (40_000, 40_000));
@@ -377,11 +348,8 @@ fn a_stopped_reader_costs_packets_and_no_time() {
         let mut cat = consumer(&mut Command::new("cat"), stdout, &file);
         wait_ready(&mut agent);
         signal(&cat, Signal::SIGSTOP);
-        let (from, to) = ("192.0.2.1:1", "192.0.2.2:53");
-        let (from, to) = (from.parse().expect("one"), to.parse().expect("one"));
-        let large = |number| traffic::udp_frame(from, to, number, 1400);
-        traffic::send(&lab.peer, PEER_IF, 40_000, (0..60_000).map(large));
-        thread::sleep(Duration::from_millis(100));
+        traffic::send(&lab.peer, PEER_IF, 40_000, traffic::frames(0..60_000, 1400));
+        traffic::settle();
         if goes_on {
             signal(&cat, Signal::SIGCONT);
         }

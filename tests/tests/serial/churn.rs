@@ -313,7 +313,7 @@ fn tasks_come_and_go_under_traffic() {
             }
             sent
         });
-        thread::sleep(Duration::from_millis(100));
+        traffic::settle();
 
         let end = Held::now();
         assert_eq!(

@@ -117,9 +117,8 @@ fn a_stopped_agent_counts_what_the_ring_could_not_hold() {
         freeze(&running);
         traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(500..20_500, FRAME));
         running.signal(Signal::SIGCONT);
-        // What a ring of 2 MiB holds, and more than the reader takes at a time.
-        wait_written(&running, 500 + 5500);
-        thread::sleep(Duration::from_millis(300));
+        // What a ring of 2 MiB holds is more than the reader takes at a time.
+        running.wait_drained(20_500);
         traffic::send(
             &lab.peer,
             PEER_IF,
@@ -169,6 +168,7 @@ fn a_stopped_agent_with_traffic_that_does_not_wait() {
         for packets in [2000, 6000, 10_000] {
             wait_written(&running, packets);
             freeze(&running);
+            // How long it stands still under the traffic.
             thread::sleep(Duration::from_millis(250));
             running.signal(Signal::SIGCONT);
         }
@@ -193,6 +193,7 @@ fn a_stopped_agent_loses_nothing_that_the_ring_holds() {
     traffic::send(&lab.peer, PEER_IF, 5000, traffic::frames(0..500, FRAME));
     freeze(&running);
     traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(500..5500, FRAME));
+    // How long it stands still with a full ring.
     thread::sleep(Duration::from_millis(500));
     running.signal(Signal::SIGCONT);
     traffic::send(&lab.peer, PEER_IF, 5000, traffic::frames(5500..6000, FRAME));
@@ -225,7 +226,7 @@ fn a_storm_of_signals_loses_and_repeats_nothing() {
             10_000,
             traffic::frames(0..20_000, FRAME),
         );
-        thread::sleep(Duration::from_millis(100));
+        traffic::settle();
         running.signal(Signal::SIGTERM);
         let ended = running.wait(TIMEOUT).expect_whole("user");
         is_over.store(true, Ordering::Relaxed);
@@ -258,6 +259,7 @@ fn storm(pid: i32) -> u32 {
         // SAFETY: as above.
         sent += u32::from(unsafe { libc::kill(pid, signal) } == 0);
     }
+    // Between two rounds, in which it gets on.
     thread::sleep(Duration::from_millis(1));
     sent
 }
@@ -315,14 +317,14 @@ fn without_memory_packets_are_counted_and_the_capture_goes_on() {
         // 42 MB, which the buffers would hold if there was memory for them.
         let large = traffic::frames(0..30_000, 1400);
         traffic::send(&lab.peer, PEER_IF, 30_000, large);
-        thread::sleep(Duration::from_millis(100));
+        traffic::settle();
         let reader = thread::spawn(move || {
             let mut stream = Vec::new();
             consumer.read_to_end(&mut stream).expect("it can be read");
             stream
         });
-        // Room again, sooner or later.
-        thread::sleep(Duration::from_millis(500));
+        // Room again.
+        running.wait_drained(30_000);
         traffic::send(
             &lab.peer,
             PEER_IF,

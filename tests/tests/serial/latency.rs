@@ -76,6 +76,7 @@ fn a_lone_packet_is_soon_in_the_file() {
                     break number_in(packet.bytes);
                 }
                 assert!(begin.elapsed() < TIMEOUT, "packet {number} does not come");
+                // Finer than what is measured.
                 thread::sleep(Duration::from_micros(100));
             };
             assert_eq!(found, Some(number));
@@ -148,6 +149,7 @@ fn follow(part: &PathBuf, done: &AtomicBool) -> (u32, u32) {
             return (looks, torn);
         }
         assert!(looks < 1_000_000, "{packets} packets");
+        // As often as can be, beside the writer.
         thread::sleep(Duration::from_micros(50));
     }
 }
