@@ -116,7 +116,7 @@ pub fn start_as<'a>(
     form: &str,
     arguments: &[&str],
 ) -> Running<'a> {
-    let mut command = Rights::asked().command(namespace);
+    let mut command = Rights::from_env().command(namespace);
     command.args(["run", "-o", form]).args(arguments);
     spawn(namespace, directory, command)
 }
@@ -124,7 +124,7 @@ pub fn start_as<'a>(
 /// The same with a closing table in the place of the JSON summary.
 pub fn start_with_table<'a>(namespace: &'a Netns, arguments: &[&str]) -> Running<'a> {
     let directory = Arc::new(tempfile::tempdir().expect("a directory"));
-    let mut command = Rights::asked().command(namespace);
+    let mut command = Rights::from_env().command(namespace);
     command.arg("run").args(arguments);
     spawn(namespace, directory, command)
 }
@@ -140,7 +140,7 @@ pub fn spawn<'a>(namespace: &'a Netns, directory: Arc<TempDir>, command: Command
 /// Starts `capture-agent run -o json -w -` with more arguments, and gives its standard output to be read.
 pub fn piped<'a>(namespace: &'a Netns, arguments: &[&str]) -> (Running<'a>, ChildStdout) {
     let directory = Arc::new(tempfile::tempdir().expect("a directory"));
-    let mut command = Rights::asked().command(namespace);
+    let mut command = Rights::from_env().command(namespace);
     command.args(["run", "-o", "json", "-w", "-"]);
     command.args(arguments);
     let mut running = spawn_unread(namespace, directory, command);
@@ -164,7 +164,7 @@ fn spawn_unread<'a>(
         agents.0 += 1;
     }
     let found = names_in(directory.path());
-    Rights::asked().give(directory.path());
+    Rights::from_env().give(directory.path());
     command.current_dir(directory.path()).stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     // Behind `netns exec NAME`.
@@ -335,7 +335,7 @@ impl Running<'_> {
             found: std::mem::take(&mut self.found),
         };
         self.leave_namespace(&ended);
-        ended.assert_kept_promises();
+        ended.assert_invariants();
         ended
     }
 
@@ -411,7 +411,7 @@ impl Ended {
         );
     }
 
-    fn assert_kept_promises(&self) {
+    fn assert_invariants(&self) {
         if self.status.signal().is_some() {
             return;
         }
@@ -454,7 +454,7 @@ impl Ended {
 
     /// The packets of a file that must hold what the summary says was captured, and, where it ends with
     /// statistics, say the same itself.
-    pub fn packets_told(&self, file: &Path) -> Vec<Packet> {
+    pub fn checked_packets(&self, file: &Path) -> Vec<Packet> {
         let figures = self.figures();
         let packets = readers::packets(file);
         readers::assert_ordered(&packets);

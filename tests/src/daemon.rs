@@ -288,7 +288,7 @@ impl Daemon {
         let task = self.wait(id, "the end", |task| {
             task["state"] == "completed" || task["state"] == "failed"
         });
-        self.assert_kept_promises(&task);
+        self.assert_invariants(&task);
         task
     }
 
@@ -316,7 +316,7 @@ impl Daemon {
 
     /// The figures add up, the files are as the record says, and so is the sidecar beside each.
     #[track_caller]
-    fn assert_kept_promises(&self, task: &Value) {
+    fn assert_invariants(&self, task: &Value) {
         let counters = &task["counters"];
         let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("{task}"));
         let dropped = ["ring", "queue", "write", "copy"];

@@ -10,6 +10,7 @@ use crate::{
     bpf::{self, Array, AttachType, Instruction, ProgramType},
     netns::Netns,
     output,
+    traffic::Direction,
 };
 
 /// `BPF_F_XDP_HAS_FRAGS`.
@@ -26,18 +27,9 @@ pub const PASS: i32 = 0;
 pub const DROP: i32 = 2;
 const XDP_PASS: i32 = 2;
 
-/// A way through an interface.
+/// Where a program goes among the TCX programs that are there at the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// What comes in.
-    Ingress,
-    /// What goes out.
-    Egress,
-}
-
-/// A place among the TCX programs that are there at the time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Position {
     /// Before all of them, `BPF_F_BEFORE`.
     First = 1 << 3,
     /// After all of them, `BPF_F_AFTER`.
@@ -57,21 +49,27 @@ pub enum Xdp {
 
 /// A program on an interface. It goes when this is dropped; a filter goes with its namespace.
 #[derive(Debug)]
-pub struct Foreign {
+pub struct ForeignProgram {
     map: Array,
     _program: OwnedFd,
     _link: Option<OwnedFd>,
 }
 
-impl Foreign {
+impl ForeignProgram {
     /// A TCX link.
-    pub fn tcx(namespace: &Netns, interface: &str, side: Side, place: Place, verdict: i32) -> Self {
+    pub fn tcx(
+        namespace: &Netns,
+        interface: &str,
+        direction: Direction,
+        position: Position,
+        verdict: i32,
+    ) -> Self {
         let (map, program) = load(ProgramType::Tc, 0, verdict);
-        let attach_type = match side {
-            Side::Ingress => AttachType::TcxIngress,
-            Side::Egress => AttachType::TcxEgress,
+        let attach_type = match direction {
+            Direction::Ingress => AttachType::TcxIngress,
+            Direction::Egress => AttachType::TcxEgress,
         };
-        let link = link(namespace, interface, &program, attach_type, place as u32);
+        let link = link(namespace, interface, &program, attach_type, position as u32);
         Self {
             map,
             _program: program,
@@ -96,19 +94,19 @@ impl Foreign {
     }
 
     /// A `bpf` filter that decides by itself, on the interface's clsact qdisc.
-    pub fn filter(namespace: &Netns, interface: &str, side: Side, verdict: i32) -> Self {
+    pub fn filter(namespace: &Netns, interface: &str, direction: Direction, verdict: i32) -> Self {
         let (map, program) = load(ProgramType::Tc, 0, verdict);
         // tc takes programs that are pinned in a file system for them.
-        let place = Bpffs::new();
-        let path = place.0.path().join("program");
+        let bpffs = Bpffs::new();
+        let path = bpffs.0.path().join("program");
         bpf::pin(&program, &path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let side = match side {
-            Side::Ingress => "ingress",
-            Side::Egress => "egress",
+        let direction = match direction {
+            Direction::Ingress => "ingress",
+            Direction::Egress => "egress",
         };
         let mut tc = Command::new("tc");
         tc.args(["-n", namespace.name(), "filter", "add", "dev", interface]);
-        tc.args([side, "prio", "1", "bpf", "da", "pinned"]);
+        tc.args([direction, "prio", "1", "bpf", "da", "pinned"]);
         output(tc.arg(&path));
         Self {
             map,

@@ -290,6 +290,15 @@ pub fn frames(numbers: Range<u32>, len: usize) -> impl Iterator<Item = Vec<u8>> 
     numbers.map(move |number| frame(number, len))
 }
 
+/// A direction of traffic, seen from an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// What comes in.
+    Ingress,
+    /// What goes out.
+    Egress,
+}
+
 /// Gives what was sent the time to come to the programs. Frames are in the ring when the sender returns, except
 /// those of a veth's own queue, of which nobody tells how long it is.
 pub fn settle() {

@@ -44,7 +44,7 @@ fn start<'a>(lab: &'a Lab, form: &str, file: &Path, more: &[&str]) -> Running<'a
 
 /// The file holds the first so many of the frames sent, and all that is said of it is true.
 fn assert_first_ones(ended: &Ended, file: &Path) -> usize {
-    let packets = ended.packets_told(file);
+    let packets = ended.checked_packets(file);
     let numbers = readers::numbers(&packets);
     ended.check(numbers.eq(0..packets.len() as u32), "not the first ones");
     packets.len()
@@ -122,7 +122,7 @@ fn short_writes_lose_and_repeat_nothing() {
         let running = start(&lab, "json", &file, &[]);
         traffic::send(&lab.peer, PEER_IF, 20_000, traffic::frames(0..count, 300));
         let ended = running.stop().expect_whole("user");
-        let packets = ended.packets_told(&file);
+        let packets = ended.checked_packets(&file);
         let sent: Vec<_> = traffic::frames(0..count, 300).collect();
         let found: Vec<_> = packets.into_iter().map(|packet| packet.bytes).collect();
         ended.check(found == sent, "each as it was sent");

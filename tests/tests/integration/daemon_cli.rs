@@ -100,13 +100,13 @@ fn command(socket: &Path, directory: &Path, arguments: &str) -> Command {
 }
 
 /// A daemon in a namespace with traffic, and a directory to work in.
-struct Place {
+struct Setup {
     lab: Lab,
     daemon: Daemon,
     work: TempDir,
 }
 
-impl Place {
+impl Setup {
     fn new(sections: &str) -> Self {
         let lab = Lab::new();
         let daemon = daemon::start_in(&lab.host, &daemon::home(sections));
@@ -164,48 +164,48 @@ impl Place {
 
 #[test]
 fn the_life_of_a_task_in_tables() {
-    let place = Place::new(UNLIMITED);
-    let id = place.create("--name web --duration 10m");
+    let setup = Setup::new(UNLIMITED);
+    let id = setup.create("--name web --duration 10m");
     assert_eq!(id.len(), 26);
-    place.send(40);
-    place.daemon.captured(&id, 40);
-    let list = place.cli("task list").code(0);
+    setup.send(40);
+    setup.daemon.captured(&id, 40);
+    let list = setup.cli("task list").code(0);
     list.shows(&["ID", "NAME", "STATE", &id, "web", "running"]);
-    let shown = place.cli("task show web").code(0);
+    let shown = setup.cli("task show web").code(0);
     shown.shows(&["running", HOST_IF, "udp", "duration    10m", "until now"]);
-    let stopped = place.cli(&format!("task stop {id}")).code(0);
+    let stopped = setup.cli(&format!("task stop {id}")).code(0);
     assert!(stopped.line().starts_with(&id), "{stopped:?}");
-    place.daemon.ended(&id);
+    setup.daemon.ended(&id);
     // Repeated, also by the beginning of the ID.
-    let again = place.cli(&format!("task stop {}", &id[..20])).code(0);
+    let again = setup.cli(&format!("task stop {}", &id[..20])).code(0);
     again.shows(&["completed: as asked"]);
-    let shown = place.cli("task show web").code(0);
+    let shown = setup.cli("task show web").code(0);
     shown.shows(&["completed: as asked", "40 (", "0, the capture is complete"]);
-    let file = place.cli("task download web").code(0);
+    let file = setup.cli("task download web").code(0);
     assert_eq!(file.line(), "web.pcapng");
-    assert_eq!(readers::packets(&place.work("web.pcapng")).len(), 40);
-    let mode = fs::metadata(place.work("web.pcapng"))
+    assert_eq!(readers::packets(&setup.work("web.pcapng")).len(), 40);
+    let mode = fs::metadata(setup.work("web.pcapng"))
         .expect("it is there")
         .permissions()
         .mode();
     assert_eq!(mode & 0o777, 0o600);
-    place
+    setup
         .cli("task delete web")
         .code(0)
         .shows(&[&id, "deleted"]);
-    place
+    setup
         .cli(&format!("task show {id}"))
         .code(3)
         .says(&["no such task"]);
-    assert_eq!(place.cli("task list").code(0).stdout.lines().count(), 1);
-    place.daemon.stop();
+    assert_eq!(setup.cli("task list").code(0).stdout.lines().count(), 1);
+    setup.daemon.stop();
 }
 
 #[test]
 fn the_life_of_a_task_in_json() {
-    let place = Place::new(UNLIMITED);
-    assert_eq!(place.cli("task list -o json").code(0).stdout, "[]\n");
-    let created = place
+    let setup = Setup::new(UNLIMITED);
+    assert_eq!(setup.cli("task list -o json").code(0).stdout, "[]\n");
+    let created = setup
         .cli(&format!(
             "task create --name web -i {HOST_IF} --port 9,53 -C 1 -o json"
         ))
@@ -215,25 +215,25 @@ fn the_life_of_a_task_in_json() {
     // A bare number of -C is in millions, as in `run`.
     assert_eq!(created["spec"]["rotate"]["bytes"], 1_000_000);
     assert_eq!(created["spec"]["ports"], serde_json::json!([9, 53]));
-    place.daemon.reach(id, "running");
-    let list = place
+    setup.daemon.reach(id, "running");
+    let list = setup
         .cli("task list --state running -o json")
         .code(0)
         .json();
     assert_eq!(list[0]["id"], id);
     assert_eq!(
-        place.cli("task list --state failed -o json").code(0).stdout,
+        setup.cli("task list --state failed -o json").code(0).stdout,
         "[]\n"
     );
-    let shown = place.cli("task show web -o json").code(0).json();
+    let shown = setup.cli("task show web -o json").code(0).json();
     assert_eq!(shown["state"], "running");
-    let stopped = place.cli("task stop web -o json").code(0).json();
+    let stopped = setup.cli("task stop web -o json").code(0).json();
     assert_eq!(stopped["id"], id);
     assert_eq!(
-        place.daemon.ended(id),
-        place.cli("task show web -o json").json()
+        setup.daemon.ended(id),
+        setup.cli("task show web -o json").json()
     );
-    let deleted = place.cli("task delete web -o json").code(0).json();
+    let deleted = setup.cli("task delete web -o json").code(0).json();
     assert_eq!(
         (&deleted["id"], &deleted["deleted"]),
         (&Value::from(id), &true.into())
@@ -242,9 +242,9 @@ fn the_life_of_a_task_in_json() {
     let tomorrow = tomorrow.trim_end();
     for number in 0..5 {
         let create = format!("task create --name t{number} -i {HOST_IF} --start-at {tomorrow}Z");
-        place.cli(&create).code(0);
+        setup.cli(&create).code(0);
     }
-    let two = place.cli("task list --limit 2 -o json").code(0).json();
+    let two = setup.cli("task list --limit 2 -o json").code(0).json();
     let names: Vec<_> = two
         .as_array()
         .expect("a list")
@@ -253,22 +253,22 @@ fn the_life_of_a_task_in_json() {
         .collect();
     assert_eq!(names, ["t4", "t3"]);
     assert_eq!(two[0]["start_at"], format!("{tomorrow}.000Z"));
-    let quota = place.cli("quota -o json").code(0).json();
+    let quota = setup.cli("quota -o json").code(0).json();
     assert_eq!(
         (&quota["account"], &quota["used"]),
         (&"local".into(), &6.into())
     );
-    place
+    setup
         .cli("quota")
         .code(0)
         .shows(&["ACCOUNT", "local", "unlimited"]);
-    place.daemon.stop();
+    setup.daemon.stop();
 }
 
 #[test]
 fn what_is_wrong_with_a_task_is_said_in_options() {
-    let place = Place::new(UNLIMITED);
-    let wrong = place
+    let setup = Setup::new(UNLIMITED);
+    let wrong = setup
         .cli("task create -i any --ip 10.0.0.300 --peer-port x --duration soon -C 1k --start-at tomorrow")
         .code(2);
     wrong.says(&[
@@ -279,7 +279,7 @@ fn what_is_wrong_with_a_task_is_said_in_options() {
         "--start-at:",
     ]);
     assert!(!wrong.stderr.contains("peer_"), "{wrong:?}");
-    let only_run = place
+    let only_run = setup
         .cli("task create --name n -i lo -w x.pcapng --netns blue --ring-size 1MiB --tasks f.toml")
         .code(2);
     only_run.says(&[
@@ -302,90 +302,90 @@ fn what_is_wrong_with_a_task_is_said_in_options() {
         ("token create x --role king --expires never", "--expires"),
         ("token create x --role king --account ü", "--account"),
     ] {
-        place.cli(arguments).code(2).says(&[word]);
+        setup.cli(arguments).code(2).says(&[word]);
     }
     // Nothing of it came to be.
-    assert_eq!(place.cli("task list -o json").stdout, "[]\n");
-    place.daemon.stop();
+    assert_eq!(setup.cli("task list -o json").stdout, "[]\n");
+    setup.daemon.stop();
 }
 
 #[test]
 fn dry_runs_and_repeated_requests() {
-    let place = Place::new(UNLIMITED);
+    let setup = Setup::new(UNLIMITED);
     let dry = format!("task create --name n -i {HOST_IF} --dry-run");
-    assert_eq!(place.cli(&dry).code(0).line(), "valid");
+    assert_eq!(setup.cli(&dry).code(0).line(), "valid");
     assert_eq!(
-        place.cli(&format!("{dry} -o json")).code(0).json()["valid"],
+        setup.cli(&format!("{dry} -o json")).code(0).json()["valid"],
         true
     );
-    place
+    setup
         .cli("task create -i lo --dry-run")
         .code(2)
         .says(&["--name"]);
     let create = format!("task create --name n -i {HOST_IF} --idempotency-key k-1");
-    let first = place.cli(&create).code(0);
-    assert_eq!(first.line(), place.cli(&create).code(0).line());
+    let first = setup.cli(&create).code(0);
+    assert_eq!(first.line(), setup.cli(&create).code(0).line());
     let other = format!("task create --name other -i {HOST_IF} --idempotency-key k-1");
-    place.cli(&other).code(4).says(&["another request"]);
-    let list = place.cli("task list -o json").json();
+    setup.cli(&other).code(4).says(&["another request"]);
+    let list = setup.cli("task list -o json").json();
     assert_eq!(list.as_array().expect("a list").len(), 1);
-    place.daemon.stop();
+    setup.daemon.stop();
 }
 
 #[test]
 fn conflicts_quota_and_budget_are_4_and_what_is_not_there_3() {
     let sections = "[quota]\ntasks_per_day = 2\n[limits]\ndisk_budget = \"3GiB\"";
-    let place = Place::new(sections);
+    let setup = Setup::new(sections);
     let large = format!("task create --name n -i {HOST_IF} --max-file-bytes 4GiB");
-    place
+    setup
         .cli(&large)
         .code(4)
         .says(&["--max-file-bytes:", "disk budget"]);
-    let id = place.create("--name one --duration 10m");
-    let refused = place.cli("task delete one").code(4);
+    let id = setup.create("--name one --duration 10m");
+    let refused = setup.cli("task delete one").code(4);
     refused.says(&["running", "--force"]);
-    place.create("--name two --duration 10m");
-    let third = place
+    setup.create("--name two --duration 10m");
+    let third = setup
         .cli(&format!("task create --name n -i {HOST_IF}"))
         .code(4);
     third.says(&["2 of 2"]);
-    place.cli("quota").code(0).shows(&["2", "0"]);
-    place.cli("task delete --force one").code(0);
+    setup.cli("quota").code(0).shows(&["2", "0"]);
+    setup.cli("task delete --force one").code(0);
     for command in ["show", "watch", "stop", "delete", "download"] {
-        place.cli(&format!("task {command} {id}")).code(3);
-        place
+        setup.cli(&format!("task {command} {id}")).code(3);
+        setup
             .cli(&format!("task {command} no-such-task"))
             .code(3)
             .says(&["no-such-task"]);
     }
     // Both IDs may begin with it, or only one; four characters are no guess.
-    place.cli("task show 01").code(3);
-    place.daemon.stop();
+    setup.cli("task show 01").code(3);
+    setup.daemon.stop();
 }
 
 #[test]
 fn an_edition_that_does_not_capture_is_4() {
-    let place = Place::new("[quota]\nedition = \"basic\"");
-    place
+    let setup = Setup::new("[quota]\nedition = \"basic\"");
+    setup
         .cli(&format!("task create --name n -i {HOST_IF}"))
         .code(4)
         .says(&["basic"]);
-    place.daemon.stop();
+    setup.daemon.stop();
 }
 
 #[test]
 fn several_tasks_are_stopped_and_deleted_at_once() {
-    let place = Place::new(UNLIMITED);
-    let ids = ["a", "b", "c"].map(|name| place.create(&format!("--name {name} --duration 10m")));
-    let done = place.cli("task stop a b a").code(0);
+    let setup = Setup::new(UNLIMITED);
+    let ids = ["a", "b", "c"].map(|name| setup.create(&format!("--name {name} --duration 10m")));
+    let done = setup.cli("task stop a b a").code(0);
     let stopped: Vec<_> = done.stdout.lines().collect();
     assert_eq!(stopped.len(), 2, "{done:?}");
     for (line, id) in stopped.iter().zip(&ids) {
         assert!(line.starts_with(&format!("{id} is ")), "{done:?}");
-        place.daemon.ended(id);
+        setup.daemon.ended(id);
     }
     // What fails for one is said with its name, and keeps none of the others.
-    let done = place.cli("task delete nosuch a c b -o json").code(4);
+    let done = setup.cli("task delete nosuch a c b -o json").code(4);
     done.says(&["capture-agent: nosuch: no task", "capture-agent: c: "]);
     let deleted = done.stdout.lines().map(|line| {
         let line: Value = serde_json::from_str(line).expect("JSON on each line");
@@ -393,21 +393,21 @@ fn several_tasks_are_stopped_and_deleted_at_once() {
         line["id"].as_str().expect("an ID").to_owned()
     });
     assert_eq!(deleted.collect::<Vec<_>>(), ids[..2]);
-    let done = place.cli("task delete nosuch c --force").code(3);
+    let done = setup.cli("task delete nosuch c --force").code(3);
     done.shows(&[&format!("{} is deleted", ids[2])]);
     assert_eq!(
-        place.cli("task list -o json").code(0).json(),
+        setup.cli("task list -o json").code(0).json(),
         Value::Array(Vec::new())
     );
-    place.cli("task delete").code(2).says(&["<TASK>..."]);
-    place.daemon.stop();
+    setup.cli("task delete").code(2).says(&["<TASK>..."]);
+    setup.daemon.stop();
 }
 
 #[test]
 fn watching_ends_with_the_task() {
-    let place = Place::new(UNLIMITED);
-    let id = place.create("--name web -c 30 --duration 10m");
-    let mut watching = place.command("task watch web");
+    let setup = Setup::new(UNLIMITED);
+    let id = setup.create("--name web -c 30 --duration 10m");
+    let mut watching = setup.command("task watch web");
     let mut watching = watching.stdout(Stdio::piped()).spawn().expect("it starts");
     let (read, reader) = capture_tests::agent::lines_of(watching.stdout.take().expect("a pipe"));
     let text = || read.lock().expect("nobody panics").clone();
@@ -416,14 +416,14 @@ fn watching_ends_with_the_task() {
         "{}",
         text()
     );
-    place.send(20);
+    setup.send(20);
     // The figures come by themselves.
     assert!(
         eventually(TIMEOUT, || text().contains("20 packets")),
         "{}",
         text()
     );
-    place.send(20);
+    setup.send(20);
     assert_eq!(watching.wait().expect("it ends").code(), Some(0));
     reader.join().expect("the reader ends");
     let text = text();
@@ -436,22 +436,22 @@ fn watching_ends_with_the_task() {
         assert!(text.contains(word), "{word}: {text}");
     }
     // One that has ended already is shown, too; as JSON it is the task.
-    let shown = place.cli("task watch web -o json").code(0).json();
-    assert_eq!(shown, place.daemon.task(&id));
-    place.daemon.stop();
+    let shown = setup.cli("task watch web -o json").code(0).json();
+    assert_eq!(shown, setup.daemon.task(&id));
+    setup.daemon.stop();
 }
 
 #[test]
 fn watching_as_json_and_what_ends_it_early() {
-    let place = Place::new(UNLIMITED);
+    let setup = Setup::new(UNLIMITED);
     for (name, end) in [
         // It is ended before it is removed.
         ("deleted", Some(0)),
         ("interrupted", Some(0)),
         ("daemon", Some(5)),
     ] {
-        place.create(&format!("--name {name} --duration 10m"));
-        let mut watching = place.command(&format!("task watch {name} -o json"));
+        setup.create(&format!("--name {name} --duration 10m"));
+        let mut watching = setup.command(&format!("task watch {name} -o json"));
         let mut watching = watching
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -472,12 +472,12 @@ fn watching_as_json_and_what_ends_it_early() {
             );
         }
         match name {
-            "deleted" => drop(place.cli("task delete --force deleted").code(0)),
+            "deleted" => drop(setup.cli("task delete --force deleted").code(0)),
             "interrupted" => {
                 let pid = Pid::from_raw(watching.id() as i32);
                 kill(pid, Signal::SIGINT).expect("it runs");
             }
-            _ => place.daemon.signal(Signal::SIGKILL),
+            _ => setup.daemon.signal(Signal::SIGKILL),
         }
         assert_eq!(watching.wait().expect("it ends").code(), end, "{name}");
         reader.join().expect("the reader ends");
@@ -486,43 +486,43 @@ fn watching_as_json_and_what_ends_it_early() {
 
 #[test]
 fn waiting_for_the_end() {
-    let place = Place::new(UNLIMITED);
+    let setup = Setup::new(UNLIMITED);
     let create = format!("task create -i {HOST_IF} --protocol udp --duration 1s --wait");
-    let waited = place.cli(&format!("{create} --name table")).code(0);
+    let waited = setup.cli(&format!("{create} --name table")).code(0);
     assert_eq!(waited.line().len(), 26);
     waited.says(&["running", "completed: duration is over", "complete"]);
-    let quiet = place
+    let quiet = setup
         .cli(&format!("{create} --name json -o json -q"))
         .code(0);
     assert_eq!(quiet.stderr, "");
     assert_eq!(quiet.json()["stop_reason"], "duration");
-    place
+    setup
         .cli("task create -i no-such0 --name gone --wait")
         .code(2)
         .says(&["--interface:", "no-such0"]);
-    place.daemon.stop();
+    setup.daemon.stop();
 }
 
 #[test]
 fn waiting_for_a_task_that_fails_is_1() {
-    let place = Place::new("[limits]\ndisk_budget = \"100kB\"");
+    let setup = Setup::new("[limits]\ndisk_budget = \"100kB\"");
     // Takes most of the room, and a little more in the end.
-    let other = place.create("--name other --duration 10m --max-file-bytes 90kB");
-    place.send(340);
-    place.daemon.captured(&other, 340);
-    let mut waiting = place.command(&format!(
+    let other = setup.create("--name other --duration 10m --max-file-bytes 90kB");
+    setup.send(340);
+    setup.daemon.captured(&other, 340);
+    let mut waiting = setup.command(&format!(
         "task create -i {HOST_IF} --protocol udp --name full --max-file-bytes 16kB --wait"
     ));
     waiting.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut waiting = waiting.stderr(Stdio::piped()).spawn().expect("it starts");
     let is_running = || {
-        let full = place.cli("task show full -o json");
+        let full = setup.cli("task show full -o json");
         full.code == Some(0) && full.json()["state"] == "running"
     };
     assert!(eventually(TIMEOUT, is_running));
     // In small pieces, of which the first ones find room.
     let has_ended = || {
-        place.send(3);
+        setup.send(3);
         waiting.try_wait().expect("our child").is_some()
     };
     assert!(eventually(TIMEOUT, has_ended));
@@ -532,100 +532,100 @@ fn waiting_for_a_task_that_fails_is_1() {
     assert!(stderr.contains("failed: disk is full"), "{stderr}");
     assert!(stderr.contains("NOT complete"), "{stderr}");
     // What was written is there, and said not to be all.
-    let fetched = place.cli("task download full -o full.pcapng").code(0);
+    let fetched = setup.cli("task download full -o full.pcapng").code(0);
     fetched.says(&["NOT complete"]);
-    assert!(!readers::packets(&place.work("full.pcapng")).is_empty());
-    place.daemon.stop();
+    assert!(!readers::packets(&setup.work("full.pcapng")).is_empty());
+    setup.daemon.stop();
 }
 
 #[test]
 fn a_task_that_wrote_nothing_has_no_file() {
-    let place = Place::new("[limits]\ndisk_budget = \"100kB\"");
+    let setup = Setup::new("[limits]\ndisk_budget = \"100kB\"");
     let tasks = ["one", "two"].map(|name| {
-        place.create(&format!(
+        setup.create(&format!(
             "--name {name} --duration 10m --max-file-bytes 90kB"
         ))
     });
     // More at once than both find room for: one at least does not get it.
-    place.send(350);
+    setup.send(350);
     let failed = || {
-        let list = place.cli("task list --state failed -o json").code(0).json();
+        let list = setup.cli("task list --state failed -o json").code(0).json();
         list.as_array().is_some_and(|tasks| !tasks.is_empty())
     };
     assert!(eventually(TIMEOUT, failed));
     for id in tasks {
-        let task = place.daemon.stop_task(&id);
+        let task = setup.daemon.stop_task(&id);
         let is_there = !task["files"].as_array().expect("a list").is_empty();
         assert_eq!(is_there, task["counters"]["captured"] != 0, "{task}");
         let code = if is_there { 0 } else { 3 };
-        place
+        setup
             .cli(&format!("task download {id} -o {id}.pcapng"))
             .code(code);
     }
-    place.daemon.stop();
+    setup.daemon.stop();
 }
 
 #[test]
 fn downloads_never_replace_and_leave_nothing_half() {
-    let place = Place::new(UNLIMITED);
-    let id = place.finished("web", 25);
-    place.cli("task download web -o a.pcapng").code(0);
-    fs::write(place.work("a.pcapng"), "mine").expect("written");
-    place
+    let setup = Setup::new(UNLIMITED);
+    let id = setup.finished("web", 25);
+    setup.cli("task download web -o a.pcapng").code(0);
+    fs::write(setup.work("a.pcapng"), "mine").expect("written");
+    setup
         .cli("task download web -o a.pcapng")
         .code(4)
         .says(&["a.pcapng", "--force"]);
-    assert_eq!(fs::read(place.work("a.pcapng")).expect("there"), b"mine");
-    place.cli("task download web --force -o a.pcapng").code(0);
-    assert_eq!(readers::packets(&place.work("a.pcapng")).len(), 25);
-    fs::create_dir(place.work("sub")).expect("a directory");
+    assert_eq!(fs::read(setup.work("a.pcapng")).expect("there"), b"mine");
+    setup.cli("task download web --force -o a.pcapng").code(0);
+    assert_eq!(readers::packets(&setup.work("a.pcapng")).len(), 25);
+    fs::create_dir(setup.work("sub")).expect("a directory");
     assert_eq!(
-        place.cli("task download web -o sub").code(0).line(),
+        setup.cli("task download web -o sub").code(0).line(),
         "sub/web.pcapng"
     );
     // What another download, or a killed one, has there is not carried on.
-    fs::write(place.work("b.pcapng.part"), "left").expect("written");
-    place
+    fs::write(setup.work("b.pcapng.part"), "left").expect("written");
+    setup
         .cli("task download web -o b.pcapng")
         .code(4)
         .says(&["b.pcapng.part"]);
-    place.cli("task download web -o b.pcapng -f").code(0);
-    place
+    setup.cli("task download web -o b.pcapng -f").code(0);
+    setup
         .cli("task download web -o no/such/b.pcapng")
         .code(1)
         .says(&["no/such"]);
-    place
+    setup
         .cli("task download web --file 7")
         .code(3)
         .says(&["no file 7"]);
-    assert_eq!(names(place.work.path()), ["a.pcapng", "b.pcapng", "sub"]);
+    assert_eq!(names(setup.work.path()), ["a.pcapng", "b.pcapng", "sub"]);
     // A disk that changes what it keeps.
-    let file = place.daemon.captures(&id).join("capture.pcapng");
+    let file = setup.daemon.captures(&id).join("capture.pcapng");
     let mut bytes = fs::read(&file).expect("the file");
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     fs::write(&file, bytes).expect("written");
-    place
+    setup
         .cli("task download web -o c.pcapng")
         .code(1)
         .says(&["SHA-256"]);
-    place
+    setup
         .cli("task download web -o -")
         .code(1)
         .says(&["SHA-256"]);
-    assert_eq!(names(place.work.path()), ["a.pcapng", "b.pcapng", "sub"]);
-    place.daemon.stop();
+    assert_eq!(names(setup.work.path()), ["a.pcapng", "b.pcapng", "sub"]);
+    setup.daemon.stop();
 }
 
 #[test]
 fn downloads_stream_also_of_a_running_task() {
-    let place = Place::new(UNLIMITED);
-    let id = place.create("--name web --duration 10m");
-    place.send(30);
-    place.daemon.captured(&id, 30);
-    let path = place.work("live.pcapng");
+    let setup = Setup::new(UNLIMITED);
+    let id = setup.create("--name web --duration 10m");
+    setup.send(30);
+    setup.daemon.captured(&id, 30);
+    let path = setup.work("live.pcapng");
     let whole = || {
-        let mut command = place.command("task download web -o -");
+        let mut command = setup.command("task download web -o -");
         let output = command.output().expect("it starts");
         assert_eq!(output.status.code(), Some(0));
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -635,22 +635,22 @@ fn downloads_stream_also_of_a_running_task() {
     };
     assert!(eventually(TIMEOUT, || whole() == 30));
     // A reader that has enough is no failure.
-    let mut command = place.command("task download web -o -");
+    let mut command = setup.command("task download web -o -");
     let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
     let mut some = [0; 10];
     let mut stdout = child.stdout.take().expect("a pipe");
     stdout.read_exact(&mut some).expect("some bytes");
     drop(stdout);
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
-    place.daemon.stop();
+    setup.daemon.stop();
 }
 
 /// Descriptors, FIFOs and devices are written to, links are followed, and what is none of these stays.
 #[test]
 fn downloads_replace_nothing_but_files() {
-    let place = Place::new(UNLIMITED);
-    place.finished("web", 25);
-    let path = |name: &str| place.work(name);
+    let setup = Setup::new(UNLIMITED);
+    setup.finished("web", 25);
+    let path = |name: &str| setup.work(name);
     let count = |name: &str| readers::packets(&path(name)).len();
     // In a mount namespace with a /dev of its own.
     let script = "mkdir dev && cp -a /dev/null /dev/urandom dev/ && ln -s /proc/self/fd dev/fd \
@@ -663,8 +663,8 @@ fn downloads_replace_nothing_but_files() {
     let download = format!("{} task download web -o", binary().display());
     command
         .env("DOWNLOAD", download)
-        .current_dir(place.work.path());
-    command.env("CAPTURE_AGENT_SOCKET", place.daemon.socket());
+        .current_dir(setup.work.path());
+    command.env("CAPTURE_AGENT_SOCKET", setup.daemon.socket());
     let done = run(command).code(0);
     assert_eq!(
         done.stdout, "",
@@ -675,13 +675,13 @@ fn downloads_replace_nothing_but_files() {
 
     fs::create_dir(path("big")).expect("a directory");
     symlink("big/x", path("link")).expect("a link");
-    place.cli("task download web -o link").code(0);
-    place
+    setup.cli("task download web -o link").code(0);
+    setup
         .cli("task download web -o link")
         .code(4)
         .says(&["link"]);
     fs::write(path("big/x"), "mine").expect("written");
-    place.cli("task download web -o link --force").code(0);
+    setup.cli("task download web -o link --force").code(0);
     assert!(path("link").is_symlink());
     assert_eq!(
         (count("big/x"), names(&path("big"))),
@@ -689,12 +689,12 @@ fn downloads_replace_nothing_but_files() {
     );
 
     let _socket = UnixListener::bind(path("socket")).expect("a socket");
-    let refused = place.cli("task download web -o socket --force").code(2);
+    let refused = setup.cli("task download web -o socket --force").code(2);
     refused.says(&["socket", "no regular file"]);
     nix::unistd::mkfifo(&path("fifo"), nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
     let fifo = path("fifo");
     let reader = thread::spawn(move || fs::read(fifo).expect("it can be read"));
-    place.cli("task download web -o fifo --force").code(0);
+    setup.cli("task download web -o fifo --force").code(0);
     let got = reader.join().expect("it reads to the end");
     fs::write(path("d"), got).expect("written");
     assert_eq!(count("d"), 25);
@@ -704,7 +704,7 @@ fn downloads_replace_nothing_but_files() {
             .is_ok_and(|meta| meta.file_type().is_fifo())
     );
     // Nobody reads it: a signal ends the wait.
-    let mut command = place.command("task download web -o fifo");
+    let mut command = setup.command("task download web -o fifo");
     let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
     let stderr = child.stderr.take().expect("it is piped");
     let mut line = String::new();
@@ -712,47 +712,47 @@ fn downloads_replace_nothing_but_files() {
     assert_eq!(line, "waiting for a reader of fifo\n");
     kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).expect("it runs");
     assert_eq!(child.wait().expect("it ends").code(), Some(1));
-    place.daemon.stop();
+    setup.daemon.stop();
 }
 
 #[test]
 fn several_files_of_a_rotation() {
-    let place = Place::new(UNLIMITED);
-    let id = place.create("--name ring --duration 10m -C 64KiB");
-    place.send(700);
-    place.daemon.captured(&id, 700);
-    place.daemon.stop_task(&id);
-    place
+    let setup = Setup::new(UNLIMITED);
+    let id = setup.create("--name ring --duration 10m -C 64KiB");
+    setup.send(700);
+    setup.daemon.captured(&id, 700);
+    setup.daemon.stop_task(&id);
+    setup
         .cli("task download ring -o -")
         .code(2)
         .says(&["files", "--file"]);
-    place
+    setup
         .cli("task download ring -o one.pcapng")
         .code(2)
         .says(&["--file"]);
-    assert!(names(place.work.path()).is_empty());
-    let all = place.cli("task download ring").code(0);
+    assert!(names(setup.work.path()).is_empty());
+    let all = setup.cli("task download ring").code(0);
     assert_eq!(
         all.stdout.lines().collect::<Vec<_>>(),
-        names(place.work.path())
+        names(setup.work.path())
     );
     let packets = all
         .stdout
         .lines()
-        .map(|name| readers::packets(&place.work(name)).len());
+        .map(|name| readers::packets(&setup.work(name)).len());
     assert!(all.stdout.lines().count() > 2, "{all:?}");
     assert_eq!(packets.sum::<usize>(), 700);
-    place
+    setup
         .cli("task download ring --file 1 -o one.pcapng")
         .code(0);
-    place.daemon.stop();
+    setup.daemon.stop();
 }
 
 #[test]
 fn tokens_and_the_audit_log() {
-    let place = Place::new(UNLIMITED);
-    assert_eq!(place.database("token list -o json").code(0).stdout, "[]\n");
-    let made = place
+    let setup = Setup::new(UNLIMITED);
+    assert_eq!(setup.database("token list -o json").code(0).stdout, "[]\n");
+    let made = setup
         .database("token create ci --role operator --expires 90d")
         .code(0);
     assert!(
@@ -760,7 +760,7 @@ fn tokens_and_the_audit_log() {
         "{made:?}"
     );
     made.says(&["ci", "operator", "not shown again"]);
-    let other = place
+    let other = setup
         .database("token create view --role viewer --account ops -o json")
         .code(0);
     let other = other.json();
@@ -769,49 +769,49 @@ fn tokens_and_the_audit_log() {
         (&"viewer".into(), &"ops".into())
     );
     let secret = other["secret"].as_str().expect("a secret");
-    place
+    setup
         .database("token create ci --role admin")
         .code(4)
         .says(&["ci"]);
-    place
+    setup
         .database("token create old --role admin --expires 2001-01-01T00:00:00Z")
         .code(2);
-    let list = place.database("token list").code(0);
+    let list = setup.database("token list").code(0);
     list.shows(&["ci", "operator", "until", "view", "ops", "in use"]);
-    place
+    setup
         .database("token revoke view")
         .code(0)
         .shows(&["revoked"]);
-    place.database("token revoke view").code(3).says(&["view"]);
-    place.database("token list").code(0).shows(&["revoked 2"]);
-    let audit = place.database("audit list --limit 1000 -o json").code(0);
+    setup.database("token revoke view").code(3).says(&["view"]);
+    setup.database("token list").code(0).shows(&["revoked 2"]);
+    let audit = setup.database("audit list --limit 1000 -o json").code(0);
     for word in ["token.create", "token.revoke", "uid 0", "command"] {
         assert!(audit.stdout.contains(word), "{word}: {audit:?}");
     }
     assert!(!audit.stdout.contains(secret) && !audit.stdout.contains(made.line()));
-    place
+    setup
         .database("audit list --limit 1")
         .code(0)
         .shows(&["NUMBER", "audit.list"]);
-    place
+    setup
         .database("audit verify")
         .code(0)
         .shows(&["each as it was written"]);
-    assert!(place.database("audit verify -o json").code(0).json()["verified"]["lines"].is_number());
-    place.daemon.stop();
+    assert!(setup.database("audit verify -o json").code(0).json()["verified"]["lines"].is_number());
+    setup.daemon.stop();
 }
 
 #[test]
 fn a_changed_audit_log_is_1() {
-    let place = Place::new(UNLIMITED);
-    place.database("token create ci --role viewer").code(0);
-    let home = place.daemon.home().clone();
+    let setup = Setup::new(UNLIMITED);
+    setup.database("token create ci --role viewer").code(0);
+    let home = setup.daemon.home().clone();
     let database = home.path().join("state.db");
-    let Place {
+    let Setup {
         lab: _lab,
         daemon,
         work,
-    } = place;
+    } = setup;
     daemon.stop();
     let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); \
                   [c.execute('DROP TRIGGER ' + n) for (n,) in c.execute(\"SELECT name FROM sqlite_master \
@@ -881,11 +881,11 @@ fn a_daemon_that_is_not_there_is_5() {
 }
 
 /// As `nobody`, and a group besides where one is named.
-fn as_nobody(place: &Place, group: Option<u32>, arguments: &str) -> Done {
-    let agent = place.work("capture-agent");
+fn as_nobody(setup: &Setup, group: Option<u32>, arguments: &str) -> Done {
+    let agent = setup.work("capture-agent");
     if !agent.exists() {
         fs::copy(binary(), &agent).expect("a copy that everybody may execute");
-        for path in [place.work.path(), place.daemon.home().path(), &agent] {
+        for path in [setup.work.path(), setup.daemon.home().path(), &agent] {
             fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("root may");
         }
     }
@@ -899,7 +899,7 @@ fn as_nobody(place: &Place, group: Option<u32>, arguments: &str) -> Done {
     command
         .arg(agent)
         .args(arguments.split_whitespace())
-        .env("CAPTURE_AGENT_SOCKET", place.daemon.socket())
+        .env("CAPTURE_AGENT_SOCKET", setup.daemon.socket())
         .current_dir("/");
     run(command)
 }
@@ -911,37 +911,37 @@ fn another_user_is_refused_and_a_member_is_an_operator() {
         .expect("groups")
         .expect("a group");
     let games = games.gid.as_raw();
-    let place = Place::new(&format!("{UNLIMITED}\n[access]\nsocket_group = \"games\""));
-    let refused = as_nobody(&place, None, "task list").code(5);
+    let setup = Setup::new(&format!("{UNLIMITED}\n[access]\nsocket_group = \"games\""));
+    let refused = as_nobody(&setup, None, "task list").code(5);
     refused.says(&["user 65534", "group games", "api.sock"]);
     assert_eq!(refused.stderr.lines().count(), 1, "{refused:?}");
-    as_nobody(&place, Some(games), "task list").code(0);
+    as_nobody(&setup, Some(games), "task list").code(0);
     let create = format!("task create --name theirs -i {HOST_IF}");
-    let id = as_nobody(&place, Some(games), &create).code(0);
-    place.daemon.reach(id.line(), "running");
-    as_nobody(&place, Some(games), "task delete --force theirs").code(0);
+    let id = as_nobody(&setup, Some(games), &create).code(0);
+    setup.daemon.reach(id.line(), "running");
+    as_nobody(&setup, Some(games), "task delete --force theirs").code(0);
     // The database is the owner's alone.
-    let config = place.daemon.home().path().join("config.toml");
+    let config = setup.daemon.home().path().join("config.toml");
     fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).expect("root may");
     for arguments in ["token list", "audit verify"] {
         let arguments = format!("{arguments} --config {}", config.display());
-        as_nobody(&place, Some(games), &arguments)
+        as_nobody(&setup, Some(games), &arguments)
             .code(6)
             .says(&["state.db", "root"]);
     }
-    place.daemon.stop();
+    setup.daemon.stop();
 }
 
 /// The role of a member is not enough for what is another account's.
 #[test]
 fn a_member_that_deletes_the_task_of_another_account_is_6() {
     let address = "127.0.0.1:8080".parse().expect("an address");
-    let place = Place::new(&format!(
+    let setup = Setup::new(&format!(
         "{UNLIMITED}\n[access]\nsocket_group = \"games\"\n[http]\nlisten = \"{address}\""
     ));
     let group = nix::unistd::Group::from_name("games").expect("groups");
     let games = group.map(|group| group.gid.as_raw());
-    let token = place.daemon.token("alice", "operator", "alice");
+    let token = setup.daemon.token("alice", "operator", "alice");
     let bearer = format!("Bearer {token}");
     let headers = [
         ("Authorization", &*bearer),
@@ -949,36 +949,36 @@ fn a_member_that_deletes_the_task_of_another_account_is_6() {
     ];
     let task = format!(r#"{{"name": "hers", "interfaces": ["{HOST_IF}"], "duration": "10m"}}"#);
     let create = || http::ask_tcp(address, "POST", "/api/v1/tasks", &headers, task.as_bytes());
-    let made = place.lab.host.within(create).expect("an answer");
+    let made = setup.lab.host.within(create).expect("an answer");
     let id = made.expect(201).json()["id"].clone();
     let id = id.as_str().expect("an ID");
-    place.daemon.reach(id, "running");
+    setup.daemon.reach(id, "running");
     for arguments in ["task delete hers", "task delete --force hers"] {
-        let refused = as_nobody(&place, games, arguments).code(6);
+        let refused = as_nobody(&setup, games, arguments).code(6);
         refused.says(&["role", "root"]);
         assert_eq!(refused.stderr.lines().count(), 1, "{refused:?}");
     }
-    assert_eq!(place.daemon.task(id)["state"], "running");
+    assert_eq!(setup.daemon.task(id)["state"], "running");
     // What the role does allow.
-    as_nobody(&place, games, "task stop hers").code(0);
-    place.daemon.ended(id);
-    as_nobody(&place, games, "task delete hers").code(6);
-    let log = place.database("audit list --limit 1000 -o json").code(0);
+    as_nobody(&setup, games, "task stop hers").code(0);
+    setup.daemon.ended(id);
+    as_nobody(&setup, games, "task delete hers").code(6);
+    let log = setup.database("audit list --limit 1000 -o json").code(0);
     let refusals = log.stdout.matches("refused: not allowed").count();
     assert_eq!(refusals, 3, "{log:?}");
-    place.cli("task delete hers").code(0);
-    place.daemon.stop();
+    setup.cli("task delete hers").code(0);
+    setup.daemon.stop();
 }
 
 #[test]
 fn without_the_group_only_root_may() {
-    let place = Place::new(&format!(
+    let setup = Setup::new(&format!(
         "{UNLIMITED}\n[access]\nsocket_group = \"no-such-group\""
     ));
-    let refused = as_nobody(&place, None, "quota").code(5);
+    let refused = as_nobody(&setup, None, "quota").code(5);
     refused.says(&["no group may", "access.socket_group"]);
-    place.cli("quota").code(0);
-    place.daemon.stop();
+    setup.cli("quota").code(0);
+    setup.daemon.stop();
 }
 
 #[test]

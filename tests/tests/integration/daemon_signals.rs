@@ -9,7 +9,7 @@ use capture_tests::{
     eventually,
     netns::{HOST_IF, Lab},
     pcapng, readers,
-    signals::{Shower, catches},
+    signals::{RepeatedSignals, catches},
     traffic,
 };
 use nix::sys::signal::Signal;
@@ -90,7 +90,7 @@ fn requests_at_any_moment_end_nothing() {
         Signal::SIGUSR2
     )));
     let requests = &[Signal::SIGUSR1, Signal::SIGUSR2];
-    let shower = Shower::on(daemon.pid(), requests, Duration::from_micros(500));
+    let repeated = RepeatedSignals::start(daemon.pid(), requests, Duration::from_micros(500));
     let daemon = daemon.ready();
     let id = daemon.run(json!({"name": "a", "interfaces": [HOST_IF], "protocol": "udp"}));
     traffic::send_to_host(&lab, 0..500, 200);
@@ -101,6 +101,6 @@ fn requests_at_any_moment_end_nothing() {
     daemon.run(json!({"name": "b", "interfaces": [HOST_IF], "hook": "xdp"}));
     // An orderly end, with exit code 0.
     daemon.stop();
-    let sent = shower.end();
+    let sent = repeated.end();
     assert!(sent > 100, "{sent} signals");
 }

@@ -117,11 +117,11 @@ fn a_failed_start_leaves_an_older_file_alone() {
 #[test]
 fn without_privileges() {
     let lab = Lab::new();
-    let place = tempdir().expect("a directory");
-    let copy = place.path().join("capture-agent");
+    let directory = tempdir().expect("a directory");
+    let copy = directory.path().join("capture-agent");
     fs::copy(binary(), &copy).expect("the binary can be copied");
     let open = fs::Permissions::from_mode(0o777);
-    fs::set_permissions(place.path(), open.clone()).expect("our directory");
+    fs::set_permissions(directory.path(), open.clone()).expect("our directory");
     fs::set_permissions(&copy, open.clone()).expect("our file");
     let directory = Arc::new(tempdir().expect("a directory"));
     fs::set_permissions(directory.path(), open).expect("our directory");

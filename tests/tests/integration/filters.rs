@@ -2,12 +2,12 @@
 //! leaves. Frames come in from the peer unless a test says otherwise.
 
 use capture_tests::{
-    table::{Labelled, Way, check},
+    table::{Labelled, check},
     traffic::{
-        AUTHENTICATION, DESTINATION_OPTIONS, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6,
-        ETHERTYPE_LLDP, ETHERTYPE_QINQ, ETHERTYPE_VLAN, FRAGMENT, HOP_BY_HOP, ICMP, ICMPV6, Ipv4,
-        ROUTING, SCTP, TCP, UDP, arp, authentication, echo, ethernet, extension, fragment, ipv6,
-        ipv6_frame, numbered, sctp, tagged, tcp, udp,
+        AUTHENTICATION, DESTINATION_OPTIONS, Direction, ETHERTYPE_ARP, ETHERTYPE_IPV4,
+        ETHERTYPE_IPV6, ETHERTYPE_LLDP, ETHERTYPE_QINQ, ETHERTYPE_VLAN, FRAGMENT, HOP_BY_HOP, ICMP,
+        ICMPV6, Ipv4, ROUTING, SCTP, TCP, UDP, arp, authentication, echo, ethernet, extension,
+        fragment, ipv6, ipv6_frame, numbered, sctp, tagged, tcp, udp,
     },
 };
 
@@ -74,10 +74,15 @@ fn protocol() {
         ("--protocol udp", "udp4 udp6"),
         ("--protocol icmp", "icmp4 icmp6"),
     ];
-    check(Way::Ingress, "tc", &mixture(), &filters);
-    check(Way::Egress, "tc", &mixture(), &filters);
-    check(Way::Ingress, "xdp", &mixture(), &filters);
-    check(Way::Ingress, "xdp-generic", &mixture(), &filters[2..4]);
+    check(Direction::Ingress, "tc", &mixture(), &filters);
+    check(Direction::Egress, "tc", &mixture(), &filters);
+    check(Direction::Ingress, "xdp", &mixture(), &filters);
+    check(
+        Direction::Ingress,
+        "xdp-generic",
+        &mixture(),
+        &filters[2..4],
+    );
 }
 
 #[test]
@@ -106,7 +111,7 @@ fn ip() {
         ("--ip 192.0.2.1 --protocol icmp", "icmp"),
         ("--ip 203.0.113.77", ""),
     ];
-    check(Way::Ingress, "tc", &frames, &filters);
+    check(Direction::Ingress, "tc", &frames, &filters);
 }
 
 #[test]
@@ -151,7 +156,7 @@ fn ports_belong_to_the_ip() {
         ("--port 0", "port-zero"),
         ("--port 443 --protocol udp", "other-end-back udp"),
     ];
-    check(Way::Ingress, "tc", &frames, &filters);
+    check(Direction::Ingress, "tc", &frames, &filters);
 }
 
 #[test]
@@ -205,7 +210,7 @@ fn pairs() {
             "there back crossed udp icmp arp self",
         ),
     ];
-    check(Way::Ingress, "tc", &frames, &filters);
+    check(Direction::Ingress, "tc", &frames, &filters);
 }
 
 #[test]
@@ -236,7 +241,7 @@ fn arp_goes_with_its_addresses() {
         ("--ip 192.0.2.1 --peer-ip 198.51.100.3", "sender target"),
         ("--ip 2001:db8::1", ""),
     ];
-    check(Way::Ingress, "tc", &frames, &filters);
+    check(Direction::Ingress, "tc", &frames, &filters);
 }
 
 fn vlan_frames() -> Vec<Labelled> {
@@ -299,15 +304,20 @@ const VLAN_FILTERS: [(&str, &str); 5] = [
 
 #[test]
 fn vlan_tags_stripped_on_the_way_in() {
-    check(Way::Ingress, "tc", &vlan_frames(), &VLAN_FILTERS);
+    check(Direction::Ingress, "tc", &vlan_frames(), &VLAN_FILTERS);
 }
 
 #[test]
 fn vlan_tags_in_the_frame() {
-    check(Way::Egress, "tc", &vlan_frames(), &VLAN_FILTERS);
-    check(Way::Ingress, "xdp", &vlan_frames(), &VLAN_FILTERS[..2]);
+    check(Direction::Egress, "tc", &vlan_frames(), &VLAN_FILTERS);
     check(
-        Way::Ingress,
+        Direction::Ingress,
+        "xdp",
+        &vlan_frames(),
+        &VLAN_FILTERS[..2],
+    );
+    check(
+        Direction::Ingress,
         "xdp-generic",
         &vlan_frames(),
         &VLAN_FILTERS[..2],
@@ -334,8 +344,8 @@ fn ipv4_options_are_looked_through() {
         ("--port 53", "none four forty"),
         ("--ip 192.0.2.2 --port 54", "other"),
     ];
-    check(Way::Ingress, "tc", &frames, &filters);
-    check(Way::Ingress, "xdp", &frames, &filters);
+    check(Direction::Ingress, "tc", &frames, &filters);
+    check(Direction::Ingress, "xdp", &frames, &filters);
 }
 
 #[test]
@@ -382,8 +392,8 @@ fn ipv6_extension_headers_are_looked_through() {
         ("--ip 2001:db8::1", "*"),
         ("--protocol tcp", ""),
     ];
-    check(Way::Ingress, "tc", &frames, &filters);
-    check(Way::Ingress, "xdp", &frames, &filters[1..2]);
+    check(Direction::Ingress, "tc", &frames, &filters);
+    check(Direction::Ingress, "xdp", &frames, &filters[1..2]);
 }
 
 fn fragments() -> Vec<Labelled> {
@@ -446,9 +456,9 @@ fn later_fragments_go_with_the_first() {
         ),
         ("--protocol tcp", ""),
     ];
-    check(Way::Ingress, "tc", &fragments(), &filters);
-    check(Way::Egress, "tc", &fragments(), &filters[..2]);
-    check(Way::Ingress, "xdp", &fragments(), &filters[..1]);
+    check(Direction::Ingress, "tc", &fragments(), &filters);
+    check(Direction::Egress, "tc", &fragments(), &filters[..2]);
+    check(Direction::Ingress, "xdp", &fragments(), &filters[..1]);
 }
 
 #[test]
@@ -481,6 +491,6 @@ fn short_frames_match_what_they_can_decide() {
         ("--port 53", "ports ports6"),
         ("--ip 2001:db8::2", "no-ports6 ports6"),
     ];
-    check(Way::Ingress, "tc", &frames, &filters);
-    check(Way::Ingress, "xdp", &frames, &filters[2..4]);
+    check(Direction::Ingress, "tc", &frames, &filters);
+    check(Direction::Ingress, "xdp", &frames, &filters[2..4]);
 }

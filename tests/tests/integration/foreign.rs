@@ -7,12 +7,12 @@ use capture_tests::{
     TIMEOUT,
     agent::{self, Ended, Running},
     netns::{HOST_IF, Lab, PEER_IF},
-    other_programs::{DROP, Foreign, NEXT, PASS, Place, Side, Xdp},
+    other_programs::{DROP, ForeignProgram, NEXT, PASS, Position, Xdp},
     output,
     peer_tools::Tcpdump,
     readers,
     rights::Rights,
-    traffic::{self, number_in},
+    traffic::{self, Direction, number_in},
 };
 use serde_json::json;
 
@@ -57,21 +57,22 @@ fn clsact(lab: &Lab) {
 fn tc_programs_are_shown_whole_frames_under_every_hook() {
     let lab = Lab::new();
     clsact(&lab);
-    let on = |side, place| Foreign::tcx(&lab.host, HOST_IF, side, place, NEXT);
+    let on =
+        |direction, position| ForeignProgram::tcx(&lab.host, HOST_IF, direction, position, NEXT);
     let ingress = [
-        on(Side::Ingress, Place::First),
-        on(Side::Ingress, Place::Last),
-        Foreign::filter(&lab.host, HOST_IF, Side::Ingress, NEXT),
+        on(Direction::Ingress, Position::First),
+        on(Direction::Ingress, Position::Last),
+        ForeignProgram::filter(&lab.host, HOST_IF, Direction::Ingress, NEXT),
     ];
     let egress = [
-        on(Side::Egress, Place::First),
-        on(Side::Egress, Place::Last),
-        Foreign::filter(&lab.host, HOST_IF, Side::Egress, NEXT),
+        on(Direction::Egress, Position::First),
+        on(Direction::Egress, Position::Last),
+        ForeignProgram::filter(&lab.host, HOST_IF, Direction::Egress, NEXT),
     ];
     let mut sent = 0;
     let mut check = |when: &str, more: u64| {
         sent += more;
-        let seen = |program: &Foreign| (program.frames(), program.bytes());
+        let seen = |program: &ForeignProgram| (program.frames(), program.bytes());
         let expected = (sent, sent * LEN as u64);
         assert_eq!(ingress.each_ref().map(seen), [expected; 3], "{when}");
         assert_eq!(egress.each_ref().map(seen), [expected; 3], "{when}");
@@ -83,8 +84,8 @@ fn tc_programs_are_shown_whole_frames_under_every_hook() {
         let running = capture(&lab, &["--hook", hook]);
         // Some come while ours is there, too: before it on the way in, after it on the way out.
         let late = [
-            on(Side::Ingress, Place::First),
-            on(Side::Egress, Place::Last),
+            on(Direction::Ingress, Position::First),
+            on(Direction::Egress, Position::Last),
         ];
         receive(&lab, 0, 200);
         transmit(&lab, 200, 200);
@@ -103,14 +104,14 @@ fn tc_programs_are_shown_whole_frames_under_every_hook() {
 fn xdp_programs_count_on_beside_tc() {
     for how in [Xdp::Native, Xdp::Generic] {
         let lab = Lab::new();
-        let theirs = Foreign::xdp(&lab.host, HOST_IF, how);
+        let theirs = ForeignProgram::xdp(&lab.host, HOST_IF, how);
         receive(&lab, 0, 50);
         let attached = lab.host.attachments();
         for hook in ["xdp", "xdp-generic"] {
             refused(&lab, &["-i", HOST_IF, "--hook", hook], &[HOST_IF, "XDP"]);
         }
         assert_eq!(lab.host.attachments(), attached, "{how:?}: untouched");
-        if how == Xdp::Generic && Rights::asked() == Rights::Unit {
+        if how == Xdp::Generic && Rights::from_env() == Rights::Unit {
             refused(&lab, &["-i", HOST_IF], &[HEADLESS, UNSEEN]);
             continue;
         }
@@ -131,10 +132,12 @@ fn xdp_programs_count_on_beside_tc() {
 fn verdicts_of_others_and_the_view_of_tcpdump() {
     for (verdict, both_out, ours_out) in [(NEXT, 200, 200), (PASS, 200, 0), (DROP, 0, 0)] {
         let lab = Lab::new();
-        let on = |side, place| Foreign::tcx(&lab.host, HOST_IF, side, place, verdict);
+        let on = |direction, position| {
+            ForeignProgram::tcx(&lab.host, HOST_IF, direction, position, verdict)
+        };
         let _theirs = [
-            on(Side::Ingress, Place::First),
-            on(Side::Egress, Place::First),
+            on(Direction::Ingress, Position::First),
+            on(Direction::Egress, Position::First),
         ];
         let tcpdump = Tcpdump::start(&lab.host, HOST_IF, "");
         let running = capture(&lab, &[]);
@@ -171,7 +174,7 @@ fn generic_xdp_that_takes_the_link_header_away_is_refused() {
     let lab = Lab::new();
     lab.host.macvlan("mv0", HOST_IF);
     lab.pair("cap1", "peer1");
-    let theirs = Foreign::xdp(&lab.host, HOST_IF, Xdp::GenericFrags);
+    let theirs = ForeignProgram::xdp(&lab.host, HOST_IF, Xdp::GenericFrags);
     let words = [HEADLESS, HOST_IF, "-Q egress", "xdp-generic"];
     refused(&lab, &["-i", HOST_IF], &words);
     refused(&lab, &["-i", "any"], &words);
@@ -196,7 +199,7 @@ fn generic_xdp_that_comes_later_ends_the_task_as_failed() {
     let running = capture(&lab, &[]);
     let egress = capture(&lab, &["-Q", "egress"]);
     receive(&lab, 0, 50);
-    let theirs = Foreign::xdp(&lab.host, HOST_IF, Xdp::GenericFrags);
+    let theirs = ForeignProgram::xdp(&lab.host, HOST_IF, Xdp::GenericFrags);
     let ended = running.wait(TIMEOUT).expect_code(1);
     ended.check(ended.field("state") == "failed", "failed expected");
     ended.check(ended.field("stop_reason") == "error", "error expected");
@@ -218,7 +221,7 @@ fn our_generic_xdp_and_tc_go_together() {
     let tc = capture(&lab, &["--hook", "tc"]);
     receive(&lab, 0, 50);
     let generic = capture(&lab, &["--hook", "xdp-generic"]);
-    if Rights::asked() == Rights::Unit {
+    if Rights::from_env() == Rights::Unit {
         let tc = tc.wait(TIMEOUT).expect_code(1);
         tc.check(tc.field("error").contains(UNSEEN), UNSEEN);
         generic.stop().expect_whole("user");
@@ -279,7 +282,7 @@ fn tasks_of_one_agent_capture_by_generic_xdp_and_tc() {
 #[test]
 fn generic_xdp_that_cannot_be_looked_at_is_refused() {
     let lab = Lab::new();
-    let _theirs = Foreign::xdp(&lab.host, HOST_IF, Xdp::Generic);
+    let _theirs = ForeignProgram::xdp(&lab.host, HOST_IF, Xdp::Generic);
     let directory = tempfile::tempdir().expect("a directory");
     Rights::Unit.give(directory.path());
     let mut command = Rights::Unit.command(&lab.host);

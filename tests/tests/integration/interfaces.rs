@@ -14,8 +14,10 @@ use capture_tests::{
     eventually,
     netns::{HOST_IF, HOST_MAC, Lab, Netns, PEER_IF},
     or_skip, output, readers,
-    table::{Labelled, Way, labels, send},
-    traffic::{self, ETHERTYPE_IPV4, ETHERTYPE_QINQ, ETHERTYPE_VLAN, Ipv4, Tun, UDP, number_in},
+    table::{Labelled, labels, send},
+    traffic::{
+        self, Direction, ETHERTYPE_IPV4, ETHERTYPE_QINQ, ETHERTYPE_VLAN, Ipv4, Tun, UDP, number_in,
+    },
 };
 
 fn both_ways(lab: &Lab, arguments: &[&str]) -> (Ended, Vec<&'static str>) {
@@ -24,8 +26,8 @@ fn both_ways(lab: &Lab, arguments: &[&str]) -> (Ended, Vec<&'static str>) {
         ("out", traffic::frame(2, 100)),
     ];
     let running = agent::capture(&lab.host, arguments);
-    send(lab, Way::Ingress, &frames[..1]);
-    send(lab, Way::Egress, &frames[1..]);
+    send(lab, Direction::Ingress, &frames[..1]);
+    send(lab, Direction::Egress, &frames[1..]);
     let ended = running.stop().expect_whole("user");
     let labels = labels(&ended, &frames);
     (ended, labels)
@@ -242,7 +244,7 @@ fn a_stripped_tag_on_the_way_out() {
         "-i", "out0", "-Q", "egress", "--port", "53", "-w", "o.pcapng",
     ];
     let running = agent::capture(&lab.host, &filter);
-    send(&lab, Way::Ingress, &frames);
+    send(&lab, Direction::Ingress, &frames);
     let ended = running.stop().expect_whole("user");
     let labels = labels(&ended, &frames);
     ended.check(

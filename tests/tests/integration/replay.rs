@@ -88,8 +88,8 @@ fn by_expression(everything: &Path, expression: &str, to: &Path) -> Vec<Packet> 
 
 #[test]
 fn a_file_of_scapy_against_the_expressions_of_tcpdump() {
-    let place = tempfile::tempdir().expect("a directory");
-    let everything = place.path().join("everything.pcap");
+    let directory = tempfile::tempdir().expect("a directory");
+    let everything = directory.path().join("everything.pcap");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/mixture.py");
     output(Command::new(PYTHON).arg(script).arg(&everything));
     let filters = filters();
@@ -99,7 +99,7 @@ fn a_file_of_scapy_against_the_expressions_of_tcpdump() {
         task["write"] = format!("{number}.pcap").into();
         task
     });
-    let file = place.path().join("tasks.json");
+    let file = directory.path().join("tasks.json");
     let tasks: Vec<_> = tasks.collect();
     fs::write(&file, json!(tasks).to_string()).expect("it can be written");
 
@@ -116,7 +116,7 @@ fn a_file_of_scapy_against_the_expressions_of_tcpdump() {
         ended.check(verdict == "complete", format_args!("{filter}: {verdict}"));
         let name = format!("{number}.pcap");
         let taken = readers::packets(&ended.directory.path().join(&name));
-        let expected = by_expression(&everything, expression, &place.path().join(&name));
+        let expected = by_expression(&everything, expression, &directory.path().join(&name));
         println!("{}: {filter}", expected.len());
         let first = (0..taken.len().max(expected.len())).find(|&at| {
             let bytes = |packets: &[Packet]| packets.get(at).map(|packet| packet.bytes.clone());

@@ -5,8 +5,8 @@ use capture_tests::{
     agent,
     netns::{HOST_IF, Lab, PEER_IF},
     readers,
-    table::{Labelled, Way, check},
-    traffic::{self, FRAGMENT, Ipv4, UDP, fragment, ipv6_frame, numbered, udp},
+    table::{Labelled, check},
+    traffic::{self, Direction, FRAGMENT, Ipv4, UDP, fragment, ipv6_frame, numbered, udp},
 };
 
 /// As large as veth can be.
@@ -159,8 +159,8 @@ fn fragments_that_overtake_the_first() {
         ),
         ("--protocol tcp", ""),
     ];
-    check(Way::Ingress, "tc", &frames, &filters);
-    check(Way::Egress, "tc", &frames, &filters[..4]);
-    check(Way::Ingress, "xdp", &frames, &filters[..5]);
-    check(Way::Ingress, "xdp-generic", &frames, &filters[..1]);
+    check(Direction::Ingress, "tc", &frames, &filters);
+    check(Direction::Egress, "tc", &frames, &filters[..4]);
+    check(Direction::Ingress, "xdp", &frames, &filters[..5]);
+    check(Direction::Ingress, "xdp-generic", &frames, &filters[..1]);
 }

@@ -6,7 +6,7 @@ use capture_tests::{
     TIMEOUT, agent, eventually,
     netns::{HOST_IF, Lab, PEER_IF},
     pcapng, readers,
-    signals::{Shower, catches},
+    signals::{RepeatedSignals, catches},
     traffic::{self},
 };
 use nix::sys::signal::Signal;
@@ -260,11 +260,11 @@ fn requests_at_any_moment_end_nothing() {
             Signal::SIGUSR2
         )));
         let requests = &[Signal::SIGUSR1, Signal::SIGUSR2];
-        let shower = Shower::on(running.pid(), requests, Duration::from_micros(200));
+        let repeated = RepeatedSignals::start(running.pid(), requests, Duration::from_micros(200));
         running.wait_ready();
         traffic::send(&lab.peer, PEER_IF, 20_000, traffic::frames(0..2000, 500));
         let ended = running.stop().expect_whole("user");
-        let sent = shower.end();
+        let sent = repeated.end();
         assert!(sent > 100, "{sent} signals");
         assert_eq!(ended.packets().len(), 2000);
     }
@@ -282,7 +282,8 @@ fn an_end_while_it_loads_is_in_order() {
         )));
         // The moment is what is tested, and how often the signal comes.
         thread::sleep(Duration::from_millis(delay));
-        let echoes = Shower::on(running.pid(), &[Signal::SIGTERM], Duration::from_millis(5));
+        let echoes =
+            RepeatedSignals::start(running.pid(), &[Signal::SIGTERM], Duration::from_millis(5));
         thread::sleep(Duration::from_millis(60));
         echoes.end();
         running.wait(TIMEOUT).expect_whole("user");

@@ -113,21 +113,21 @@ fn in_kernel() -> BTreeSet<(String, u32)> {
 }
 
 /// A task that comes and goes.
-struct Visitor {
+struct ShortTask {
     id: TaskHandle,
     filter: Filter,
     file: PathBuf,
     spec: Value,
 }
 
-struct Bench<'a> {
+struct Setup<'a> {
     engine: Engine,
     directory: &'a Path,
     pool: &'a [Vec<u8>],
     number: usize,
 }
 
-impl Bench<'_> {
+impl Setup<'_> {
     fn add(&mut self, spec: &Value) -> (TaskHandle, PathBuf) {
         let file = self.directory.join(format!("{}.pcap", self.number));
         self.number += 1;
@@ -145,7 +145,7 @@ impl Bench<'_> {
         (id, file)
     }
 
-    fn visitor(&mut self, random: &mut Random) -> Visitor {
+    fn short_task(&mut self, random: &mut Random) -> ShortTask {
         let filter = generate::filter(random);
         let mut spec = request(&filter);
         spec["format"] = "pcap".into();
@@ -165,7 +165,7 @@ impl Bench<'_> {
             spec["max_packets"] = (1 + random.below(50)).into();
         }
         let (id, file) = self.add(&spec);
-        Visitor {
+        ShortTask {
             id,
             filter,
             file,
@@ -189,14 +189,14 @@ impl Bench<'_> {
         ended
     }
 
-    /// Ends a visitor and judges its file; gives the packets in it.
-    fn leave(&mut self, visitor: Visitor) -> usize {
-        let Visitor {
+    /// Ends a short_task and judges its file; gives the packets in it.
+    fn leave(&mut self, short_task: ShortTask) -> usize {
+        let ShortTask {
             id,
             filter,
             file,
             spec,
-        } = visitor;
+        } = short_task;
         let ended = self.remove(id, &spec);
         let packets = plain_packets(&file);
         assert_eq!(
@@ -257,7 +257,7 @@ fn tasks_come_and_go_under_traffic() {
         let engine = Engine::start(EngineOptions {
             ring_size: 64 << 20,
         });
-        let mut bench = Bench {
+        let mut setup = Setup {
             engine: engine.unwrap_or_else(|error| panic!("the engine starts: {error}")),
             directory: directory.path(),
             pool: &pool,
@@ -266,12 +266,12 @@ fn tasks_come_and_go_under_traffic() {
         let by_number = json!({"interfaces": [HOST_IF], "format": "pcap", "protocol": "udp",
             "ip": "10.9.0.1", "ports": [9], "peer_ip": "10.9.0.0/24"});
         let all = json!({"interfaces": [HOST_IF], "format": "pcap"});
-        let staying = [by_number, all].map(|spec| (bench.add(&spec), spec));
+        let staying = [by_number, all].map(|spec| (setup.add(&spec), spec));
         // Programs load when the first hook needs them, and stay.
         let first = json!({"interfaces": [OTHER_IF], "format": "pcap", "hook": "xdp-generic",
             "direction": "ingress"});
-        let (id, file) = bench.add(&first);
-        bench.remove(id, &first);
+        let (id, file) = setup.add(&first);
+        setup.remove(id, &first);
         fs::remove_file(file).expect("it is ours");
         let start = Held::now();
 
@@ -284,19 +284,19 @@ fn tasks_come_and_go_under_traffic() {
             });
             let begin = Instant::now();
             let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                let mut visitors = Vec::new();
+                let mut short_tasks = Vec::new();
                 let (mut count, mut packets) = (0, 0);
                 while count < churn {
-                    if visitors.len() < MOST && (visitors.is_empty() || random.one_in(2)) {
-                        visitors.push(bench.visitor(&mut random));
+                    if short_tasks.len() < MOST && (short_tasks.is_empty() || random.one_in(2)) {
+                        short_tasks.push(setup.short_task(&mut random));
                     } else {
-                        let at = random.below(visitors.len());
-                        packets += bench.leave(visitors.swap_remove(at));
+                        let at = random.below(short_tasks.len());
+                        packets += setup.leave(short_tasks.swap_remove(at));
                         count += 1;
                     }
                 }
-                for visitor in visitors {
-                    packets += bench.leave(visitor);
+                for short_task in short_tasks {
+                    packets += setup.leave(short_task);
                 }
                 println!(
                     "{count} came and went in {:?}, with {packets} packets",
@@ -308,7 +308,7 @@ fn tasks_come_and_go_under_traffic() {
             let sent = sender.join().expect("the sender ends");
             other.join().expect("the other sender ends");
             match done {
-                Ok(packets) => assert!(packets > 0, "visitors meet the traffic"),
+                Ok(packets) => assert!(packets > 0, "they meet the traffic"),
                 Err(panic) => std::panic::resume_unwind(panic),
             }
             sent
@@ -325,8 +325,8 @@ fn tasks_come_and_go_under_traffic() {
             ((numbers, numbers_file), by_number),
             ((all, all_file), everything_spec),
         ] = staying;
-        bench.remove(numbers, &by_number);
-        bench.remove(all, &everything_spec);
+        setup.remove(numbers, &by_number);
+        setup.remove(all, &everything_spec);
         let packets = plain_packets(&numbers_file);
         let found = packets.iter().map(|packet| number_in(&packet.bytes));
         assert!(

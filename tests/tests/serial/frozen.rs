@@ -79,7 +79,7 @@ fn numbers_and_drops(file: &Path) -> Vec<(u32, u64)> {
 /// Losses are as many as numbers are missing, and no packet says of one that comes after it.
 fn assert_gaps_told(ended: &Ended, sent: u32) -> Vec<(u32, u64)> {
     let file = ended.file();
-    ended.packets_told(&file);
+    ended.checked_packets(&file);
     let packets = numbers_and_drops(&file);
     let (mut next, mut missing, mut told) = (0, 0, 0);
     for (number, drops) in &packets {
@@ -198,7 +198,7 @@ fn a_stopped_agent_loses_nothing_that_the_ring_holds() {
     running.signal(Signal::SIGCONT);
     traffic::send(&lab.peer, PEER_IF, 5000, traffic::frames(5500..6000, FRAME));
     let ended = running.stop().expect_whole("user");
-    let packets = ended.packets_told(&ended.file());
+    let packets = ended.checked_packets(&ended.file());
     let numbers = readers::numbers(&packets);
     ended.check(numbers.eq(0..6000), "all, in order");
 }
@@ -338,7 +338,7 @@ fn without_memory_packets_are_counted_and_the_capture_goes_on() {
         ended.check(figures.matched == 30_500, "all matched");
         ended.check(figures.queue > 0, "lost for want of a buffer");
         ended.check(figures.lost() == figures.queue, "and of nothing else");
-        ended.packets_told(&copy);
+        ended.checked_packets(&copy);
         let packets = numbers_and_drops(&copy);
         let told: u64 = packets.iter().map(|(_, drops)| drops).sum();
         let last = packets.last().map_or(0, |(number, _)| *number);

@@ -73,8 +73,8 @@ fn sixty_four_tasks_against_tcpdump() {
         .collect();
     let (tasks, expressions) = tasks(&mut random);
 
-    let place = tempfile::tempdir().expect("a directory");
-    let file = place.path().join("tasks.json");
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("tasks.json");
     fs::write(&file, json!(tasks).to_string()).expect("it can be written");
     let lab = Lab::new();
     let mut tcpdump = Tool::tcpdump(&lab.host, HOST_IF, WHOLE, "");
@@ -95,7 +95,7 @@ fn sixty_four_tasks_against_tcpdump() {
         assert_eq!(record["verdict"], "complete", "{record}");
         let name = format!("{number}.pcap");
         let taken = plain_packets(&ended.directory.path().join(&name));
-        let expected = by_expression(&everything, expression, &place.path().join(&name));
+        let expected = by_expression(&everything, expression, &directory.path().join(&name));
         println!("{}: {expression}", expected.len());
         for (at, (taken, expected)) in taken.iter().zip(&expected).enumerate() {
             assert!(

@@ -60,14 +60,14 @@ struct Curl<'a> {
     token: String,
 }
 
-struct Got {
+struct CurlOutput {
     code: Option<i32>,
     status: u16,
     body: Vec<u8>,
 }
 
 impl Curl<'_> {
-    fn ask(&self, ca: &Path, path: &str, more: &[&str]) -> Got {
+    fn ask(&self, ca: &Path, path: &str, more: &[&str]) -> CurlOutput {
         let mut curl = self.lab.peer.command("curl");
         curl.args(["-sS", "--max-time", "30", "-w", "%{stderr}%{http_code}"]);
         curl.arg("--cacert").arg(ca);
@@ -76,7 +76,7 @@ impl Curl<'_> {
         let done = curl.output().expect("curl starts");
         let said = String::from_utf8_lossy(&done.stderr).into_owned();
         let status = said.lines().last().and_then(|line| line.parse().ok());
-        Got {
+        CurlOutput {
             code: done.status.code(),
             status: status.unwrap_or_else(|| panic!("{said}")),
             body: done.stdout,

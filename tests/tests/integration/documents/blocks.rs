@@ -9,7 +9,7 @@ use regex::Regex;
 #[derive(Debug)]
 pub(crate) struct Block {
     /// Where it stands, as in `README.md:12`.
-    pub(crate) place: String,
+    pub(crate) location: String,
     /// The word behind the language: why it cannot be run here.
     pub(crate) mark: Option<String>,
     pub(crate) steps: Vec<Step>,
@@ -56,7 +56,7 @@ impl Block {
                         _ => continue,
                     };
                     blocks.push(Self {
-                        place: format!("{page}:{line}"),
+                        location: format!("{page}:{line}"),
                         mark: (!mark.is_empty()).then(|| mark.to_owned()),
                         steps,
                     });

@@ -2,13 +2,13 @@
 //! is shown to come of it must come. Pages are run from top to bottom, in one directory each.
 
 mod blocks;
-mod place;
+mod machine;
 
 use std::{fs, path::Path};
 
 use self::{
     blocks::{Block, Step, is_as_shown},
-    place::Place,
+    machine::Machine,
 };
 
 /// Between the outputs of commands.
@@ -65,45 +65,45 @@ fn page(name: &str) {
     let mut blocks = Block::of_page(root(), name);
     if name == "README.md" || name.starts_with("docs/start/") {
         for block in &blocks {
-            assert_eq!(block.mark, None, "{} must be run", block.place);
+            assert_eq!(block.mark, None, "{} must be run", block.location);
         }
     }
     blocks.retain(|block| block.mark.is_none());
     if blocks.is_empty() {
         return;
     }
-    Place::with(|place| {
+    Machine::with(|machine| {
         for block in &blocks {
-            run(place, block);
+            run(machine, block);
         }
     });
 }
 
-fn run(place: &Place, block: &Block) {
+fn run(machine: &Machine, block: &Block) {
     let Block {
-        place: at, steps, ..
+        location, steps, ..
     } = block;
     let commands: Vec<_> = steps.iter().map(|step| command(&step.command)).collect();
     let script = commands.join(&format!("echo '{NEXT}'\n"));
-    eprintln!("{at}");
-    let outcome = place.run(&script);
+    eprintln!("{location}");
+    let outcome = machine.run(&script);
     if std::env::var_os("CAPTURE_TEST_SHOW").is_some() {
         eprintln!("{script}{}", outcome.text);
     }
     assert_eq!(
         outcome.code,
         Some(0),
-        "{at} fails:\n{script}{}",
+        "{location} fails:\n{script}{}",
         outcome.text
     );
     let next = format!("{NEXT}\n");
     let outputs: Vec<_> = outcome.text.split(&next).collect();
-    assert_eq!(outputs.len(), steps.len(), "{at}:\n{}", outcome.text);
+    assert_eq!(outputs.len(), steps.len(), "{location}:\n{}", outcome.text);
     for (Step { command, shown }, output) in steps.iter().zip(outputs) {
         let lines: Vec<_> = output.lines().collect();
         assert!(
             shown.is_empty() || is_as_shown(shown, &lines),
-            "{at}: {command}shows\n{output}\nand the page\n{}\n",
+            "{location}: {command}shows\n{output}\nand the page\n{}\n",
             shown.join("\n"),
         );
     }

@@ -54,7 +54,7 @@ exec "$@"
 "#;
 
 /// The machine.
-pub(crate) struct Place {
+pub(crate) struct Machine {
     lab: Lab,
     root: TempDir,
     has_ended: AtomicBool,
@@ -67,7 +67,7 @@ pub(crate) struct Outcome {
     pub(crate) text: String,
 }
 
-impl Place {
+impl Machine {
     /// Does `work` on a new machine.
     pub(crate) fn with(work: impl FnOnce(&Self)) {
         let this = Self::new();
