@@ -616,6 +616,14 @@ impl Ended {
         packets
     }
 
+    /// The packets of all files, which are the first of the numbered frames that were sent, none missing.
+    pub fn gapless_packets(&self) -> Vec<Packet> {
+        let packets = self.packets();
+        let message = format_args!("frames are missing among {}", packets.len());
+        self.check(readers::is_gapless(&packets), message);
+        packets
+    }
+
     /// What lies in the working directory.
     pub fn directory_names(&self) -> Vec<String> {
         names_in(self.directory.path())

@@ -112,6 +112,11 @@ pub fn numbers(packets: &[Packet]) -> impl Iterator<Item = u32> {
     numbers.filter_map(|packet| traffic::number_in(&packet.bytes))
 }
 
+/// Whether packets are numbered frames from 0 on, none missing: the first that were sent.
+pub fn is_gapless(packets: &[Packet]) -> bool {
+    numbers(packets).eq(0..packets.len() as u32)
+}
+
 /// How many packets of a file pass a tcpdump expression.
 pub fn tcpdump_count(path: &Path, expression: &str) -> usize {
     let mut command = Command::new("tcpdump");
