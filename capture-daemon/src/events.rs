@@ -1,6 +1,5 @@
-//! What happens to tasks, for those who want to hear of it as it does: a backlog of the latest changes of
-//! state with identifiers to resume from, and the figures of running tasks once a second. Nobody waits for
-//! a reader: one that is too slow is told so and cut off.
+//! Events about tasks: a bounded backlog of state changes with identifiers to resume from, and the figures of
+//! running tasks once a second. Writers never wait for a reader; one that lags is told so and cut off.
 
 use std::{
     collections::VecDeque,

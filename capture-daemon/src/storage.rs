@@ -1,7 +1,6 @@
-//! Where captures lie: one directory a task below the root, named by the task's ID, that nobody but the
-//! daemon's user can enter. Every path is made here, of the root, an ID and names of our own; nothing that
-//! a client sends becomes part of one. `recovery` is what the start does about the last daemon's end, `notes`
-//! what is written down here when the database takes nothing.
+//! The directory of captures: one subdirectory a task, named by its ID and private to the daemon's user. All paths
+//! are built here from the root, an ID and fixed names, never from input of a client. `recovery` is what a start
+//! does after the last daemon's end; `notes` holds what the database could not take.
 
 mod notes;
 mod recovery;

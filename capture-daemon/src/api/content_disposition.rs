@@ -1,5 +1,4 @@
-//! The name under which a download is saved (RFC 6266): derived from the task's name, which may
-//! hold any printable character, and made safe on every system that a browser runs on.
+//! The file name of a download (RFC 6266), made from the task's name and safe on every operating system.
 
 use http::HeaderValue;
 

@@ -1,4 +1,4 @@
-//! Server-sent events (WHATWG HTML, section 9.2): what happens to tasks, as it does.
+//! Server-sent events (WHATWG HTML, section 9.2) about tasks.
 
 use std::{convert::Infallible, pin::pin, time::Duration};
 

@@ -1,5 +1,5 @@
-//! What a request brings: its body, the parameters of its query, the parts of its path. Each is
-//! read within bounds, and what is wrong with it is a problem.
+//! Extractors: the body, query parameters and path segments of a request, each within bounds. What is wrong becomes
+//! a [`Problem`].
 
 use std::{collections::BTreeMap, time::Duration};
 

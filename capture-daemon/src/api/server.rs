@@ -1,6 +1,5 @@
-//! The listeners: the Unix socket always, TCP where the configuration says so. Each connection gets a
-//! permit in a pool, says who is at its other end, and is served by hyper with bounds on the head's size
-//! and on every wait. At the end nothing is left running.
+//! Accepts connections and serves them by hyper. Each takes a permit of a pool and is identified by its peer; every
+//! wait, and the size of the head, is bounded. The end waits for requests until a deadline.
 
 use std::{
     convert::Infallible, io, net::SocketAddr, os::fd::AsFd as _, pin::pin, sync::Arc,

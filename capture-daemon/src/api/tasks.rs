@@ -1,5 +1,5 @@
-//! The calls about tasks. Whether a task is valid, allowed and possible is decided behind them; here
-//! its JSON is read, and the answer gets its status.
+//! The calls about tasks: they read the JSON of a request and choose the status of the answer.
+//! [`Tasks`](crate::tasks::Tasks) decides.
 
 use axum::{
     Json,

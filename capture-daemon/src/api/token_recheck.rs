@@ -1,5 +1,4 @@
-//! Whether somebody who was let in may still be answered, for answers that take long: a token can be
-//! revoked, or end, meanwhile.
+//! Rechecks the token of a long response, a download or an event stream: it may be revoked or expire meanwhile.
 
 use std::time::Duration;
 

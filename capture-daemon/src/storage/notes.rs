@@ -1,8 +1,8 @@
-//! Notes in the root of the captures, for the next start, on what the database could not be told:
+//! Notes in the root of the captures, for the next start, about what the database could not take:
 //!
-//! - `.ended-ID`, a file: the end of a task, as JSON. On a full disk it may be empty or cut; then the task has
-//!   ended, and how is not known.
-//! - `.deleted-ID`, a directory: the removal of a task is decided, and its files are gone or go.
+//! - `.ended-ID`, a file: the end of a task, as JSON. A full disk may leave it empty or truncated; then it is known
+//!   that the task ended, and not how.
+//! - `.deleted-ID`, a directory: the task is being removed; its files are gone, or about to be.
 
 use std::{fs, io, path::PathBuf};
 

@@ -1,5 +1,4 @@
-//! What the start of a daemon finds of the last one: files of tasks that were running, removals that were
-//! not finished, and directories that belong to no task.
+//! Recovery at a start: files of tasks that were running, unfinished removals, directories without a task.
 
 use std::{fs, io, path::Path};
 

@@ -1,4 +1,4 @@
-//! What is noted in the audit log: an action of somebody, its object, and what came of it.
+//! Events of the audit log: an action, its object, its outcome.
 
 use capture_task::printable;
 use jiff::Timestamp;

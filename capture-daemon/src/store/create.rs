@@ -1,5 +1,5 @@
-//! The creation of a task: key, quota, disk budget, row and audit line in one transaction, so that however
-//! many ask at the same time, no more get a task than there is quota and room for.
+//! Creates tasks. Key, quota, disk budget, row and audit line are one transaction, so that concurrent requests
+//! cannot exceed quota or budget.
 
 use capture_task::task::{Counters, State, TaskRecord, TaskSpec, rfc3339};
 use jiff::{SignedDuration, Timestamp};

@@ -1,5 +1,5 @@
-//! The database that a store has open: transactions that change or read it, and what is done where there is no
-//! space for them. [`open`](super::open) makes it; everything else of the store is in terms of it.
+//! The open database: transactions that read or change it, and what is done when the disk is full.
+//! [`open`](super::open) makes it.
 
 use std::{
     collections::VecDeque,

@@ -1,5 +1,5 @@
-//! Lines of the audit log about what was done while the log could not be written. They wait in memory,
-//! with the time at which it was done, and go into the log when it can be written again.
+//! Audit lines that could not be written when their action was done. They wait in memory, with its time, until they
+//! can.
 
 use std::{
     collections::VecDeque,

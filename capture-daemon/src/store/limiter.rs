@@ -1,7 +1,6 @@
-//! What is on its way to the audit log and costs whoever asks for it nothing: refusals, failures, and a file
-//! fetched again and again. Each is a line there; but nobody must be able to fill the disk with them, so
-//! beyond so many a minute they are counted, and the count is a line. Every line that goes to the log passes
-//! [`Limiter::admits`]; what else was done is always admitted.
+//! Rate limit of the audit lines about what costs a caller nothing: refusals, failures, repeated downloads. Beyond
+//! so many a minute they are counted, and the count is one line, so that nobody can fill the disk.
+//! [`Limiter::admits`] sees every event.
 
 use std::{
     collections::BTreeMap,

@@ -1,5 +1,5 @@
-//! Opening the database: the file and its directory with narrow modes and the right owner, for the daemon a
-//! lock, then the connections, then the tables.
+//! Opens the database: file and directory with narrow modes and the right owner, the daemon's lock, connections,
+//! tables.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},

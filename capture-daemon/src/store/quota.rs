@@ -1,5 +1,5 @@
-//! How many tasks an account has created on one day, and how many are left. The day is that of a time zone,
-//! whose midnights are not always 24 hours apart.
+//! Tasks that an account has created today, and how many are left. Days are those of a time zone, and not always 24
+//! hours long.
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use rusqlite::{Connection, params};

@@ -1,6 +1,5 @@
-//! Space that is kept for the database beside it, in a file of that size. On a file system that others
-//! have filled it is given up slice by slice, for changes that must not wait: ends and removals of tasks,
-//! revoked tokens, lines of the audit log, the start of a daemon. When there is room it is made again.
+//! A file beside the database that reserves disk space. When the disk is full it is given up in slices for urgent
+//! changes (ends, removals, revocations, audit lines, a start); it is rebuilt when there is room.
 
 use std::{
     fs::{self, File, OpenOptions},

@@ -1,4 +1,4 @@
-//! Tasks in their tables: reading them back, taking them a step on, removing them.
+//! Queries about tasks: read, list, change the state, remove.
 
 use capture_task::task::{FileRecord, State, TaskRecord, rfc3339};
 use jiff::Timestamp;

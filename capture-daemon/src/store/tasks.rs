@@ -1,4 +1,4 @@
-//! Tasks as the store takes and gives them: what is asked for, what is kept, and how it may change.
+//! Types of the store's calls about tasks.
 
 use std::{collections::HashMap, fmt};
 

@@ -1,5 +1,4 @@
-//! A new task: the request is checked as a whole, against the configuration and this machine too, and the
-//! store keeps it or refuses. Nothing is captured yet.
+//! Creates a task: validates the request as a whole, also against configuration and machine, then stores it.
 
 use std::{
     collections::{HashMap, HashSet},

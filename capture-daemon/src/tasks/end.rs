@@ -1,5 +1,5 @@
-//! The end of a task, by itself or by a user: it stops matching, its files are finished and hashed, a sidecar is put beside each,
-//! and the store gets the final record. What it cannot take is kept in `unstored`.
+//! Ends a task, on request or by itself: stop matching, finish and hash its files, write sidecars, store the final
+//! record, or keep it in `unstored`.
 
 use std::{
     io,

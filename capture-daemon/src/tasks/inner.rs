@@ -1,5 +1,5 @@
-//! What all tasks share, and what everything that is done with them begins or ends with: the task as it is now,
-//! the line in the audit log, the event.
+//! State that everything about tasks shares, with the common steps: look a task up, write an audit line, announce a
+//! change.
 
 use std::{
     collections::HashMap,

@@ -1,5 +1,4 @@
-//! The tasks as the API and the signals of the daemon use them. What may wait for the disk or the kernel runs on a
-//! thread of its own.
+//! The interface of the tasks for the API and for signals. Blocking work runs on a thread for it.
 
 use std::{
     sync::{

@@ -1,5 +1,5 @@
-//! What a start does about the tasks of the last daemon: ends and removals that it could not store are
-//! stored, what it did not end is recovered, and what waited waits on.
+//! Takes over the last daemon's tasks at a start: stores ends and removals that were not stored, recovers
+//! unfinished captures, lets waiting tasks wait on.
 
 use capture_task::task::{State, StopReason};
 

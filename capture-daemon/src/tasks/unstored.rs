@@ -1,6 +1,5 @@
-//! What has happened to tasks and is not in the store yet, as the database could not be written: ends and
-//! removals. Memory is then ahead of the rows, and shown in their place; each is tried again until it is
-//! stored. Beside the captures there is a note of each, for a daemon that is ended before.
+//! Ends and removals that the database could not take. They are shown over the rows and tried again; notes beside
+//! the captures are for the next daemon.
 
 use std::{
     collections::HashMap,
