@@ -303,7 +303,7 @@ struct Watchdog {
 }
 
 /// How long the scheduler of tasks may take for a turn, of which it does one a second.
-const LONGEST_TURN: Duration = Duration::from_secs(10);
+const SCHEDULER_STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Watchdog {
     fn new() -> Self {
@@ -336,7 +336,7 @@ impl Watchdog {
             self.pulse = pulse;
             self.turned = Instant::now();
         }
-        if self.turned.elapsed() < LONGEST_TURN {
+        if self.turned.elapsed() < SCHEDULER_STALL_TIMEOUT {
             sd_notify::alive();
         }
     }

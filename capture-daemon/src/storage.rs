@@ -24,10 +24,10 @@ use super::{config::OWN_PATHS, store::TaskId, user};
 use crate::error::{Error, Result};
 
 /// Before the name of a task's directory that is being removed.
-const REMOVED: &str = ".removed-";
+const HIDDEN_PREFIX: &str = ".removed-";
 
 /// What only one daemon may hold.
-const LOCK: &str = ".lock";
+const LOCK_FILE: &str = ".lock";
 
 /// The stem of every capture file.
 pub(super) const STEM: &str = "capture";
@@ -59,7 +59,7 @@ impl Storage {
             .truncate(false)
             .mode(0o600)
             .custom_flags(libc::O_NOFOLLOW)
-            .open(root.join(LOCK))
+            .open(root.join(LOCK_FILE))
             .map_err(|error| failed("cannot lock it", &error))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -216,7 +216,7 @@ impl Storage {
     }
 
     fn hidden(&self, id: &TaskId) -> PathBuf {
-        self.root.join(format!("{REMOVED}{id}"))
+        self.root.join(format!("{HIDDEN_PREFIX}{id}"))
     }
 }
 

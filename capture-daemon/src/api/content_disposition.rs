@@ -3,7 +3,7 @@
 use http::HeaderValue;
 
 /// Most bytes of a name before its suffix; with it, the name fits every file system.
-const MOST: usize = 200;
+const MAX_BYTES: usize = 200;
 
 /// `attachment` with the name in ASCII, and where that says less, also in UTF-8 (RFC 8187).
 pub(super) fn attachment(name: &str, suffix: &str) -> HeaderValue {
@@ -34,7 +34,7 @@ fn safe(name: &str) -> String {
     for char in name.chars() {
         let is_harmless = char.is_alphanumeric() || "-_.+@ ".contains(char);
         let char = if is_harmless { char } else { '_' };
-        if kept.len() + char.len_utf8() > MOST {
+        if kept.len() + char.len_utf8() > MAX_BYTES {
             break;
         }
         kept.push(char);

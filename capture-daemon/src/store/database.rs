@@ -58,7 +58,7 @@ pub(super) enum Need {
 }
 
 /// How often a change is tried again after room was made for it.
-const TRIES: usize = 8;
+const MAX_TRIES: usize = 8;
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -101,7 +101,7 @@ impl Store {
                 Err(Abort::Refused(error)) => return Err(Failure::Refused(error)),
                 Err(Abort::Sqlite(error)) => {
                     tries += 1;
-                    let helps = need == Need::Urgent && tries < TRIES;
+                    let helps = need == Need::Urgent && tries < MAX_TRIES;
                     if !(helps && self.0.make_room(&connection, &error)) {
                         break error;
                     }

@@ -37,7 +37,7 @@ pub use self::{
 pub(crate) use self::{
     quota::Quota,
     tasks::{
-        Change, CreateLimits, Creation, Deletion, FILE_BYTES, IdempotencyKey, Kept, Known, NewTask,
-        PAGE_BYTES, Refusal, TaskEnd, TaskFilter, TaskTotals,
+        Change, CreateLimits, Creation, Deletion, FILE_BYTES, IdempotencyKey, NewTask, Overlay,
+        PAGE_BYTES, Refusal, RetainedTask, TaskEnd, TaskFilter, TaskTotals,
     },
 };

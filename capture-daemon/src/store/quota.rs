@@ -54,7 +54,7 @@ impl Store {
 }
 
 /// Creations are kept for so long: longer than any day, wherever it is.
-const KEPT: SignedDuration = SignedDuration::from_hours(72);
+const CREATIONS_KEPT_FOR: SignedDuration = SignedDuration::from_hours(72);
 
 /// The quota at this moment.
 pub(super) fn quota(
@@ -92,7 +92,7 @@ pub(super) fn count(
         .execute(params![account.as_str(), millis(now)])?;
     connection
         .prepare_cached("DELETE FROM creations WHERE account = ? AND at < ?")?
-        .execute(params![account.as_str(), millis(now - KEPT)])?;
+        .execute(params![account.as_str(), millis(now - CREATIONS_KEPT_FOR)])?;
     Ok(())
 }
 

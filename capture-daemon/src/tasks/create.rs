@@ -26,11 +26,11 @@ use crate::{
 };
 
 /// How far ahead a start may lie.
-const FAR: SignedDuration = SignedDuration::from_hours(366 * 24);
+const MAX_START_AHEAD: SignedDuration = SignedDuration::from_hours(366 * 24);
 
 /// Unknown interfaces of a request for which one is looked for that may have been meant: a host can have
 /// thousands.
-const HINTS: usize = 10;
+const MAX_HINTS: usize = 10;
 
 /// Why there is no new task.
 #[derive(Debug)]
@@ -161,7 +161,7 @@ impl Inner {
             Err(faults) => (None, faults),
         };
         let now = self.clock.now();
-        if start_at.is_some_and(|at| at.duration_since(now) > FAR) {
+        if start_at.is_some_and(|at| at.duration_since(now) > MAX_START_AHEAD) {
             faults.push(fault(
                 "/start_at",
                 "out_of_range",
@@ -245,7 +245,7 @@ fn check_interfaces(names: &[String], faults: &mut Vec<Fault>) {
             ),
             None => {
                 hints += 1;
-                let near = (hints <= HINTS).then(|| nearest(name, names_of(&present)));
+                let near = (hints <= MAX_HINTS).then(|| nearest(name, names_of(&present)));
                 let hint = near
                     .flatten()
                     .map(|near| format!("did you mean {}?", quote(near)))

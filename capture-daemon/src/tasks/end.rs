@@ -70,7 +70,7 @@ impl Inner {
         };
         let mut last = TaskOutcome::of(ended);
         self.table().note(id, (last.counters, last.files.clone()));
-        last.files.retain_mut(|file| self.digest(id, file));
+        last.files.retain_mut(|file| self.add_digest(id, file));
         self.finish(id, last);
     }
 
@@ -96,7 +96,7 @@ impl Inner {
 
     /// Adds a file's digest; `false` where there is no file, as one that got no packet is not kept when its
     /// task fails.
-    fn digest(&self, id: &TaskId, file: &mut FileRecord) -> bool {
+    fn add_digest(&self, id: &TaskId, file: &mut FileRecord) -> bool {
         match self.storage.digest(id, file) {
             Ok(digest) => file.sha256 = Some(digest),
             Err(error) if error.kind() == io::ErrorKind::NotFound && file.packets == 0 => {

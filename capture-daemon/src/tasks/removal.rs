@@ -104,7 +104,7 @@ impl Inner {
         if matches!(state, State::Running | State::Stopping) {
             return Err(TaskError::Unfinished(state));
         }
-        if !self.storage.decide(id)? {
+        if !self.storage.commit_removal(id)? {
             return Err(TaskError::NoSpace(no_space));
         }
         let removed = self.store_removal(id, actor);

@@ -116,7 +116,7 @@ impl Chores {
             self.stats = Some(jobs.spawn_blocking(move || inner.tell_figures()));
         }
         // A clock that is set is seen here, between two sweeps too.
-        let is_set = inner.retention().look(ClockReading::of(&*inner.clock));
+        let is_set = inner.retention().observe(ClockReading::of(&*inner.clock));
         if (is_set || self.ticks.is_multiple_of(SWEEP_TICKS)) && is_free(&self.sweep) {
             let inner = Arc::clone(inner);
             self.sweep = Some(jobs.spawn_blocking(move || inner.sweep()));

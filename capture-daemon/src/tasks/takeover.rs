@@ -9,7 +9,7 @@ use crate::{access::Actor, error::Result, store::StoredTask};
 impl Inner {
     /// Takes over the tasks of the store. Called once, before anything runs.
     pub(super) fn take_over(&self) -> Result<()> {
-        for id in self.storage.decided_removals()? {
+        for id in self.storage.committed_removals()? {
             // Whoever asked for it is not known any more.
             let actor = Actor::daemon();
             match self.store.task(&id)? {

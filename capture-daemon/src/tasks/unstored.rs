@@ -10,12 +10,12 @@ use capture_task::task::{TaskRecord, rfc3339};
 
 use crate::{
     access::Actor,
-    store::{Known, StoredTask, TaskEnd, TaskId},
+    store::{Overlay, StoredTask, TaskEnd, TaskId},
 };
 
 /// Time between two tries: the first, and the most after it has doubled again and again.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(16);
+const MIN_RETRY_WAIT: Duration = Duration::from_secs(1);
+const MAX_RETRY_WAIT: Duration = Duration::from_secs(16);
 
 /// An end on its way into the store.
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ impl Unstored {
     }
 
     /// A task as it is; none where it is removed.
-    pub(super) fn as_known(&self, mut stored: StoredTask) -> Option<StoredTask> {
+    pub(super) fn overlaid(&self, mut stored: StoredTask) -> Option<StoredTask> {
         if self.removals.contains_key(&stored.id) {
             return None;
         }
@@ -93,12 +93,12 @@ impl Unstored {
     }
 
     /// What memory knows before the rows do.
-    pub(super) fn known(&self) -> Known {
-        let ended = self.ends.iter().map(|(id, LateEnd { end, .. })| {
-            let known = (end.reason.final_state(), end.bytes());
-            (*id, known)
-        });
-        Known {
+    pub(super) fn overlay(&self) -> Overlay {
+        let ended = self
+            .ends
+            .iter()
+            .map(|(id, LateEnd { end, .. })| (*id, (end.reason.final_state(), end.bytes())));
+        Overlay {
             ended: ended.collect(),
             removed: self.removals.keys().copied().collect(),
         }
@@ -118,7 +118,7 @@ impl Unstored {
         self.wait = if is_stored {
             Duration::ZERO
         } else {
-            (self.wait * 2).clamp(FIRST_WAIT, LONGEST_WAIT)
+            (self.wait * 2).clamp(MIN_RETRY_WAIT, MAX_RETRY_WAIT)
         };
         self.next_try = Some(Instant::now() + self.wait);
     }
