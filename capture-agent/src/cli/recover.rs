@@ -1,5 +1,4 @@
-//! `recover`: what killed captures left behind becomes capture files, by the user's word; and the line by
-//! which `run` says that there is something to recover.
+//! `recover` makes capture files of the `.part` files of killed captures. `run` prints a hint where there are some.
 
 use std::{io::ErrorKind, path::Path};
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use capture_engine::Ended;
-use capture_task::task::{Counters, Dropped, FileRecord, State, StopReason};
+use capture_task::task::{Counters, DropStage, Dropped, FileRecord, State, StopReason};
 use comfy_table::{CellAlignment, Table, presets};
 
 /// The closing table. Lines whose figure is zero are left out, but never the one that says whether
@@ -131,26 +131,20 @@ pub(super) enum RingSize {
 
 /// How many of how many, and where.
 pub(super) fn loss_text(dropped: Dropped, matched: u64, ring_size: RingSize) -> String {
-    let Dropped {
-        ring,
-        queue,
-        write,
-        copy,
-    } = dropped;
     let ring_full = match ring_size {
         RingSize::Option => "ring full: raise --ring-size or narrow the filter",
         RingSize::Configuration => "ring full: raise `capture.ring_size` or narrow the filter",
     };
-    let stages = [
-        (ring, ring_full),
-        (queue, "output too slow"),
-        (write, "write failed"),
-        (copy, "frame not readable in the kernel"),
-    ];
-    let stages: Vec<_> = stages
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, stage)| format!("{} {stage}", count_text(count)))
+    let words = |stage| match stage {
+        DropStage::Ring => ring_full,
+        DropStage::Queue => "output too slow",
+        DropStage::Write => "write failed",
+        DropStage::Copy => "frame not readable in the kernel",
+    };
+    let stages: Vec<_> = dropped
+        .stages()
+        .filter(|(_, count)| *count > 0)
+        .map(|(stage, count)| format!("{} {}", count_text(count), words(stage)))
         .collect();
     format!(
         "{} OF {}, the capture is NOT complete ({})",

@@ -20,9 +20,8 @@ use crate::cli::error::{Error, Result};
 /// What `run` was asked for.
 #[derive(Debug)]
 pub(super) struct RunRequest {
-    /// The tasks, at least one.
+    /// At least one.
     pub(super) tasks: Vec<TaskRequest>,
-    /// How.
     pub(super) options: RunOptions,
 }
 

@@ -278,7 +278,7 @@ impl Capture {
             .into_iter()
             .filter_map(|task| match task.phase {
                 Phase::Ended(end) => Some((task.label, task.record, *end)),
-                Phase::Running | Phase::ClosingTask(_) => None,
+                Phase::Running | Phase::Closing(_) => None,
             })
             .collect();
         if options.form == OutputForm::Table && !options.quiet {

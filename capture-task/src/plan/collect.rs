@@ -46,7 +46,7 @@ impl Faults {
         value.and_then(|value| self.check(field, parse(value)))
     }
 
-    /// Everything noted.
+    /// The faults in the order in which they were noted.
     pub(super) fn into_vec(self) -> Vec<Fault> {
         self.0
     }

@@ -29,7 +29,7 @@ impl Plan {
     /// The plan for a request, or everything that is wrong with it.
     ///
     /// Whether the interfaces exist is not asked here.
-    pub fn resolve(spec: &TaskSpec, face: RequestOrigin) -> Result<Self, Vec<Fault>> {
+    pub fn resolve(spec: &TaskSpec, origin: RequestOrigin) -> Result<Self, Vec<Fault>> {
         let mut faults = Faults::default();
         let TaskSpec {
             name,
@@ -52,7 +52,7 @@ impl Plan {
             rotate,
         } = spec;
 
-        let name = resolve_name(name.as_deref(), interfaces, face, &mut faults);
+        let name = resolve_name(name.as_deref(), interfaces, origin, &mut faults);
         let interfaces = resolve_interfaces(interfaces, &mut faults);
         let directions = resolve_word(Field::Direction, direction, Directions::Both, &mut faults);
         let hook = resolve_word(Field::Hook, hook, Hook::Auto, &mut faults);
@@ -92,16 +92,16 @@ impl Plan {
         let format = resolve_word(Field::Format, format, Format::Pcapng, &mut faults);
         let rotate = rotate
             .as_ref()
-            .map(|rotate| resolve_rotate(rotate, face, &mut faults));
-        let duration = duration.or(match face {
+            .map(|rotate| resolve_rotate(rotate, origin, &mut faults));
+        let duration = duration.or(match origin {
             RequestOrigin::Run => None,
             RequestOrigin::Daemon => Some(DAEMON_DURATION),
         });
-        let max_file_bytes = max_file_bytes.or(match face {
+        let max_file_bytes = max_file_bytes.or(match origin {
             RequestOrigin::Run => None,
             RequestOrigin::Daemon => Some(daemon_max_file_bytes(rotate)),
         });
-        if face == RequestOrigin::Daemon {
+        if origin == RequestOrigin::Daemon {
             check_number_of_files(rotate, duration, max_file_bytes, &mut faults);
         }
 
@@ -145,10 +145,10 @@ fn resolve_word<T: Keyword>(
 fn resolve_name(
     name: Option<&str>,
     interfaces: &[String],
-    face: RequestOrigin,
+    origin: RequestOrigin,
     faults: &mut Faults,
 ) -> String {
-    match (name, face) {
+    match (name, origin) {
         (Some(name), _) => {
             faults.check(Field::Name, check_name(name));
             name.to_owned()
@@ -321,7 +321,7 @@ fn resolve_max_bytes(value: &Quantity) -> Result<Option<u16>, FaultKind> {
     }
 }
 
-fn resolve_rotate(rotate: &RotateSpec, face: RequestOrigin, faults: &mut Faults) -> Rotate {
+fn resolve_rotate(rotate: &RotateSpec, origin: RequestOrigin, faults: &mut Faults) -> Rotate {
     let RotateSpec {
         bytes,
         seconds,
@@ -332,17 +332,17 @@ fn resolve_rotate(rotate: &RotateSpec, face: RequestOrigin, faults: &mut Faults)
     }
     Rotate {
         bytes: faults.check_given(Field::RotateBytes, bytes.as_ref(), |value| {
-            units::positive_size(value).and_then(|bytes| rotate_bytes(bytes, face))
+            units::positive_size(value).and_then(|bytes| rotate_bytes(bytes, origin))
         }),
         seconds: faults.check_given(Field::RotateSeconds, seconds.as_ref(), units::seconds),
         files: faults.check_given(Field::RotateFiles, files.as_ref(), |value| {
-            units::count(value, Counted::Files).and_then(|files| rotate_files(files, face))
+            units::count(value, Counted::Files).and_then(|files| rotate_files(files, origin))
         }),
     }
 }
 
-fn rotate_bytes(bytes: u64, face: RequestOrigin) -> Result<u64, FaultKind> {
-    if face == RequestOrigin::Daemon && bytes < DAEMON_LEAST_ROTATE_BYTES {
+fn rotate_bytes(bytes: u64, origin: RequestOrigin) -> Result<u64, FaultKind> {
+    if origin == RequestOrigin::Daemon && bytes < DAEMON_LEAST_ROTATE_BYTES {
         return Err(FaultKind::RotateBytesTooSmall {
             bytes,
             least: DAEMON_LEAST_ROTATE_BYTES,
@@ -351,8 +351,8 @@ fn rotate_bytes(bytes: u64, face: RequestOrigin) -> Result<u64, FaultKind> {
     Ok(bytes)
 }
 
-fn rotate_files(files: u64, face: RequestOrigin) -> Result<u64, FaultKind> {
-    if face == RequestOrigin::Daemon && files > DAEMON_MAX_FILES {
+fn rotate_files(files: u64, origin: RequestOrigin) -> Result<u64, FaultKind> {
+    if origin == RequestOrigin::Daemon && files > DAEMON_MAX_FILES {
         return Err(FaultKind::TooManyFiles {
             files,
             most: DAEMON_MAX_FILES,

@@ -32,7 +32,7 @@ const SIZE_UNITS: &[(&str, u64)] = &[
 
 const TIME_UNITS: &[(char, u64)] = &[('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
-/// Bytes.
+/// A size in bytes, which may be 0.
 pub fn size(value: &Quantity) -> Result<u64, FaultKind> {
     match value {
         Quantity::Number(number) => {
@@ -42,7 +42,7 @@ pub fn size(value: &Quantity) -> Result<u64, FaultKind> {
     }
 }
 
-/// Bytes, from text.
+/// [`size`] of text, where a unit may stand behind the number.
 fn size_from_text(text: &str) -> Result<u64, FaultKind> {
     let (digits, unit) = split_number(text.trim());
     let unit = unit.trim_start().to_ascii_lowercase();

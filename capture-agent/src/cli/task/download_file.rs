@@ -27,7 +27,7 @@ const LONGEST: usize = 250;
 pub(super) struct Part {
     file: File,
     path: PathBuf,
-    /// As asked for.
+    /// The name that was asked for, which may be a link.
     name: PathBuf,
     /// Where the name leads.
     target: PathBuf,
