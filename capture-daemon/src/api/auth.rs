@@ -14,7 +14,7 @@ use http::{HeaderMap, Method, header, request::Parts};
 use super::{
     blocking::blocking,
     host_check,
-    problem::{Problem, Result},
+    problem::{Problem, ROLE, Result},
     state::Api,
 };
 use crate::{
@@ -85,7 +85,7 @@ impl Principal {
 /// The answer to somebody whose role is not enough.
 fn lacks_role(actor: &Actor, right: Right) -> Problem {
     Problem::forbidden(
-        "role",
+        ROLE,
         format!(
             "this needs the role {}, and yours is {}",
             right.needs().keyword(),

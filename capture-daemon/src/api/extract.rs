@@ -7,13 +7,13 @@ use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, FromRequestParts, RawPathParams, Request},
 };
-use capture_task::plan::{Fault, MOST_FAULTS, nearest, quote};
+use capture_task::plan::{MOST_FAULTS, nearest, quote};
 use http::{HeaderMap, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 use ulid::Ulid;
 
-use super::problem::{Problem, Result};
+use super::problem::{Problem, ProblemError, Result};
 
 /// Most bytes of a body: twice what the longest lists of a task take.
 pub(super) const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -94,7 +94,7 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes> {
 pub(super) struct Query {
     given: BTreeMap<String, String>,
     known: Vec<&'static str>,
-    faults: Vec<Fault>,
+    faults: Vec<ProblemError>,
 }
 
 impl<S: Sync> FromRequestParts<S> for Query {
@@ -165,19 +165,16 @@ impl Query {
         if self.faults.is_empty() {
             return Ok(());
         }
-        Err(Problem::faults(
+        Err(Problem::several(
             StatusCode::BAD_REQUEST,
             "the query",
             self.faults,
         ))
     }
 
-    fn fault(&mut self, name: &str, code: &'static str, detail: String) {
-        self.faults.push(Fault {
-            pointer: format!("/{}", name.replace('~', "~0").replace('/', "~1")),
-            code,
-            detail,
-        });
+    fn fault(&mut self, name: &str, code: &str, detail: String) {
+        let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+        self.faults.push(ProblemError::new(&pointer, code, detail));
     }
 }
 

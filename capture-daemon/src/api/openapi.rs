@@ -6,6 +6,7 @@ use axum::{
     body::Bytes,
     response::{IntoResponse as _, Response},
 };
+use capture_task::plan::FaultKind;
 use http::{HeaderValue, header};
 use utoipa::{
     OpenApi,
@@ -31,7 +32,7 @@ use super::{
         title = "capture-agent",
         description = "Packet capture tasks of one host. On the Unix socket the user is known; over TCP every call but the probes needs a bearer token.",
     ),
-    components(schemas(ProblemBody, ProblemError)),
+    components(schemas(ProblemBody, ProblemError, FaultKind)),
     tags(
         (name = "tasks", description = "Capture tasks"),
         (name = "files", description = "What they have captured"),

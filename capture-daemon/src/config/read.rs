@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use capture_task::plan::{ValueError, nearest, quote};
+use capture_task::plan::{nearest, quote};
 use toml::{
     Spanned,
     de::{DeString, DeTable, DeValue},
@@ -27,7 +27,7 @@ impl fmt::Display for ConfigFault {
 }
 
 /// What a value of one kind is read by.
-type Read<T> = fn(&DeValue<'_>) -> Result<T, ValueError>;
+type Read<T> = fn(&DeValue<'_>) -> Result<T, String>;
 
 impl Config {
     /// Reads the text, or says all that is wrong with it.
@@ -209,7 +209,7 @@ impl ConfigReader<'_> {
         let value = section.take(key)?;
         match read(value.get_ref()) {
             Ok(value) => Some(value),
-            Err(ValueError { detail, .. }) => {
+            Err(detail) => {
                 let detail = format!("`{}.{key}`: {detail}", section.name);
                 self.add(section.at(key), detail);
                 None

@@ -9,7 +9,8 @@ use capture_engine::{interfaces, interfaces::InterfaceEntry};
 use capture_file as output;
 use capture_task::{
     plan::{
-        Fault, MAX_INTERFACES, Plan, RequestOrigin, add_new, nearest, normalise, quote, seconds,
+        Fault, FaultKind, Field, MAX_INTERFACES, Plan, RequestOrigin, add_new, nearest, normalise,
+        seconds,
     },
     task::TaskSpec,
 };
@@ -162,11 +163,7 @@ impl Inner {
         };
         let now = self.clock.now();
         if start_at.is_some_and(|at| at.duration_since(now) > MAX_START_AHEAD) {
-            faults.push(fault(
-                "/start_at",
-                "out_of_range",
-                "`start_at` is more than a year ahead; create the task nearer to its time",
-            ));
+            faults.push(Fault::of(Field::StartAt, FaultKind::StartTooFar));
         }
         let most = self.config().limits.max_duration;
         check_duration(spec, most, &mut faults);
@@ -191,22 +188,11 @@ fn check_duration(spec: &TaskSpec, most: Duration, faults: &mut Vec<Fault>) {
     if let Some(asked) = asked
         && asked > most.as_secs()
     {
-        faults.push(fault(
-            "/duration",
-            "out_of_range",
-            format!(
-                "`duration` is {asked} seconds; the most here is {} (`limits.max_duration`)",
-                most.as_secs()
-            ),
-        ));
-    }
-}
-
-fn fault(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Fault {
-    Fault {
-        pointer: pointer.into(),
-        code,
-        detail: detail.into(),
+        let kind = FaultKind::DurationAboveLimit {
+            seconds: asked,
+            most: most.as_secs(),
+        };
+        faults.push(Fault::of(Field::Duration, kind));
     }
 }
 
@@ -236,29 +222,29 @@ fn check_interfaces(names: &[String], faults: &mut Vec<Fault>) {
         if name == "any" || known.contains(&pointer) {
             continue;
         }
-        let detail = match entries.get(name.as_str()) {
+        let excerpt = name.as_str().into();
+        let kind = match entries.get(name.as_str()) {
             Some(entry) if entry.link_type().is_some() => continue,
-            Some(entry) => format!(
-                "{} cannot be captured on: {}",
-                quote(name),
-                entry.link_description()
-            ),
+            Some(entry) => FaultKind::InterfaceUnsupported {
+                name: excerpt,
+                link: entry.link_description(),
+            },
             None => {
                 hints += 1;
                 let near = (hints <= MAX_HINTS).then(|| nearest(name, names_of(&present)));
-                let hint = near
-                    .flatten()
-                    .map(|near| format!("did you mean {}?", quote(near)))
-                    .unwrap_or_else(|| "`capture-agent interfaces` lists what there is".to_owned());
-                format!("there is no interface {}; {hint}", quote(name))
+                FaultKind::NoSuchInterface {
+                    name: excerpt,
+                    near: near.flatten().map(Into::into),
+                }
             }
         };
-        faults.push(fault(pointer, "unknown", detail));
+        faults.push(Fault { pointer, kind });
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use capture_task::plan::NameRule;
     use capture_tests::cpus::thread_cpu_time;
 
     use super::*;
@@ -270,7 +256,13 @@ mod tests {
         let cost = |count: usize| {
             let names = vec![String::new(); count];
             let faults: Vec<_> = (0..count)
-                .map(|index| fault(format!("/interfaces/{index}"), "invalid", "it is empty"))
+                .map(|index| {
+                    let kind = FaultKind::InterfaceName {
+                        name: "".into(),
+                        rule: NameRule::Empty,
+                    };
+                    Fault::of_item(Field::Interfaces, index, kind)
+                })
                 .collect();
             let cost = || {
                 let mut faults = faults.clone();

@@ -60,13 +60,15 @@ impl Inner {
                 self.announce(id);
                 match engine.leave(task, reason) {
                     Ok(leaving) => self.closed(id, leaving),
-                    Err(error) => Ended::broken(error.to_string(), last.0, last.1),
+                    Err(error) => Ended::broken(error, last.0, last.1),
                 }
             }
-            None => {
-                let error = "there is no engine".to_owned();
-                Ended::broken(error, Counters::default(), Vec::new())
-            }
+            // A task that was started has an engine.
+            None => Ended::broken(
+                capture_engine::Error::NoSuchTask,
+                Counters::default(),
+                Vec::new(),
+            ),
         };
         let mut last = TaskOutcome::of(ended);
         self.table().note(id, (last.counters, last.files.clone()));

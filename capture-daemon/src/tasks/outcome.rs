@@ -5,7 +5,7 @@ use capture_task::task::{Counters, FileRecord, StopReason, time_of};
 use jiff::Timestamp;
 
 use super::engine::named;
-use crate::{storage::Leftover, store::TaskEnd};
+use crate::{error::Error, storage::Leftover, store::TaskEnd};
 
 /// What is known at the end.
 #[derive(Clone, Debug)]
@@ -82,7 +82,7 @@ impl TaskOutcome {
         } = ended;
         Self {
             reason: stop_reason,
-            error,
+            error: error.map(|error| Error::from(error).message),
             counters,
             verdict: counters.verdict_at(stop_reason),
             files: named(files),

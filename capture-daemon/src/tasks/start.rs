@@ -6,7 +6,7 @@ use std::sync::Arc;
 use capture_engine::{Engine, TaskHandle};
 use capture_file::{OutputConfig, Target};
 use capture_task::{
-    plan::{Plan, RequestOrigin},
+    plan::{Plan, RequestOrigin, Wording},
     task::{StopReason, TaskSpec, time_of},
 };
 
@@ -72,7 +72,10 @@ impl Inner {
     /// The plan of a request that was valid when it was made.
     fn plan(&self, spec: &TaskSpec) -> Result<Plan> {
         let mut plan = Plan::resolve(spec, RequestOrigin::Daemon).map_err(|faults| {
-            let details: Vec<_> = faults.into_iter().map(|fault| fault.detail).collect();
+            let details: Vec<_> = faults
+                .iter()
+                .map(|fault| fault.kind.sentence(Wording::API))
+                .collect();
             Error::usage(details.join("; "))
         })?;
         let most = self.config().limits.max_duration;

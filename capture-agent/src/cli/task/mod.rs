@@ -23,6 +23,7 @@ use super::{
     listing::json_line,
     print, report_error,
     request::spec_of,
+    words,
 };
 use crate::cli::{
     error::{Error, ErrorKind, Result},
@@ -145,7 +146,7 @@ fn list(args: ListArgs) -> Result<Exit> {
     let state = state.map(|word| {
         parse_keyword::<State>(&word)
             .map(|_| word)
-            .map_err(|problem| Error::usage(format!("--state: {}", problem.detail)))
+            .map_err(|kind| Error::usage(format!("--state: {}", kind.sentence(words::OPTIONS))))
     });
     let state = state.transpose()?;
     let client = Client::new(socket.socket);

@@ -12,7 +12,9 @@ use jiff::Timestamp;
 
 use crate::cli::{
     listing::{finished, plain_table},
-    report::{bytes_text, count_text, duration_text, loss_text, packet_rows, reason_text},
+    report::{
+        RingSize, bytes_text, count_text, duration_text, loss_text, packet_rows, reason_text,
+    },
 };
 
 /// Most files of a task that are shown one by one.
@@ -119,8 +121,7 @@ fn figures(task: &TaskRecord) -> Rows {
         (0, Some(_)) => "0, the capture is complete".to_owned(),
         (0, None) if task.state == State::Failed => "0 known, but the capture failed".to_owned(),
         (0, None) => "0 until now".to_owned(),
-        _ => loss_text(counters.dropped, counters.matched)
-            .replace("--ring-size", "`capture.ring_size`"),
+        _ => loss_text(counters.dropped, counters.matched, RingSize::Configuration),
     };
     let mut rows = packet_rows(counters);
     rows.push(("lost", lost));

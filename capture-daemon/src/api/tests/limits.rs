@@ -1,6 +1,6 @@
 //! Those who want too much: refused or survived, and nobody else notices.
 
-use capture_task::plan::{ParsedTask, RequestOrigin};
+use capture_task::plan::{JsonTask, RequestOrigin};
 use capture_tests::cpus::thread_cpu_time;
 use serde_json::json;
 
@@ -162,7 +162,7 @@ fn faults_cost_no_more_than_their_number() {
         let cost = || {
             let before = thread_cpu_time();
             let fields = serde_json::from_str(body).unwrap_or_default();
-            let reading = ParsedTask::of(fields, &["start_at"], RequestOrigin::Daemon);
+            let reading = JsonTask::read(fields, &["start_at"], RequestOrigin::Daemon);
             std::hint::black_box(reading);
             thread_cpu_time() - before
         };

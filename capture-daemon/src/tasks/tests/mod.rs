@@ -14,7 +14,7 @@ use std::{
 
 use capture_file::{recover, scan};
 use capture_task::{
-    plan::{Plan, RequestOrigin},
+    plan::{Plan, RequestOrigin, Wording},
     task::{State, StopReason, TaskRecord, TaskSpec},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -401,12 +401,13 @@ fn a_limit_below_an_empty_file_is_a_fault_at_once() {
             let Err(CreateError::Invalid(faults)) = refused else {
                 panic!("{refused:?}");
             };
-            let found = (faults[0].pointer.as_str(), faults[0].code);
+            let found = (faults[0].pointer.as_str(), faults[0].kind.code());
             assert_eq!(
                 (found, faults.len()),
                 (("/max_file_bytes", "out_of_range"), 1)
             );
-            let words = faults[0].detail.split(' ');
+            let detail = faults[0].kind.sentence(Wording::API);
+            let words = detail.split(' ');
             let said: Option<u64> = words.filter_map(|word| word.parse().ok()).next_back();
             let said = said.expect("a number");
             assert!(least.contains(&said), "{said}");
@@ -442,7 +443,7 @@ fn torn_capture(path: &std::path::Path) -> u64 {
         name: "lo".to_owned(),
         link_type: 1,
     };
-    let mut sink = capture_file::TaskSink::open(&plan, &config, &[interface]).expect("an output");
+    let mut sink = capture_file::FileOutput::open(&plan, &config, &[interface]).expect("an output");
     for n in 0..5 {
         sink.packet(&capture_file::Packet {
             timestamp_ns: 1_700_000_000_000_000_000 + n,

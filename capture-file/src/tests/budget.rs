@@ -7,12 +7,12 @@ use capture_task::{plan::Rotate, task::StopReason};
 use super::*;
 use crate::{DiskBudget, part_of, scan};
 
-fn open_in(space: &Arc<DiskBudget>, plan: &Plan, path: &Path) -> TaskSink {
+fn open_in(space: &Arc<DiskBudget>, plan: &Plan, path: &Path) -> FileOutput {
     let config = OutputConfig {
         space: Some(Arc::clone(space)),
         ..config(path)
     };
-    TaskSink::open(plan, &config, &[interface(2, "eth0")]).expect("the output opens")
+    FileOutput::open(plan, &config, &[interface(2, "eth0")]).expect("the output opens")
 }
 
 /// Whatever is in the file beyond it, the size that is told ends on a record and holds the packets
@@ -89,9 +89,9 @@ fn outputs_that_share_a_budget_stay_within_it_and_end_honestly() {
         let counters = sink.counters();
         let report = sink.finish(&closing());
         assert_accounted(&counters, given);
-        let (reason, error) = report.error.expect("half of it has no room");
-        assert_eq!(reason, StopReason::DiskFull);
-        assert!(error.contains("disk budget"), "{error}");
+        let error = report.error.expect("half of it has no room");
+        assert_eq!(error.stop_reason(), StopReason::DiskFull);
+        assert!(matches!(error, Error::Budget { .. }), "{error}");
         assert!(counters.dropped_write() > 0);
         let [file] = report.files.as_slice() else {
             panic!("{:?}", report.files);

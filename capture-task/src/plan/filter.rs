@@ -1,4 +1,4 @@
-//! The filter as an expression in the language of pcap-filter(7), for the pcapng interface
+//! The matching criteria, and the same as an expression in the language of pcap-filter(7), for the pcapng interface
 //! description and for people. Endpoints are written both ways round, as `ip` with `ports` means
 //! that one and the same side of the packet has both; the short forms (`host A and port P`) are
 //! used only where they mean the same.
@@ -7,11 +7,37 @@
 //! neither behind IPv6 extension headers nor in later fragments, and what an ICMP error quotes it
 //! does not know.
 
-use std::fmt::{Display, Formatter, Result};
+use std::{
+    fmt::{Display, Formatter, Result},
+    ops::RangeInclusive,
+};
 
 use ipnet::IpNet;
 
-use super::{Endpoint, Filter, Protocol};
+use super::keyword::Protocol;
+
+/// The matching criteria; [`std::fmt::Display`] writes them as a filter expression that tcpdump
+/// takes, and that matches the same packets as far as the expression language can say it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Protocol.
+    pub protocol: Protocol,
+    /// `ip` and `ports`.
+    pub local: Endpoint,
+    /// `peer_ip` and `peer_ports`; everything where the task is not a pair.
+    pub peer: Endpoint,
+    /// Also ICMP and ICMPv6 errors about packets that match.
+    pub icmp_errors: bool,
+}
+
+/// One side of the conversation. An absent part matches everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Address or prefix, host bits cleared.
+    pub address: Option<IpNet>,
+    /// Ports, sorted, disjoint and not adjacent; `None` matches every packet, also one without ports.
+    pub ports: Option<Vec<RangeInclusive<u16>>>,
+}
 
 impl Display for Filter {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
