@@ -2,13 +2,12 @@
 //! by this type, so that each face can give them names of its own.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// The fields, with their names.
 macro_rules! fields {
     ($($field:ident = $name:literal,)*) => {
         /// A field of a request.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
         pub enum Field {
             $(
                 #[doc = concat!("`", $name, "`")]

@@ -8,6 +8,7 @@ use utoipa::{
 };
 
 use super::{
+    field::Field,
     keyword::{AddressType, Directions, Format, Hook, Keyword, Oversize, Protocol},
     limits::{DAEMON_LEAST_ROTATE_BYTES, DAEMON_MAX_FILES, MAX_INTERFACE_NAME, MAX_SECONDS},
     text::Excerpt,
@@ -68,6 +69,16 @@ schema!(
             "Text of the request; of a longer one than 60 characters the first 61."
         ))
         .max_length(Some(Excerpt::MOST))
+        .into()
+);
+
+schema!(
+    Field,
+    "Field",
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("A field of a new task."))
+        .enum_values(Some(Field::ALL.iter().map(|field| field.name())))
         .into()
 );
 

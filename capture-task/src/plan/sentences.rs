@@ -341,3 +341,6 @@ fn value_found(found: JsonType, value: Option<&Excerpt>) -> String {
         (JsonType::Object, _) => "a table".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;
