@@ -1,5 +1,5 @@
-//! Who asks, and what they may do. The credentials of a Unix socket's peer or a bearer token become an
-//! [`Actor`]; the store counts its account, the API asks for its rights, the audit log names it.
+//! Identity and rights. The peer credentials of a Unix socket or a bearer token become an [`Actor`]: the store
+//! counts its account, the API checks its rights, the audit log names it.
 
 #[cfg(test)]
 mod tests;

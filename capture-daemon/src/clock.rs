@@ -1,6 +1,5 @@
-//! The clocks of the daemon's control path: the wall clock for days of the quota, expiry, what the audit log
-//! says, and beside it the time that really passes. Tests put one in their place that they set themselves. The
-//! data path has clocks of its own.
+//! Clocks of the control path: wall time for quota days, expiry and the audit log, and elapsed time. Tests
+//! substitute their own. The data path has clocks of its own.
 
 #[cfg(test)]
 mod fake;

@@ -1,5 +1,5 @@
-//! The daemon's configuration: what `config.toml` says, valid as a whole, with the defaults of the contract
-//! for what it does not say. It can be read again while the daemon runs; what cannot change then is named.
+//! The daemon's configuration: `config.toml`, validated as a whole, with defaults for missing keys. It can be
+//! reloaded; keys that need a restart are reported.
 
 mod quota;
 mod read;

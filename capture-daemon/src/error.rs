@@ -1,12 +1,9 @@
 //! Errors of the daemon in words for people. What comes from the crates below is put into words here: they
 //! say what happened, and this says it in the terms of the API and the configuration.
 
-pub use below::ErrorKind;
 use capture_engine::Remedy;
-use capture_task::{
-    error as below,
-    plan::{FaultKind, Wording},
-};
+pub use capture_task::error::ErrorKind;
+use capture_task::plan::{FaultKind, Wording};
 
 /// Why something was refused or failed, for people: what was wrong, where, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -79,13 +76,6 @@ impl From<capture_file::Error> for Error {
 
 /// Result with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-impl From<below::Error> for Error {
-    fn from(error: below::Error) -> Self {
-        let below::Error { kind, message } = error;
-        Self { kind, message }
-    }
-}
 
 impl From<capture_engine::Error> for Error {
     fn from(error: capture_engine::Error) -> Self {

@@ -1,6 +1,5 @@
-//! What happens to tasks, for those who want to hear of it as it does: a backlog of the latest changes of
-//! state with identifiers to resume from, and the figures of running tasks once a second. Nobody waits for
-//! a reader: one that is too slow is told so and cut off.
+//! Events about tasks: a bounded backlog of state changes with identifiers to resume from, and the figures of
+//! running tasks once a second. Writers never wait for a reader; one that lags is told so and cut off.
 
 use std::{
     collections::VecDeque,
@@ -13,8 +12,8 @@ use serde_json::json;
 use tokio::sync::watch;
 
 /// Changes that are kept, and the bytes of all of them: a task with many files is long.
-const MOST_EVENTS: usize = 1024;
-const MOST_BYTES: usize = 8 << 20;
+const MAX_EVENTS: usize = 1024;
+const MAX_BYTES: usize = 8 << 20;
 
 /// One event, as server-sent events have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,8 +141,8 @@ impl Events {
             name,
             data,
         });
-        while backlog.events.len() > MOST_EVENTS
-            || (backlog.bytes > MOST_BYTES && backlog.events.len() > 1)
+        while backlog.events.len() > MAX_EVENTS
+            || (backlog.bytes > MAX_BYTES && backlog.events.len() > 1)
         {
             if let Some(oldest) = backlog.events.pop_front() {
                 backlog.bytes -= oldest.data.len();
@@ -298,7 +297,7 @@ mod tests {
     fn what_cannot_be_resumed_is_said() {
         block_on(async {
             let events = Events::new("e");
-            for _ in 0..MOST_EVENTS + 10 {
+            for _ in 0..MAX_EVENTS + 10 {
                 events.deleted("a");
             }
             for unknown in [
@@ -326,7 +325,7 @@ mod tests {
         block_on(async {
             let events = Events::new("e");
             let mut stream = events.listen(None);
-            for _ in 0..=MOST_EVENTS {
+            for _ in 0..=MAX_EVENTS {
                 events.deleted("a");
             }
             assert_eq!(take(&mut stream, 1).await[0].name, "lagged");
@@ -341,7 +340,7 @@ mod tests {
             events.deleted(&"x".repeat(1 << 20));
         }
         let backlog = events.backlog();
-        assert!(backlog.bytes <= MOST_BYTES && backlog.events.len() < 9);
+        assert!(backlog.bytes <= MAX_BYTES && backlog.events.len() < 9);
     }
 
     #[test]

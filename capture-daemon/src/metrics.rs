@@ -1,5 +1,5 @@
-//! The daemon's figures in the text format of Prometheus (exposition format 0.0.4), read from the
-//! kernel, the store and the disk when they are asked for. No label holds a task's name or an address.
+//! Metrics in the Prometheus text format (0.0.4), read from the kernel, the store and the disk on each scrape. No
+//! label holds a task's name or an address.
 
 use std::fmt;
 

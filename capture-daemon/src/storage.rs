@@ -1,7 +1,6 @@
-//! Where captures lie: one directory a task below the root, named by the task's ID, that nobody but the
-//! daemon's user can enter. Every path is made here, of the root, an ID and names of our own; nothing that
-//! a client sends becomes part of one. `recovery` is what the start does about the last daemon's end, `notes`
-//! what is written down here when the database takes nothing.
+//! The directory of captures: one subdirectory a task, named by its ID and private to the daemon's user. All paths
+//! are built here from the root, an ID and fixed names, never from input of a client. `recovery` is what a start
+//! does after the last daemon's end; `notes` holds what the database could not take.
 
 mod notes;
 mod recovery;
@@ -25,10 +24,10 @@ use super::{config::OWN_PATHS, store::TaskId, user};
 use crate::error::{Error, Result};
 
 /// Before the name of a task's directory that is being removed.
-const REMOVED: &str = ".removed-";
+const HIDDEN_PREFIX: &str = ".removed-";
 
 /// What only one daemon may hold.
-const LOCK: &str = ".lock";
+const LOCK_FILE: &str = ".lock";
 
 /// The stem of every capture file.
 pub(super) const STEM: &str = "capture";
@@ -60,7 +59,7 @@ impl Storage {
             .truncate(false)
             .mode(0o600)
             .custom_flags(libc::O_NOFOLLOW)
-            .open(root.join(LOCK))
+            .open(root.join(LOCK_FILE))
             .map_err(|error| failed("cannot lock it", &error))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -217,7 +216,7 @@ impl Storage {
     }
 
     fn hidden(&self, id: &TaskId) -> PathBuf {
-        self.root.join(format!("{REMOVED}{id}"))
+        self.root.join(format!("{HIDDEN_PREFIX}{id}"))
     }
 }
 

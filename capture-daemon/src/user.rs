@@ -1,6 +1,5 @@
-//! As whom the daemon runs. Started as root it becomes the user [`NAME`] where its files belong to that user, as it
-//! gives up the privilege to write into directories of others (see [`super::privileges`]). Where they belong to
-//! root it stays root.
+//! The user that the daemon runs as. Started as root, it becomes [`NAME`] if its files belong to that user, as it
+//! gives up the capability to write elsewhere (see [`super::privileges`]). If they belong to root it stays root.
 
 use std::{
     ffi::CString,

@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-pub(crate) use below::ErrorKind;
 use capture_engine::Remedy;
 use capture_file::{Foreign, Refusal};
-use capture_task::{error as below, plan::FaultKind};
+pub(crate) use capture_task::error::ErrorKind;
+use capture_task::plan::FaultKind;
 
 use super::words;
 
@@ -52,13 +52,6 @@ impl Error {
 
 /// Result with [`Error`].
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
-
-impl From<below::Error> for Error {
-    fn from(error: below::Error) -> Self {
-        let below::Error { kind, message } = error;
-        Self { kind, message }
-    }
-}
 
 impl From<capture_file::Error> for Error {
     fn from(error: capture_file::Error) -> Self {

@@ -1,6 +1,5 @@
-//! The gate before every call: the request is for us, no foreign page makes it, and whoever asks has
-//! proved who they are, by the credentials of the socket or by a token. What is refused here, or later
-//! for lack of a role, is in the audit log.
+//! Authentication before every call: checks `Host` and `Origin`, then identifies the caller by the peer credentials
+//! of the socket or by a bearer token. Refusals, here or later for lack of a role, go to the audit log.
 
 use std::net::SocketAddr;
 

@@ -83,8 +83,8 @@ pub(super) async fn download(
         let noted = api.tasks.downloaded(id, index, &principal.actor).await;
         noted.map_err(|error| Problem::internal(&error))?;
     }
-    let standing = TokenRecheck::of(&api, &principal);
-    Ok(response.map(|body| standing.limit(body)))
+    let recheck = TokenRecheck::of(&api, &principal);
+    Ok(response.map(|body| recheck.limit(body)))
 }
 
 /// What tells the versions of a file apart: a finished one is its content, and one that grows is its

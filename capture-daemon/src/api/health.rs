@@ -1,4 +1,4 @@
-//! The calls without a prefix: whether the daemon lives, whether it can do its work, and its figures.
+//! The calls outside of the prefix: liveness, readiness, metrics.
 
 use axum::{
     Json,

@@ -1,4 +1,4 @@
-//! What there is to capture on.
+//! The list of interfaces.
 
 use axum::{Json, extract::State};
 use capture_engine::{interfaces, interfaces::InterfaceJson};

@@ -50,7 +50,7 @@ use self::{
 use super::{config::Config, tasks::Tasks};
 
 /// How often the counts of what has no line of its own are written to the audit log.
-const FLUSH: Duration = Duration::from_secs(60);
+const AUDIT_FLUSH_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Whether the API could be served as the configuration says, as far as that can be told without a socket.
 ///
@@ -148,7 +148,7 @@ fn router(api: Api) -> Router {
         .layer(from_fn_with_state(api.clone(), auth::admit))
         .layer(map_response(problem::or_problem))
         .layer(map_response(harden))
-        .layer(DefaultBodyLimit::max(extract::BODY_BYTES))
+        .layer(DefaultBodyLimit::max(extract::MAX_BODY_BYTES))
         .with_state(api)
 }
 
@@ -171,7 +171,7 @@ async fn harden(mut response: Response) -> Response {
 
 async fn flush(api: Api) {
     loop {
-        tokio::time::sleep(FLUSH).await;
+        tokio::time::sleep(AUDIT_FLUSH_INTERVAL).await;
         api.flush_audit(false).await;
     }
 }

@@ -1,5 +1,4 @@
-//! The OpenAPI document: made from the handlers themselves, so that it cannot say anything else than
-//! they do. What every call can answer is added here once.
+//! The OpenAPI document, generated from the handlers. Responses that all calls have in common are added here.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,4 @@
-//! What the caller may still create today.
+//! The caller's quota.
 
 use axum::{Json, extract::State};
 

@@ -1,5 +1,5 @@
-//! Byte ranges of RFC 9110, section 14: which part of a file a request asks for. One range is
-//! served; of several the whole file is, as the RFC allows. `files` sends what comes out.
+//! Byte ranges (RFC 9110, section 14). A single range is served; a request for several gets the whole file, as the
+//! RFC allows.
 
 use http::{HeaderMap, header};
 

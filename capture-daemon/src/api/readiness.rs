@@ -10,15 +10,15 @@ use tokio::time::Instant;
 use super::blocking::blocking;
 use crate::{
     error::Error,
-    store::{Known, Store},
+    store::{Overlay, Store},
 };
 
 /// How long the tasks may go without care before the daemon is not ready: the scheduler makes a round
 /// at least every other second.
-const STALE: Duration = Duration::from_secs(10);
+const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long an answer of the store is good for: anybody may ask, and the store has other work.
-const FRESH: Duration = Duration::from_secs(1);
+const STORE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What is known of the daemon's parts.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ impl Health {
         let now = Instant::now();
         let mut seen = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
         match *seen {
-            Some((last, since)) if last == pulse => now.duration_since(since) < STALE,
+            Some((last, since)) if last == pulse => now.duration_since(since) < STALL_TIMEOUT,
             _ => {
                 *seen = Some((pulse, now));
                 true
@@ -47,13 +47,13 @@ impl Health {
     pub(super) async fn store_answers(&self, store: &Store) -> bool {
         let mut known = self.store.lock().await;
         if let Some((answers, since)) = *known
-            && since.elapsed() < FRESH
+            && since.elapsed() < STORE_CHECK_INTERVAL
         {
             return answers;
         }
         let store = store.clone();
         let answers = blocking(move || {
-            store.totals(&Known::default())?;
+            store.totals(&Overlay::default())?;
             Ok::<_, Error>(store.is_writable())
         });
         let answers = answers.await.unwrap_or(false);
@@ -70,9 +70,9 @@ mod tests {
     async fn a_pulse_that_stands_still_is_noticed() {
         let health = Health::default();
         assert!(health.is_moving(1));
-        tokio::time::advance(STALE / 2).await;
+        tokio::time::advance(STALL_TIMEOUT / 2).await;
         assert!(health.is_moving(1));
-        tokio::time::advance(STALE).await;
+        tokio::time::advance(STALL_TIMEOUT).await;
         assert!(!health.is_moving(1));
         assert!(health.is_moving(2));
     }

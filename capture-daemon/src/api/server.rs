@@ -1,6 +1,5 @@
-//! The listeners: the Unix socket always, TCP where the configuration says so. Each connection gets a
-//! permit in a pool, says who is at its other end, and is served by hyper with bounds on the head's size
-//! and on every wait. At the end nothing is left running.
+//! Accepts connections and serves them by hyper. Each takes a permit of a pool and is identified by its peer; every
+//! wait, and the size of the head, is bounded. The end waits for requests until a deadline.
 
 use std::{
     convert::Infallible, io, net::SocketAddr, os::fd::AsFd as _, pin::pin, sync::Arc,
@@ -58,18 +57,18 @@ impl Default for Limits {
 }
 
 /// Most bytes of a request's head. hyper answers 431 beyond.
-const HEAD_BYTES: usize = 16 * 1024;
+const MAX_HEAD_BYTES: usize = 16 * 1024;
 
 /// Most headers of a request. hyper answers 431 beyond.
-const HEADERS: usize = 64;
+const MAX_HEADERS: usize = 64;
 
 /// How long, and for how many bytes, a client that still sends is listened to after its last answer:
 /// closing at once would reset the connection, and the client could lose the answer.
 const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: u64 = 256 * 1024;
+const MAX_LINGER_BYTES: u64 = 256 * 1024;
 
 /// The answer to a connection for which there is no permit.
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+const POOL_IS_FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
 content-type: application/problem+json\r\n\
 cache-control: no-store\r\n\
 content-length: 198\r\n\
@@ -207,7 +206,7 @@ fn serve_unix(stream: UnixStream, shared: &ServerState, connections: &mut JoinSe
     };
     let Some(permit) = shared.pool.admit(key) else {
         // Whether it takes this or not, it has to go.
-        let _ = stream.try_write(FULL);
+        let _ = stream.try_write(POOL_IS_FULL);
         return;
     };
     let source = Source::Unix {
@@ -229,7 +228,7 @@ fn serve_tcp(
     };
     let Some(permit) = shared.pool.admit(PeerKey::of(address.ip())) else {
         if tls.is_none() {
-            let _ = stream.try_write(FULL);
+            let _ = stream.try_write(POOL_IS_FULL);
         }
         return;
     };
@@ -282,9 +281,9 @@ where
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(shared.limits.head)
-        .max_header_size(HEAD_BYTES)
-        .max_buf_size(4 * HEAD_BYTES)
-        .max_headers(HEADERS)
+        .max_header_size(MAX_HEAD_BYTES)
+        .max_buf_size(4 * MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS)
         .serve_connection(stream, service);
     let mut evicted = pin!(permit.evicted());
     loop {
@@ -324,7 +323,7 @@ async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     let goodbye = async {
         stream.shutdown().await?;
         tokio::io::copy(
-            &mut (&mut stream).take(LINGER_BYTES),
+            &mut (&mut stream).take(MAX_LINGER_BYTES),
             &mut tokio::io::sink(),
         )
         .await

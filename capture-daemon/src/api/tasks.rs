@@ -1,5 +1,5 @@
-//! The calls about tasks. Whether a task is valid, allowed and possible is decided behind them; here
-//! its JSON is read, and the answer gets its status.
+//! The calls about tasks: they read the JSON of a request and choose the status of the answer.
+//! [`Tasks`](crate::tasks::Tasks) decides.
 
 use axum::{
     Json,
@@ -37,7 +37,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Most tasks of a page.
-const MOST: u32 = 1000;
+const MAX_PAGE: u32 = 1000;
 
 /// What `dry_run` says of a valid task.
 #[derive(Serialize, ToSchema)]
@@ -150,7 +150,7 @@ pub(super) async fn list(
     );
     let limit = query.take("limit", "a number from 1 to 1000", |text| {
         let limit = text.parse().ok()?;
-        (1..=MOST).contains(&limit).then_some(limit)
+        (1..=MAX_PAGE).contains(&limit).then_some(limit)
     });
     let cursor = query.take("cursor", "the `next_cursor` of a page", Cursor::parse);
     query.finish()?;

@@ -1,5 +1,4 @@
-//! What the start of a daemon finds of the last one: files of tasks that were running, removals that were
-//! not finished, and directories that belong to no task.
+//! Recovery at a start: files of tasks that were running, unfinished removals, directories without a task.
 
 use std::{fs, io, path::Path};
 
@@ -8,14 +7,14 @@ use capture_task::task::{Counters, FileRecord, State};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{REMOVED, STEM, Storage, id_of, size_below};
+use super::{HIDDEN_PREFIX, STEM, Storage, id_of, size_below};
 use crate::{
     error::{Error, Result},
     store::{TaskEnd, TaskId},
 };
 
 /// How a file is called that was not finished.
-const INTERRUPTED: &str = "_interrupted";
+const INTERRUPTED_SUFFIX: &str = "_interrupted";
 
 /// What a task that was running has left.
 #[derive(Debug, Default)]
@@ -53,7 +52,7 @@ impl Storage {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
-            if let Some(id) = name.strip_prefix(REMOVED).and_then(id_of) {
+            if let Some(id) = name.strip_prefix(HIDDEN_PREFIX).and_then(id_of) {
                 // The record goes between hiding and purging.
                 if is_known(&id)? {
                     self.restore(&id).map_err(failed)?;
@@ -162,7 +161,7 @@ impl Storage {
         left.written_at = left.written_at.max(modified);
         left.files.push(FileRecord {
             index: number(&name).unwrap_or(0),
-            complete: !name.contains(INTERRUPTED) && scan.size == metadata.len(),
+            complete: !name.contains(INTERRUPTED_SUFFIX) && scan.size == metadata.len(),
             name,
             size: metadata.len(),
             packets: scan.packets,

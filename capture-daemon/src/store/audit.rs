@@ -1,6 +1,6 @@
-//! The audit log: who did what to which object, when and from where, with what outcome. Each line carries
-//! the hash of the line before, so that a line that was changed, put in or left out is found. Triggers in the
-//! schema refuse every change but a new line at the end.
+//! The audit log: who did what to which object, when, from where, with what outcome. It is a hash chain: each line
+//! carries the hash of the line before, so that changed, inserted and missing lines are found. Triggers in the
+//! schema refuse all but appends.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, Transaction, params};

@@ -1,4 +1,4 @@
-//! What is noted in the audit log: an action of somebody, its object, and what came of it.
+//! Events of the audit log: an action, its object, its outcome.
 
 use capture_task::printable;
 use jiff::Timestamp;
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use crate::access::Caller;
 
 /// Most characters of a text that comes from outside.
-const MOST: usize = 256;
+const MAX_CHARACTERS: usize = 256;
 
 /// What was done, or tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +115,7 @@ pub(super) struct LateLine {
 
 /// A text that is printable, and not endless.
 pub(super) fn shortened(text: &str) -> String {
-    match text.char_indices().nth(MOST) {
+    match text.char_indices().nth(MAX_CHARACTERS) {
         None => printable(text),
         Some((end, _)) => printable(&text[..end]) + "…",
     }

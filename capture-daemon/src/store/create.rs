@@ -1,5 +1,5 @@
-//! The creation of a task: key, quota, disk budget, row and audit line in one transaction, so that however
-//! many ask at the same time, no more get a task than there is quota and room for.
+//! Creates tasks. Key, quota, disk budget, row and audit line are one transaction, so that concurrent requests
+//! cannot exceed quota or budget.
 
 use capture_task::task::{Counters, State, TaskRecord, TaskSpec, rfc3339};
 use jiff::{SignedDuration, Timestamp};
@@ -19,7 +19,7 @@ use super::{
 use crate::access::{Account, Actor};
 
 /// How long a key is known.
-const KEY_KEPT: SignedDuration = SignedDuration::from_hours(24);
+const KEY_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 
 impl Store {
     /// Creates a task, or says why not. Whether the actor may create tasks is for the caller to know.
@@ -232,7 +232,7 @@ fn recall(
 ) -> rusqlite::Result<Option<First>> {
     connection
         .prepare_cached("DELETE FROM idempotency_keys WHERE at <= ?")?
-        .execute([millis(now - KEY_KEPT)])?;
+        .execute([millis(now - KEY_LIFETIME)])?;
     connection
         .prepare_cached(
             "SELECT request, answer FROM idempotency_keys WHERE account = ? AND key = ?",

@@ -1,5 +1,5 @@
-//! The database that a store has open: transactions that change or read it, and what is done where there is no
-//! space for them. [`open`](super::open) makes it; everything else of the store is in terms of it.
+//! The open database: transactions that read or change it, and what is done when the disk is full.
+//! [`open`](super::open) makes it.
 
 use std::{
     collections::VecDeque,
@@ -58,7 +58,7 @@ pub(super) enum Need {
 }
 
 /// How often a change is tried again after room was made for it.
-const TRIES: usize = 8;
+const MAX_TRIES: usize = 8;
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -101,7 +101,7 @@ impl Store {
                 Err(Abort::Refused(error)) => return Err(Failure::Refused(error)),
                 Err(Abort::Sqlite(error)) => {
                     tries += 1;
-                    let helps = need == Need::Urgent && tries < TRIES;
+                    let helps = need == Need::Urgent && tries < MAX_TRIES;
                     if !(helps && self.0.make_room(&connection, &error)) {
                         break error;
                     }

@@ -1,5 +1,5 @@
-//! Lines of the audit log about what was done while the log could not be written. They wait in memory,
-//! with the time at which it was done, and go into the log when it can be written again.
+//! Audit lines that could not be written when their action was done. They wait in memory, with its time, until they
+//! can.
 
 use std::{
     collections::VecDeque,
@@ -17,7 +17,7 @@ use super::{
 use crate::access::Caller;
 
 /// Most lines that wait. Beyond them nothing is done that needs a line.
-const MOST: usize = 1000;
+const MAX_LINES: usize = 1000;
 
 impl Store {
     /// Writes a line about what is done, or keeps it in memory where the log cannot be written now.
@@ -34,7 +34,7 @@ impl Store {
             return Ok(());
         }
         let mut late = self.late();
-        if late.len() >= MOST {
+        if late.len() >= MAX_LINES {
             return Err(failure);
         }
         if late.is_empty() {

@@ -1,7 +1,6 @@
-//! What outlives the process: tasks and their files, tokens, what the quota counts, the audit log, in one
-//! SQLite database. Every call is one transaction that is on disk when it returns; calls wait for the disk
-//! and belong on a thread that may. Several processes may have the database open, the daemon and commands
-//! such as `token create`.
+//! The store: tasks and their files, tokens, quota counts and the audit log in one SQLite database. Every call is
+//! one transaction, on disk when it returns; calls block. Commands such as `token create` open the database beside
+//! the daemon.
 //!
 //! `open` makes the `database`, whose tables are the `schema` and in which `values` are stored. `create` and
 //! `task_queries` keep `tasks`, `quota` counts them, `tokens` and `audit` have their own tables. The `limiter`
@@ -38,7 +37,7 @@ pub use self::{
 pub(crate) use self::{
     quota::Quota,
     tasks::{
-        Change, CreateLimits, Creation, Deletion, FILE_BYTES, IdempotencyKey, Kept, Known, NewTask,
-        PAGE_BYTES, Refusal, TaskEnd, TaskFilter, TaskTotals,
+        Change, CreateLimits, Creation, Deletion, FILE_BYTES, IdempotencyKey, NewTask, Overlay,
+        PAGE_BYTES, Refusal, RetainedTask, TaskEnd, TaskFilter, TaskTotals,
     },
 };

@@ -1,5 +1,5 @@
-//! Opening the database: the file and its directory with narrow modes and the right owner, for the daemon a
-//! lock, then the connections, then the tables.
+//! Opens the database: file and directory with narrow modes and the right owner, the daemon's lock, connections,
+//! tables.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// How long a call waits for other processes. They hold the lock for a transaction, a few milliseconds.
-const BUSY: Duration = Duration::from_secs(10);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What to do where there is no database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -269,7 +269,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     // Every commit is synced: what was answered is there after a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -282,7 +282,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 /// Switches to a write-ahead log, in which readers and a writer do not wait for each other. That needs the
 /// database for a moment alone, and SQLite does not always wait for it by itself.
 fn use_wal(connection: &Connection) -> Result<(), Abort> {
-    let until = Instant::now() + BUSY;
+    let until = Instant::now() + BUSY_TIMEOUT;
     loop {
         let mode = connection
             .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));

@@ -1,5 +1,5 @@
-//! How many tasks an account has created on one day, and how many are left. The day is that of a time zone,
-//! whose midnights are not always 24 hours apart.
+//! Tasks that an account has created today, and how many are left. Days are those of a time zone, and not always 24
+//! hours long.
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use rusqlite::{Connection, params};
@@ -54,7 +54,7 @@ impl Store {
 }
 
 /// Creations are kept for so long: longer than any day, wherever it is.
-const KEPT: SignedDuration = SignedDuration::from_hours(72);
+const CREATIONS_KEPT_FOR: SignedDuration = SignedDuration::from_hours(72);
 
 /// The quota at this moment.
 pub(super) fn quota(
@@ -92,7 +92,7 @@ pub(super) fn count(
         .execute(params![account.as_str(), millis(now)])?;
     connection
         .prepare_cached("DELETE FROM creations WHERE account = ? AND at < ?")?
-        .execute(params![account.as_str(), millis(now - KEPT)])?;
+        .execute(params![account.as_str(), millis(now - CREATIONS_KEPT_FOR)])?;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Tasks in their tables: reading them back, taking them a step on, removing them.
+//! Queries about tasks: read, list, change the state, remove.
 
 use capture_task::task::{FileRecord, State, TaskRecord, rfc3339};
 use jiff::Timestamp;
@@ -11,8 +11,8 @@ use super::{
     database::{Need, Store},
     failure::{Abort, Failure},
     tasks::{
-        Change, Cursor, Deletion, FILE_BYTES, Kept, Known, PAGE_BYTES, Page, RECORD_BYTES,
-        StoredTask, TaskEnd, TaskFilter, TaskId, TaskTotals,
+        Change, Cursor, Deletion, FILE_BYTES, Overlay, PAGE_BYTES, Page, RECORD_BYTES,
+        RetainedTask, StoredTask, TaskEnd, TaskFilter, TaskId, TaskTotals,
     },
     values::{account, from_word, millis, page_size, time, unreadable, unwritable, whole, word},
 };
@@ -28,8 +28,8 @@ impl Store {
         Ok(tasks.into_iter().next())
     }
 
-    /// A page of tasks, newest first; the filter is applied to what is known.
-    pub(crate) fn tasks(&self, filter: &TaskFilter, known: &Known) -> Result<Page> {
+    /// A page of tasks, newest first; the filter is applied to what the overlay makes of them.
+    pub(crate) fn tasks(&self, filter: &TaskFilter, overlay: &Overlay) -> Result<Page> {
         let size = page_size(filter.limit);
         let state = filter.state.as_ref().map(word).transpose();
         let state = state.map_err(Abort::from)?;
@@ -37,17 +37,17 @@ impl Store {
         let before = filter.cursor.map_or(i64::MAX, |Cursor(seq)| seq);
         // One more than asked for tells whether there is another page.
         let (mut tasks, is_cut) = match state {
-            Some(state) if known.ended.is_empty() && known.removed.is_empty() => self.select_up_to(
+            Some(state) if overlay.ended.is_empty() && overlay.removed.is_empty() => self.select_up_to(
                     PAGE_BYTES,
                 "WHERE state = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
                 params![state, before, size + 1],
             ),
             Some(state) => {
                 let is_so = |id: &&TaskId| {
-                    let (known, _) = known.ended[*id];
-                    filter.state == Some(known)
+                    let (state, _) = overlay.ended[*id];
+                    filter.state == Some(state)
                 };
-                let ended = known.ended.keys();
+                let ended = overlay.ended.keys();
                 self.select_up_to(
                     PAGE_BYTES,
                     "WHERE (state = ? AND id NOT IN (SELECT value FROM json_each(?)) \
@@ -58,7 +58,7 @@ impl Store {
                         state,
                         list(&mut ended.clone())?,
                         list(&mut ended.filter(is_so))?,
-                        list(&mut known.removed.iter())?,
+                        list(&mut overlay.removed.iter())?,
                         before,
                         size + 1
                     ],
@@ -67,7 +67,7 @@ impl Store {
             None => self.select_up_to(
                     PAGE_BYTES,
                 "WHERE id NOT IN (SELECT value FROM json_each(?)) AND seq < ? ORDER BY seq DESC LIMIT ?",
-                params![list(&mut known.removed.iter())?, before, size + 1],
+                params![list(&mut overlay.removed.iter())?, before, size + 1],
             ),
         }?;
         let is_more = is_cut || tasks.len() > size as usize;
@@ -90,14 +90,14 @@ impl Store {
     }
 
     /// The tasks that have ended and whose files are not removed yet, those first that are to go first.
-    pub(crate) fn kept(&self) -> Result<Vec<Kept>> {
+    pub(crate) fn kept(&self) -> Result<Vec<RetainedTask>> {
         self.read(|transaction, _| {
             let mut statement = transaction.prepare_cached(
                 "SELECT id, ended_at, expires_at, held_bytes > 0 FROM tasks WHERE expires_at IS NOT NULL AND files_removed_at IS NULL ORDER BY expires_at",
             )?;
             let rows = statement.query_map([], |row| {
                 let ended_at: Option<i64> = row.get(1)?;
-                Ok(Kept {
+                Ok(RetainedTask {
                     id: Ulid::from_string(&row.get::<_, String>(0)?).map_err(unreadable)?,
                     ended_at: ended_at.map(time).transpose()?,
                     expires_at: time(row.get(2)?)?,
@@ -124,15 +124,15 @@ impl Store {
         })
     }
 
-    /// All tasks together, as they are known.
-    pub(crate) fn totals(&self, known: &Known) -> Result<TaskTotals> {
+    /// All tasks together, under the overlay.
+    pub(crate) fn totals(&self, overlay: &Overlay) -> Result<TaskTotals> {
         self.read(|transaction, _| {
             let mut totals = TaskTotals::default();
             let mut statement = transaction.prepare_cached(
                 "SELECT state, count(*), sum(held_bytes) FROM tasks \
                  WHERE id NOT IN (SELECT value FROM json_each(?)) GROUP BY state",
             )?;
-            let others = list(known.ended.keys().chain(&known.removed))?;
+            let others = list(overlay.ended.keys().chain(&overlay.removed))?;
             let mut rows = statement.query([others])?;
             while let Some(row) = rows.next()? {
                 let state: State = from_word(&row.get::<_, String>(0)?)?;
@@ -140,7 +140,7 @@ impl Store {
                 let held = row.get::<_, i64>(2)?.unsigned_abs();
                 totals.add(state, count, held);
             }
-            for (state, bytes) in known.ended.values() {
+            for (state, bytes) in overlay.ended.values() {
                 totals.add(*state, 1, *bytes);
             }
             Ok(totals)

@@ -1,4 +1,4 @@
-//! Tasks as the store takes and gives them: what is asked for, what is kept, and how it may change.
+//! Types of the store's calls about tasks.
 
 use std::{collections::HashMap, fmt};
 
@@ -30,7 +30,7 @@ pub(crate) struct NewTask {
     pub(crate) key: Option<IdempotencyKey>,
 }
 
-/// What the client calls its request: 1–255 visible ASCII characters. Known per account and for a day.
+/// What the client calls its request: 1–255 visible ASCII characters. Overlay per account and for a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct IdempotencyKey(String);
 
@@ -111,7 +111,7 @@ pub struct StoredTask {
 
 /// A task that has ended, and whose files are not removed yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Kept {
+pub(crate) struct RetainedTask {
     pub(crate) id: TaskId,
     pub(crate) ended_at: Option<Timestamp>,
     /// When its files are to be removed.
@@ -138,9 +138,9 @@ pub(crate) const PAGE_BYTES: usize = 2 << 20;
 pub(super) const RECORD_BYTES: usize = 1000;
 pub(crate) const FILE_BYTES: usize = 200;
 
-/// What memory knows of tasks before the rows do.
+/// Changes that are not in the rows yet, as if they were.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Known {
+pub(crate) struct Overlay {
     /// The tasks that have ended, with their final state and the bytes of their files.
     pub(crate) ended: HashMap<TaskId, (State, u64)>,
     pub(crate) removed: Vec<TaskId>,

@@ -1,5 +1,5 @@
-//! Bearer tokens: 256 random bits that are shown once, and whose SHA-256 is all that is kept. A token names a
-//! role and an account, may expire, and can be revoked at once.
+//! Bearer tokens: 256 random bits that are shown once, of which only the SHA-256 is kept. A token has a role and an
+//! account, may expire, and can be revoked.
 
 use std::fmt;
 

@@ -1,5 +1,4 @@
-//! A new task: the request is checked as a whole, against the configuration and this machine too, and the
-//! store keeps it or refuses. Nothing is captured yet.
+//! Creates a task: validates the request as a whole, also against configuration and machine, then stores it.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -28,11 +27,11 @@ use crate::{
 };
 
 /// How far ahead a start may lie.
-const FAR: SignedDuration = SignedDuration::from_hours(366 * 24);
+const MAX_START_AHEAD: SignedDuration = SignedDuration::from_hours(366 * 24);
 
 /// Unknown interfaces of a request for which one is looked for that may have been meant: a host can have
 /// thousands.
-const HINTS: usize = 10;
+const MAX_HINTS: usize = 10;
 
 /// Why there is no new task.
 #[derive(Debug)]
@@ -163,7 +162,7 @@ impl Inner {
             Err(faults) => (None, faults),
         };
         let now = self.clock.now();
-        if start_at.is_some_and(|at| at.duration_since(now) > FAR) {
+        if start_at.is_some_and(|at| at.duration_since(now) > MAX_START_AHEAD) {
             faults.push(Fault::of(Field::StartAt, FaultKind::StartTooFar));
         }
         let most = self.config().limits.max_duration;
@@ -232,7 +231,7 @@ fn check_interfaces(names: &[String], faults: &mut Vec<Fault>) {
             },
             None => {
                 hints += 1;
-                let near = (hints <= HINTS).then(|| nearest(name, names_of(&present)));
+                let near = (hints <= MAX_HINTS).then(|| nearest(name, names_of(&present)));
                 FaultKind::NoSuchInterface {
                     name: excerpt,
                     near: near.flatten().map(Into::into),

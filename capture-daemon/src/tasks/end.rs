@@ -1,5 +1,5 @@
-//! The end of a task, by itself or by a user: it stops matching, its files are finished and hashed, a sidecar is put beside each,
-//! and the store gets the final record. What it cannot take is kept in `unstored`.
+//! Ends a task, on request or by itself: stop matching, finish and hash its files, write sidecars, store the final
+//! record, or keep it in `unstored`.
 
 use std::{
     io,
@@ -72,7 +72,7 @@ impl Inner {
         };
         let mut last = TaskOutcome::of(ended);
         self.table().note(id, (last.counters, last.files.clone()));
-        last.files.retain_mut(|file| self.digest(id, file));
+        last.files.retain_mut(|file| self.add_digest(id, file));
         self.finish(id, last);
     }
 
@@ -98,7 +98,7 @@ impl Inner {
 
     /// Adds a file's digest; `false` where there is no file, as one that got no packet is not kept when its
     /// task fails.
-    fn digest(&self, id: &TaskId, file: &mut FileRecord) -> bool {
+    fn add_digest(&self, id: &TaskId, file: &mut FileRecord) -> bool {
         match self.storage.digest(id, file) {
             Ok(digest) => file.sha256 = Some(digest),
             Err(error) if error.kind() == io::ErrorKind::NotFound && file.packets == 0 => {

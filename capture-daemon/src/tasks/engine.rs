@@ -1,5 +1,5 @@
-//! The engine of a daemon, which starts with the first task: a daemon without tasks has no programs in the
-//! kernel, no rings, and no thread that looks at them.
+//! The engine, started with the first task: an idle daemon has no programs in the kernel, no rings and no reader
+//! thread.
 
 use std::{
     path::Path,

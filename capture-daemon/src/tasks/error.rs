@@ -1,4 +1,4 @@
-//! Why something is not done to a task.
+//! Errors of the calls about tasks.
 
 use capture_task::task::State;
 

@@ -1,4 +1,4 @@
-//! What the daemon does with its tasks when a signal asks: log their figures, and flush their files.
+//! Responses to signals: log the figures of the tasks, flush their files.
 
 use capture_task::{plan::Keyword as _, task::Counters};
 

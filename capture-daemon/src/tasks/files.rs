@@ -1,4 +1,4 @@
-//! The files of a task for readers, also while they are written.
+//! Opens the files of a task for readers, also while they are written.
 
 use std::{fs::File, io};
 

@@ -1,5 +1,5 @@
-//! What all tasks share, and what everything that is done with them begins or ends with: the task as it is now,
-//! the line in the audit log, the event.
+//! State that everything about tasks shares, with the common steps: look a task up, write an audit line, announce a
+//! change.
 
 use std::{
     collections::HashMap,
@@ -24,12 +24,12 @@ use crate::{
     error::Result,
     events::Events,
     storage::Storage,
-    store::{Action, AuditEvent, Known, Outcome, Store, StoredTask, TaskId},
+    store::{Action, AuditEvent, Outcome, Overlay, Store, StoredTask, TaskId},
 };
 
 /// How old the figures of running tasks may be that a list shows: however many ask, the kernel's tables
 /// are read ten times a second at most.
-const FRESH: Duration = Duration::from_millis(100);
+const FIGURES_MAX_AGE: Duration = Duration::from_millis(100);
 
 pub(super) struct Inner {
     pub(super) store: Store,
@@ -75,18 +75,18 @@ impl Inner {
     pub(super) fn stored(&self, id: &TaskId) -> Result<StoredTask, TaskError> {
         let stored = self.store.task(id)?;
         stored
-            .and_then(|stored| self.as_known(stored))
+            .and_then(|stored| self.overlaid(stored))
             .ok_or(TaskError::NotFound)
     }
 
     /// A task as memory knows it; none where it is removed.
-    pub(super) fn as_known(&self, stored: StoredTask) -> Option<StoredTask> {
-        self.unstored().as_known(stored)
+    pub(super) fn overlaid(&self, stored: StoredTask) -> Option<StoredTask> {
+        self.unstored().overlaid(stored)
     }
 
     /// What memory knows before the rows do.
-    pub(super) fn known(&self) -> Known {
-        self.unstored().known()
+    pub(super) fn overlay(&self) -> Overlay {
+        self.unstored().overlay()
     }
 
     /// The record of a task, with the figures of the moment while it runs.
@@ -104,11 +104,11 @@ impl Inner {
         record
     }
 
-    /// The figures of all running tasks, at most [`FRESH`] old.
+    /// The figures of all running tasks, at most [`FIGURES_MAX_AGE`] old.
     pub(super) fn figures(&self) -> Arc<AllFigures> {
         let mut known = lock(&self.figures);
         if let Some((read, figures)) = &*known
-            && read.elapsed() < FRESH
+            && read.elapsed() < FIGURES_MAX_AGE
         {
             return Arc::clone(figures);
         }

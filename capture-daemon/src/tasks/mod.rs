@@ -1,11 +1,10 @@
-//! The tasks of the daemon, from the request to the removal: what the API calls, and what runs below it.
+//! The tasks of the daemon, from the request to the removal.
 //!
-//! `service` is what the API calls; `inner` is what all of this shares. In the order of a task's life: `create`
-//! checks a request and has the store keep it, `schedule` decides when a task starts and when it ends, `start` and
-//! `end` do so on the `engine`, with an `outcome`, `files` opens what it has written, meanwhile too, `figures` logs
-//! what signals ask for, `retention` decides when files go, and `removal` removes a task. `task_table` is what the
-//! memory holds of all this; everything else is in the store, or in `unstored` until `catch_up` gets it there.
-//! `takeover` is what a start does about the last daemon's tasks.
+//! `service` is the interface, `inner` the shared state. In the order of a task's life: `create` validates and
+//! stores a request, `schedule` decides when it starts and ends, `start` and `end` do so on the `engine`, with an
+//! `outcome`; `files` opens its files, `retention` decides when these expire, `removal` removes it; `figures` answers
+//! signals. `task_table` holds what has not ended, the store everything else; what the store could not take is in
+//! `unstored` until `catch_up` stores it. `takeover` is what a start does about the last daemon's tasks.
 
 mod catch_up;
 mod create;

@@ -1,4 +1,4 @@
-//! How a task ended: what the engine knows of it, or a start of the daemon that finds what the last one left.
+//! How a task ended, as the engine knows it or as a start finds it.
 
 use capture_engine::Ended;
 use capture_task::task::{Counters, FileRecord, StopReason, time_of};

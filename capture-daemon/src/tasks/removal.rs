@@ -1,5 +1,5 @@
-//! The removal of a task: its files are hidden, its record goes, and then the files do. Where the database has no
-//! room for that, the files go first, which makes some, and the record follows as soon as it can.
+//! Removes a task: hide its files, delete its record, delete the files. If the database is full, the files go first
+//! to make room, and the record follows.
 
 use capture_task::task::State;
 
@@ -104,7 +104,7 @@ impl Inner {
         if matches!(state, State::Running | State::Stopping) {
             return Err(TaskError::Unfinished(state));
         }
-        if !self.storage.decide(id)? {
+        if !self.storage.commit_removal(id)? {
             return Err(TaskError::NoSpace(no_space));
         }
         let removed = self.store_removal(id, actor);

@@ -1,6 +1,5 @@
-//! The scheduler: one asynchronous task that starts what is due while there is room, ends what has a
-//! reason to, removes files whose time is over, and tells listeners the figures. What waits for the disk or
-//! the kernel runs in jobs of its own, all of which it awaits.
+//! The scheduler, one asynchronous task: starts due tasks while there is room, ends those that have a reason to,
+//! removes expired files, publishes figures. Blocking work runs in jobs, all of which it awaits.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -117,7 +116,7 @@ impl Chores {
             self.stats = Some(jobs.spawn_blocking(move || inner.tell_figures()));
         }
         // A clock that is set is seen here, between two sweeps too.
-        let is_set = inner.retention().look(ClockReading::of(&*inner.clock));
+        let is_set = inner.retention().observe(ClockReading::of(&*inner.clock));
         if (is_set || self.ticks.is_multiple_of(SWEEP_TICKS)) && is_free(&self.sweep) {
             let inner = Arc::clone(inner);
             self.sweep = Some(jobs.spawn_blocking(move || inner.sweep()));

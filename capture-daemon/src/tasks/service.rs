@@ -1,5 +1,4 @@
-//! The tasks as the API and the signals of the daemon use them. What may wait for the disk or the kernel runs on a
-//! thread of its own.
+//! The interface of the tasks for the API and for signals. Blocking work runs on a thread for it.
 
 use std::{
     sync::{
@@ -35,7 +34,7 @@ use crate::{
 };
 
 /// How long the removal of a running task waits for its end.
-const FORCED_END: Duration = Duration::from_secs(60);
+const FORCED_END_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The tasks of a daemon; clones are the same.
 #[derive(Clone)]
@@ -133,7 +132,7 @@ impl Tasks {
 
     /// All tasks together.
     pub(crate) fn totals(&self) -> Result<TaskTotals> {
-        self.0.store.totals(&self.0.known())
+        self.0.store.totals(&self.0.overlay())
     }
 
     /// Bytes of all captures.
@@ -161,11 +160,11 @@ impl Tasks {
     /// A page of tasks.
     pub(crate) async fn list(&self, filter: TaskFilter) -> Result<TaskPage, TaskError> {
         self.blocking(move |inner| {
-            let page = inner.store.tasks(&filter, &inner.known())?;
+            let page = inner.store.tasks(&filter, &inner.overlay())?;
             let tasks = page.tasks.into_iter();
             let shown = tasks.filter_map(|task| {
                 let cursor = task.cursor;
-                Some((cursor, inner.shown(inner.as_known(task)?)))
+                Some((cursor, inner.shown(inner.overlaid(task)?)))
             });
             Ok(TaskPage::of(shown, page.next_cursor))
         })
@@ -217,7 +216,10 @@ impl Tasks {
             self.0.wake.notify_one();
             // The sender goes with the task's place in memory, which is the end.
             let ended = async { while ended.changed().await.is_ok() {} };
-            if tokio::time::timeout(FORCED_END, ended).await.is_err() {
+            if tokio::time::timeout(FORCED_END_TIMEOUT, ended)
+                .await
+                .is_err()
+            {
                 return Err(TaskError::Unfinished(State::Stopping));
             }
         }

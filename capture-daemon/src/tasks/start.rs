@@ -1,5 +1,5 @@
-//! The start of a task: directory, hooks, output, and then the state `running`. Whatever fails on the way,
-//! nothing of it is left, and the task has failed with a sentence.
+//! Starts a task: directory, hooks, output, then the state `running`. If a step fails nothing of it remains, and
+//! the task has failed with a message.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! What a start does about the tasks of the last daemon: ends and removals that it could not store are
-//! stored, what it did not end is recovered, and what waited waits on.
+//! Takes over the last daemon's tasks at a start: stores ends and removals that were not stored, recovers
+//! unfinished captures, lets waiting tasks wait on.
 
 use capture_task::task::{State, StopReason};
 
@@ -9,7 +9,7 @@ use crate::{access::Actor, error::Result, store::StoredTask};
 impl Inner {
     /// Takes over the tasks of the store. Called once, before anything runs.
     pub(super) fn take_over(&self) -> Result<()> {
-        for id in self.storage.decided_removals()? {
+        for id in self.storage.committed_removals()? {
             // Whoever asked for it is not known any more.
             let actor = Actor::daemon();
             match self.store.task(&id)? {

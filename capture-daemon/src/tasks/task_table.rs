@@ -1,5 +1,5 @@
-//! What the memory holds of tasks that have not ended: those that wait, in the order in which they were
-//! created, and those that the engine has. Everything else is in the store.
+//! Tasks in memory that have not ended: waiting, in the order of creation, and on the engine. The rest is in the
+//! store.
 
 use std::collections::HashMap;
 

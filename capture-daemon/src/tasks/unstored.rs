@@ -1,6 +1,5 @@
-//! What has happened to tasks and is not in the store yet, as the database could not be written: ends and
-//! removals. Memory is then ahead of the rows, and shown in their place; each is tried again until it is
-//! stored. Beside the captures there is a note of each, for a daemon that is ended before.
+//! Ends and removals that the database could not take. They are shown over the rows and tried again; notes beside
+//! the captures are for the next daemon.
 
 use std::{
     collections::HashMap,
@@ -11,12 +10,12 @@ use capture_task::task::{TaskRecord, rfc3339};
 
 use crate::{
     access::Actor,
-    store::{Known, StoredTask, TaskEnd, TaskId},
+    store::{Overlay, StoredTask, TaskEnd, TaskId},
 };
 
 /// Time between two tries: the first, and the most after it has doubled again and again.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(16);
+const MIN_RETRY_WAIT: Duration = Duration::from_secs(1);
+const MAX_RETRY_WAIT: Duration = Duration::from_secs(16);
 
 /// An end on its way into the store.
 #[derive(Clone, Debug)]
@@ -81,7 +80,7 @@ impl Unstored {
     }
 
     /// A task as it is; none where it is removed.
-    pub(super) fn as_known(&self, mut stored: StoredTask) -> Option<StoredTask> {
+    pub(super) fn overlaid(&self, mut stored: StoredTask) -> Option<StoredTask> {
         if self.removals.contains_key(&stored.id) {
             return None;
         }
@@ -94,12 +93,12 @@ impl Unstored {
     }
 
     /// What memory knows before the rows do.
-    pub(super) fn known(&self) -> Known {
-        let ended = self.ends.iter().map(|(id, LateEnd { end, .. })| {
-            let known = (end.reason.final_state(), end.bytes());
-            (*id, known)
-        });
-        Known {
+    pub(super) fn overlay(&self) -> Overlay {
+        let ended = self
+            .ends
+            .iter()
+            .map(|(id, LateEnd { end, .. })| (*id, (end.reason.final_state(), end.bytes())));
+        Overlay {
             ended: ended.collect(),
             removed: self.removals.keys().copied().collect(),
         }
@@ -119,7 +118,7 @@ impl Unstored {
         self.wait = if is_stored {
             Duration::ZERO
         } else {
-            (self.wait * 2).clamp(FIRST_WAIT, LONGEST_WAIT)
+            (self.wait * 2).clamp(MIN_RETRY_WAIT, MAX_RETRY_WAIT)
         };
         self.next_try = Some(Instant::now() + self.wait);
     }

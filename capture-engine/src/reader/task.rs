@@ -89,7 +89,6 @@ impl TaskState {
 }
 
 /// Gives one record to the outputs of its tasks.
-#[inline]
 pub(super) fn deliver(
     tasks: &mut [Option<TaskState>; MAX_SLOTS],
     local: &mut LocalStats,

@@ -11,8 +11,8 @@ impl Crate {
     pub(super) fn circles(&self) -> Vec<String> {
         let edges = self.edges();
         let circles = components(self.files.len(), &edges);
-        let circles = circles.iter();
-        circles.map(|files| self.sentence(files, &edges)).collect()
+        let sentences = circles.iter().map(|files| self.sentence(files, &edges));
+        sentences.collect()
     }
 
     fn sentence(&self, files: &[usize], edges: &BTreeSet<(usize, usize)>) -> String {

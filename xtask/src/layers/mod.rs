@@ -1,7 +1,9 @@
 //! The layer rules of the product, as checks: which crate may depend on which, what the lower ones do
-//! without, and that no files of a crate import each other in a circle. `ARCHITECTURE.md` says why.
+//! without, that no files of a crate import each other in a circle, and how large a crate may be. `ARCHITECTURE.md`
+//! says why.
 
 mod circles;
+mod size;
 mod source;
 
 use anyhow::{Context as _, Result, bail};
@@ -49,6 +51,7 @@ pub(crate) fn check() -> Result<()> {
         let parsed = Crate::parse(&directory.join("src"))
             .with_context(|| format!("reading the source of {name}"))?;
         broken.extend(parsed.circles());
+        broken.extend(parsed.size(name)?);
         if !["capture-agent", "capture-build", "xtask"].contains(name) {
             broken.extend(parsed.exits());
         }

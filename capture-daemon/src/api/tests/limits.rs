@@ -5,7 +5,7 @@ use capture_tests::cpus::thread_cpu_time;
 use serde_json::json;
 
 use super::*;
-use crate::api::{connection_pool::Bounds, extract::BODY_BYTES};
+use crate::api::{connection_pool::Bounds, extract::MAX_BODY_BYTES};
 
 /// Short waits.
 fn hasty() -> Limits {
@@ -52,8 +52,8 @@ async fn a_body_of_a_gibibyte() {
     assert_eq!(reply.problem(413), "too_large");
     assert!(sent < 4 << 20, "{sent} bytes were taken");
     // The largest that is allowed is read.
-    let full = format!("{{\"name\": \"{}\"}}", "x".repeat(BODY_BYTES - 12));
-    assert_eq!(full.len(), BODY_BYTES);
+    let full = format!("{{\"name\": \"{}\"}}", "x".repeat(MAX_BODY_BYTES - 12));
+    assert_eq!(full.len(), MAX_BODY_BYTES);
     assert_eq!(lab.post("/api/v1/tasks", "", &full).await.status, 422);
     lab.end().await;
 }

@@ -167,7 +167,10 @@ fn pages_newest_first() {
     };
     let mut sizes = Vec::new();
     loop {
-        let page = lab.store.tasks(&filter, &Known::default()).expect("a page");
+        let page = lab
+            .store
+            .tasks(&filter, &Overlay::default())
+            .expect("a page");
         sizes.push(page.tasks.len());
         found.extend(page.tasks.into_iter().map(|task| task.record.id));
         let Some(cursor) = page.next_cursor else {
@@ -189,7 +192,7 @@ fn pages_newest_first() {
     };
     assert_eq!(
         lab.store
-            .tasks(&exact, &Known::default())
+            .tasks(&exact, &Overlay::default())
             .expect("a page")
             .next_cursor,
         None
@@ -209,7 +212,9 @@ fn pages_of_one_state() {
             limit,
             cursor,
         };
-        lab.store.tasks(&filter, &Known::default()).expect("a page")
+        lab.store
+            .tasks(&filter, &Overlay::default())
+            .expect("a page")
     };
     let first = page(3, None);
     let second = page(3, first.next_cursor);

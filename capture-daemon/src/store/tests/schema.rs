@@ -112,7 +112,7 @@ fn every_version_is_read() {
         assert_eq!(layout(&path), layout(&lab.path()), "as if made anew");
 
         let page = store
-            .tasks(&TaskFilter::default(), &Known::default())
+            .tasks(&TaskFilter::default(), &Overlay::default())
             .expect("tasks");
         let names: Vec<_> = page
             .tasks
