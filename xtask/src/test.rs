@@ -159,7 +159,7 @@ fn privileged(
     notes: &Notes,
     tally: &mut Tally,
 ) -> Result<()> {
-    let agent = build::agent(object, true)?;
+    let agent = build::agent(object, build::Profile::Release)?;
     let mut variables = vec![
         (AGENT_VARIABLE, agent.into_os_string()),
         (skips::VARIABLE, notes.path().into()),

@@ -178,9 +178,13 @@ fn the_life_of_a_task_in_tables() {
     setup.daemon.ended(&id);
     // Repeated, also by the beginning of the ID.
     let again = setup.cli(&format!("task stop {}", &id[..20])).code(0);
-    again.shows(&["completed: as asked"]);
+    again.shows(&["completed: stopped by user"]);
     let shown = setup.cli("task show web").code(0);
-    shown.shows(&["completed: as asked", "40 (", "0, the capture is complete"]);
+    shown.shows(&[
+        "completed: stopped by user",
+        "40 (",
+        "0, the capture is complete",
+    ]);
     let file = setup.cli("task download web").code(0);
     assert_eq!(file.line(), "web.pcapng");
     assert_eq!(readers::packets(&setup.work("web.pcapng")).len(), 40);
@@ -428,7 +432,7 @@ fn watching_ends_with_the_task() {
     reader.join().expect("the reader ends");
     let text = text();
     for word in [
-        "completed: packets are complete",
+        "completed: packet limit reached",
         "captured    30",
         "over limit",
         "file 0",
@@ -490,7 +494,7 @@ fn waiting_for_the_end() {
     let create = format!("task create -i {HOST_IF} --protocol udp --duration 1s --wait");
     let waited = setup.cli(&format!("{create} --name table")).code(0);
     assert_eq!(waited.line().len(), 26);
-    waited.says(&["running", "completed: duration is over", "complete"]);
+    waited.says(&["running", "completed: duration reached", "complete"]);
     let quiet = setup
         .cli(&format!("{create} --name json -o json -q"))
         .code(0);

@@ -196,7 +196,7 @@ fn figures_are_drawn_in_one_place_and_gone_when_the_task_ends() {
     );
     assert_eq!(lines[0], "running", "{lines:?}");
     for words in [
-        "completed: packets are complete",
+        "completed: packet limit reached",
         "captured    30",
         "file 0 ",
     ] {

@@ -21,7 +21,7 @@ const AGENT: &str =
     "[ \"$1\" != daemon ] || echo $$ > daemon.pid\nexec /usr/local/bin/capture-agent \"$@\"\n";
 
 /// The step before the page's, from `docs/start/install.md`.
-const INSTALL_AGENT: &str = "install -m 755 target/release/capture-agent /usr/local/bin/";
+const INSTALL_AGENT: &str = "install -m 755 target/dist/capture-agent /usr/local/bin/";
 
 /// Starts the daemon without systemd: the last line of the page's block.
 const START: &str = "capture-agent daemon";

@@ -211,7 +211,7 @@ fn figures_of_several_tasks() {
             && counted(
                 stderr,
                 "three",
-                "ended (packets are complete) after 0s: matched ",
+                "ended (packet limit reached) after 0s: matched ",
             )
     });
     assert!(all, "{}", running.stderr_so_far());

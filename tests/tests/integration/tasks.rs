@@ -176,11 +176,11 @@ fn the_run_ends_with_its_last_task() {
         .map(Iterator::collect::<Vec<_>>)
         .collect();
     assert_eq!(table.len(), 4, "{stderr}");
-    assert_eq!(table[1][3..], ["0", "duration is over", "short.pcapng"]);
-    assert_eq!(table[2][3..], ["0", "duration is over", "long.pcapng"]);
+    assert_eq!(table[1][3..], ["0", "duration reached", "short.pcapng"]);
+    assert_eq!(table[2][3..], ["0", "duration reached", "long.pcapng"]);
     assert_eq!(
         table[3][2..],
-        ["3", "0", "packets are complete", "few.pcapng"]
+        ["3", "0", "packet limit reached", "few.pcapng"]
     );
 }
 

@@ -149,7 +149,7 @@ pub(crate) fn run(
     let many = tasks::expected(&frames)?;
     let agent = match agent {
         Some(agent) => agent.to_owned(),
-        None => build::agent(&build::object()?, true)?,
+        None => build::agent(&build::object()?, build::Profile::Release)?,
     };
     let load = Load {
         agent,

@@ -98,18 +98,12 @@ impl Machine {
         lab.host.neighbour("eth0", PEER, PEER_MAC);
         lab.peer.neighbour("eth0", HOST, HOST_MAC);
         let root = tempfile::tempdir().expect("a directory");
-        for directory in [
-            "run",
-            "var/lib",
-            "usr/local/bin",
-            "etc",
-            "work/target/release",
-        ] {
+        for directory in ["run", "var/lib", "usr/local/bin", "etc", "work/target/dist"] {
             fs::create_dir_all(root.path().join(directory)).expect("a directory");
         }
         // As `cargo xtask run` leaves it, and as the page about that installs it.
         for name in [
-            "work/target/release/capture-agent",
+            "work/target/dist/capture-agent",
             "usr/local/bin/capture-agent",
         ] {
             symlink(binary(), root.path().join(name)).expect("the agent is installed");

@@ -117,7 +117,7 @@ fn command(text: &str) -> String {
             None => format!("{line}\n"),
             Some(developers) => match developers.split_once(" -- ") {
                 // It builds a release agent, which it leaves there, and becomes this.
-                Some(("run", options)) => format!("target/release/capture-agent run {options}\n"),
+                Some(("run", options)) => format!("target/dist/capture-agent run {options}\n"),
                 // It runs this test among others. CI must type the same.
                 None if developers == "test" => {
                     let ci = fs::read_to_string(root().join(".ci/run")).expect(".ci/run");
