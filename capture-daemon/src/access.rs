@@ -1,5 +1,5 @@
-//! Who asks, and what they may do. The credentials of a Unix socket's peer or a bearer token become an
-//! [`Actor`]; the store counts its account, the API asks for its rights, the audit log names it.
+//! Identity and rights. The peer credentials of a Unix socket or a bearer token become an [`Actor`]: the store
+//! counts its account, the API checks its rights, the audit log names it.
 
 #[cfg(test)]
 mod tests;
@@ -29,7 +29,7 @@ pub enum Role {
     Viewer,
     /// Creates, stops, downloads, deletes what is its account's.
     Operator,
-    /// Deletes others' tasks, sees the audit log.
+    /// Deletes others' tasks.
     Admin,
 }
 
@@ -43,7 +43,7 @@ impl Keyword for Role {
 
 /// One thing that needs a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Right {
+pub(crate) enum Right {
     /// Lists, figures, events, quota, interfaces.
     View,
     /// A new task.
@@ -56,17 +56,15 @@ pub enum Right {
     DeleteOwn,
     /// The removal of any task.
     DeleteOthers,
-    /// The audit log.
-    Audit,
 }
 
 impl Right {
     /// The least role that has it.
-    pub fn needs(self) -> Role {
+    pub(crate) fn needs(self) -> Role {
         match self {
             Self::View => Role::Viewer,
             Self::Create | Self::Stop | Self::Download | Self::DeleteOwn => Role::Operator,
-            Self::DeleteOthers | Self::Audit => Role::Admin,
+            Self::DeleteOthers => Role::Admin,
         }
     }
 }
@@ -199,7 +197,7 @@ pub struct Actor {
 
 impl Actor {
     /// The daemon by itself.
-    pub fn daemon() -> Self {
+    pub(crate) fn daemon() -> Self {
         Self::local(Who::Daemon, Origin::Internal, Role::Admin)
     }
 
@@ -218,12 +216,12 @@ impl Actor {
     }
 
     /// Whether the role is enough.
-    pub fn may(&self, right: Right) -> bool {
+    pub(crate) fn may(&self, right: Right) -> bool {
         self.role >= right.needs()
     }
 
     /// Whether a task of this account may be deleted.
-    pub fn may_delete(&self, owner: &Account) -> bool {
+    pub(crate) fn may_delete(&self, owner: &Account) -> bool {
         let right = if *owner == self.account {
             Right::DeleteOwn
         } else {
@@ -235,15 +233,15 @@ impl Actor {
 
 /// The other end of a Unix socket when it connected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
+pub(crate) struct Peer {
     /// Process ID.
-    pub pid: i32,
+    pub(crate) pid: i32,
     /// Effective user ID.
-    pub uid: u32,
+    pub(crate) uid: u32,
     /// Effective group ID.
-    pub gid: u32,
+    pub(crate) gid: u32,
     /// Supplementary groups.
-    pub groups: Vec<u32>,
+    pub(crate) groups: Vec<u32>,
 }
 
 impl Peer {
@@ -252,7 +250,7 @@ impl Peer {
     ///
     /// # Errors
     /// It is no Unix socket, or is not connected.
-    pub fn of(socket: BorrowedFd<'_>) -> Result<Self> {
+    pub(crate) fn of(socket: BorrowedFd<'_>) -> Result<Self> {
         let failed = |error: &dyn fmt::Display| {
             Error::runtime(format!("cannot tell who is on the socket: {error}"))
         };
@@ -266,7 +264,7 @@ impl Peer {
     }
 
     /// The peer for the audit log, whatever its rights.
-    pub fn caller(&self) -> Caller {
+    pub(crate) fn caller(&self) -> Caller {
         Caller {
             who: Who::User { uid: self.uid },
             from: Origin::Socket { pid: self.pid },
@@ -317,7 +315,7 @@ fn found<T>(looked_up: nix::Result<Option<T>>) -> nix::Result<Option<T>> {
 /// Who may use the Unix socket: root and the daemon's own user as administrators, members of one group as
 /// operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SocketAccess {
+pub(crate) struct SocketAccess {
     own_uid: u32,
     gid: Option<u32>,
 }
@@ -327,7 +325,7 @@ impl SocketAccess {
     ///
     /// # Errors
     /// The list of groups cannot be read.
-    pub fn of_group(name: &str) -> Result<Self> {
+    pub(crate) fn of_group(name: &str) -> Result<Self> {
         let group = found(Group::from_name(name)).map_err(|errno| {
             Error::runtime(format!("cannot look up the group {}: {errno}", quote(name)))
         })?;
@@ -338,12 +336,12 @@ impl SocketAccess {
     }
 
     /// The group's ID, which the socket is given to, where the group exists.
-    pub fn gid(&self) -> Option<u32> {
+    pub(crate) fn gid(&self) -> Option<u32> {
         self.gid
     }
 
     /// The peer as an actor, unless it is an outsider.
-    pub fn actor(&self, peer: &Peer) -> Option<Actor> {
+    pub(crate) fn actor(&self, peer: &Peer) -> Option<Actor> {
         let is_member = self
             .gid
             .is_some_and(|gid| peer.gid == gid || peer.groups.contains(&gid));

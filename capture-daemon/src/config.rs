@@ -1,6 +1,7 @@
-//! The daemon's configuration: what `config.toml` says, valid as a whole, with the defaults of the contract
-//! for what it does not say. It can be read again while the daemon runs; what cannot change then is named.
+//! The daemon's configuration: `config.toml`, validated as a whole, with defaults for missing keys. It can be
+//! reloaded; keys that need a restart are reported.
 
+mod quota;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -16,11 +17,15 @@ use std::{
 
 use capture_common::MAX_SLOTS;
 
-use super::store::QuotaRules;
+pub use self::quota::{Edition, QuotaRules};
 use crate::error::{Error, Result};
 
 /// Where the configuration is unless the command line says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/capture-agent/config.toml";
+
+/// How to run a second daemon on this machine.
+pub(super) const OWN_PATHS: &str =
+    "each daemon needs its own `paths.captures`, `paths.database` and `paths.socket`";
 
 /// All of it. Every value is usable as it stands.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -168,43 +173,35 @@ impl Config {
     /// Puts `self`, just read, in the place of what was in force. What only a start of the daemon can change
     /// stays as it was; the keys for which that makes a difference come back.
     fn follow(&mut self, before: &Self) -> Vec<&'static str> {
-        let mut kept = Vec::new();
-        let mut keep = |is_changed: bool, key| {
-            if is_changed {
-                kept.push(key);
-            }
-        };
-        keep(
-            self.paths.database != before.paths.database,
-            "paths.database",
-        );
-        keep(
-            self.paths.captures != before.paths.captures,
-            "paths.captures",
-        );
-        keep(self.paths.socket != before.paths.socket, "paths.socket");
-        keep(self.http.listen != before.http.listen, "http.listen");
-        keep(
-            self.http.tls.is_some() != before.http.tls.is_some(),
-            "http.tls_cert",
-        );
-        keep(
-            self.capture.ring_size != before.capture.ring_size,
-            "capture.ring_size",
-        );
+        let has_tls = self.http.tls.is_some();
+        let changed = [
+            (
+                "paths.database",
+                self.paths.database != before.paths.database,
+            ),
+            (
+                "paths.captures",
+                self.paths.captures != before.paths.captures,
+            ),
+            ("paths.socket", self.paths.socket != before.paths.socket),
+            ("http.listen", self.http.listen != before.http.listen),
+            ("http.tls_cert", has_tls != before.http.tls.is_some()),
+            ("capture.ring_size", self.capture != before.capture),
+        ];
         self.paths.clone_from(&before.paths);
         self.http.listen = before.http.listen;
-        if self.http.tls.is_some() != before.http.tls.is_some() {
+        if has_tls != before.http.tls.is_some() {
             self.http.tls.clone_from(&before.http.tls);
         }
         self.capture = before.capture;
-        kept
+        let kept = changed.into_iter().filter(|(_, is_changed)| *is_changed);
+        kept.map(|(key, _)| key).collect()
     }
 }
 
 /// The configuration in force, which can be read again.
 #[derive(Debug)]
-pub struct LiveConfig {
+pub(crate) struct LiveConfig {
     path: Option<PathBuf>,
     current: RwLock<Arc<Config>>,
 }
@@ -214,7 +211,7 @@ impl LiveConfig {
     ///
     /// # Errors
     /// As [`Config::load`].
-    pub fn load(path: Option<&Path>) -> Result<Self> {
+    pub(crate) fn load(path: Option<&Path>) -> Result<Self> {
         Ok(Self {
             path: path.map(Path::to_owned),
             current: RwLock::new(Arc::new(Config::load(path)?)),
@@ -222,7 +219,7 @@ impl LiveConfig {
     }
 
     /// What is in force now. Whoever decides several things that belong together asks once.
-    pub fn get(&self) -> Arc<Config> {
+    pub(crate) fn get(&self) -> Arc<Config> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -231,14 +228,14 @@ impl LiveConfig {
     ///
     /// # Errors
     /// As [`Config::load`].
-    pub fn read_again(&self) -> Result<(Arc<Config>, Vec<&'static str>)> {
+    pub(crate) fn read_again(&self) -> Result<(Arc<Config>, Vec<&'static str>)> {
         let mut config = Config::load(self.path.as_deref())?;
         let kept = config.follow(&self.get());
         Ok((Arc::new(config), kept))
     }
 
     /// Puts what was read again in force.
-    pub fn set(&self, config: Arc<Config>) {
+    pub(crate) fn set(&self, config: Arc<Config>) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = config;
     }
 }

@@ -1,6 +1,5 @@
-//! What happens to tasks, for those who want to hear of it as it does: a backlog of the latest changes of
-//! state with identifiers to resume from, and the figures of running tasks once a second. Nobody waits for
-//! a reader: one that is too slow is told so and cut off.
+//! Events about tasks: a bounded backlog of state changes with identifiers to resume from, and the figures of
+//! running tasks once a second. Writers never wait for a reader; one that lags is told so and cut off.
 
 use std::{
     collections::VecDeque,
@@ -13,23 +12,23 @@ use serde_json::json;
 use tokio::sync::watch;
 
 /// Changes that are kept, and the bytes of all of them: a task with many files is long.
-const MOST_EVENTS: usize = 1024;
-const MOST_BYTES: usize = 8 << 20;
+const MAX_EVENTS: usize = 1024;
+const MAX_BYTES: usize = 8 << 20;
 
 /// One event, as server-sent events have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerEvent {
+pub(crate) struct ServerEvent {
     /// What to resume from; none where that makes no sense.
-    pub id: Option<String>,
+    pub(crate) id: Option<String>,
     /// `task`, `deleted`, `stats`, or a note on this stream: `missed`, `lagged`.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// JSON on one line.
-    pub data: Arc<str>,
+    pub(crate) data: Arc<str>,
 }
 
 /// The events of a daemon; clones are the same.
 #[derive(Clone, Debug)]
-pub struct Events(Arc<Inner>);
+pub(crate) struct Events(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -65,7 +64,7 @@ enum Next {
 
 impl Events {
     /// An empty backlog. `epoch` is letters and digits that no earlier daemon had.
-    pub fn new(epoch: impl Into<String>) -> Self {
+    pub(crate) fn new(epoch: impl Into<String>) -> Self {
         let backlog = Backlog {
             first: 1,
             ..Backlog::default()
@@ -79,12 +78,12 @@ impl Events {
     }
 
     /// A task is new or in another state.
-    pub fn task(&self, record: &TaskRecord) {
+    pub(crate) fn task(&self, record: &TaskRecord) {
         self.push("task", record);
     }
 
     /// A task is gone.
-    pub fn deleted(&self, id: &str) {
+    pub(crate) fn deleted(&self, id: &str) {
         self.push("deleted", &json!({ "id": id }));
     }
 
@@ -99,18 +98,17 @@ impl Events {
         }
     }
 
-    /// Whether anybody listens.
     pub(super) fn has_listeners(&self) -> bool {
         self.0.stats.receiver_count() > 0
     }
 
     /// Ends all streams, once they have what there is.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.0.latest.send_modify(|latest| latest.closed = true);
     }
 
     /// The events from now on, or from behind the one with the identifier `last`.
-    pub fn listen(&self, last: Option<&str>) -> EventStream {
+    pub(crate) fn listen(&self, last: Option<&str>) -> EventStream {
         let latest = self.0.latest.subscribe();
         let now = latest.borrow().number;
         let (position, missed) = match last.map(|last| self.number(last)) {
@@ -143,8 +141,8 @@ impl Events {
             name,
             data,
         });
-        while backlog.events.len() > MOST_EVENTS
-            || (backlog.bytes > MOST_BYTES && backlog.events.len() > 1)
+        while backlog.events.len() > MAX_EVENTS
+            || (backlog.bytes > MAX_BYTES && backlog.events.len() > 1)
         {
             if let Some(oldest) = backlog.events.pop_front() {
                 backlog.bytes -= oldest.data.len();
@@ -184,9 +182,8 @@ impl Events {
     }
 }
 
-/// The events for one reader.
 #[derive(Debug)]
-pub struct EventStream {
+pub(crate) struct EventStream {
     events: Events,
     latest: watch::Receiver<Latest>,
     stats: watch::Receiver<Option<ServerEvent>>,
@@ -199,7 +196,7 @@ pub struct EventStream {
 
 impl EventStream {
     /// Waits for the next event; `None` at the end, which comes with the daemon's, and after `lagged`.
-    pub async fn next(&mut self) -> Option<ServerEvent> {
+    pub(crate) async fn next(&mut self) -> Option<ServerEvent> {
         if let Some(note) = self.note.take() {
             return Some(note);
         }
@@ -300,7 +297,7 @@ mod tests {
     fn what_cannot_be_resumed_is_said() {
         block_on(async {
             let events = Events::new("e");
-            for _ in 0..MOST_EVENTS + 10 {
+            for _ in 0..MAX_EVENTS + 10 {
                 events.deleted("a");
             }
             for unknown in [
@@ -328,7 +325,7 @@ mod tests {
         block_on(async {
             let events = Events::new("e");
             let mut stream = events.listen(None);
-            for _ in 0..=MOST_EVENTS {
+            for _ in 0..=MAX_EVENTS {
                 events.deleted("a");
             }
             assert_eq!(take(&mut stream, 1).await[0].name, "lagged");
@@ -343,7 +340,7 @@ mod tests {
             events.deleted(&"x".repeat(1 << 20));
         }
         let backlog = events.backlog();
-        assert!(backlog.bytes <= MOST_BYTES && backlog.events.len() < 9);
+        assert!(backlog.bytes <= MAX_BYTES && backlog.events.len() < 9);
     }
 
     #[test]

@@ -1,21 +1,18 @@
-//! The daemon: capture tasks as a service. In the order of flow: the configuration, who may do what,
-//! the store that outlives the process, the directories of captures, the tasks on the engine, the events
-//! that tell of them, and the API.
-//!
-//! [`run`] starts these in that order and ends them in the other, each with a deadline.
+//! The daemon: capture tasks as a service. [`run`] starts its parts in the order of need (configuration,
+//! privileges, captures, store, tasks, API) and ends them in reverse, each with a deadline.
 
 pub mod access;
 pub mod api;
 pub mod clock;
 pub mod config;
 pub mod error;
-pub mod events;
+mod events;
 mod metrics;
 mod privileges;
 mod sd_notify;
-pub mod storage;
+mod storage;
 pub mod store;
-pub mod tasks;
+mod tasks;
 mod user;
 
 use std::{
@@ -306,7 +303,7 @@ struct Watchdog {
 }
 
 /// How long the scheduler of tasks may take for a turn, of which it does one a second.
-const LONGEST_TURN: Duration = Duration::from_secs(10);
+const SCHEDULER_STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Watchdog {
     fn new() -> Self {
@@ -339,7 +336,7 @@ impl Watchdog {
             self.pulse = pulse;
             self.turned = Instant::now();
         }
-        if self.turned.elapsed() < LONGEST_TURN {
+        if self.turned.elapsed() < SCHEDULER_STALL_TIMEOUT {
             sd_notify::alive();
         }
     }

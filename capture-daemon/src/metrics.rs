@@ -1,7 +1,7 @@
-//! The daemon's figures in the text format of Prometheus (exposition format 0.0.4), read from the
-//! kernel, the store and the disk when they are asked for. No label holds a task's name or an address.
+//! Metrics in the Prometheus text format (0.0.4), read from the kernel, the store and the disk on each scrape. No
+//! label holds a task's name or an address.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use capture_common::Direction;
 use capture_engine::{self as engine, InterfaceTotals};
@@ -11,9 +11,6 @@ use super::{store, tasks::Tasks};
 use crate::error::Result;
 
 /// All figures of this moment. Waits for the kernel and the store.
-///
-/// # Errors
-/// The store cannot be read.
 pub(super) fn scrape(tasks: &Tasks) -> Result<String> {
     let figures = Scrape {
         tasks: tasks.totals()?,
@@ -54,155 +51,127 @@ impl fmt::Display for Scrape {
         write_interfaces(f, interfaces)?;
         write_dropped(f, *dropped)?;
         write_tasks(f, tasks)?;
-        head(
+        let help = "Whether the database can be written, as of the last change: 1, or 0.";
+        write_gauge(
             f,
-            "store_writable",
-            "gauge",
-            "Whether the database can be written, as of the last change: 1, or 0.",
+            "capture_agent_store_writable",
+            help,
+            u8::from(*is_writable),
         )?;
-        let writable = u8::from(*is_writable);
-        writeln!(f, "capture_agent_store_writable {writable}")?;
-        head(
+        let help = "Bytes of all captures on disk.";
+        write_gauge(f, "capture_agent_storage_bytes", help, storage_bytes)?;
+        let help = "Part of the fullest ring between kernel and agent that is in use.";
+        write_gauge(f, "capture_agent_ring_used_ratio", help, ring_used)?;
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        let help = "Always 1; the labels say what runs.";
+        write_family(
             f,
-            "storage_bytes",
+            "capture_agent_build_info",
             "gauge",
-            "Bytes of all captures on disk.",
-        )?;
-        writeln!(f, "capture_agent_storage_bytes {storage_bytes}")?;
-        head(
-            f,
-            "ring_used_ratio",
-            "gauge",
-            "Part of the fullest ring between kernel and agent that is in use.",
-        )?;
-        writeln!(f, "capture_agent_ring_used_ratio {ring_used}")?;
-        head(
-            f,
-            "build_info",
-            "gauge",
-            "Always 1; the labels say what runs.",
-        )?;
-        let version = Label(env!("CARGO_PKG_VERSION"));
-        writeln!(f, "capture_agent_build_info{{version={version}}} 1")
+            help,
+            [(labels(&version), 1)],
+        )
     }
 }
 
 fn write_interfaces(f: &mut fmt::Formatter<'_>, interfaces: &[InterfaceTotals]) -> fmt::Result {
-    head(
-        f,
-        "packets_total",
-        "counter",
-        "Packets on interfaces with tasks: seen by hooks, malformed among these, captured for some task.",
-    )?;
-    for total in interfaces {
+    let labels = |total: &InterfaceTotals, outcome| {
+        let direction = match total.direction {
+            Direction::Ingress => "ingress",
+            Direction::Egress => "egress",
+        };
+        labels(&[
+            ("interface", &total.name),
+            ("direction", direction),
+            ("outcome", outcome),
+        ])
+    };
+    let packets = interfaces.iter().flat_map(|total| {
         let outcomes = [
             ("seen", total.seen),
             ("malformed", total.malformed),
             ("captured", total.captured.packets),
         ];
-        for (outcome, count) in outcomes {
-            let labels = Labels { total, outcome };
-            writeln!(f, "capture_agent_packets_total{labels} {count}")?;
-        }
-    }
-    head(
-        f,
-        "bytes_total",
-        "counter",
-        "Bytes kept of captured packets.",
-    )?;
-    for total in interfaces {
-        let outcome = "captured";
-        let labels = Labels { total, outcome };
-        let bytes = total.captured.bytes;
-        writeln!(f, "capture_agent_bytes_total{labels} {bytes}")?;
-    }
-    Ok(())
+        outcomes.map(|(outcome, count)| (labels(total, outcome), count))
+    });
+    let help = "Packets on interfaces with tasks: seen by hooks, malformed among these, captured for some task.";
+    write_family(f, "capture_agent_packets_total", "counter", help, packets)?;
+    let bytes = interfaces.iter();
+    let bytes = bytes.map(|total| (labels(total, "captured"), total.captured.bytes));
+    let help = "Bytes kept of captured packets.";
+    write_family(f, "capture_agent_bytes_total", "counter", help, bytes)
 }
 
 fn write_dropped(f: &mut fmt::Formatter<'_>, dropped: Dropped) -> fmt::Result {
-    head(
-        f,
-        "dropped_packets_total",
-        "counter",
-        "Packets that tasks lost, by the place where.",
-    )?;
     let Dropped {
         ring,
         queue,
         write,
         copy,
     } = dropped;
-    for (stage, count) in [
+    let stages = [
         ("ring", ring),
         ("queue", queue),
         ("write", write),
         ("copy", copy),
-    ] {
-        writeln!(
-            f,
-            "capture_agent_dropped_packets_total{{stage=\"{stage}\"}} {count}"
-        )?;
-    }
-    Ok(())
+    ];
+    let stages = stages.map(|(stage, count)| (labels(&[("stage", stage)]), count));
+    let help = "Packets that tasks lost, by the place where.";
+    write_family(
+        f,
+        "capture_agent_dropped_packets_total",
+        "counter",
+        help,
+        stages,
+    )
 }
 
 fn write_tasks(f: &mut fmt::Formatter<'_>, tasks: &store::TaskTotals) -> fmt::Result {
-    head(f, "tasks", "gauge", "Tasks that are known, by state.")?;
-    for (state, count) in [
+    let states = [
         ("pending", tasks.pending),
         ("running", tasks.running),
         ("stopping", tasks.stopping),
         ("completed", tasks.completed),
         ("failed", tasks.failed),
-    ] {
-        writeln!(f, "capture_agent_tasks{{state=\"{state}\"}} {count}")?;
+    ];
+    let states = states.map(|(state, count)| (labels(&[("state", state)]), count));
+    let help = "Tasks that are known, by state.";
+    write_family(f, "capture_agent_tasks", "gauge", help, states)
+}
+
+fn write_gauge(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    help: &str,
+    value: impl fmt::Display,
+) -> fmt::Result {
+    write_family(f, name, "gauge", help, [(String::new(), value)])
+}
+
+/// A family of metrics: its head, and a line for each set of labels.
+fn write_family<V: fmt::Display>(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    kind: &str,
+    help: &str,
+    samples: impl IntoIterator<Item = (String, V)>,
+) -> fmt::Result {
+    writeln!(f, "# HELP {name} {help}")?;
+    writeln!(f, "# TYPE {name} {kind}")?;
+    for (labels, value) in samples {
+        writeln!(f, "{name}{labels} {value}")?;
     }
     Ok(())
 }
 
-fn head(f: &mut fmt::Formatter<'_>, name: &str, kind: &str, help: &str) -> fmt::Result {
-    writeln!(f, "# HELP capture_agent_{name} {help}")?;
-    writeln!(f, "# TYPE capture_agent_{name} {kind}")
-}
-
-/// The labels of a figure of an interface.
-struct Labels<'a> {
-    total: &'a InterfaceTotals,
-    outcome: &'static str,
-}
-
-impl fmt::Display for Labels<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { total, outcome } = self;
-        let interface = Label(&total.name);
-        let direction = match total.direction {
-            Direction::Ingress => "ingress",
-            Direction::Egress => "egress",
-        };
-        write!(
-            f,
-            "{{interface={interface},direction=\"{direction}\",outcome=\"{outcome}\"}}"
-        )
-    }
-}
-
-/// A label's value, quoted: an interface may be called almost anything.
-struct Label<'a>(&'a str);
-
-impl fmt::Display for Label<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_char('"')?;
-        for char in self.0.chars() {
-            match char {
-                '\\' => f.write_str("\\\\")?,
-                '"' => f.write_str("\\\"")?,
-                '\n' => f.write_str("\\n")?,
-                char => f.write_char(char)?,
-            }
-        }
-        f.write_char('"')
-    }
+/// Labels in braces, their values escaped: an interface may be called almost anything.
+fn labels(labels: &[(&str, &str)]) -> String {
+    let labels = labels.iter().map(|(name, value)| {
+        let value = value.replace('\\', "\\\\");
+        let value = value.replace('"', "\\\"").replace('\n', "\\n");
+        format!("{name}=\"{value}\"")
+    });
+    format!("{{{}}}", labels.collect::<Vec<_>>().join(","))
 }
 
 #[cfg(test)]

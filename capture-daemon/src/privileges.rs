@@ -1,7 +1,7 @@
-//! The daemon keeps the three privileges that capturing needs and gives up all others for good, before it
-//! opens anything and while it has one thread: privileges are a thread's own, and later threads inherit
-//! them. It does so as root and as an ordinary user who was given these (`AmbientCapabilities=` of systemd); root becomes
-//! another user where the daemon's files belong to one ([`super::user`]).
+//! Drops all capabilities but the three that capturing needs, for good, before anything is opened and while there
+//! is one thread: capabilities are a thread's own, and later threads inherit them. Works as root and as a user with
+//! ambient capabilities (`AmbientCapabilities=` of systemd). Root becomes the user who owns the daemon's files, if
+//! there is one ([`super::user`]).
 
 use std::collections::HashSet;
 

@@ -1,5 +1,5 @@
-//! What the service manager is told (sd_notify(3)): ready, reloading, stopping, and that the daemon still
-//! turns. Without a service manager nothing is said.
+//! The protocol of the service manager (sd_notify(3)): ready, reloading, stopping, watchdog. Does nothing without
+//! one.
 
 use std::{
     env,

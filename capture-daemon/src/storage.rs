@@ -1,7 +1,6 @@
-//! Where captures lie: one directory a task below the root, named by the task's ID, that nobody but the
-//! daemon's user can enter. Every path is made here, of the root, an ID and names of our own; nothing that
-//! a client sends becomes part of one. `recovery` is what the start does about the last daemon's end, `notes`
-//! what is written down here when the database takes nothing.
+//! The directory of captures: one subdirectory a task, named by its ID and private to the daemon's user. All paths
+//! are built here from the root, an ID and fixed names, never from input of a client. `recovery` is what a start
+//! does after the last daemon's end; `notes` holds what the database could not take.
 
 mod notes;
 mod recovery;
@@ -21,25 +20,21 @@ use capture_task::{
 };
 
 pub(super) use self::recovery::Leftover;
-use super::{store::TaskId, user};
+use super::{config::OWN_PATHS, store::TaskId, user};
 use crate::error::{Error, Result};
 
 /// Before the name of a task's directory that is being removed.
-const REMOVED: &str = ".removed-";
+const HIDDEN_PREFIX: &str = ".removed-";
 
 /// What only one daemon may hold.
-const LOCK: &str = ".lock";
-
-/// What to do where another daemon has the captures or the database.
-pub(super) const OWN_PATHS: &str =
-    "each daemon needs its own `paths.captures`, `paths.database` and `paths.socket`";
+const LOCK_FILE: &str = ".lock";
 
 /// The stem of every capture file.
 pub(super) const STEM: &str = "capture";
 
 /// The captures of a daemon.
 #[derive(Debug)]
-pub struct Storage {
+pub(crate) struct Storage {
     root: PathBuf,
     space: Arc<DiskBudget>,
     _lock: File,
@@ -47,10 +42,7 @@ pub struct Storage {
 
 impl Storage {
     /// Takes the root, which is made where it is not there, and which no other daemon may have.
-    ///
-    /// # Errors
-    /// Another daemon has it; it cannot be made, or read.
-    pub fn open(root: &Path, budget: u64) -> Result<Self> {
+    pub(crate) fn open(root: &Path, budget: u64) -> Result<Self> {
         let failed = |what: &str, error: &io::Error| {
             Error::runtime(format!(
                 "the directory of captures {}: {what}: {error}{}",
@@ -67,7 +59,7 @@ impl Storage {
             .truncate(false)
             .mode(0o600)
             .custom_flags(libc::O_NOFOLLOW)
-            .open(root.join(LOCK))
+            .open(root.join(LOCK_FILE))
             .map_err(|error| failed("cannot lock it", &error))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -87,8 +79,7 @@ impl Storage {
         })
     }
 
-    /// The room that all captures share.
-    pub fn space(&self) -> &Arc<DiskBudget> {
+    pub(crate) fn space(&self) -> &Arc<DiskBudget> {
         &self.space
     }
 
@@ -213,7 +204,6 @@ impl Storage {
         Ok(())
     }
 
-    /// Removes a task's files.
     pub(super) fn remove(&self, id: &TaskId) -> Result<()> {
         self.hide(id)?;
         self.purge(id)
@@ -226,7 +216,7 @@ impl Storage {
     }
 
     fn hidden(&self, id: &TaskId) -> PathBuf {
-        self.root.join(format!("{REMOVED}{id}"))
+        self.root.join(format!("{HIDDEN_PREFIX}{id}"))
     }
 }
 

@@ -1,12 +1,11 @@
-//! As whom the daemon runs. Started as root it becomes the user [`NAME`] where its files belong to that user, as it
-//! gives up the privilege to write into directories of others (see [`super::privileges`]). Where they belong to
-//! root it stays root.
+//! The user that the daemon runs as. Started as root, it becomes [`NAME`] if its files belong to that user, as it
+//! gives up the capability to write elsewhere (see [`super::privileges`]). If they belong to root it stays root.
 
 use std::{
     ffi::CString,
-    fs::{self, DirBuilder, Metadata},
+    fs::{self, DirBuilder, File, Metadata},
     io,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown, fchown},
     path::{Path, PathBuf},
 };
 
@@ -79,6 +78,16 @@ pub(super) fn make_socket_directory(socket: &Path, user: &User) {
     if let Err(error) = made {
         log::warn!("{}: {error}", directory.display());
     }
+}
+
+/// Gives a file that root has made to the owner of its directory: a command of root's must not leave one that
+/// the daemon's user cannot open.
+pub(super) fn give_to_owner(file: &File, directory: &Path) -> io::Result<()> {
+    let owner = fs::metadata(directory)?;
+    if geteuid().is_root() && owner.uid() != 0 {
+        fchown(file, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    Ok(())
 }
 
 /// The name of the user as whom this process runs.

@@ -2,6 +2,7 @@
 //! wall clock while it captures neither reorders its file nor stretches what it measured, and the
 //! next task begins with the right time.
 
+pub use capture_file::unix_ns;
 use nix::time::{ClockId, clock_gettime};
 
 /// Largest change of the wall clock that is taken over by a running task: adjtime and NTP slew by
@@ -11,11 +12,6 @@ const LARGEST_SLEW_NS: i64 = 50_000_000;
 /// Nanoseconds on the monotonic clock, that of `bpf_ktime_get_ns`.
 pub fn monotonic_ns() -> u64 {
     nanoseconds(ClockId::CLOCK_MONOTONIC)
-}
-
-/// Nanoseconds since the Unix epoch, UTC.
-pub fn unix_ns() -> u64 {
-    nanoseconds(ClockId::CLOCK_REALTIME)
 }
 
 fn nanoseconds(clock: ClockId) -> u64 {

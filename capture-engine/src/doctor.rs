@@ -4,70 +4,15 @@
 
 mod checks;
 mod daemon;
-mod denial;
-mod facts;
+mod report;
 
-use capture_task::error::{Error, Result};
-pub use facts::missing_capabilities;
-use serde::Serialize;
-
+pub use self::report::{Check, Report, Status};
 use crate::{
+    error::{Error, Result},
     kernel,
-    kernel::{KernelVersion, ProgramProbe},
+    kernel::{KernelVersion, ProgramProbe, find_denial},
+    privileges,
 };
-
-/// How a check came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// As it should be.
-    Ok,
-    /// Capturing is possible, but slower or with less to choose from.
-    Warn,
-    /// Capturing is not possible.
-    Fail,
-}
-
-/// One check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Check {
-    /// What was looked at.
-    pub name: String,
-    /// How it came out.
-    pub status: Status,
-    /// What was found.
-    pub found: String,
-    /// What that means for a capture.
-    pub meaning: String,
-    /// What to do about it, where something can be done.
-    pub remedy: Option<String>,
-}
-
-/// All checks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Report {
-    /// Whether capturing is possible: no check failed.
-    pub can_capture: bool,
-    /// Every check, in the order in which a capture depends on it.
-    pub checks: Vec<Check>,
-}
-
-impl Check {
-    fn new(name: &str, status: Status, found: impl Into<String>, meaning: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            status,
-            found: found.into(),
-            meaning: meaning.to_owned(),
-            remedy: None,
-        }
-    }
-
-    fn remedy(mut self, remedy: impl Into<String>) -> Self {
-        self.remedy = Some(remedy.into());
-        self
-    }
-}
 
 /// Runs every check.
 pub fn examine() -> Report {
@@ -98,63 +43,48 @@ fn probe() -> Vec<Check> {
             })
             .collect(),
         Err(error) => {
-            let check = Check::new(name, Status::Fail, error.message, meaning);
-            vec![check.remedy("see the checks above; a binary without programs is rebuilt by `cargo xtask build --release`")]
+            let check = Check::new(name, Status::Fail, error.to_string(), meaning);
+            vec![check.remedy("see the checks above")]
         }
     }
 }
 
-/// Refuses, with exit code 6, where this kernel does not take the programs of this binary. A daemon asks
-/// this at its start, as its first task may come much later. Tasks that ask for XDP find out for themselves.
+/// Refuses where this kernel does not take the programs of this binary. A daemon asks this at its start, as its
+/// first task may come much later. Tasks that ask for XDP find out for themselves.
 ///
 /// # Errors
-/// What the kernel says, with exit code 6 where it refuses a program.
+/// What the kernel says.
 pub fn programs_load() -> Result<()> {
     for ProgramProbe { name, refusal } in kernel::probe(false)? {
-        if let Some(refusal) = refusal {
-            return Err(Error::missing(format!(
-                "the kernel refuses the program {name}: {refusal}; `capture-agent doctor` says more"
-            )));
+        if let Some(reason) = refusal {
+            return Err(Error::ProgramRefused { name, reason });
         }
     }
     Ok(())
 }
 
-/// Refuses, with exit code 6, what cannot work: an old kernel, a real-time one whose hooks preempt each other, a
-/// missing privilege, bpf(2) denied by somebody else.
+/// Refuses what cannot work: an old kernel, a real-time one whose hooks preempt each other, a missing privilege,
+/// bpf(2) denied by somebody else.
+///
+/// # Errors
+/// The first of these, of kind [`Missing`](capture_task::error::ErrorKind::Missing).
 pub fn preflight() -> Result<()> {
     let version = KernelVersion::running()?;
     if version < KernelVersion::FLOOR {
-        return Err(Error::missing(format!(
-            "the kernel is {version}, and the oldest that works is {}; a newer one is needed",
-            KernelVersion::FLOOR
-        )));
+        return Err(Error::OldKernel(version));
     }
-    kernel::refuse_nesting_hooks(version)?;
-    if !facts::in_initial_user_namespace() {
-        return Err(Error::missing(format!(
-            "this is a user namespace, in which the kernel grants no BPF; {}",
-            facts::USER_NAMESPACE_REMEDY
-        )));
+    if version.hooks_nest_here()? {
+        return Err(Error::RealTimeKernel);
     }
-    let missing = missing_capabilities()?;
+    if !privileges::in_initial_user_namespace() {
+        return Err(Error::UserNamespace);
+    }
+    let missing = privileges::missing_capabilities()?;
     if !missing.is_empty() {
-        return Err(Error::missing(format!(
-            "capturing needs {}, which this process lacks; {}",
-            missing.join(", "),
-            facts::privilege_remedy()
-        )));
+        return Err(Error::MissingCapabilities(missing));
     }
-    match denial::find() {
+    match find_denial() {
         None => Ok(()),
-        Some(denial) => Err(Error::missing(format!(
-            "{}; {}",
-            denial.found, denial.remedy
-        ))),
+        Some(denial) => Err(Error::Denied(denial)),
     }
-}
-
-/// What to say where the kernel refuses something of bpf(2) for lack of a permission.
-pub(crate) fn why_denied() -> String {
-    denial::why()
 }

@@ -3,17 +3,16 @@
 
 use std::{
     fs::File,
+    io,
     path::{Path, PathBuf},
 };
 
-use capture_task::{
-    error::{Error, ErrorKind, Result},
-    plan::quote,
-};
 use nix::{
     errno::Errno,
     sched::{CloneFlags, setns},
 };
+
+use crate::error::{Error, NamespaceError, Result};
 
 /// Where `ip netns` keeps its names.
 const NAMED: &str = "/run/netns";
@@ -22,30 +21,28 @@ const NAMED: &str = "/run/netns";
 ///
 /// Moves the calling thread and the threads that it starts from then on.
 pub fn enter(name_or_path: &str) -> Result<()> {
-    let path = path_of(name_or_path);
-    let shown = quote(name_or_path);
-    let file = File::open(&path).map_err(|error| Error {
-        kind: match error.kind() {
-            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
-            std::io::ErrorKind::PermissionDenied => ErrorKind::Missing,
-            _ => ErrorKind::Runtime,
-        },
-        message: format!(
-            "network namespace {shown} ({}): {error}; {}",
-            path.display(),
-            alternatives()
-        ),
-    })?;
+    enter_path(path_of(name_or_path)).map_err(|cause| Error::Namespace {
+        name: name_or_path.to_owned(),
+        cause,
+    })
+}
+
+fn enter_path(path: PathBuf) -> Result<(), NamespaceError> {
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let there = named();
+            return Err(NamespaceError::Unknown { path, there });
+        }
+        Err(cause) => return Err(NamespaceError::Open { path, cause }),
+    };
     setns(file, CloneFlags::CLONE_NEWNET).map_err(|errno| match errno {
-        Errno::EPERM => Error::missing(format!(
-            "entering the network namespace {shown} needs CAP_SYS_ADMIN; run with sudo"
-        )),
-        Errno::EINVAL => Error::usage(format!(
-            "{} is not a network namespace; {}",
-            path.display(),
-            alternatives()
-        )),
-        errno => Error::runtime(format!("entering the network namespace {shown}: {errno}")),
+        Errno::EPERM => NamespaceError::NoPrivilege,
+        Errno::EINVAL => NamespaceError::OtherFile {
+            path,
+            there: named(),
+        },
+        errno => NamespaceError::Enter(errno.into()),
     })
 }
 
@@ -57,24 +54,19 @@ fn path_of(name_or_path: &str) -> PathBuf {
     }
 }
 
-/// What could have been meant.
-fn alternatives() -> String {
-    let mut names: Vec<_> = std::fs::read_dir(NAMED)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| quote(&entry.file_name().to_string_lossy()))
-        .collect();
+/// The names that there are.
+fn named() -> Vec<String> {
+    let entries = std::fs::read_dir(NAMED).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<_> = names.collect();
     names.sort();
-    if names.is_empty() {
-        "no named ones exist; a path such as /proc/PID/ns/net works too".to_owned()
-    } else {
-        format!("there are {}", names.join(", "))
-    }
+    names
 }
 
 #[cfg(test)]
 mod tests {
+    use capture_task::error::ErrorKind;
+
     use super::*;
 
     #[test]
@@ -87,7 +79,13 @@ mod tests {
     #[test]
     fn what_is_not_there_is_not_found() {
         let error = enter("no-such-namespace").expect_err("does not exist");
-        assert_eq!(error.kind, ErrorKind::NotFound);
-        assert!(error.message.contains("\"no-such-namespace\""), "{error}");
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        let sentence = error.to_string();
+        assert!(
+            sentence.starts_with(
+                "network namespace \"no-such-namespace\": /run/netns/no-such-namespace does not exist; "
+            ),
+            "{sentence}"
+        );
     }
 }

@@ -1,27 +1,48 @@
 //! Small files of `/proc`.
 
-use std::fs;
+use std::{fs, io};
 
-use capture_task::error::{Error, Result};
+/// Why something of `/proc` is not known.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// A file cannot be read.
+    #[error("{path}: {cause}; is /proc mounted?")]
+    Unreadable {
+        /// Its path.
+        path: String,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// `/proc/self/status` lacks a field.
+    #[error("/proc/self/status has no field {0}")]
+    NoField(String),
+    /// What says the kernel's version says something else.
+    #[error("the kernel's version is not understood: {0:?}")]
+    OddVersion(String),
+}
 
 /// The text of a file, trimmed.
 ///
 /// # Errors
 /// It cannot be read.
-pub fn read(path: &str) -> Result<String> {
+pub fn read(path: &str) -> Result<String, ReadError> {
     fs::read_to_string(path)
         .map(|text| text.trim().to_owned())
-        .map_err(|error| Error::runtime(format!("{path}: {error}; is /proc mounted?")))
+        .map_err(|cause| ReadError::Unreadable {
+            path: path.to_owned(),
+            cause,
+        })
 }
 
 /// A mask of `/proc/self/status`: `CapEff`, `CapBnd`, `SigIgn`. The file has them in hexadecimal.
 ///
 /// # Errors
 /// The file cannot be read, or has no such field.
-pub fn status_mask(field: &str) -> Result<u64> {
+pub fn status_mask(field: &str) -> Result<u64, ReadError> {
     let status = read("/proc/self/status")?;
-    mask_from(&status, field)
-        .ok_or_else(|| Error::runtime(format!("/proc/self/status has no field {field}")))
+    mask_from(&status, field).ok_or_else(|| ReadError::NoField(field.to_owned()))
 }
 
 /// A mask in the text of a `status` file.

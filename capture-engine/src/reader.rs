@@ -4,28 +4,29 @@
 //! somebody is reading are handed over with the next batch. The locks that it takes are those inside channels
 //! and wake-ups, which are held for some instructions, and that of the log, for faults.
 
+mod task;
+
 use std::{
-    collections::VecDeque,
     sync::{
-        Arc, OnceLock,
+        Arc,
         mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use capture_common::{MAX_SLOTS, RecordHeader};
-use capture_file::{InterfaceInfo, Packet, TaskSink};
-use capture_task::{
-    error::{Error, Result},
-    task::StopReason,
-};
+use capture_common::MAX_SLOTS;
+use capture_file::{InterfaceInfo, Output};
+use capture_task::task::StopReason;
 use tokio::sync::Notify;
 
+pub(crate) use self::task::{EndSignal, TaskChannel};
+use self::task::{TaskState, deliver};
 use crate::{
-    clock::{ClockReading, TaskClock, monotonic_ns},
-    engine::{LocalStats, SharedStats},
+    clock::{ClockReading, monotonic_ns},
+    error::{Error, Result},
     kernel::{ReaderSide, SlotId},
+    volume::{LocalStats, SharedStats},
 };
 
 /// How long a record may take from its time stamp to the ring: younger ones wait for the next look,
@@ -45,24 +46,6 @@ const HOUSEKEEPING: Duration = Duration::from_millis(200);
 /// Commands under way to the reader.
 const COMMANDS: usize = 64;
 
-/// What the reader says of a task to the control path.
-#[derive(Debug, Default)]
-pub(crate) struct EndSignal {
-    reason: OnceLock<StopReason>,
-}
-
-impl EndSignal {
-    /// Why the task should end, once it should.
-    pub(crate) fn reason(&self) -> Option<StopReason> {
-        self.reason.get().copied()
-    }
-
-    /// Says why; the first reason stays.
-    pub(crate) fn set(&self, reason: StopReason) -> bool {
-        self.reason.set(reason).is_ok()
-    }
-}
-
 /// The control path's hold on the reader.
 pub(crate) struct ReaderThread {
     /// `None` once the reader was told to go.
@@ -70,20 +53,10 @@ pub(crate) struct ReaderThread {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the control path gives the reader of a task.
-pub(crate) struct TaskChannel {
-    /// Its output.
-    pub(crate) sink: TaskSink,
-    /// Where the reader says that the task should end.
-    pub(crate) end_signal: Arc<EndSignal>,
-    /// Generation at which the task was added. Older records belong to a previous owner of the slot.
-    pub(crate) generation: u32,
-}
-
 /// A task's output with everything in it.
 pub(crate) struct DrainedTask {
     /// The output.
-    pub(crate) sink: TaskSink,
+    pub(crate) output: Output,
     /// The end by the task's clock, nanoseconds since the Unix epoch: that of its packets.
     pub(crate) ended_ns: u64,
 }
@@ -128,7 +101,7 @@ impl ReaderThread {
         let thread = thread::Builder::new()
             .name("reader".to_owned())
             .spawn(move || drain.run())
-            .map_err(|error| Error::runtime(format!("cannot start the reader thread: {error}")))?;
+            .map_err(Error::system("start the reader thread"))?;
         Ok(Self {
             commands: Some(commands),
             thread: Some(thread),
@@ -156,7 +129,7 @@ impl ReaderThread {
             until_ns,
             reply,
         })?;
-        drained.recv().map_err(|_| gone())
+        drained.recv().map_err(|_| Error::ReaderGone)
     }
 
     /// Has what was captured until now written, as soon as it is drained. Waits for nobody: a reader that is so
@@ -169,13 +142,9 @@ impl ReaderThread {
     }
 
     fn send(&self, command: Command) -> Result<()> {
-        let commands = self.commands.as_ref().ok_or_else(gone)?;
-        commands.send(command).map_err(|_| gone())
+        let commands = self.commands.as_ref().ok_or(Error::ReaderGone)?;
+        commands.send(command).map_err(|_| Error::ReaderGone)
     }
-}
-
-fn gone() -> Error {
-    Error::runtime("the reader thread has ended before its time; this is a bug")
 }
 
 impl Drop for ReaderThread {
@@ -200,22 +169,6 @@ struct Drain {
     removals: Vec<PendingRemoval>,
     /// What was captured up to this monotonic time is to be handed to the writers.
     flush_at_ns: Option<u64>,
-}
-
-struct TaskState {
-    channel: TaskChannel,
-    clock: TaskClock,
-    /// Packets that the kernel could not give us, as far as we have looked.
-    lost: u64,
-    gaps: VecDeque<Gap>,
-}
-
-/// Packets lost that the output does not know of yet. Losses are read while the ring still holds what
-/// came before them: they belong to the first packet from after the reading.
-struct Gap {
-    lost: u64,
-    /// Monotonic time of the reading.
-    read_ns: u64,
 }
 
 struct PendingRemoval {
@@ -276,22 +229,16 @@ impl Drain {
         loop {
             match self.commands.try_recv() {
                 Ok(Command::Add { slot, channel }) => {
-                    let clock = TaskClock::new(ClockReading::now());
                     let lost = self
                         .kernel
                         .losses
                         .read()
                         .map_or(0, |lost| lost[slot.index()]);
-                    self.tasks[slot.index()] = Some(TaskState {
-                        channel: *channel,
-                        clock,
-                        lost,
-                        gaps: VecDeque::new(),
-                    });
+                    self.tasks[slot.index()] = Some(TaskState::new(*channel, lost));
                 }
                 Ok(Command::AddInterface { slot, interface }) => {
                     if let Some(task) = &mut self.tasks[slot.index()] {
-                        task.channel.sink.add_interface(interface);
+                        task.channel.output.add_interface(interface);
                     }
                 }
                 Ok(Command::Flush { until_ns }) => self.flush_at_ns = Some(until_ns),
@@ -332,7 +279,7 @@ impl Drain {
                     task.close_gaps(u64::MAX);
                     // Whoever asked is waiting, unless it has panicked: then the output is closed here.
                     let _ = reply.send(DrainedTask {
-                        sink: task.channel.sink,
+                        output: task.channel.output,
                         ended_ns: task.clock.unix_ns(*until_ns),
                     });
                 }
@@ -344,8 +291,8 @@ impl Drain {
     fn flush(&mut self) {
         let now = monotonic_ns();
         for task in self.tasks.iter_mut().flatten() {
-            task.channel.sink.flush();
-            if let Some(reason) = task.channel.sink.tick(task.clock.unix_ns(now))
+            task.channel.output.flush();
+            if let Some(reason) = task.channel.output.tick(task.clock.unix_ns(now))
                 && task.channel.end_signal.set(reason)
             {
                 self.changed.notify_one();
@@ -376,65 +323,6 @@ impl Drop for Drain {
             if task.channel.end_signal.set(StopReason::Error) {
                 self.changed.notify_one();
             }
-        }
-    }
-}
-
-impl TaskState {
-    fn note_losses(&mut self, lost: u64, read_ns: u64) {
-        let new = lost.wrapping_sub(self.lost);
-        if new != 0 {
-            self.gaps.push_back(Gap { lost: new, read_ns });
-            self.lost = lost;
-        }
-    }
-
-    /// Tells the output of the losses that lie before a packet of this monotonic time.
-    fn close_gaps(&mut self, timestamp_ns: u64) {
-        while let Some(gap) = self.gaps.pop_front_if(|gap| gap.read_ns <= timestamp_ns) {
-            self.channel.sink.note_drops(gap.lost);
-        }
-    }
-}
-
-/// Gives one record to the outputs of its tasks.
-fn deliver(
-    tasks: &mut [Option<TaskState>; MAX_SLOTS],
-    local: &mut LocalStats,
-    changed: &Notify,
-    header: &RecordHeader,
-    frame: &[u8],
-) {
-    let Some(direction) = header.direction() else {
-        return;
-    };
-    local.add(header.ifindex, direction, frame.len());
-    let mut slots = header.slots;
-    while slots != 0 {
-        let slot = slots.trailing_zeros() as usize;
-        slots &= slots - 1;
-        let Some(task) = &mut tasks[slot] else {
-            continue;
-        };
-        // A record of before the slot was this task's. Generations are compared as serial numbers.
-        if (header.generation.wrapping_sub(task.channel.generation) as i32) < 0 {
-            continue;
-        }
-        if !task.gaps.is_empty() {
-            task.close_gaps(header.timestamp_ns);
-        }
-        let packet = Packet {
-            timestamp_ns: task.clock.stamp(header.timestamp_ns),
-            ifindex: header.ifindex,
-            direction,
-            original_len: header.original_len,
-            vlan: header.vlan,
-            data: frame,
-        };
-        if let Some(reason) = task.channel.sink.packet(&packet)
-            && task.channel.end_signal.set(reason)
-        {
-            changed.notify_one();
         }
     }
 }

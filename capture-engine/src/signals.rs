@@ -2,13 +2,17 @@
 //! for something and end nothing, and work that no signal may interrupt. What ends a capture is in
 //! `cli::signals` and in `daemon`.
 
-use capture_task::error::{Error, Result};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use signal_hook::{
     consts::{SIGUSR1, SIGUSR2},
     low_level,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::error::{Error, Result};
+
+/// What fails where a signal cannot be caught.
+const TAKE_OVER: &str = "take over signals";
 
 /// What is asked for by a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +35,7 @@ pub struct Requests {
 pub fn catch_requests() -> Result<()> {
     for number in [SIGUSR1, SIGUSR2] {
         // SAFETY: the handler does nothing.
-        unsafe { low_level::register(number, || ()) }.map_err(|error| not_taken_over(&error))?;
+        unsafe { low_level::register(number, || ()) }.map_err(Error::system(TAKE_OVER))?;
     }
     Ok(())
 }
@@ -39,7 +43,7 @@ pub fn catch_requests() -> Result<()> {
 impl Requests {
     /// Listens from now on; must be called within a runtime.
     pub fn install() -> Result<Self> {
-        let listen = |kind| signal(kind).map_err(|error| not_taken_over(&error));
+        let listen = |kind| signal(kind).map_err(Error::system(TAKE_OVER));
         Ok(Self {
             figures: listen(SignalKind::user_defined1())?,
             flush: listen(SignalKind::user_defined2())?,
@@ -53,10 +57,6 @@ impl Requests {
             _ = self.flush.recv() => Request::Flush,
         }
     }
-}
-
-fn not_taken_over(error: &std::io::Error) -> Error {
-    Error::runtime(format!("taking over signals: {error}"))
 }
 
 /// Does some work while this thread takes no signals; those of the process wait, or go to other threads.

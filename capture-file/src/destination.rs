@@ -1,16 +1,16 @@
-//! What lies at the name of an output: symbolic links are followed one by one, and what is at their end
-//! decides how it is written. [`OutFile`](super::file::OutFile) opens it accordingly.
+//! Where the name of an output leads. Symbolic links are followed one by one; the kind of file at their end
+//! decides how [`OutFile`](super::file::OutFile) writes it.
 //!
-//! | at the end | the capture |
+//! | at the end of the links | the capture |
 //! | --- | --- |
-//! | nothing, or a regular file | grows as `.part` beside it and is renamed over it |
-//! | a regular file that cannot be renamed over | is written into it |
+//! | nothing, or a regular file | is written to a `.part` beside it, then renamed over it |
+//! | a regular file that cannot be replaced | is written into it |
 //! | a FIFO, a character device | is written into it |
 //! | an open descriptor of this process | is written to the descriptor, see [`Target`](super::Target) |
 //! | anything else | is refused |
 //!
-//! In a sticky directory that everybody can write to, such as `/tmp`, links and FIFOs of other users are
-//! refused: they would choose where the packets go.
+//! In a world-writable sticky directory such as `/tmp`, links, FIFOs and files of other users are refused:
+//! their owners would decide where the packets go.
 
 use std::{
     ffi::CString,
@@ -24,10 +24,10 @@ use std::{
         },
     },
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use caps::{CapSet, Capability};
-use capture_task::error::{Error, Result};
 use nix::{
     fcntl::{FcntlArg, OFlag, fcntl},
     sys::statfs::{
@@ -38,33 +38,30 @@ use nix::{
 };
 
 use super::{
-    error::OutputError,
-    part::{conflict, lock},
+    error::{Action, Error, Foreign, NotReplaceable, Refusal, Result},
+    path::{MODE, directory_of, lock},
 };
 
 /// As many symbolic links as the kernel follows (`MAXSYMLINKS` in include/linux/namei.h).
-const MOST_LINKS: usize = 40;
-/// Capture files hold other people's traffic: nobody but the owner reads them.
-pub(super) const MODE: u32 = 0o600;
-
-/// The end of a name.
+const MAX_LINKS: usize = 40;
+/// The end of the links of a name.
 #[derive(Debug)]
 pub(super) enum Located {
     /// An open descriptor of this process.
     Descriptor(RawFd),
-    /// A path that is no symbolic link, and what is there.
+    /// A path without a symbolic link at its end, and the metadata of the file there, if there is one.
     Path(PathBuf, Option<Metadata>),
 }
 
 /// Follows the symbolic links of a name to their end.
 ///
 /// # Errors
-/// A loop of links; a link of another user in a directory that everybody can write to; a descriptor of
-/// another process; what the file system says.
+/// A loop of links; a link of another user in a world-writable sticky directory; a descriptor of another
+/// process; errors of the file system.
 pub(super) fn locate(name: &Path) -> Result<Located> {
-    let failed = |error: io::Error| OutputError::io("open", name, &error).error;
+    let failed = |error: io::Error| Error::io(Action::Open, name, error);
     let mut path = name.to_owned();
-    for _ in 0..=MOST_LINKS {
+    for _ in 0..=MAX_LINKS {
         if let Some(number) = own_descriptor(&path) {
             return Ok(Located::Descriptor(number));
         }
@@ -78,33 +75,27 @@ pub(super) fn locate(name: &Path) -> Result<Located> {
             return Ok(Located::Path(path, Some(metadata)));
         }
         let directory = directory_of(&path);
-        if is_of_stranger(directory, &metadata).map_err(failed)? {
-            return Err(Error::runtime(format!(
-                "cannot open {}: {} is a link of another user (uid {}) in a directory that \
-                 everybody can write to; name the file that it points to",
-                name.display(),
-                path.display(),
-                metadata.uid()
-            )));
+        if is_foreign(directory, &metadata).map_err(failed)? {
+            return Err(Error::OtherUser {
+                path: name.to_owned(),
+                what: Foreign::Link(path),
+                uid: metadata.uid(),
+            });
         }
         // Such a link is not a path: what it says may be "pipe:[1234]", or the name of a deleted file.
         if statfs(directory).is_ok_and(|fs| fs.filesystem_type() == PROC_SUPER_MAGIC) {
-            return Err(Error::usage(format!(
-                "cannot write a capture to {}: another process has it open; name the file itself",
-                name.display()
-            )));
+            return Err(Error::refused(name, Refusal::OtherProcess));
         }
         let target = fs::read_link(&path).map_err(failed)?;
         path = directory.join(target);
     }
-    Err(Error::runtime(format!(
-        "cannot open {}: its symbolic links form a loop",
-        name.display()
-    )))
+    Err(Error::LinkLoop {
+        path: name.to_owned(),
+    })
 }
 
-/// The path that a name leads to, its symbolic links followed; the name itself where they cannot be.
-pub fn followed(name: &Path) -> PathBuf {
+/// The path that a name leads to, or the name itself if its links cannot be followed.
+pub fn follow_links(name: &Path) -> PathBuf {
     match locate(name) {
         Ok(Located::Path(path, _)) => path,
         Ok(Located::Descriptor(number)) => format!("/proc/self/fd/{number}").into(),
@@ -117,38 +108,30 @@ pub fn is_descriptor(name: &Path) -> bool {
     matches!(locate(name), Ok(Located::Descriptor(_)))
 }
 
-/// The path that a name leads to and whether a file is there, for who makes a whole file and renames it to
-/// that path.
+/// The path to rename a finished file to so that it appears under `name`, and whether a file is there already.
 ///
 /// # Errors
-/// Usage: what is there is no regular file, or cannot be renamed over.
-pub fn replaceable(name: &Path) -> Result<(PathBuf, bool)> {
+/// [`Error::NotReplaceable`]: what is there is not a regular file, or cannot be renamed over. As of an output
+/// otherwise.
+pub fn replacement_path(name: &Path) -> Result<(PathBuf, bool)> {
     let (path, found) = match locate(name)? {
         Located::Path(path, None) => return Ok((path, false)),
         Located::Path(path, Some(found)) if found.is_file() => (path, found),
         _ => {
-            return Err(Error::usage(format!(
-                "cannot replace {}: it is no regular file",
-                name.display()
-            )));
+            return Err(Error::NotReplaceable {
+                path: name.to_owned(),
+                reason: NotReplaceable::NotRegular,
+            });
         }
     };
     refuse_kernel_file(name, &path)?;
-    let reason = not_replaceable(&path, &found);
-    match reason.map_err(|error| OutputError::io("open", name, &error).error)? {
+    let reason = check_replaceable(&path, &found);
+    match reason.map_err(|error| Error::io(Action::Open, name, error))? {
         None => Ok((path, true)),
-        Some(reason) => Err(Error::usage(format!(
-            "cannot replace {}: {reason}; name another file",
-            name.display()
-        ))),
-    }
-}
-
-/// The directory of a name.
-pub(super) fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
+        Some(reason) => Err(Error::NotReplaceable {
+            path: name.to_owned(),
+            reason,
+        }),
     }
 }
 
@@ -164,30 +147,29 @@ fn own_descriptor(path: &Path) -> Option<RawFd> {
     (is_fds && number >= 0).then_some(number)
 }
 
-/// Whether something belongs to neither this user nor the directory's owner nor root, in a sticky directory that
-/// everybody can write to. The kernel may refuse to open it (`fs.protected_symlinks` and
-/// `fs.protected_fifos`, proc_sys_fs(5)), but not on every machine, and not where a link is read and not
-/// followed.
-pub(super) fn is_of_stranger(directory: &Path, metadata: &Metadata) -> io::Result<bool> {
+/// Whether a file in a world-writable sticky directory belongs to neither this user, nor the directory's owner, nor
+/// root. The kernel refuses to open such files only if it is configured to (`fs.protected_symlinks`,
+/// `fs.protected_fifos`, proc_sys_fs(5)), and never refuses to read a link.
+pub(super) fn is_foreign(directory: &Path, metadata: &Metadata) -> io::Result<bool> {
     const SHARED: u32 = libc::S_ISVTX | libc::S_IWOTH;
     let place = fs::metadata(directory)?;
     let friends = [geteuid().as_raw(), place.uid(), 0];
     Ok(place.mode() & SHARED == SHARED && !friends.contains(&metadata.uid()))
 }
 
-/// Why a regular file cannot be renamed over, where that is so; asked before the capture begins. That its
-/// directory cannot be written shows when the `.part` is made.
-pub(super) fn not_replaceable(
+/// Why a regular file cannot be renamed over, if so. Checked before the capture begins. A directory that cannot be
+/// written is found when the `.part` is created.
+pub(super) fn check_replaceable(
     path: &Path,
     metadata: &Metadata,
-) -> io::Result<Option<&'static str>> {
+) -> io::Result<Option<NotReplaceable>> {
     let attributes = attributes(path)?;
     let has = |attribute: libc::c_int| attributes & attribute as u64 != 0;
     if has(libc::STATX_ATTR_MOUNT_ROOT) {
-        return Ok(Some("it is a mount point"));
+        return Ok(Some(NotReplaceable::MountPoint));
     }
     if has(libc::STATX_ATTR_IMMUTABLE) || has(libc::STATX_ATTR_APPEND) {
-        return Ok(Some("it is immutable or append-only"));
+        return Ok(Some(NotReplaceable::Immutable));
     }
     // As `check_sticky` in fs/namei.c.
     let directory = fs::metadata(directory_of(path))?;
@@ -196,10 +178,10 @@ pub(super) fn not_replaceable(
     let may_replace = metadata.uid() == me
         || directory.uid() == me
         || caps::has_cap(None, CapSet::Effective, Capability::CAP_FOWNER).unwrap_or(false);
-    Ok((is_sticky && !may_replace).then_some("it belongs to another user in a sticky directory"))
+    Ok((is_sticky && !may_replace).then_some(NotReplaceable::Sticky))
 }
 
-/// The attributes of a file that is no link, see statx(2).
+/// The attributes of a file, see statx(2). Links are not followed.
 fn attributes(path: &Path) -> io::Result<u64> {
     let name = CString::new(path.as_os_str().as_bytes())?;
     // SAFETY: all fields of statx are numbers, for which zero is a value.
@@ -213,7 +195,7 @@ fn attributes(path: &Path) -> io::Result<u64> {
     Ok(found.stx_attributes & found.stx_attributes_mask)
 }
 
-/// Refuses files by which the kernel is asked and told something.
+/// Refuses files of `/proc`, `/sys` and the like, which are an interface to the kernel.
 pub(super) fn refuse_kernel_file(name: &Path, path: &Path) -> Result<()> {
     let kernel = [
         BPF_FS_MAGIC,
@@ -226,26 +208,23 @@ pub(super) fn refuse_kernel_file(name: &Path, path: &Path) -> Result<()> {
         TRACEFS_MAGIC,
     ];
     if statfs(path).is_ok_and(|fs| kernel.contains(&fs.filesystem_type())) {
-        return Err(Error::usage(format!(
-            "cannot write a capture to {}: it is a setting of the kernel",
-            name.display()
-        )));
+        return Err(Error::refused(name, Refusal::KernelFile));
     }
     Ok(())
 }
 
-/// Opens a FIFO for writing; `None` where nobody reads it.
+/// Opens a FIFO for writing; `None` if it has no reader.
 ///
 /// # Errors
-/// It belongs to another user, in a directory that everybody can write to; what the file system says.
+/// It belongs to another user, in a world-writable sticky directory; errors of the file system.
 pub(super) fn open_fifo(name: &Path, path: &Path) -> Result<Option<File>> {
-    let failed = |error: io::Error| OutputError::io("open", name, &error).error;
+    let failed = |error: io::Error| Error::io(Action::Open, name, error);
     // With O_CREAT the kernel's own protection (`fs.protected_fifos`) applies as well.
     let opened = writing(libc::O_NONBLOCK).create(true).open(path);
     let file = match opened {
         Err(error) if error.raw_os_error() == Some(libc::ENXIO) => {
             let metadata = fs::symlink_metadata(path).map_err(failed)?;
-            refuse_fifo_of_stranger(name, path, &metadata)?;
+            refuse_foreign_fifo(name, path, &metadata)?;
             return Ok(None);
         }
         opened => opened.map_err(failed)?,
@@ -254,33 +233,32 @@ pub(super) fn open_fifo(name: &Path, path: &Path) -> Result<Option<File>> {
     if !metadata.file_type().is_fifo() {
         return Err(changed(name));
     }
-    refuse_fifo_of_stranger(name, path, &metadata)?;
+    refuse_foreign_fifo(name, path, &metadata)?;
     wait_in_writes(&file).map_err(failed)?;
     Ok(Some(file))
 }
 
-/// Only the opening must not wait.
+/// Clears `O_NONBLOCK`, which was for open(2) alone.
 fn wait_in_writes(file: &File) -> io::Result<()> {
     fcntl(file, FcntlArg::F_SETFL(OFlag::empty()))?;
     Ok(())
 }
 
-fn refuse_fifo_of_stranger(name: &Path, path: &Path, metadata: &Metadata) -> Result<()> {
-    let is_of_stranger = is_of_stranger(directory_of(path), metadata);
-    if is_of_stranger.map_err(|error| OutputError::io("open", name, &error).error)? {
-        return Err(Error::runtime(format!(
-            "cannot open {}: it is a FIFO of another user (uid {}) in a directory that everybody can \
-             write to; name another file",
-            name.display(),
-            metadata.uid()
-        )));
+fn refuse_foreign_fifo(name: &Path, path: &Path, metadata: &Metadata) -> Result<()> {
+    let is_foreign = is_foreign(directory_of(path), metadata);
+    if is_foreign.map_err(|error| Error::io(Action::Open, name, error))? {
+        return Err(Error::OtherUser {
+            path: name.to_owned(),
+            what: Foreign::Fifo,
+            uid: metadata.uid(),
+        });
     }
     Ok(())
 }
 
-/// Opens a character device that is no terminal.
+/// Opens a character device, unless it is a terminal.
 pub(super) fn open_device(name: &Path, path: &Path) -> Result<File> {
-    let failed = |error: io::Error| OutputError::io("open", name, &error).error;
+    let failed = |error: io::Error| Error::io(Action::Open, name, error);
     let file = writing(libc::O_NONBLOCK).open(path).map_err(failed)?;
     if !file
         .metadata()
@@ -291,36 +269,32 @@ pub(super) fn open_device(name: &Path, path: &Path) -> Result<File> {
         return Err(changed(name));
     }
     if file.is_terminal() {
-        return Err(Error::usage(format!(
-            "{} is a terminal; name a file",
-            name.display()
-        )));
+        return Err(Error::Terminal {
+            path: name.to_owned(),
+        });
     }
     wait_in_writes(&file).map_err(failed)?;
     Ok(file)
 }
 
-/// Opens and empties a regular file, the one that was `found` there, for what is written in its place.
+/// Opens, locks and truncates the regular file that was `found`, to write the capture into it.
 pub(super) fn open_in_place(
     name: &Path,
     path: &Path,
     found: &Metadata,
-    reason: &str,
-) -> Result<File, OutputError> {
-    let failed = |error: io::Error| {
-        let mut fault = OutputError::io("open", name, &error);
-        let why = format!(" ({reason}, so that it cannot be replaced)");
-        fault.error.message.push_str(&why);
-        fault
+    reason: NotReplaceable,
+) -> Result<File> {
+    let failed = |error: io::Error| Error::InPlace {
+        path: name.to_owned(),
+        reason,
+        cause: Arc::new(error),
     };
-    if is_of_stranger(directory_of(path), found).map_err(failed)? {
-        return Err(Error::runtime(format!(
-            "cannot write to {}: it belongs to another user (uid {}), in a directory that everybody can \
-             write to; name another file",
-            name.display(),
-            found.uid()
-        ))
-        .into());
+    if is_foreign(directory_of(path), found).map_err(failed)? {
+        return Err(Error::OtherUser {
+            path: name.to_owned(),
+            what: Foreign::File,
+            uid: found.uid(),
+        });
     }
     // With O_CREAT the kernel's own protection (`fs.protected_regular`) applies as well.
     let file = writing(0)
@@ -330,12 +304,16 @@ pub(super) fn open_in_place(
         .map_err(failed)?;
     let opened = file.metadata().map_err(failed)?;
     if (opened.dev(), opened.ino()) != (found.dev(), found.ino()) || !opened.is_file() {
-        return Err(changed(name).into());
+        return Err(changed(name));
     }
     match lock(&file, path) {
         Ok(true) => {}
-        Ok(false) => return Err(changed(name).into()),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(conflict(name)),
+        Ok(false) => return Err(changed(name)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            return Err(Error::InUse {
+                path: name.to_owned(),
+            });
+        }
         Err(error) => return Err(failed(error)),
     }
     // Only now: another capture may have been writing it.
@@ -343,12 +321,10 @@ pub(super) fn open_in_place(
     Ok(file)
 }
 
-/// Something took the place of what was looked at.
-pub(super) fn changed(name: &Path) -> Error {
-    Error::runtime(format!(
-        "cannot open {}: something else has come to have that name",
-        name.display()
-    ))
+fn changed(name: &Path) -> Error {
+    Error::Changed {
+        path: name.to_owned(),
+    }
 }
 
 fn writing(flags: libc::c_int) -> OpenOptions {

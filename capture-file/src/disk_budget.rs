@@ -1,6 +1,6 @@
-//! The room that all outputs of a daemon share: a budget of bytes, and a file system that is not to be
-//! filled to the last block. Writers take before they write, so the budget is never exceeded; what is
-//! refused ends the task as a full disk does. `run` has no such limit.
+//! The disk space that all outputs of a daemon share: a budget of bytes, and a reserve that is kept free on the file
+//! system. Writers take space before they write, so the budget is never exceeded. A refusal ends the task as a
+//! full disk does. `run` has no such limit.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,14 +9,16 @@ use std::{
 
 use nix::sys::statvfs::statvfs;
 
+use super::error::{Error, Result};
+
 /// Kept free on the file system: the daemon's own database must stay writable, and so must the host.
 /// On a small file system it is a hundredth.
 const RESERVE: u64 = 64 << 20;
 
-/// Bytes written between two looks at the file system.
-const LOOK_EVERY: u64 = 4 << 20;
+/// Bytes written between two checks of the file system.
+const CHECK_INTERVAL: u64 = 4 << 20;
 
-/// A shared room for capture files.
+/// Disk space for capture files, shared by all outputs.
 #[derive(Debug)]
 pub struct DiskBudget {
     directory: PathBuf,
@@ -27,7 +29,7 @@ pub struct DiskBudget {
 }
 
 impl DiskBudget {
-    /// A room of `limit` bytes in a directory, of which `used` are taken.
+    /// A budget of `limit` bytes for a directory, of which `used` are taken.
     pub fn new(directory: &Path, limit: u64, used: u64) -> Self {
         Self {
             directory: directory.to_owned(),
@@ -42,44 +44,39 @@ impl DiskBudget {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// The most that may be taken.
+    /// The limit in bytes.
     pub fn limit(&self) -> u64 {
         self.limit.load(Ordering::Relaxed)
     }
 
-    /// Another limit. What is taken beyond it stays.
+    /// Sets another limit. Bytes that are taken beyond it stay.
     pub fn set_limit(&self, limit: u64) {
         self.limit.store(limit, Ordering::Relaxed);
     }
 
-    /// Takes room for `bytes`, all or nothing.
+    /// Takes `bytes`, all or nothing.
     ///
     /// # Errors
-    /// A sentence that says what there is no room in.
-    pub fn take(&self, bytes: u64) -> Result<(), String> {
+    /// [`Error::Budget`] or [`Error::Reserve`].
+    pub fn take(&self, bytes: u64) -> Result<()> {
         let limit = self.limit();
         let taken = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= limit);
         self.used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken)
-            .map_err(|used| {
-                format!(
-                    "the disk budget of {limit} bytes for captures is used up ({used} are taken); \
-                     delete tasks, or raise `disk_budget`"
-                )
-            })?;
-        let looked = self.look(bytes);
-        if looked.is_err() {
+            .map_err(|used| Error::Budget { limit, used })?;
+        let checked = self.check_free_space(bytes);
+        if checked.is_err() {
             self.give_back(bytes);
         }
-        looked
+        checked
     }
 
-    /// Takes room for what is there already, whatever the limit.
+    /// Counts bytes that are on the disk already, whatever the limit.
     pub fn add(&self, bytes: u64) {
         self.used.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Gives back what is no longer there.
+    /// Gives back bytes that are no longer on the disk.
     pub fn give_back(&self, bytes: u64) {
         let less = |used: u64| Some(used.saturating_sub(bytes));
         // The closure never refuses.
@@ -88,8 +85,8 @@ impl DiskBudget {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
-    /// Asks the file system now and then.
-    fn look(&self, bytes: u64) -> Result<(), String> {
+    /// Checks the reserve, once for every [`CHECK_INTERVAL`] bytes.
+    fn check_free_space(&self, bytes: u64) -> Result<()> {
         let spend = |credit: u64| credit.checked_sub(bytes);
         let spent = self
             .credit
@@ -98,7 +95,7 @@ impl DiskBudget {
             return Ok(());
         }
         let Ok(system) = statvfs(&self.directory) else {
-            // The write will say what is wrong.
+            // The write will report the error.
             return Ok(());
         };
         #[expect(
@@ -112,13 +109,14 @@ impl DiskBudget {
         let reserve = RESERVE.min(size / 100);
         match available.checked_sub(reserve.saturating_add(bytes)) {
             Some(free) => {
-                self.credit.store(free.min(LOOK_EVERY), Ordering::Relaxed);
+                self.credit
+                    .store(free.min(CHECK_INTERVAL), Ordering::Relaxed);
                 Ok(())
             }
-            None => Err(format!(
-                "the file system of {} has only {available} bytes left",
-                self.directory.display()
-            )),
+            None => Err(Error::Reserve {
+                directory: self.directory.clone(),
+                available,
+            }),
         }
     }
 }
@@ -131,11 +129,20 @@ mod tests {
     fn a_budget_is_never_exceeded_and_what_is_given_back_can_be_taken_again() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let space = DiskBudget::new(directory.path(), 100, 40);
-        assert_eq!(space.take(60), Ok(()));
+        space.take(60).expect("there is room");
         let refusal = space.take(1).expect_err("it is full");
-        assert!(refusal.contains("100 bytes"), "{refusal}");
+        assert!(
+            matches!(
+                refusal,
+                Error::Budget {
+                    limit: 100,
+                    used: 100
+                }
+            ),
+            "{refusal}"
+        );
         space.give_back(10);
-        assert_eq!(space.take(10), Ok(()));
+        space.take(10).expect("there is room");
         assert_eq!(space.used(), 100);
         space.set_limit(50);
         assert!(space.take(1).is_err());

@@ -1,6 +1,6 @@
-//! One output file from its opening to its final name: the `.part` or what is written in its place, writes that
-//! survive short counts and signals, the cut back to a record boundary, fsync and rename. Used by the writer,
-//! and by the sink for the first file.
+//! One output file from open(2) to its final name: writes that survive short counts and signals, the cut back to
+//! a record boundary after a failed write, fsync and rename. Used by the writer, and by [`FileOutput`](super::FileOutput)
+//! for the first file.
 
 use std::{
     fs::{self, File, Metadata},
@@ -10,26 +10,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use capture_task::{
-    error::{Error, Result},
-    task::FileRecord,
-};
+use capture_task::task::FileRecord;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sha2::{Digest, Sha256};
 
 use super::{
+    channel::WriterState,
     destination::{self, Located},
     encode::WholeRecords,
-    error::OutputError,
-    part::{self, CreateError, part_of},
+    error::{Action, Error, NotReplaceable, Refusal, Result},
+    part::{self, CreateError},
+    path::{self, part_of},
     target::OpenTarget,
-    writer::WriterState,
 };
 
 /// POSIX guarantees that a pipe which polls as writable takes this much without blocking.
 const PIPE_BUF: usize = libc::PIPE_BUF;
-/// How long the end of a capture waits for a reader of the pipe who takes nothing.
-const STALLED: Duration = Duration::from_secs(3);
+/// How long the end of a capture waits for the reader of a pipe that has stopped reading.
+const STALL_LIMIT: Duration = Duration::from_secs(3);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// Can be cut back.
@@ -44,19 +42,19 @@ enum Kind {
 pub(super) struct OutFile {
     file: File,
     kind: Kind,
-    /// As asked for.
+    /// The name given, which may be a link.
     name: PathBuf,
     end: End,
     size: u64,
     packets: u64,
-    /// Ends in part of a record, which could not be cut off.
+    /// Ends in a partial record that could not be cut off.
     is_torn: bool,
 }
 
-/// What remains to be done once everything is written.
+/// What is done with the file once everything is written.
 #[derive(Debug)]
 enum End {
-    /// Nothing: a stream, or what somebody else has opened.
+    /// Nothing: it is a stream, or was opened by somebody else.
     Nothing,
     /// A regular file that was written in place is synced.
     Sync,
@@ -65,59 +63,52 @@ enum End {
 }
 
 impl OutFile {
-    /// Opens the output `name`: as a `.part` if it leads to a regular file or to nothing, in place if
-    /// it leads to a file that cannot be renamed over, to a FIFO or to a device.
-    pub(super) fn open(name: &Path) -> Result<Self, OutputError> {
+    /// Opens the output `name`: as a `.part` if it leads to a regular file or to nothing; in place if it leads to
+    /// a file that cannot be replaced, a FIFO, or a device.
+    pub(super) fn open(name: &Path) -> Result<Self> {
         let (path, found) = located(name)?;
         let Some(found) = found else {
-            return Self::fresh(name, path);
+            return Self::open_new(name, path);
         };
         let is = found.file_type();
         if is.is_file() {
-            return Self::over(name, path, &found);
+            return Self::open_over(name, path, &found);
         }
         if is.is_fifo() {
             let file = destination::open_fifo(name, &path)?;
-            let nobody = || Error::runtime(format!("nobody reads the FIFO {}", name.display()));
-            let file = file.ok_or_else(nobody)?;
+            let file = file.ok_or_else(|| Error::NoReader {
+                path: name.to_owned(),
+            })?;
             return Ok(Self::new(file, Kind::Stream, name, End::Nothing));
         }
         if is.is_char_device() {
             let file = destination::open_device(name, &path)?;
             return Ok(Self::new(file, Kind::Device, name, End::Nothing));
         }
-        Err(Error::usage(format!(
-            "cannot write a capture to {}: it is neither a file, a pipe nor a character device",
-            name.display()
-        ))
-        .into())
+        Err(Error::refused(name, Refusal::Type))
     }
 
     /// Opens a file of a rotation, which leads to a regular file or to nothing.
-    pub(super) fn open_rotated(name: &Path) -> Result<Self, OutputError> {
+    pub(super) fn open_rotated(name: &Path) -> Result<Self> {
         let (path, found) = located(name)?;
         match found {
-            None => Self::fresh(name, path),
-            Some(found) if found.is_file() => Self::over(name, path, &found),
-            Some(_) => Err(Error::usage(format!(
-                "cannot write a file of a rotation to {}: what has that name is not a regular file",
-                name.display()
-            ))
-            .into()),
+            None => Self::open_new(name, path),
+            Some(found) if found.is_file() => Self::open_over(name, path, &found),
+            Some(_) => Err(Error::refused(name, Refusal::Rotation)),
         }
     }
 
-    /// A file that is to replace a regular one; or what is written into that, if nothing can replace it.
-    fn over(name: &Path, path: PathBuf, found: &Metadata) -> Result<Self, OutputError> {
+    /// Creates the `.part` that will replace a regular file, or opens that file if it cannot be replaced.
+    fn open_over(name: &Path, path: PathBuf, found: &Metadata) -> Result<Self> {
         destination::refuse_kernel_file(name, &path)?;
-        let reason = destination::not_replaceable(&path, found)
-            .map_err(|error| OutputError::io("open", name, &error))?;
+        let reason = destination::check_replaceable(&path, found)
+            .map_err(|error| Error::io(Action::Open, name, error))?;
         let reason = match reason {
             Some(reason) => reason,
             None => match part::create(&part_of(&path)) {
                 Ok(file) => return Ok(Self::provisional(file, name, path)),
-                Err(CreateError::Directory(_)) => "its directory cannot be written",
-                Err(error) => return Err(error.fault(&part_of(&path))),
+                Err(CreateError::Directory(_)) => NotReplaceable::Directory,
+                Err(error) => return Err(error.at(&part_of(&path))),
             },
         };
         let file = destination::open_in_place(name, &path, found, reason)?;
@@ -129,10 +120,10 @@ impl OutFile {
         Ok(Self::new(file, Kind::Regular, name, End::Sync))
     }
 
-    /// A file where none is.
-    fn fresh(name: &Path, path: PathBuf) -> Result<Self, OutputError> {
+    /// Creates the `.part` of a name that is free.
+    fn open_new(name: &Path, path: PathBuf) -> Result<Self> {
         let part = part_of(&path);
-        let file = part::create(&part).map_err(|error| error.fault(&part))?;
+        let file = part::create(&part).map_err(|error| error.at(&part))?;
         Ok(Self::provisional(file, name, path))
     }
 
@@ -141,39 +132,36 @@ impl OutFile {
         Self::new(file, Kind::Regular, name, End::Rename { part, to })
     }
 
-    /// Standard output, whatever it is but a terminal.
-    pub(super) fn stdout() -> Result<Self, OutputError> {
+    /// Standard output, unless it is a terminal.
+    pub(super) fn stdout() -> Result<Self> {
         let name = PathBuf::from("-");
         let file: File = io::stdout()
             .as_fd()
             .try_clone_to_owned()
-            .map_err(|error| OutputError::io("open", &name, &error))?
+            .map_err(|error| Error::io(Action::Open, &name, error))?
             .into();
         Self::opened(file, &name)
     }
 
-    /// What was opened before.
-    pub(super) fn target(target: &OpenTarget) -> Result<Self, OutputError> {
+    /// A descriptor that is open already, unless it is a terminal.
+    pub(super) fn target(target: &OpenTarget) -> Result<Self> {
         let name = target.name();
         let file = target.file();
         let file = file
             .try_clone()
-            .map_err(|error| OutputError::io("open", name, &error))?;
+            .map_err(|error| Error::io(Action::Open, name, error))?;
         Self::opened(file, name)
     }
 
-    fn opened(file: File, name: &Path) -> Result<Self, OutputError> {
+    fn opened(file: File, name: &Path) -> Result<Self> {
         if file.is_terminal() {
-            let name = match name == Path::new("-") {
-                true => "standard output".into(),
-                false => name.to_string_lossy(),
-            };
-            let message = format!("{name} is a terminal; redirect it, or name a file with -w");
-            return Err(Error::usage(message).into());
+            return Err(Error::Terminal {
+                path: name.to_owned(),
+            });
         }
         let metadata = file
             .metadata()
-            .map_err(|error| OutputError::io("open", name, &error))?;
+            .map_err(|error| Error::io(Action::Open, name, error))?;
         let is = metadata.file_type();
         let kind = if is.is_file() {
             Kind::Regular
@@ -197,8 +185,8 @@ impl OutFile {
         }
     }
 
-    /// What its name leads to, where that is another name.
-    pub(super) fn led_to(&self) -> Option<&Path> {
+    /// The path that its name links to, if the name is a link.
+    pub(super) fn link_target(&self) -> Option<&Path> {
         match &self.end {
             End::Rename { to, .. } if *to != self.name => Some(to),
             _ => None,
@@ -228,13 +216,13 @@ impl OutFile {
         &mut self,
         data: &[u8],
         packets: u64,
-        shared: &WriterState,
+        state: &WriterState,
     ) -> Result<(), (usize, io::Error)> {
         let mut written = 0;
         while written < data.len() {
             let mut rest = &data[written..];
             if self.kind == Kind::Stream {
-                self.wait_writable(shared)
+                self.wait_writable(state)
                     .map_err(|error| (written, error))?;
                 rest = &rest[..rest.len().min(PIPE_BUF)];
             }
@@ -244,7 +232,7 @@ impl OutFile {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Somebody made our standard output non-blocking.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.wait_writable(shared)
+                    self.wait_writable(state)
                         .map_err(|error| (written, error))?;
                 }
                 Err(error) => return Err((written, error)),
@@ -255,9 +243,9 @@ impl OutFile {
         Ok(())
     }
 
-    /// Waits for the reader of a pipe: without limit while the capture runs, [`STALLED`] once it
+    /// Waits for the reader of a pipe: without limit while the capture runs, [`STALL_LIMIT`] once it
     /// ends, so that a reader who has stopped reading cannot keep the agent from ending.
-    fn wait_writable(&self, shared: &WriterState) -> io::Result<()> {
+    fn wait_writable(&self, state: &WriterState) -> io::Result<()> {
         let started = Instant::now();
         loop {
             let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
@@ -268,10 +256,10 @@ impl OutFile {
                 Err(nix::errno::Errno::EINTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
-            let stalled = shared
+            let stalled = state
                 .closing_since()
                 .map(|closing| closing.max(started).elapsed());
-            if stalled.is_some_and(|stalled| stalled >= STALLED) {
+            if stalled.is_some_and(|stalled| stalled >= STALL_LIMIT) {
                 let message = "its reader takes nothing";
                 return Err(io::Error::new(io::ErrorKind::TimedOut, message));
             }
@@ -298,14 +286,14 @@ impl OutFile {
         cut
     }
 
-    /// Ends a file, and says what became of it.
+    /// Finalizes the file and reports it.
     pub(super) fn close(
         self,
         index: u64,
         complete: bool,
-        shared: &WriterState,
-    ) -> (FileRecord, Option<OutputError>) {
-        let (has_name, fault) = self.settle(shared);
+        state: &WriterState,
+    ) -> (FileRecord, Option<Error>) {
+        let (has_name, fault) = self.finalize(state);
         let path = match &self.end {
             End::Rename { part, .. } if !has_name => part,
             _ => &self.name,
@@ -321,18 +309,19 @@ impl OutFile {
         (record, fault)
     }
 
-    /// fsync, rename to the final name, fsync of the directory; whether it has that name now. After
-    /// a failed fsync the pages may be gone while the kernel calls them clean, so there is no second
-    /// try, and the file keeps its provisional name. So does one that recovery has to cut first.
-    fn settle(&self, shared: &WriterState) -> (bool, Option<OutputError>) {
+    /// fsync, rename to the final name, fsync of the directory. True if the file has its final name.
+    ///
+    /// After a failed fsync the kernel may have dropped the pages and marked them clean, so there is no second
+    /// try, and the file stays a `.part`. So does a file with a partial record, which recovery has to cut.
+    fn finalize(&self, state: &WriterState) -> (bool, Option<Error>) {
         let (part, to) = match &self.end {
             End::Nothing => return (true, None),
             End::Sync => {
-                let _doing = shared.doing("sync", &self.name);
+                let _operation = state.begin_operation(Action::Sync, &self.name);
                 let synced = self.file.sync_all().err();
                 return (
                     true,
-                    synced.map(|error| OutputError::io("sync", &self.name, &error)),
+                    synced.map(|error| Error::io(Action::Sync, &self.name, error)),
                 );
             }
             End::Rename { part, to } => (part, to),
@@ -340,33 +329,32 @@ impl OutFile {
         if self.is_torn {
             return (false, None);
         }
-        let doing = shared.doing("sync", part);
+        let operation = state.begin_operation(Action::Sync, part);
         if let Err(error) = self.file.sync_all() {
-            return (false, Some(OutputError::io("sync", part, &error)));
+            return (false, Some(Error::io(Action::Sync, part, error)));
         }
-        drop(doing);
-        let doing = shared.doing("rename", part);
-        if let Err(error) = part::rename(part, to) {
-            return (false, Some(OutputError::io("rename", part, &error)));
+        drop(operation);
+        let operation = state.begin_operation(Action::Rename, part);
+        if let Err(error) = path::rename(part, to) {
+            return (false, Some(Error::io(Action::Rename, part, error)));
         }
-        drop(doing);
-        let _doing = shared.doing("sync the directory of", &self.name);
-        let synced = part::sync_directory(to);
+        drop(operation);
+        let _operation = state.begin_operation(Action::SyncDirectory, &self.name);
+        let synced = path::sync_directory(to);
         let fault = synced
             .err()
-            .map(|error| OutputError::io("sync the directory of", &self.name, &error));
+            .map(|error| Error::io(Action::SyncDirectory, &self.name, error));
         (true, fault)
     }
 
-    /// Whether nothing would be lost with it. An empty file must not replace one that had the name.
-    pub(super) fn can_vanish(&self) -> bool {
+    /// Whether it is a `.part` without packets, which must not replace an older capture of the same name.
+    pub(super) fn is_discardable(&self) -> bool {
         matches!(self.end, End::Rename { .. }) && self.packets == 0
     }
 
-    /// Ends a file that nobody finished: nothing of it stays if it has no packets, else it stays a
-    /// `.part` for the recovery.
+    /// Lets go of an unfinished file: removes it if it has no packets, else leaves the `.part` to recovery.
     pub(super) fn abandon(self) {
-        if self.can_vanish()
+        if self.is_discardable()
             && let End::Rename { part, .. } = &self.end
             && let Err(error) = fs::remove_file(part)
         {
@@ -376,14 +364,10 @@ impl OutFile {
 }
 
 /// The path at the end of a name, and what is there.
-fn located(name: &Path) -> Result<(PathBuf, Option<Metadata>), OutputError> {
+fn located(name: &Path) -> Result<(PathBuf, Option<Metadata>)> {
     match destination::locate(name)? {
         Located::Path(path, found) => Ok((path, found)),
-        Located::Descriptor(_) => Err(Error::usage(format!(
-            "cannot write a capture to {}: an open descriptor has no name of its own",
-            name.display()
-        ))
-        .into()),
+        Located::Descriptor(_) => Err(Error::refused(name, Refusal::Descriptor)),
     }
 }
 
@@ -391,7 +375,7 @@ fn located(name: &Path) -> Result<(PathBuf, Option<Metadata>), OutputError> {
 pub fn sha256(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut hash = Sha256::new();
-    // On the stack: the end of a capture must not need memory that there may no longer be.
+    // On the stack: the end of a capture must not fail for lack of memory.
     let mut buffer = [0; 1 << 14];
     loop {
         match file.read(&mut buffer) {
@@ -409,7 +393,7 @@ mod tests {
 
     use super::*;
 
-    /// A pipe in the place of the file: fsync(2) refuses it with EINVAL.
+    /// With a pipe instead of the file, as fsync(2) of a pipe fails with EINVAL.
     #[test]
     fn a_failed_fsync_leaves_the_provisional_name() {
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -430,7 +414,10 @@ mod tests {
             is_torn: false,
         };
         let (record, fault) = file.close(0, true, &WriterState::default());
-        assert_eq!(fault.map(|fault| fault.reason), Some(StopReason::IoError));
+        assert_eq!(
+            fault.map(|fault| fault.stop_reason()),
+            Some(StopReason::IoError)
+        );
         assert_eq!((record.complete, record.packets), (false, 3));
         assert_eq!(record.name, part.to_string_lossy());
         assert!(part.exists() && !name.exists());

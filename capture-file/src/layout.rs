@@ -1,14 +1,15 @@
-//! What the current file holds so far, as the sink has encoded it: header, descriptions of interfaces,
-//! packets, and what statistics will be added. It knows how large the file becomes before anything is
-//! appended, which is what limits and rotation are decided on.
+//! The contents of the current file: header, descriptions of interfaces, packets, and room for the statistics at its
+//! end. Its size with another packet is known before the packet is encoded, so limits and rotation can be decided
+//! first.
 
 use std::collections::HashMap;
 
-use capture_task::error::Result;
-
 use super::{
-    FinalFigures, InterfaceInfo, OutputCounters,
+    counters::OutputCounters,
     encode::{Encoder, InterfaceStatistics, OutputFrame, Statistics, TaskTotals},
+    error::Result,
+    figures::FinalFigures,
+    packet::InterfaceInfo,
 };
 
 /// An interface and its place in the current file.
@@ -16,7 +17,7 @@ struct Interface {
     info: InterfaceInfo,
     /// Its description as a block.
     block: Vec<u8>,
-    /// Its number in the current file, once its description is there.
+    /// Its number in the current file, once it is described there.
     id: Option<u32>,
     /// Packets encoded, in all files.
     delivered: u64,
@@ -27,13 +28,13 @@ pub(super) struct FileLayout {
     encoder: Encoder,
     interfaces: Vec<Interface>,
     by_ifindex: HashMap<u32, usize>,
-    /// The last packet's entry of `by_ifindex`, which is mostly the next one's as well.
+    /// The entry of `by_ifindex` of the last packet; mostly the next one's as well.
     recent: Option<(u32, usize)>,
-    /// How many of the interfaces a file begins with; the others are described before their first packet.
+    /// How many interfaces are described at the start of a file; the others are before their first packet.
     initial: usize,
-    /// The most that a file without packets is.
+    /// Largest size of a file without packets, statistics included.
     size_empty: u64,
-    /// The most that it may become by one more interface: half of a file.
+    /// What `size_empty` must not exceed by one more interface: half of a file.
     most_empty: u64,
     open: bool,
     size: u64,
@@ -43,13 +44,13 @@ pub(super) struct FileLayout {
 }
 
 impl FileLayout {
-    /// `most` bytes is the largest that a file may be.
+    /// `most` is the limit of a file's size in bytes.
     pub(super) fn new(
         encoder: Encoder,
         interfaces: &[InterfaceInfo],
         most: Option<u64>,
     ) -> Result<Self> {
-        let mut content = Self {
+        let mut layout = Self {
             size_empty: encoder.file_header().len() as u64,
             most_empty: most.map_or(u64::MAX, |most| most / 2),
             encoder,
@@ -63,13 +64,13 @@ impl FileLayout {
             described: Vec::new(),
         };
         for info in interfaces {
-            content.add_interface(info.clone())?;
+            layout.add_interface(info.clone())?;
         }
-        Ok(content)
+        Ok(layout)
     }
 
-    /// Makes an interface known, and gives its index. What was known of the same interface index
-    /// keeps its packets.
+    /// Adds an interface and returns its index here. An earlier one with the same interface index keeps its
+    /// packets.
     pub(super) fn add_interface(&mut self, info: InterfaceInfo) -> Result<usize> {
         if let Some(index) = self.index_of(info.ifindex)
             && self.interfaces[index].info == info
@@ -119,7 +120,7 @@ impl FileLayout {
         self.encoder.record_len(frame, drops)
     }
 
-    /// Length of the description that must stand before a packet of the interface.
+    /// Length of the description that has to precede a packet of the interface, 0 if it is there.
     pub(super) fn missing_len(&self, index: usize) -> usize {
         let interface = &self.interfaces[index];
         if interface.id.is_none() {
@@ -129,7 +130,7 @@ impl FileLayout {
         }
     }
 
-    /// The most that the current file is once closed, if it is closed now.
+    /// Largest size of the current file if it is closed now.
     pub(super) fn size_closed(&self) -> u64 {
         self.size + self.encoder.trailer_reserve(self.described.len())
     }
@@ -140,12 +141,12 @@ impl FileLayout {
         self.size_closed() + self.description(index, is_missing) + record as u64
     }
 
-    /// The most that the next file is with this record alone.
+    /// Largest size of the next file with this record alone.
     pub(super) fn size_of_next(&self, index: usize, record: usize) -> u64 {
         self.size_empty + self.description(index, index >= self.initial) + record as u64
     }
 
-    /// What the description of an interface adds to a file, statistics included, where it is missing.
+    /// What the description of an interface adds to a file, statistics included, if it is missing.
     fn description(&self, index: usize, is_missing: bool) -> u64 {
         if is_missing {
             self.interfaces[index].block.len() as u64 + self.encoder.trailer_reserve(1)
@@ -159,12 +160,12 @@ impl FileLayout {
         self.encoder.trailer_reserve(1) > 0
     }
 
-    /// The most that a file without packets is.
+    /// Largest size of a file without packets, statistics included.
     pub(super) fn size_empty(&self) -> u64 {
         self.size_empty
     }
 
-    /// Begins a file: its header, and the interfaces that are described beforehand.
+    /// Begins a file with its header and the first interfaces.
     pub(super) fn begin(&mut self, out: &mut Vec<u8>) {
         let header = self.encoder.file_header();
         self.open = true;
@@ -179,7 +180,7 @@ impl FileLayout {
         }
     }
 
-    /// The number of an interface, after its description was appended if it was not there.
+    /// Appends the description of an interface unless it is there, and returns the interface's number.
     fn describe(&mut self, index: usize, out: &mut Vec<u8>) -> u32 {
         let interface = &mut self.interfaces[index];
         *interface.id.get_or_insert_with(|| {
@@ -209,7 +210,7 @@ impl FileLayout {
         self.recent = Some((interface.info.ifindex, index));
     }
 
-    /// Ends the file with statistics, and gives its size.
+    /// Ends the file with statistics, and returns its size.
     pub(super) fn end(&mut self, statistics: &Statistics, out: &mut Vec<u8>) -> Result<u64> {
         self.open = false;
         let trailer = self.encoder.trailer(statistics)?;
@@ -222,7 +223,7 @@ impl FileLayout {
         self.described.iter().map(|index| &self.interfaces[*index])
     }
 
-    /// Statistics for a file that is not the last: what the sink alone knows.
+    /// Statistics for a file that is not the last: without the kernel's figures, which come at the end.
     pub(super) fn statistics_so_far(&self, times_ns: [u64; 2], drops: u64) -> Statistics {
         let single = self.interfaces.len() == 1;
         let interfaces = self.in_order().map(|interface| InterfaceStatistics {
@@ -238,8 +239,8 @@ impl FileLayout {
         }
     }
 
-    /// Statistics for the last file. With one interface the task's figures are the interface's; with
-    /// several, whose packets were lost is not known, and the comment has the figures of all together.
+    /// Statistics for the last file. With one interface, the task's figures are the interface's. With several it is
+    /// not known whose packets were lost, and the comment has the figures of the whole task.
     pub(super) fn last_statistics(
         &self,
         closing: &FinalFigures,

@@ -1,5 +1,5 @@
-//! The files of an output as far as write(2) has taken them. The writer notes every change, and any
-//! thread may look: a daemon shows the files of a running task and sends what is in them.
+//! The files of an output as far as they are written. The writer notes each change, and any thread may read: a daemon
+//! lists the files of a running task and serves what is in them.
 
 use std::{
     collections::VecDeque,
@@ -11,12 +11,12 @@ use capture_task::task::FileRecord;
 
 /// The files that exist, in order of writing; the last one is not complete while it is written.
 ///
-/// A size is always that of whole records, and what it counts can be read from the file.
+/// Sizes are of whole records that can be read from the file.
 #[derive(Debug, Default)]
 pub struct OutputFiles(Mutex<VecDeque<FileRecord>>);
 
 impl OutputFiles {
-    /// The files as they are now. One that is not complete lies at its name with `.part` behind it.
+    /// A copy of the list. The path of an incomplete file is its name with `.part` appended.
     pub fn now(&self) -> Vec<FileRecord> {
         self.lock().iter().cloned().collect()
     }
@@ -58,11 +58,11 @@ impl OutputFiles {
         self.lock().pop_back();
     }
 
-    /// A file left the ring of a rotation. Gives its size.
+    /// A file left the ring of a rotation. Returns its size.
     pub(super) fn evicted(&self, path: &Path) -> u64 {
         let name = path.to_string_lossy();
         let mut files = self.lock();
-        // It is the oldest, so that nothing is searched or moved.
+        // It is the oldest, so the search ends at once.
         let index = files.iter().position(|file| file.name == name);
         let file = index.and_then(|index| files.remove(index));
         file.map_or(0, |file| file.size)

@@ -1,5 +1,5 @@
-//! The way from the reader's thread to the writer's: buffers of whole records go over a bounded channel
-//! and come back for reuse. Nothing here ever waits but the end of the output.
+//! The reader's end of the channel to the writer thread. Buffers of whole records go there over a bounded channel
+//! and come back for reuse. Only the end of the output waits.
 
 use std::{
     pin::Pin,
@@ -11,39 +11,28 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use capture_task::{
-    error::{Error, Result},
-    plan::Format,
-    task::FileRecord,
-};
+use capture_task::{plan::Format, task::FileRecord};
 use tokio::sync::oneshot;
 
 use super::{
-    count,
-    error::OutputError,
+    channel::{BUFFER_LEN, BUFFERS, Chunk, WriterState},
+    counters::count,
+    error::{Error, Result},
     file::OutFile,
-    writer::{Chunk, Writer, WriterState},
+    writer::Writer,
 };
 
-/// Bytes of a buffer: past some hundred KiB the system call is no longer what a write costs, and
-/// sixty-four tasks with a few buffers each still fit into any server.
-pub(super) const BUFFER_LEN: usize = 1 << 20;
-
-/// Most buffers of a task. They are allocated when first wanted, and more than a few are wanted only by
-/// an output that stalls: 64 MiB are half a second of a full 1 Gb/s link, and as much as all rings.
-pub(super) const BUFFERS: usize = 64;
-
-/// Partial buffers are handed over only while so few are on their way: a writer that is behind is not
-/// helped by many small ones, and would run the queue out of buffers that are nearly empty.
+/// Partial buffers are handed over only while fewer than this are in flight. More would not help a writer that is
+/// behind, and would use up the pool with nearly empty buffers.
 const FLUSH_BELOW: usize = 2;
 
 /// The reader's end.
 pub(super) struct Queue {
-    shared: Arc<WriterState>,
+    state: Arc<WriterState>,
     current: Option<Chunk>,
     spare: Vec<Vec<u8>>,
     allocated: usize,
-    on_their_way: usize,
+    in_flight: usize,
     returned: Receiver<Vec<u8>>,
     sender: Option<SyncSender<Chunk>>,
     thread: Option<JoinHandle<Vec<FileRecord>>>,
@@ -52,12 +41,12 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Starts the writer on a file that is open.
-    pub(super) fn start(format: Format, shared: Arc<WriterState>, first: OutFile) -> Result<Self> {
-        // One more than there are buffers: the end of the output may add one of its own.
+    /// Starts the writer with the open first file.
+    pub(super) fn start(format: Format, state: Arc<WriterState>, first: OutFile) -> Result<Self> {
+        // One more than there are buffers, for the extra one at the end.
         let (sender, chunks) = sync_channel(BUFFERS + 1);
         let (give_back, returned) = sync_channel(BUFFERS + 1);
-        let writer = Writer::new(format, Arc::clone(&shared), first);
+        let writer = Writer::new(format, Arc::clone(&state), first);
         let (alive, ended) = oneshot::channel::<()>();
         let thread = thread::Builder::new()
             .name("capture-writer".to_owned())
@@ -65,13 +54,15 @@ impl Queue {
                 let _alive = alive;
                 writer.run(&chunks, &give_back)
             })
-            .map_err(|error| Error::runtime(format!("cannot start a thread: {error}")))?;
+            .map_err(|error| Error::Thread {
+                cause: Arc::new(error),
+            })?;
         Ok(Self {
-            shared,
+            state,
             current: None,
             spare: Vec::new(),
             allocated: 0,
-            on_their_way: 0,
+            in_flight: 0,
             returned,
             sender: Some(sender),
             thread: Some(thread),
@@ -79,10 +70,10 @@ impl Queue {
         })
     }
 
-    /// The chunk to append `len` more bytes to; `None` where no buffer is free, or no memory.
-    pub(super) fn room(&mut self, len: usize) -> Option<&mut Chunk> {
+    /// The chunk to append `len` bytes to; `None` if no buffer is free, or no memory.
+    pub(super) fn reserve(&mut self, len: usize) -> Option<&mut Chunk> {
         if self.current.as_ref().is_some_and(|chunk| {
-            // What is larger than a buffer has one of its own, which grows.
+            // A record larger than a buffer has one to itself, which grows.
             !chunk.data.is_empty() && chunk.data.len() + len > BUFFER_LEN
         }) {
             self.hand_over();
@@ -95,7 +86,7 @@ impl Queue {
     /// The chunk to append to, however long it becomes.
     pub(super) fn chunk(&mut self) -> Option<&mut Chunk> {
         if self.current.is_none() {
-            let data = self.take()?;
+            let data = self.take_buffer()?;
             self.current = Some(Chunk {
                 data,
                 ..Chunk::default()
@@ -104,10 +95,10 @@ impl Queue {
         self.current.as_mut()
     }
 
-    /// As [`Queue::chunk`], with a buffer beyond the pool where none is free.
-    pub(super) fn last_chunk(&mut self) -> &mut Chunk {
+    /// As [`Queue::chunk`], with a buffer beyond the pool if none is free.
+    pub(super) fn chunk_or_extra(&mut self) -> &mut Chunk {
         if self.current.is_none() {
-            let data = self.take().unwrap_or_default();
+            let data = self.take_buffer().unwrap_or_default();
             self.current = Some(Chunk {
                 data,
                 ..Chunk::default()
@@ -116,13 +107,13 @@ impl Queue {
         self.current.get_or_insert_default()
     }
 
-    fn take(&mut self) -> Option<Vec<u8>> {
-        self.collect();
+    fn take_buffer(&mut self) -> Option<Vec<u8>> {
+        self.collect_returned();
         self.spare.pop().or_else(|| {
             if self.allocated == BUFFERS {
                 return None;
             }
-            // Without memory the packet is lost and the capture goes on, perhaps with what comes back.
+            // Without memory the packet is lost, and the capture goes on with the buffers that come back.
             let mut buffer = Vec::new();
             buffer.try_reserve_exact(BUFFER_LEN).ok()?;
             self.allocated += 1;
@@ -130,9 +121,9 @@ impl Queue {
         })
     }
 
-    fn collect(&mut self) {
+    fn collect_returned(&mut self) {
         while let Ok(buffer) = self.returned.try_recv() {
-            self.on_their_way = self.on_their_way.saturating_sub(1);
+            self.in_flight = self.in_flight.saturating_sub(1);
             self.spare.push(buffer);
         }
     }
@@ -151,18 +142,16 @@ impl Queue {
             None => Some(TrySendError::Disconnected(chunk)),
         };
         match refused {
-            None => self.on_their_way += 1,
-            // Only a writer that is gone refuses: the channel has room for every buffer.
+            None => self.in_flight += 1,
+            // The channel has room for every buffer, so the writer has panicked.
             Some(TrySendError::Full(chunk) | TrySendError::Disconnected(chunk)) => {
-                count(&self.shared.counters.dropped_write, chunk.packets);
-                self.shared.fail(OutputError::from(Error::runtime(
-                    "the writer thread is gone",
-                )));
+                count(&self.state.counters.dropped_write, chunk.packets);
+                self.state.fail(Error::WriterPanicked);
             }
         }
     }
 
-    /// Gives the current chunk to the writer if the writer keeps up.
+    /// Gives the current chunk to the writer, unless the writer is behind.
     pub(super) fn flush(&mut self) {
         if self
             .current
@@ -171,20 +160,20 @@ impl Queue {
         {
             return;
         }
-        self.collect();
-        if self.on_their_way < FLUSH_BELOW {
+        self.collect_returned();
+        if self.in_flight < FLUSH_BELOW {
             self.hand_over();
         }
     }
 
-    /// Says that nothing more will come.
+    /// Closes the channel.
     pub(super) fn close(&mut self) {
         self.hand_over();
-        self.shared.close();
+        self.state.close();
         drop(self.sender.take());
     }
 
-    /// Whether the writer is done with everything, after [`Queue::close`].
+    /// Ready once the writer has ended, after [`Queue::close`].
     pub(super) fn poll_ended(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if let Some(ended) = &mut self.ended {
             std::task::ready!(Pin::new(ended).poll(context)).ok();
@@ -193,7 +182,7 @@ impl Queue {
         Poll::Ready(())
     }
 
-    /// Waits for the writer to be done with everything.
+    /// Waits for the writer to end, and returns the files.
     pub(super) fn finish(mut self) -> Vec<FileRecord> {
         self.join()
     }
@@ -204,16 +193,14 @@ impl Queue {
             return Vec::new();
         };
         thread.join().unwrap_or_else(|_| {
-            self.shared.fail(OutputError::from(Error::runtime(
-                "the writer thread panicked",
-            )));
+            self.state.fail(Error::WriterPanicked);
             Vec::new()
         })
     }
 }
 
 impl Drop for Queue {
-    /// An output that is dropped unfinished leaves a `.part`, or nothing where it had no packets.
+    /// An output that is dropped unfinished leaves a `.part`, or nothing if it had no packets.
     fn drop(&mut self) {
         self.join();
     }

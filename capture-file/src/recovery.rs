@@ -1,6 +1,6 @@
-//! What becomes of a `.part` whose writer was killed: it is cut back to its last whole record and named
-//! `STEM_interrupted.EXT`. The content is read once, front to back, and none of it is trusted. The next
-//! capture to the same name does this by itself; of others a capture only says that they are there.
+//! Recovery of a `.part` whose writer was killed: it is cut back to its last whole record and renamed to
+//! `STEM_interrupted.EXT`. The contents are read once, front to back, and not trusted. A capture recovers the
+//! `.part` of its own name; others are left for `recover`.
 
 use std::{
     fmt, fs,
@@ -15,25 +15,22 @@ use nix::{
     fcntl::{AT_FDCWD, RenameFlags, renameat2},
 };
 
-use super::{
-    part::{lock, sync_directory},
-    rotation::with_suffix,
-};
+use super::path::{lock, sync_directory, with_suffix};
 
-/// A `.part` that was recovered; [`fmt::Display`] makes a sentence of it.
+/// A recovered `.part`; [`fmt::Display`] says so in a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecoveredFile {
-    /// What it was called.
+    /// Its old name.
     pub part: PathBuf,
-    /// What it is called now; `None` if not even its header was whole and it was removed.
+    /// Its new name; `None` if it was removed, as not even its header was whole.
     pub path: Option<PathBuf>,
     /// Packets in it.
     pub packets: u64,
     /// Bytes kept of these packets.
     pub bytes: u64,
-    /// Bytes that stayed.
+    /// Its size now.
     pub size: u64,
-    /// Bytes of a torn record that were cut off.
+    /// Bytes of a partial record that were cut off.
     pub cut: u64,
 }
 
@@ -68,7 +65,7 @@ impl fmt::Display for RecoveredFile {
     }
 }
 
-/// What is whole in a capture file.
+/// The whole records of a capture file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Scan {
     /// Bytes up to the end of the last whole record; 0 if not even the header is whole.
@@ -83,8 +80,8 @@ pub struct Scan {
 /// that exists.
 ///
 /// # Errors
-/// `WouldBlock` where a live process is writing it, `InvalidData` where it is not a capture file (it
-/// is then left alone), `NotFound`, and what the file system says.
+/// `WouldBlock` if a process is writing it, `InvalidData` if it is not a capture file (it is then left alone),
+/// `NotFound`, and errors of the file system.
 pub fn recover(part: &Path) -> io::Result<RecoveredFile> {
     let file = OpenOptions::new()
         .read(true)
@@ -120,7 +117,7 @@ pub fn recover(part: &Path) -> io::Result<RecoveredFile> {
     }
     if cut > 0 {
         file.set_len(size)?;
-        // Its time says when it was last written by the capture, and is no reason to fail.
+        // Keeps the time of the capture's last write. Not worth failing for.
         let _ = metadata.modified().and_then(|at| file.set_modified(at));
     }
     file.sync_all()?;
@@ -136,7 +133,7 @@ pub fn recover(part: &Path) -> io::Result<RecoveredFile> {
     })
 }
 
-/// Gives it the first free name, so that two recoveries never take the same one.
+/// Renames it to the first free name; two recoveries at once never take the same one.
 fn rename_to_free_name(part: &Path) -> io::Result<PathBuf> {
     let name = match part.extension() {
         Some(extension) if extension == "part" => part.with_extension(""),
@@ -152,7 +149,7 @@ fn rename_to_free_name(part: &Path) -> io::Result<PathBuf> {
         let candidate = with_suffix(&name, &suffix);
         let flags = RenameFlags::RENAME_NOREPLACE;
         let renamed = match renameat2(AT_FDCWD, part, AT_FDCWD, &candidate, flags) {
-            // Not every file system knows the flag.
+            // Some file systems do not support the flag.
             Err(Errno::EINVAL | Errno::ENOSYS) => rename_to_reserved(part, &candidate),
             renamed => renamed.map_err(io::Error::from),
         };
@@ -164,7 +161,7 @@ fn rename_to_free_name(part: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// Creates an empty file of the name first, which the rename then replaces.
+/// Reserves the name with an empty file, which the rename then replaces.
 fn rename_to_reserved(part: &Path, name: &Path) -> io::Result<()> {
     OpenOptions::new()
         .write(true)
@@ -174,14 +171,14 @@ fn rename_to_reserved(part: &Path, name: &Path) -> io::Result<()> {
     fs::rename(part, name)
 }
 
-/// The `.part`s in a directory that are captures and that nobody writes. They are only looked at: a lock, however
-/// short, would be in the way of a capture that starts.
+/// The `.part`s of captures in a directory that no process has locked. They are not locked here either, as even a
+/// short lock could make a capture fail that starts just then.
 pub fn leftovers(directory: &Path) -> Vec<PathBuf> {
-    // `1: FLOCK  ADVISORY  WRITE 1234 fe:00:5678 0 EOF`; without it nobody knows which are alive.
+    // `1: FLOCK  ADVISORY  WRITE 1234 fe:00:5678 0 EOF`; without it there is no way to tell which are in use.
     let Ok(locks) = fs::read_to_string("/proc/locks") else {
         return Vec::new();
     };
-    // By the number alone: the device is not the one that stat(2) says on every file system.
+    // By the inode alone, as on some file systems stat(2) reports another device.
     let is_locked = |inode: u64| {
         let mut fields = locks.split_whitespace();
         fields.any(|field| field.ends_with(&format!(":{inode}")))
@@ -202,7 +199,7 @@ pub fn leftovers(directory: &Path) -> Vec<PathBuf> {
     left
 }
 
-/// The inode of a regular file that begins as a capture file.
+/// The inode of a regular file with the magic number of a capture file.
 fn is_capture(path: &Path) -> Option<u64> {
     let file = OpenOptions::new()
         .read(true)
@@ -215,10 +212,10 @@ fn is_capture(path: &Path) -> Option<u64> {
     (begins && Magic::of(magic).is_some()).then(|| metadata.ino())
 }
 
-/// What a capture file begins with.
+/// The magic number of a capture file.
 enum Magic {
     Pcapng,
-    /// And how many units a second has.
+    /// With byte order and time units a second.
     Pcap(Order, u32),
 }
 
@@ -238,7 +235,7 @@ impl Magic {
 /// Finds the end of the last whole record, of either format in either byte order.
 ///
 /// # Errors
-/// `InvalidData` where the file does not begin as a capture file.
+/// `InvalidData` if the file has not the magic number of a capture file.
 pub fn scan(file: &File) -> io::Result<Scan> {
     let size = file.metadata()?.len();
     let mut window = ReadWindow {
@@ -264,8 +261,8 @@ fn not_a_capture() -> io::Error {
     )
 }
 
-/// Every read of the file goes through one buffer that moves forward, so that small records cost no
-/// system calls and large ones no memory: O(size) whatever the lengths in the file claim.
+/// A buffer that moves forward through the file. Small records cost no system call each, and lengths that are
+/// claimed in the file cost no memory.
 struct ReadWindow<'a> {
     file: &'a File,
     size: u64,
@@ -276,7 +273,7 @@ struct ReadWindow<'a> {
 const WINDOW_LEN: usize = 1 << 18;
 
 impl ReadWindow<'_> {
-    /// `len` (a few) bytes at an offset, or `None` where the file ends before.
+    /// `len` (a few) bytes at an offset, or `None` if the file ends before.
     fn at(&mut self, offset: u64, len: usize) -> io::Result<Option<&[u8]>> {
         let end = offset.saturating_add(len as u64);
         if end > self.size {
@@ -290,7 +287,7 @@ impl ReadWindow<'_> {
                     .file
                     .read_at(&mut self.data[filled..], offset + filled as u64)
                 {
-                    // It shrank under us.
+                    // The file shrank meanwhile.
                     Ok(0) => {
                         self.size = offset + filled as u64;
                         self.data.truncate(filled);
@@ -317,7 +314,7 @@ enum Order {
 }
 
 impl Order {
-    /// The number at an index of words.
+    /// The 32-bit word at an index.
     fn word(self, data: &[u8], index: usize) -> u32 {
         let bytes = data.get(4 * index..).and_then(|rest| rest.first_chunk());
         match (self, bytes) {
@@ -406,7 +403,7 @@ fn scan_pcapng(window: &mut ReadWindow<'_>) -> io::Result<Scan> {
         }
         if matches!(kind, ENHANCED_PACKET | SIMPLE_PACKET | PACKET) {
             scan.packets += 1;
-            // Of the packet blocks that we do not write ourselves it is not known.
+            // Not known of the packet blocks that captures of this agent do not have.
             scan.bytes += bytes;
         }
         scan.size = end;

@@ -1,40 +1,48 @@
-//! Which file the next packet goes to, and what the files are called. The sink asks, on packet time;
-//! the writer then closes the one and opens the other.
+//! Rotation: when a file ends, what the next one is called, and which files leave the ring. Decided on the reader's
+//! side by the time stamps of packets; the writer then closes and opens the files.
 
 use std::{
     collections::{HashMap, VecDeque},
     path::{Path, PathBuf},
 };
 
-use capture_task::{
-    error::{Error, Result},
-    plan::Rotate,
-};
+use capture_task::plan::Rotate;
 use jiff::{Timestamp, fmt::strtime, tz::TimeZone};
 
-use super::writer::NextFile;
+use super::{
+    error::{Error, Result},
+    path::with_suffix,
+};
 
 const NANOS: u64 = 1_000_000_000;
 
-/// The files of an output.
+/// A file to begin.
+#[derive(Debug)]
+pub(super) struct NextFile {
+    /// Its name.
+    pub(super) name: PathBuf,
+    /// Files that leave the ring before, to be removed.
+    pub(super) evicted: Vec<PathBuf>,
+}
+
+/// The rotation of an output; without one, its single file.
 #[derive(Debug)]
 pub(super) struct Rotation {
     rotate: Option<Rotate>,
     naming: Naming,
-    /// Files begun.
+    /// Number of files begun.
     begun: u64,
     /// When the current file's period ends, nanoseconds since the epoch.
     boundary_ns: Option<u64>,
     current: PathBuf,
-    /// Finished files of a ring that exist, oldest first, with their sizes. Others are never removed, and
-    /// so need not be known.
+    /// Finished files in the ring, oldest first, with their sizes. Empty without a ring, which removes no file.
     ring: VecDeque<(PathBuf, u64)>,
-    /// Bytes of the finished files that exist, kept as they come and go: it is asked for with each packet.
+    /// Bytes of the finished files that exist. A running sum, as every packet needs it.
     finished_bytes: u64,
 }
 
 impl Rotation {
-    /// `name` is that of the only file, or the pattern of several.
+    /// `name` is that of the only file, or the pattern for the names of a rotation.
     pub(super) fn new(name: &Path, rotate: Option<Rotate>) -> Self {
         Self {
             rotate,
@@ -47,19 +55,19 @@ impl Rotation {
         }
     }
 
-    /// Most bytes of a file.
+    /// Size limit of a file.
     pub(super) fn file_bytes(&self) -> Option<u64> {
         self.rotate.and_then(|rotate| rotate.bytes)
     }
 
     /// Whether a packet of this time belongs to a later file.
-    pub(super) fn is_over(&self, timestamp_ns: u64) -> bool {
+    pub(super) fn is_due(&self, timestamp_ns: u64) -> bool {
         self.boundary_ns
             .is_some_and(|boundary| timestamp_ns >= boundary)
     }
 
-    /// Whether the number of files is used up; with `bytes` it is the size of a ring instead.
-    pub(super) fn is_used_up(&self) -> bool {
+    /// Whether no further file may begin. With `bytes` never: `files` is the size of a ring then.
+    pub(super) fn is_exhausted(&self) -> bool {
         self.ring_size().is_none()
             && self
                 .rotate
@@ -67,13 +75,13 @@ impl Rotation {
                 .is_some_and(|files| self.begun >= files)
     }
 
-    /// Whether another file pushes one out of the ring.
+    /// Whether the next file pushes one out of the ring.
     pub(super) fn is_ring_full(&self) -> bool {
         self.ring_size()
             .is_some_and(|files| self.ring.len() >= files)
     }
 
-    /// Most files of a ring; `None` without one.
+    /// Number of files in the ring; `None` without one.
     fn ring_size(&self) -> Option<usize> {
         let rotate = self.rotate?;
         rotate.bytes?;
@@ -82,17 +90,16 @@ impl Rotation {
             .map(|files| usize::try_from(files.max(1)).unwrap_or(usize::MAX))
     }
 
-    /// Bytes of the finished files.
+    /// Bytes of the finished files that exist.
     pub(super) fn finished_bytes(&self) -> u64 {
         self.finished_bytes
     }
 
-    /// Bytes that the finished files will have once another has begun, `closing` being the size of
-    /// the one that is open now, if one is.
-    pub(super) fn finished_bytes_then(&self, closing: Option<u64>) -> u64 {
+    /// The same once the next file has begun, `closing` being the size of the file that is open now, if any.
+    pub(super) fn finished_bytes_after_next(&self, closing: Option<u64>) -> u64 {
         let total = self.finished_bytes + closing.unwrap_or(0);
         let files = self.ring.len() + usize::from(closing.is_some());
-        // At most one has to go, the oldest: each file that was begun has made room for itself.
+        // At most one leaves the ring, the oldest, as each file made room for itself when it began.
         let evicted = match self.ring_size() {
             Some(most) if files >= most => self.ring.front().map(|file| file.1).or(closing),
             _ => None,
@@ -100,7 +107,7 @@ impl Rotation {
         total - evicted.unwrap_or(0)
     }
 
-    /// The current file was finished with this size.
+    /// Notes that the current file is finished, with its size.
     pub(super) fn finished(&mut self, size: u64) {
         if self.ring_size().is_some() {
             self.ring
@@ -109,14 +116,14 @@ impl Rotation {
         self.finished_bytes += size;
     }
 
-    /// Begins the file of a packet of this time.
+    /// Begins the file for a packet of this time.
     pub(super) fn begin(&mut self, timestamp_ns: u64) -> Result<NextFile> {
         let mut start_ns = timestamp_ns;
         if let Some(seconds) = self.rotate.and_then(|rotate| rotate.seconds) {
             let period = seconds.max(1).saturating_mul(NANOS);
             let aligned = timestamp_ns - timestamp_ns % period;
-            // A file that a boundary began is named after the boundary.
-            if self.is_over(timestamp_ns) {
+            // A file that begins at a boundary is named after it.
+            if self.is_due(timestamp_ns) {
                 start_ns = aligned;
             }
             self.boundary_ns = Some(aligned.saturating_add(period));
@@ -142,7 +149,7 @@ enum Naming {
     Single(PathBuf),
     /// `STEM_00001.EXT`.
     Numbered(PathBuf),
-    /// strftime(3), with the names in use and how often each was wanted.
+    /// A pattern for strftime(3), the names in use, and how often each was asked for.
     Pattern {
         pattern: String,
         used: HashMap<PathBuf, u64>,
@@ -167,7 +174,7 @@ impl Naming {
             Self::Numbered(name) => Ok(with_suffix(name, &format!("{number:05}"))),
             Self::Pattern { pattern, used } => {
                 let name = expand(pattern, start_ns)?;
-                // A name made with a suffix is in use as well, should the pattern yield it.
+                // The pattern may also yield a name that was made with a suffix.
                 let mut candidate = name.clone();
                 while used.contains_key(&candidate) {
                     let times = used.entry(name.clone()).or_default();
@@ -187,26 +194,13 @@ impl Naming {
     }
 }
 
-/// `STEM_suffix.EXT`.
-pub(super) fn with_suffix(name: &Path, suffix: &str) -> PathBuf {
-    let mut file = name.file_stem().unwrap_or_default().to_owned();
-    file.push("_");
-    file.push(suffix);
-    if let Some(extension) = name.extension() {
-        file.push(".");
-        file.push(extension);
-    }
-    name.with_file_name(file)
-}
-
 fn expand(pattern: &str, start_ns: u64) -> Result<PathBuf> {
     let time = Timestamp::from_nanosecond(i128::from(start_ns))
-        .map_err(|error| Error::runtime(format!("no file can be named after a time: {error}")))?
+        .map_err(|cause| Error::FileTime { cause })?
         .to_zoned(TimeZone::UTC);
-    let name = strtime::format(pattern, &time).map_err(|error| {
-        Error::usage(format!(
-            "{pattern} is no pattern of file names (strftime): {error}"
-        ))
+    let name = strtime::format(pattern, &time).map_err(|cause| Error::Pattern {
+        pattern: pattern.to_owned(),
+        cause,
     })?;
     Ok(name.into())
 }

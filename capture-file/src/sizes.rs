@@ -1,62 +1,58 @@
-//! What a file takes before its first packet, and the limits of a task that are less than that. Asked
-//! before anything is opened, so that a task which could never have a file is refused at once.
+//! Limits of a task that are below the size of a file without packets. Checked before anything is opened, so that
+//! such a task is refused at once.
 
-use capture_task::{
-    error::{Error, Result},
-    plan::{Fault, InterfaceSelection, Plan},
-};
+use capture_task::plan::{Fault, FaultKind, Field, InterfaceSelection, Plan};
 
 use super::{
-    InterfaceInfo,
     encode::{ETHERNET, Encoder},
+    error::{Error, Result},
     layout::FileLayout,
+    packet::InterfaceInfo,
 };
 
 /// Characters of a task's ID, a ULID.
 const TASK_ID: &str = "00000000000000000000000000";
 
-/// The longest name of an interface.
+/// The longest name that an interface can have.
 const LONGEST_NAME: &str = "0123456789abcde";
 
-/// The largest that a file may be.
-pub(super) fn largest(plan: &Plan) -> Option<u64> {
+/// The limit of a file's size.
+pub(super) fn max_file_size(plan: &Plan) -> Option<u64> {
     let rotated = plan.rotate.and_then(|rotate| rotate.bytes);
     rotated.into_iter().chain(plan.max_file_bytes).min()
 }
 
-/// A limit below a file without packets, which takes `empty` bytes, could not be kept.
+/// Refuses limits below `empty`, the bytes of a file without packets.
 pub(super) fn check(plan: &Plan, empty: u64) -> Result<()> {
-    too_small(plan, empty)
-        .next()
-        .map_or(Ok(()), |(field, detail)| {
-            let field = field.replace('/', ".");
-            Err(Error::usage(format!("{field}: {detail}")))
-        })
+    match limits_below(plan, empty).next() {
+        None => Ok(()),
+        Some((field, bytes)) => Err(Error::LimitTooSmall {
+            field,
+            bytes,
+            least: empty,
+        }),
+    }
 }
 
-/// The limits that no file of the task could keep, for interfaces of whatever kind.
+/// The limits of a plan that are too small for any file, whatever its interfaces are.
 pub fn size_faults(plan: &Plan) -> Vec<Fault> {
-    if largest(plan).is_none() {
+    if max_file_size(plan).is_none() {
         return Vec::new();
     }
-    match least(plan) {
-        Ok(least) => too_small(plan, least)
-            .map(|(field, detail)| Fault {
-                pointer: format!("/{field}"),
-                code: "out_of_range",
-                detail,
-            })
+    match min_file_size(plan) {
+        Ok(least) => limits_below(plan, least)
+            .map(|(field, bytes)| Fault::of(field, FaultKind::BelowEmptyFile { bytes, least }))
             .collect(),
         Err(error) => {
-            // The start will say so.
+            // The start of the task will report it.
             log::warn!("{error}");
             Vec::new()
         }
     }
 }
 
-/// A file with the description of one interface, the one with the longest name.
-fn least(plan: &Plan) -> Result<u64> {
+/// The size of a file without packets and with one interface, the one with the longest name.
+fn min_file_size(plan: &Plan) -> Result<u64> {
     let name = match &plan.interfaces {
         InterfaceSelection::Any => LONGEST_NAME,
         InterfaceSelection::Named(names) => {
@@ -73,17 +69,15 @@ fn least(plan: &Plan) -> Result<u64> {
     Ok(FileLayout::new(encoder, &[interface], None)?.size_empty())
 }
 
-/// The limits that are too small, each with its field and what is wrong with it.
-fn too_small(plan: &Plan, empty: u64) -> impl Iterator<Item = (&'static str, String)> {
+/// The limits below `empty` bytes, each with its value.
+fn limits_below(plan: &Plan, empty: u64) -> impl Iterator<Item = (Field, u64)> {
     let rotated = plan.rotate.and_then(|rotate| rotate.bytes);
     let limits = [
-        ("rotate/bytes", rotated),
-        ("max_file_bytes", plan.max_file_bytes),
+        (Field::RotateBytes, rotated),
+        (Field::MaxFileBytes, plan.max_file_bytes),
     ];
     limits.into_iter().filter_map(move |(field, most)| {
-        let most = most.filter(|most| *most < empty)?;
-        let detail =
-            format!("{most} is less than the {empty} bytes of a file without packets; give more");
-        Some((field, detail))
+        let bytes = most.filter(|most| *most < empty)?;
+        Some((field, bytes))
     })
 }

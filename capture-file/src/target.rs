@@ -1,9 +1,9 @@
-//! Where the command line sends an output: to a file that the output opens itself, or to what is open
-//! before any output is, because it was inherited or because its reader was waited for.
+//! The target of an output: a file that the output opens, or a descriptor that is open before, because it was
+//! inherited or because its reader was waited for.
 
 use std::{
     fs::File,
-    io::{self, IsTerminal},
+    io::IsTerminal,
     os::{
         fd::{FromRawFd, OwnedFd, RawFd},
         unix::fs::FileTypeExt,
@@ -12,22 +12,23 @@ use std::{
     sync::Arc,
 };
 
-use capture_task::error::{Error, Result};
+use super::{
+    destination::{self, Located},
+    error::{Error, Refusal, Result},
+};
 
-use super::destination::{self, Located};
-
-/// Where the output goes.
+/// Where an output goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// A file, or the pattern of the names of several.
+    /// A file, or the pattern for the names of a rotation.
     File(PathBuf),
     /// Standard output.
     Stdout,
-    /// What is open already.
+    /// An open descriptor.
     Open(OpenTarget),
 }
 
-/// A descriptor that was inherited, a FIFO that somebody reads, or a device. Clones are the same.
+/// An open descriptor: inherited, a FIFO with a reader, or a device. Clones share it.
 #[derive(Clone, Debug)]
 pub struct OpenTarget {
     name: PathBuf,
@@ -43,30 +44,27 @@ impl PartialEq for OpenTarget {
 impl Eq for OpenTarget {}
 
 impl Target {
-    /// What a name stands for: standard output for `/dev/stdout` and whatever leads there, an inherited
-    /// descriptor for `/dev/fd/N`, else a file. To be asked before the process opens anything itself, whose
-    /// descriptors these names would reach too.
+    /// The target of a name: standard output for `/dev/stdout` and links to it, an inherited descriptor for
+    /// `/dev/fd/N`, and else a file. Call this before the process opens files of its own, whose descriptors
+    /// these names would reach as well.
     ///
     /// # Errors
     /// Usage: standard error, and a descriptor that is not open, or not for writing.
     pub fn named(name: PathBuf) -> Result<Self> {
         let number = match destination::locate(&name) {
             Ok(Located::Descriptor(number)) => number,
-            // What is wrong with a path is said where it is opened.
+            // A bad path is reported by the output that opens it.
             _ => return Ok(Self::File(name)),
         };
         match number {
             libc::STDOUT_FILENO => Ok(Self::Stdout),
-            libc::STDERR_FILENO => Err(Error::usage(format!(
-                "cannot write a capture to {}: messages go to standard error; use standard output, or \
-                 name a file",
-                name.display()
-            ))),
+            libc::STDERR_FILENO => Err(Error::refused(&name, Refusal::StandardError)),
             number => OpenTarget::inherited(number, name).map(Self::Open),
         }
     }
 
-    /// Opens a FIFO or a device; false where nobody reads the FIFO yet. A file is left to the output.
+    /// Opens a FIFO or a device, so that the target becomes [`Target::Open`]; false while the FIFO has no reader. A
+    /// file is left to the output.
     ///
     /// # Errors
     /// As of an output that opens it.
@@ -74,7 +72,7 @@ impl Target {
         let Self::File(name) = self else {
             return Ok(true);
         };
-        // What is wrong with a path is said where it is opened.
+        // A bad path is reported by the output that opens it.
         let Ok(Located::Path(path, Some(found))) = destination::locate(name) else {
             return Ok(true);
         };
@@ -97,24 +95,18 @@ impl Target {
 
 impl OpenTarget {
     fn inherited(number: RawFd, name: PathBuf) -> Result<Self> {
-        let shown = name.display();
         // SAFETY: fcntl(2) on numbers; it answers EBADF where the descriptor is not open.
         let (flags, copy) = unsafe {
             let flags = libc::fcntl(number, libc::F_GETFL);
             (flags, libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3))
         };
         if copy < 0 || flags < 0 {
-            let error = io::Error::last_os_error();
-            return Err(Error::usage(format!(
-                "cannot write a capture to {shown}: descriptor {number} is not open ({error})"
-            )));
+            return Err(Error::refused(&name, Refusal::Closed(number)));
         }
         // SAFETY: it was just made, and nobody else knows of it.
         let file = File::from(unsafe { OwnedFd::from_raw_fd(copy) });
         if flags & libc::O_ACCMODE == libc::O_RDONLY {
-            return Err(Error::usage(format!(
-                "cannot write a capture to {shown}: descriptor {number} is open for reading only"
-            )));
+            return Err(Error::refused(&name, Refusal::ReadOnly(number)));
         }
         Ok(Self {
             name,
@@ -132,7 +124,7 @@ impl OpenTarget {
         self.file.is_terminal()
     }
 
-    /// What is written to.
+    /// The file behind the descriptor.
     pub fn file(&self) -> &File {
         &self.file
     }

@@ -1,228 +1,105 @@
-//! The writer thread of an output: takes buffers of whole records off the queue, puts them into files,
-//! and gives the buffers back. It counts what write(2) has taken, and after a failure what it has not.
+//! The writer thread of an output: writes the buffers of the queue to files and returns them for reuse. It counts
+//! packets as captured once write(2) has taken them, and as dropped after a failure.
 
 use std::{
     collections::HashMap,
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc,
         mpsc::{Receiver, SyncSender},
     },
-    time::Instant,
 };
 
-use capture_task::{
-    error::Error,
-    plan::Format,
-    task::{FileRecord, StopReason},
-};
+use capture_task::{plan::Format, task::FileRecord};
 
 use super::{
-    DiskBudget, OutputCounters, count, encode::walk, error::OutputError, file::OutFile,
-    queue::BUFFER_LEN,
+    channel::{BUFFER_LEN, Chunk, WriterState},
+    counters::count,
+    encode::count_whole_records,
+    error::{Action, Error, Result},
+    file::OutFile,
 };
-
-/// Whole records for one file.
-#[derive(Debug, Default)]
-pub(super) struct Chunk {
-    /// The file that begins with this chunk.
-    pub(super) open: Option<NextFile>,
-    /// The records, the file's header among them.
-    pub(super) data: Vec<u8>,
-    /// Packets in them.
-    pub(super) packets: u64,
-    /// Bytes kept of these packets.
-    pub(super) bytes: u64,
-    /// Whether the file ends with this chunk.
-    pub(super) close: bool,
-}
-
-/// A file to begin.
-#[derive(Debug)]
-pub(super) struct NextFile {
-    /// Its name.
-    pub(super) name: PathBuf,
-    /// Files that leave the ring before.
-    pub(super) evicted: Vec<PathBuf>,
-}
-
-/// What the reader's side sees of the writer.
-#[derive(Debug, Default)]
-pub(super) struct WriterState {
-    pub(super) counters: Arc<OutputCounters>,
-    /// The first failure. The reader looks at it with each packet, and locks nothing.
-    failure: OnceLock<(StopReason, String)>,
-    closing: OnceLock<Instant>,
-    doing: Mutex<Option<Doing>>,
-    space: Option<Arc<DiskBudget>>,
-}
-
-/// A system call that may take as long as the disk does.
-#[derive(Clone, Debug)]
-pub(super) struct Doing {
-    /// `write to`, `sync`.
-    pub(super) what: &'static str,
-    pub(super) path: PathBuf,
-    pub(super) since: Instant,
-}
-
-/// Until it is dropped, the writer is doing something.
-pub(super) struct DoingGuard<'a>(&'a WriterState);
-
-impl Drop for DoingGuard<'_> {
-    fn drop(&mut self) {
-        *lock(&self.0.doing) = None;
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl WriterState {
-    pub(super) fn new(space: Option<Arc<DiskBudget>>) -> Self {
-        Self {
-            space,
-            ..Self::default()
-        }
-    }
-
-    /// Takes room for bytes that are about to be written.
-    fn take_space(&self, bytes: usize) -> Result<(), OutputError> {
-        let Some(space) = &self.space else {
-            return Ok(());
-        };
-        space.take(bytes as u64).map_err(|refusal| OutputError {
-            reason: StopReason::DiskFull,
-            error: Error::runtime(refusal),
-        })
-    }
-
-    fn give_space_back(&self, bytes: u64) {
-        if let Some(space) = &self.space {
-            space.give_back(bytes);
-        }
-    }
-
-    /// Whether the output has failed; as cheap as it has to be for every packet.
-    pub(super) fn has_failed(&self) -> bool {
-        self.failure.get().is_some()
-    }
-
-    pub(super) fn failure(&self) -> Option<&(StopReason, String)> {
-        self.failure.get()
-    }
-
-    /// Keeps the first failure.
-    pub(super) fn fail(&self, fault: OutputError) {
-        let _ = self.failure.set((fault.reason, fault.error.message));
-    }
-
-    /// Says what the writer begins to wait for.
-    pub(super) fn doing(&self, what: &'static str, path: &Path) -> DoingGuard<'_> {
-        *lock(&self.doing) = Some(Doing {
-            what,
-            path: path.to_owned(),
-            since: Instant::now(),
-        });
-        DoingGuard(self)
-    }
-
-    /// What the writer is waiting for.
-    pub(super) fn waits_for(&self) -> Option<Doing> {
-        lock(&self.doing).clone()
-    }
-
-    /// Says that no more will come.
-    pub(super) fn close(&self) {
-        self.closing.get_or_init(Instant::now);
-    }
-
-    pub(super) fn closing_since(&self) -> Option<Instant> {
-        self.closing.get().copied()
-    }
-}
 
 /// The thread's state.
 pub(super) struct Writer {
     format: Format,
-    shared: Arc<WriterState>,
+    state: Arc<WriterState>,
     file: Option<OutFile>,
     next_index: u64,
-    /// What the names of files led to that are symbolic links.
+    /// Targets of the file names that are symbolic links.
     links: HashMap<PathBuf, PathBuf>,
 }
 
 impl Writer {
-    pub(super) fn new(format: Format, shared: Arc<WriterState>, first: OutFile) -> Self {
-        shared.counters.files.begin(0, first.name());
+    pub(super) fn new(format: Format, state: Arc<WriterState>, first: OutFile) -> Self {
+        state.counters.files.begin(0, first.name());
         let links = link_of(&first).into_iter().collect();
         Self {
             format,
-            shared,
+            state,
             file: Some(first),
             next_index: 0,
             links,
         }
     }
 
-    /// Runs until the queue's other end is dropped, and returns the files that exist.
+    /// Runs until the channel is closed, and returns the files that exist.
     pub(super) fn run(
         mut self,
         chunks: &Receiver<Chunk>,
         returned: &SyncSender<Vec<u8>>,
     ) -> Vec<FileRecord> {
         for chunk in chunks {
-            if self.shared.has_failed() {
-                count(&self.shared.counters.dropped_write, chunk.packets);
+            if self.state.has_failed() {
+                count(&self.state.counters.dropped_write, chunk.packets);
             } else if let Err(fault) = self.chunk(&chunk) {
-                self.shared.fail(fault);
-                // The records that got through stay, under the final name, without statistics.
+                self.state.fail(fault);
+                // The file keeps the records that were written, under its final name and without statistics.
                 self.close(false);
             }
             let mut buffer = chunk.data;
             buffer.clear();
             buffer.shrink_to(2 * BUFFER_LEN);
-            // The channel has room for every buffer; at the end nobody is there to take them.
+            // It has room for every buffer; at the end the receiver may be gone.
             let _ = returned.try_send(buffer);
         }
         if let Some(file) = self.file.take() {
             self.abandon(file);
         }
-        self.shared.counters.files.now()
+        self.state.counters.files.now()
     }
 
-    /// Lets go of a file that is not reported; one without packets goes with it.
+    /// Lets go of an unfinished file, which is not reported.
     fn abandon(&self, file: OutFile) {
         if file.packets() == 0 {
-            self.shared.give_space_back(file.size());
+            self.state.give_space_back(file.size());
         }
         file.abandon();
-        self.shared.counters.files.abandoned();
+        self.state.counters.files.abandoned();
     }
 
-    fn chunk(&mut self, chunk: &Chunk) -> Result<(), OutputError> {
-        let counters = &self.shared.counters;
+    fn chunk(&mut self, chunk: &Chunk) -> Result<()> {
+        let counters = &self.state.counters;
         if let Some(next) = &chunk.open {
             for path in &next.evicted {
-                // The file and not the link to it: it is the file that takes up room.
+                // The file and not the link to it, as the file takes the room.
                 let file = self.links.remove(path);
                 let file = file.as_ref().unwrap_or(path);
                 if let Err(error) = fs::remove_file(file) {
                     log::warn!("cannot remove {} from the ring: {error}", file.display());
                 }
-                self.shared.give_space_back(counters.files.evicted(path));
+                self.state.give_space_back(counters.files.evicted(path));
             }
         }
-        if let Err(fault) = self.shared.take_space(chunk.data.len()) {
+        if let Err(fault) = self.state.take_space(chunk.data.len()) {
             count(&counters.dropped_write, chunk.packets);
             return Err(fault);
         }
         if let Some(next) = &chunk.open {
-            let doing = self.shared.doing("open", &next.name);
+            let operation = self.state.begin_operation(Action::Open, &next.name);
             let opened = OutFile::open_rotated(&next.name);
-            drop(doing);
+            drop(operation);
             match opened {
                 Ok(file) => {
                     counters.files.begin(self.next_index, file.name());
@@ -237,12 +114,12 @@ impl Writer {
         }
         let Some(file) = &mut self.file else {
             count(&counters.dropped_write, chunk.packets);
-            return Err(Error::runtime("records came for a file that is not open").into());
+            return Err(Error::NoFileOpen);
         };
         let at_start = file.size() == 0;
-        let doing = self.shared.doing("write to", file.name());
-        let result = file.write(&chunk.data, chunk.packets, &self.shared);
-        drop(doing);
+        let operation = self.state.begin_operation(Action::Write, file.name());
+        let result = file.write(&chunk.data, chunk.packets, &self.state);
+        drop(operation);
         match result {
             Ok(()) => {
                 count(&counters.captured, chunk.packets);
@@ -250,7 +127,7 @@ impl Writer {
                 counters.files.grown(file.size(), file.packets());
             }
             Err((written, error)) => {
-                let whole = walk(self.format, &chunk.data[..written], at_start);
+                let whole = count_whole_records(self.format, &chunk.data[..written], at_start);
                 count(&counters.captured, whole.packets);
                 count(&counters.bytes, whole.bytes);
                 count(&counters.dropped_write, chunk.packets - whole.packets);
@@ -261,8 +138,8 @@ impl Writer {
                     );
                 }
                 let lost = chunk.data.len() - whole.len;
-                self.shared.give_space_back(lost as u64);
-                return Err(OutputError::io("write to", file.name(), &error));
+                self.state.give_space_back(lost as u64);
+                return Err(Error::io(Action::Write, file.name(), error));
             }
         }
         if chunk.close {
@@ -273,19 +150,19 @@ impl Writer {
 
     fn close(&mut self, complete: bool) {
         let Some(file) = self.file.take() else { return };
-        if !complete && file.can_vanish() {
+        if !complete && file.is_discardable() {
             return self.abandon(file);
         }
-        let (record, fault) = file.close(self.next_index, complete, &self.shared);
+        let (record, fault) = file.close(self.next_index, complete, &self.state);
         self.next_index += 1;
-        self.shared.counters.files.closed(record);
+        self.state.counters.files.closed(record);
         if let Some(fault) = fault {
-            self.shared.fail(fault);
+            self.state.fail(fault);
         }
     }
 }
 
-/// The name of a file and what it led to, where that is something else.
+/// The name of a file and the path that it links to, if it is a link.
 fn link_of(file: &OutFile) -> Option<(PathBuf, PathBuf)> {
-    Some((file.name().to_owned(), file.led_to()?.to_owned()))
+    Some((file.name().to_owned(), file.link_target()?.to_owned()))
 }

@@ -1,6 +1,6 @@
-//! Errors as people read them: one or two sentences, and what kind of failure it is.
+//! Kinds of failures. Each crate has its own errors, and the command line and the daemon the words for them.
 
-/// What kind of failure an [`Error`] is. The command line makes exit codes of kinds, the API statuses.
+/// What kind of failure an error is. The command line makes exit codes of kinds, the API statuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ErrorKind {
     /// A failure at run time.
@@ -16,51 +16,3 @@ pub enum ErrorKind {
     /// A privilege or a kernel feature is missing.
     Missing,
 }
-
-/// An error for people: what was wrong, where, and what to do about it.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct Error {
-    /// The kind of failure.
-    pub kind: ErrorKind,
-    /// One or two sentences.
-    pub message: String,
-}
-
-impl Error {
-    /// An error of this kind.
-    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-        }
-    }
-
-    /// [`ErrorKind::Runtime`].
-    pub fn runtime(message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Runtime, message)
-    }
-
-    /// [`ErrorKind::Usage`].
-    pub fn usage(message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Usage, message)
-    }
-
-    /// [`ErrorKind::Missing`].
-    pub fn missing(message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Missing, message)
-    }
-
-    /// [`ErrorKind::Conflict`].
-    pub fn conflict(message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Conflict, message)
-    }
-
-    /// [`ErrorKind::NotFound`].
-    pub fn not_found(message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::NotFound, message)
-    }
-}
-
-/// Result with [`Error`].
-pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -4,4 +4,7 @@
 
 pub mod error;
 pub mod plan;
+mod printable;
 pub mod task;
+
+pub use self::printable::printable;

@@ -1,7 +1,6 @@
-//! The capture task as people write it and read it: the request, the states, the counters and the
-//! record that the JSON summary, the sidecar and the API share. A [`TaskSpec`] comes from the
-//! command line or from JSON and is only text and numbers; [`crate::plan`] decides whether it is
-//! valid.
+//! The capture task as it goes in and out: the request, states, stop reasons, counters, and the record that the
+//! JSON summary, the sidecar and the API share. A [`TaskSpec`] comes from the command line or from JSON and is
+//! only text and numbers; [`crate::plan`] decides whether it is valid.
 
 use std::ops::Add;
 
@@ -10,10 +9,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::plan::{
-    Directions, Format, Hook, Oversize, Protocol,
+    AddressType, Directions, Format, Hook, Keyword, Oversize, Protocol,
     schema::{
-        Address, AddressType, Count, FrameBytes, InterfaceName, Ports, RotateBytes, RotateFiles,
-        Seconds, Size,
+        Address, Count, FrameBytes, InterfaceName, Ports, RotateBytes, RotateFiles, Seconds, Size,
     },
 };
 
@@ -172,6 +170,16 @@ impl State {
     }
 }
 
+impl Keyword for State {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("pending", Self::Pending),
+        ("running", Self::Running),
+        ("stopping", Self::Stopping),
+        ("completed", Self::Completed),
+        ("failed", Self::Failed),
+    ];
+}
+
 /// Why a task ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -243,16 +251,49 @@ pub struct Dropped {
     pub copy: u64,
 }
 
+/// Where packets are lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropStage {
+    /// [`Dropped::ring`]
+    Ring,
+    /// [`Dropped::queue`]
+    Queue,
+    /// [`Dropped::write`]
+    Write,
+    /// [`Dropped::copy`]
+    Copy,
+}
+
+impl Keyword for DropStage {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("ring", Self::Ring),
+        ("queue", Self::Queue),
+        ("write", Self::Write),
+        ("copy", Self::Copy),
+    ];
+}
+
 impl Dropped {
     /// All losses together.
     pub fn total(&self) -> u64 {
+        self.stages().map(|(_, count)| count).sum()
+    }
+
+    /// Every stage and what was lost there, also where it was nothing.
+    pub fn stages(&self) -> impl Iterator<Item = (DropStage, u64)> {
         let Self {
             ring,
             queue,
             write,
             copy,
         } = *self;
-        ring + queue + write + copy
+        let stages = [
+            (DropStage::Ring, ring),
+            (DropStage::Queue, queue),
+            (DropStage::Write, write),
+            (DropStage::Copy, copy),
+        ];
+        stages.into_iter()
     }
 }
 

@@ -76,7 +76,14 @@ impl Answer {
         let errors = problem["errors"].as_array().expect("a list");
         assert!(!errors.is_empty(), "{problem}");
         let errors = errors.iter().map(|error| {
-            assert_eq!(fields(error), ["code", "detail", "pointer"], "{problem}");
+            // The members of a reason stand beside it.
+            if error.get("reason").is_none() {
+                assert_eq!(fields(error), ["code", "detail", "pointer"], "{problem}");
+            }
+            assert!(
+                error.get("reason").is_none_or(is_text) && error["pointer"].is_string(),
+                "{problem}"
+            );
             assert!(
                 is_text(&error["code"]) && is_text(&error["detail"]),
                 "{problem}"

@@ -17,6 +17,7 @@ mod results;
 mod root;
 mod run;
 mod setup;
+mod skips;
 mod test;
 mod toolchain;
 mod vm_test;

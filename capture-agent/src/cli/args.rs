@@ -1,6 +1,5 @@
-//! The arguments as typed, in one plain structure for each command. Values of task options are kept
-//! as text: [`request`](super::request) turns them into a task, so that all that is wrong with them
-//! is said at once and in the words of the API.
+//! The arguments as typed, in one plain structure for each command. Values of task options stay text:
+//! [`request`](super::request) makes a task of them and reports all faults at once, in the words of options.
 
 mod service;
 mod task;

@@ -4,19 +4,19 @@ use std::process::ExitCode;
 
 use crate::cli::error::ErrorKind;
 
-/// An exit code.
+/// How the process ends. A higher one outweighs a lower one where a command acts on several tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Exit {
-    /// Fine.
+    /// Done as asked; also where packets were lost.
     Ok = 0,
     /// A failure at run time.
     Runtime = 1,
     /// Wrong usage, or an invalid task.
     Usage = 2,
-    /// Not found.
+    /// A task, token, namespace or file that is named is not there.
     NotFound = 3,
-    /// Conflict or quota.
+    /// In conflict with something that exists, or beyond a quota.
     Conflict = 4,
     /// The daemon cannot be reached.
     Unreachable = 5,

@@ -17,7 +17,7 @@ use crate::cli::{
     exit::Exit,
 };
 
-/// Lists the interfaces.
+/// Executes `interfaces`.
 pub(super) fn interfaces(form: OutputForm) -> Result<Exit> {
     let entries = interfaces::list()?;
     match form {

@@ -19,10 +19,12 @@ mod request;
 mod run;
 mod signals;
 mod task;
+mod task_request;
 mod tasks_file;
 mod terminal;
 mod token;
 mod usage;
+mod words;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},

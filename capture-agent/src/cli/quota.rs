@@ -1,4 +1,4 @@
-//! What may still be created today.
+//! `quota`: how many tasks may still be created today.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -25,7 +25,7 @@ struct Quota {
     resets_at: String,
 }
 
-/// `quota`.
+/// Executes `quota`.
 pub(super) fn show(args: QuotaArgs) -> Result<Exit> {
     let QuotaArgs { form, socket } = args;
     let client = Client::new(socket.socket);

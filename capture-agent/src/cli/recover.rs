@@ -1,5 +1,4 @@
-//! `recover`: what killed captures left behind becomes capture files, by the user's word; and the line by
-//! which `run` says that there is something to recover.
+//! `recover` makes capture files of the `.part` files of killed captures. `run` prints a hint where there are some.
 
 use std::{io::ErrorKind, path::Path};
 
@@ -59,7 +58,7 @@ pub(super) fn hint(targets: &[Target]) -> Option<String> {
         .iter()
         .filter_map(|target| match target {
             // A `.part` lies where the links of a name lead.
-            Target::File(path) => output::followed(path).parent().map(Path::to_owned),
+            Target::File(path) => output::follow_links(path).parent().map(Path::to_owned),
             Target::Stdout | Target::Open(_) => None,
         })
         .collect();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use capture_engine::Ended;
-use capture_task::task::{Counters, Dropped, FileRecord, State, StopReason};
+use capture_task::task::{Counters, DropStage, Dropped, FileRecord, State, StopReason};
 use comfy_table::{CellAlignment, Table, presets};
 
 /// The closing table. Lines whose figure is zero are left out, but never the one that says whether
@@ -29,7 +29,7 @@ pub(super) fn closing_table(ended: &Ended, elapsed: Duration) -> String {
     let lost = match (counters.dropped.total(), stop_reason.final_state()) {
         (0, State::Completed) => "0, the capture is complete".to_owned(),
         (0, _) => "0, but the capture failed".to_owned(),
-        _ => loss_text(counters.dropped, counters.matched),
+        _ => loss_text(counters.dropped, counters.matched, RingSize::Option),
     };
     rows.push(("lost", lost));
     let elapsed = Duration::from_secs(elapsed.as_secs());
@@ -72,7 +72,10 @@ pub(super) fn figures_line(counters: &Counters) -> String {
         .collect();
     figures.push(match counters.dropped.total() {
         0 => "lost 0".to_owned(),
-        _ => format!("lost {}", loss_text(counters.dropped, counters.matched)),
+        _ => {
+            let text = loss_text(counters.dropped, counters.matched, RingSize::Option);
+            format!("lost {text}")
+        }
     });
     figures.join(", ")
 }
@@ -117,24 +120,31 @@ pub(super) fn compact_table<'a>(tasks: impl IntoIterator<Item = (&'a str, &'a En
     format!("{}\n", table.trim_fmt())
 }
 
+/// How the size of the rings is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RingSize {
+    /// By an option, for a capture in the foreground.
+    Option,
+    /// In the configuration of the daemon.
+    Configuration,
+}
+
 /// How many of how many, and where.
-pub(super) fn loss_text(dropped: Dropped, matched: u64) -> String {
-    let Dropped {
-        ring,
-        queue,
-        write,
-        copy,
-    } = dropped;
-    let stages = [
-        (ring, "ring full: raise --ring-size or narrow the filter"),
-        (queue, "output too slow"),
-        (write, "write failed"),
-        (copy, "frame not readable in the kernel"),
-    ];
-    let stages: Vec<_> = stages
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, stage)| format!("{} {stage}", count_text(count)))
+pub(super) fn loss_text(dropped: Dropped, matched: u64, ring_size: RingSize) -> String {
+    let ring_full = match ring_size {
+        RingSize::Option => "ring full: raise --ring-size or narrow the filter",
+        RingSize::Configuration => "ring full: raise `capture.ring_size` or narrow the filter",
+    };
+    let words = |stage| match stage {
+        DropStage::Ring => ring_full,
+        DropStage::Queue => "output too slow",
+        DropStage::Write => "write failed",
+        DropStage::Copy => "frame not readable in the kernel",
+    };
+    let stages: Vec<_> = dropped
+        .stages()
+        .filter(|(_, count)| *count > 0)
+        .map(|(stage, count)| format!("{} {}", count_text(count), words(stage)))
         .collect();
     format!(
         "{} OF {}, the capture is NOT complete ({})",

@@ -1,72 +1,28 @@
-//! From arguments to a request and its plan. Here, and nowhere else, is known which option stands
-//! for which field of a task, and what only the command line has: the file, the namespace, the form
-//! of the summary.
+//! From arguments to a request and its plan, with what only the command line has: the file, the namespace, the
+//! form of the summary. All faults are collected, in the words of options ([`words`]).
 
-use std::{
-    io::IsTerminal,
-    path::{Path, PathBuf},
-};
+use std::{io::IsTerminal, path::PathBuf};
 
 use capture_engine::possible_cpus;
-use capture_file::{Target, size_faults};
+use capture_file::Target;
 use capture_task::{
-    plan::{Fault, Format, MOST_FAULTS, Plan, RequestOrigin, normalise, ring_size as ring_size_of},
+    plan::{Field, MOST_FAULTS, Plan, RequestOrigin, ring_size as ring_size_of},
     task::{Quantity, RotateSpec, TaskSpec},
 };
 
 use super::{
     args::{OutputForm, RunArgs, TaskArgs},
-    tasks_file,
+    task_request::TaskRequest,
+    tasks_file, words,
 };
 use crate::cli::error::{Error, Result};
-
-/// Fields of a task and the options that set them.
-const OPTIONS: &[(&str, &str)] = &[
-    ("name", "--name"),
-    ("interfaces", "--interface"),
-    ("direction", "--direction"),
-    ("hook", "--hook"),
-    ("protocol", "--protocol"),
-    ("ip", "--ip"),
-    ("ports", "--port"),
-    ("peer_ip", "--peer-ip"),
-    ("peer_ports", "--peer-port"),
-    ("icmp_errors", "--icmp-errors"),
-    ("max_bytes", "--max-bytes"),
-    ("oversize", "--oversize"),
-    ("duration", "--duration"),
-    ("max_packets", "--max-packets"),
-    ("max_file_bytes", "--max-file-bytes"),
-    ("format", "--format"),
-    ("rotate.bytes", "--rotate-bytes"),
-    ("rotate.seconds", "--rotate-seconds"),
-    ("rotate.files", "--rotate-files"),
-    // Only `files` without the two others makes this one a fault.
-    ("rotate", "--rotate-files"),
-    // Of `task create` and `task list`.
-    ("start_at", "--start-at"),
-    ("state", "--state"),
-    ("limit", "--limit"),
-];
 
 /// What `run` was asked for.
 #[derive(Debug)]
 pub(super) struct RunRequest {
-    /// The tasks, at least one.
+    /// At least one.
     pub(super) tasks: Vec<TaskRequest>,
-    /// How.
     pub(super) options: RunOptions,
-}
-
-/// One task, with where its packets go.
-#[derive(Debug)]
-pub(super) struct TaskRequest {
-    /// The task as asked for.
-    pub(super) spec: TaskSpec,
-    /// The task as it will be executed.
-    pub(super) plan: Plan,
-    /// Where the packets go; `None` is a file named by us.
-    pub(super) target: Option<Target>,
 }
 
 /// What is the same for all tasks.
@@ -82,11 +38,11 @@ pub(super) struct RunOptions {
 
 impl RunOptions {
     /// What a message about a field of a task begins with: `--interface`, `tasks[3].interfaces`.
-    pub(super) fn place_of(&self, task: usize, field: &str) -> String {
-        if self.from_file {
-            return format!("tasks[{task}].{field}");
+    pub(super) fn place_of(&self, task: usize, field: Field) -> String {
+        match words::option(field) {
+            Some(option) if !self.from_file => option.to_owned(),
+            _ => format!("tasks[{task}].{}", field.name()),
         }
-        option_of(field).to_owned()
     }
 }
 
@@ -109,7 +65,8 @@ pub(super) fn resolve(args: RunArgs) -> Result<RunRequest> {
     };
     let ring_size =
         ring_size_of(&Quantity::Text(ring_size), possible_cpus()).unwrap_or_else(|problem| {
-            problems.push(format!("--ring-size: {}", problem.detail));
+            let sentence = problem.sentence(words::OPTIONS);
+            problems.push(format!("--ring-size: {sentence}"));
             0
         });
     if !problems.is_empty() {
@@ -146,7 +103,7 @@ fn single(
     let target = write.and_then(|path| match path.to_str() {
         Some("-") => Some(Target::Stdout),
         _ => Target::named(path)
-            .map_err(|error| problems.push(format!("--write: {error}")))
+            .map_err(|error| problems.push(format!("--write: {}", Error::from(error))))
             .ok(),
     });
     problems.extend(
@@ -155,46 +112,43 @@ fn single(
             .err()
             .into_iter()
             .flatten()
-            .map(|fault| in_words_of_options(&fault.pointer, &fault.detail)),
+            .map(words::fault),
     );
-    match &target {
-        Some(Target::Stdout) if spec.rotate.is_some() => problems.push(
-            "--write: standard output cannot be rotated; name a file, or leave -C, -G and -W out"
-                .to_owned(),
-        ),
-        Some(Target::Open(open)) if spec.rotate.is_some() => problems.push(format!(
-            "--write: the open descriptor {} cannot be rotated; name a file, or leave -C, -G and -W out",
-            open.name().display()
-        )),
-        Some(Target::File(path)) if path.as_os_str().is_empty() => {
-            problems.push("--write: the file's name is empty; name a file, or \"-\"".to_owned());
-        }
-        _ => {}
+    let unrotatable = match &target {
+        Some(Target::Stdout) => Some("standard output".to_owned()),
+        Some(Target::Open(open)) => Some(format!("the open descriptor {}", open.name().display())),
+        Some(Target::File(_)) | None => None,
+    };
+    if let (Some(output), Some(rotate)) = (unrotatable, &spec.rotate) {
+        problems.push(format!(
+            "--write: {output} cannot be rotated; name a file, or leave {} out",
+            given_of_rotation(rotate)
+        ));
+    }
+    if let Some(Target::File(path)) = &target
+        && path.as_os_str().is_empty()
+    {
+        problems.push("--write: the file's name is empty; name a file, or \"-\"".to_owned());
     }
     let request = TaskRequest::new(spec, resolved.ok()?, target);
-    let faults = request.size_faults();
-    let lines = faults
-        .iter()
-        .map(|fault| in_words_of_options(&fault.pointer, &fault.detail));
-    problems.extend(lines);
+    problems.extend(request.size_faults().iter().map(words::fault));
     Some(request)
 }
 
-impl TaskRequest {
-    /// A task whose format, unless given, follows from its file.
-    pub(super) fn new(mut spec: TaskSpec, mut plan: Plan, target: Option<Target>) -> Self {
-        normalise(&mut spec);
-        if spec.format.is_none()
-            && let Some(Target::File(path)) = &target
-        {
-            plan.format = format_of(path);
-        }
-        Self { spec, plan, target }
-    }
-
-    /// Limits that no file of this format could keep.
-    pub(super) fn size_faults(&self) -> Vec<Fault> {
-        size_faults(&self.plan)
+/// The options of rotation that are given: `-C`, `-C and -W`.
+fn given_of_rotation(rotate: &RotateSpec) -> String {
+    let RotateSpec {
+        bytes,
+        seconds,
+        files,
+    } = rotate;
+    let options = [(bytes, "-C"), (seconds, "-G"), (files, "-W")];
+    let given = options.into_iter().filter(|(value, _)| value.is_some());
+    let given: Vec<_> = given.map(|(_, option)| option).collect();
+    match given.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, before)) => format!("{} and {last}", before.join(", ")),
+        None => String::new(),
     }
 }
 
@@ -292,42 +246,6 @@ fn tcpdump_direction(word: String) -> String {
         "out" => "egress".to_owned(),
         "inout" => "both".to_owned(),
         _ => word,
-    }
-}
-
-/// A fault, in front of it the option that it is about, with options for the fields in its text.
-pub(super) fn in_words_of_options(pointer: &str, detail: &str) -> String {
-    let path = pointer.trim_start_matches('/').replace('/', ".");
-    let mut detail = detail.to_owned();
-    for (field, option) in OPTIONS {
-        detail = detail.replace(&format!("`{field}`"), option);
-    }
-    if path.is_empty() {
-        return detail;
-    }
-    format!("{}: {detail}", option_of(&path))
-}
-
-/// The option that sets a field.
-fn option_of(path: &str) -> &'static str {
-    OPTIONS
-        .iter()
-        .find(|(field, _)| {
-            path.strip_prefix(field)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        })
-        .map_or("task", |(_, option)| option)
-}
-
-/// The suffix of the name decides, as nobody expects pcapng in a `.pcap`.
-fn format_of(path: &Path) -> Format {
-    let is_pcap = path
-        .extension()
-        .is_some_and(|suffix| suffix.eq_ignore_ascii_case("pcap"));
-    if is_pcap {
-        Format::Pcap
-    } else {
-        Format::Pcapng
     }
 }
 

@@ -6,14 +6,12 @@ mod default_name;
 mod interface_check;
 mod readers;
 mod record;
+mod signals;
 mod task;
 
 use std::{path::PathBuf, pin::pin, task::Poll, time::Instant};
 
-use capture_engine::{
-    Engine, EngineOptions, doctor, interfaces, netns,
-    signals::{Request, Requests},
-};
+use capture_engine::{Engine, EngineOptions, doctor, interfaces, netns, signals::Request};
 use capture_file::{OutputConfig, Target};
 use capture_task::task::{Counters, State, StopReason, TaskRecord, rfc3339};
 use jiff::Timestamp;
@@ -25,6 +23,7 @@ use self::{
     interface_check::{attachment_lines, check_interfaces},
     readers::wait_for_readers,
     record::final_record,
+    signals::Signals,
     task::{Phase, Task},
 };
 use super::{
@@ -33,9 +32,9 @@ use super::{
     print,
     progress::Progress,
     recover, report,
-    request::{self, RunOptions, RunRequest, TaskRequest},
+    request::{self, RunOptions, RunRequest},
     say,
-    signals::StopSignals,
+    task_request::TaskRequest,
 };
 use crate::cli::{
     error::{Error, Result},
@@ -59,10 +58,7 @@ pub(super) fn run(args: RunArgs) -> Result<Exit> {
         .map_err(|error| Error::runtime(format!("starting: {error}")))?;
     let mut signals = {
         let _context = runtime.enter();
-        Signals {
-            stop: StopSignals::install()?,
-            requests: Requests::install()?,
-        }
+        Signals::install()?
     };
     runtime.block_on(wait_for_readers(&mut tasks, &mut signals))?;
     let capture = {
@@ -70,12 +66,6 @@ pub(super) fn run(args: RunArgs) -> Result<Exit> {
         Capture::start(tasks, options, signals)?
     };
     capture.finish(&runtime)
-}
-
-/// The signals of a capture.
-struct Signals {
-    stop: StopSignals,
-    requests: Requests,
 }
 
 /// A capture that runs.
@@ -121,9 +111,9 @@ impl Capture {
         })?;
         let plans = requests.iter().map(|request| &request.plan);
         let added: Vec<_> = plans.zip(configs.iter().cloned()).collect();
-        let ids = engine.add_all(&added).map_err(|(index, error)| Error {
-            kind: error.kind,
-            message: format!("{}{}", labels[index], error.message),
+        let ids = engine.add_all(&added).map_err(|(index, error)| {
+            let Error { kind, message } = error.into();
+            Error::new(kind, format!("{}{message}", labels[index]))
         })?;
         let started = Instant::now();
         let started_at = rfc3339(Timestamp::now());
@@ -287,8 +277,8 @@ impl Capture {
         let ends: Vec<_> = tasks
             .into_iter()
             .filter_map(|task| match task.phase {
-                Phase::Ended(end) => Some((task.label, task.record, end)),
-                Phase::Running | Phase::ClosingTask(_) => None,
+                Phase::Ended(end) => Some((task.label, task.record, *end)),
+                Phase::Running | Phase::Closing(_) => None,
             })
             .collect();
         if options.form == OutputForm::Table && !options.quiet {

@@ -9,14 +9,14 @@ use std::{
 };
 
 use capture_common::MAX_SLOTS;
-use capture_file::{Target, followed};
+use capture_file::{Target, follow_links};
 use capture_task::{
-    plan::{Fault, ParsedTask, Plan, RequestOrigin, quote},
+    plan::{Fault, JsonTask, Plan, RequestOrigin, quote},
     task::TaskSpec,
 };
 use serde_json::{Map, Value};
 
-use super::request::TaskRequest;
+use super::{task_request::TaskRequest, words};
 use crate::cli::error::{Error, Result};
 
 /// The key that only the command line has.
@@ -100,8 +100,7 @@ fn resolve(tasks: Vec<Value>, problems: &mut Vec<String>) -> Vec<TaskRequest> {
             ));
             continue;
         };
-        let (task, faults) = Fields::read(fields);
-        problems.extend(faults.iter().map(|fault| in_place(&place, fault)));
+        let task = Fields::read(fields, &place, problems);
         if let Some(path) = task.write.as_ref().and_then(path_of)
             && let Some(first) = outputs.insert(identity(path), index)
         {
@@ -127,26 +126,21 @@ struct Fields {
 }
 
 impl Fields {
-    /// Reads every field, and gives all faults.
-    fn read(mut fields: Map<String, Value>) -> (Self, Vec<Fault>) {
-        let write = fields.remove(WRITE).map(|name| {
+    /// Reads every field, and says all faults, each with its place in the task at `place`.
+    fn read(mut fields: Map<String, Value>, place: &str, problems: &mut Vec<String>) -> Self {
+        let write = fields.remove(WRITE);
+        let JsonTask { spec, plan, faults } = JsonTask::read(fields, &[WRITE], RequestOrigin::Run);
+        problems.extend(faults.iter().map(|fault| in_place(place, fault)));
+        let write = write.and_then(|name| {
             let target = match &name {
                 Value::String(name) => target_of(name),
                 _ => Err("a file name is expected".to_owned()),
             };
-            target.map_err(|detail| Fault {
-                pointer: format!("/{WRITE}"),
-                code: "invalid",
-                detail,
-            })
+            target
+                .map_err(|problem| problems.push(format!("{place}.{WRITE}: {problem}")))
+                .ok()
         });
-        let ParsedTask {
-            spec,
-            plan,
-            mut faults,
-        } = ParsedTask::of(fields, &[WRITE], RequestOrigin::Run);
-        let write = write.and_then(|target| target.map_err(|fault| faults.push(fault)).ok());
-        (Self { spec, write, plan }, faults)
+        Self { spec, write, plan }
     }
 
     /// The request, where the fields make up a valid task.
@@ -161,7 +155,7 @@ fn target_of(name: &str) -> Result<Target, String> {
     }
     let target = match name {
         "-" => Target::Stdout,
-        _ => Target::named(PathBuf::from(name)).map_err(|error| error.message)?,
+        _ => Target::named(PathBuf::from(name)).map_err(|error| Error::from(error).message)?,
     };
     if target == Target::Stdout {
         return Err(
@@ -190,12 +184,12 @@ fn in_place(task: &str, fault: &Fault) -> String {
             Err(_) => place.push_str(&format!(".{}", part.escape_debug())),
         }
     }
-    format!("{place}: {}", fault.detail)
+    format!("{place}: {}", fault.kind.sentence(words::TASKS_FILE))
 }
 
 /// The same for two spellings of one file: absolute, with all links followed.
 fn identity(path: &Path) -> PathBuf {
-    let path = followed(path);
+    let path = follow_links(path);
     let absolute = std::path::absolute(&path).unwrap_or(path);
     let directory = absolute.parent().map(fs::canonicalize);
     match (directory, absolute.file_name()) {

@@ -19,7 +19,7 @@ use serde_json::json;
 use super::{
     args::{DatabaseArgs, FormArgs, OutputForm, TokenCommand, TokenCreateArgs, TokenRevokeArgs},
     listing::{finished, json_line, plain_table},
-    print, say,
+    print, say, words,
 };
 use crate::cli::{
     error::{Error, Result},
@@ -54,7 +54,7 @@ fn create(args: TokenCreateArgs) -> Result<Exit> {
     } = args;
     let mut problems = Vec::new();
     let role = parse_keyword::<Role>(&role)
-        .map_err(|problem| problems.push(format!("--role: {}", problem.detail)))
+        .map_err(|kind| problems.push(format!("--role: {}", kind.sentence(words::OPTIONS))))
         .ok();
     let account = account.map(|account| {
         Account::new(&account).ok_or_else(|| {

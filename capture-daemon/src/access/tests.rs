@@ -23,15 +23,15 @@ fn a_machine_without_groups_has_none_of_this_name() {
 
 #[test]
 fn roles() {
-    use Right::{Audit, Create, DeleteOthers, DeleteOwn, Download, Stop, View};
-    let rights = [View, Create, Stop, Download, DeleteOwn, DeleteOthers, Audit];
-    for (role, count) in [(Role::Viewer, 1), (Role::Operator, 5), (Role::Admin, 7)] {
+    use Right::{Create, DeleteOthers, DeleteOwn, Download, Stop, View};
+    let rights = [View, Create, Stop, Download, DeleteOwn, DeleteOthers];
+    for (role, count) in [(Role::Viewer, 1), (Role::Operator, 5), (Role::Admin, 6)] {
         let actor = Actor {
             role,
             ..Actor::daemon()
         };
         let has: Vec<_> = rights.iter().map(|right| actor.may(*right)).collect();
-        assert_eq!(has, [vec![true; count], vec![false; 7 - count]].concat());
+        assert_eq!(has, [vec![true; count], vec![false; 6 - count]].concat());
     }
 }
 

@@ -1,11 +1,7 @@
-//! The gate before every call: the request is for us, no foreign page makes it, and whoever asks has
-//! proved who they are, by the credentials of the socket or by a token. What is refused here, or later
-//! for lack of a role, is in the audit log.
+//! Authentication before every call: checks `Host` and `Origin`, then identifies the caller by the peer credentials
+//! of the socket or by a bearer token. Refusals, here or later for lack of a role, go to the audit log.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::net::SocketAddr;
 
 use axum::{
     extract::{FromRequestParts, Request, State},
@@ -16,72 +12,27 @@ use capture_task::plan::Keyword as _;
 use http::{HeaderMap, Method, header, request::Parts};
 
 use super::{
-    Api, blocking, host_check,
-    host_check::AllowedHosts,
-    problem::{Problem, Result},
+    blocking::blocking,
+    host_check,
+    problem::{Problem, ROLE, Result},
+    state::Api,
 };
 use crate::{
-    access::{Actor, Caller, Origin, Right, SocketAccess, Who},
-    config::Config,
-    store::{Action, QuotaRules},
+    access::{Actor, Caller, Origin, Right, Who},
+    store::Action,
 };
 
 /// Paths that anybody may ask who reaches the port: whether the daemon lives says nothing else.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
-/// Who may come in, as the configuration says.
-#[derive(Clone, Debug)]
-pub(super) struct Policy {
-    /// Names of this daemon.
-    pub(super) hosts: AllowedHosts,
-    /// Who may use the Unix socket.
-    pub(super) access: SocketAccess,
-    /// How many tasks accounts may create.
-    pub(super) quota: QuotaRules,
-}
-
-impl Policy {
-    /// The policy of a configuration.
-    ///
-    /// # Errors
-    /// The list of groups cannot be read.
-    pub(super) fn of(config: &Config) -> crate::error::Result<Self> {
-        Ok(Self {
-            hosts: AllowedHosts::new(&config.http.allowed_hosts),
-            access: SocketAccess::of_group(&config.access.socket_group)?,
-            quota: config.quota.clone(),
-        })
-    }
-}
-
-/// The policy of the moment.
-#[derive(Debug)]
-pub(super) struct Policies(RwLock<Arc<Policy>>);
-
-impl Policies {
-    pub(super) fn new(policy: Policy) -> Arc<Self> {
-        Arc::new(Self(RwLock::new(Arc::new(policy))))
-    }
-
-    pub(super) fn current(&self) -> Arc<Policy> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(super) fn set(&self, policy: Policy) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
-    }
-}
-
 /// The other end of the connection that a request came on.
 #[derive(Clone, Debug)]
 pub(super) enum Source {
-    /// The Unix socket.
     Unix {
         caller: Caller,
         /// Nobody, where it is an outsider.
         actor: Option<Actor>,
     },
-    /// TCP.
     Tcp {
         address: SocketAddr,
         /// Our end.
@@ -105,7 +56,6 @@ impl Source {
 /// Somebody who got through the gate.
 #[derive(Clone, Debug)]
 pub(super) struct Principal {
-    /// Who.
     pub(super) actor: Actor,
 }
 
@@ -126,7 +76,6 @@ impl Principal {
         Err(problem)
     }
 
-    /// Notes a refusal.
     pub(super) async fn refused(&self, api: &Api, action: Action, object: &str, problem: &Problem) {
         let caller = self.actor.caller.clone();
         api.refused(caller, action, object, problem.code()).await;
@@ -136,7 +85,7 @@ impl Principal {
 /// The answer to somebody whose role is not enough.
 fn lacks_role(actor: &Actor, right: Right) -> Problem {
     Problem::forbidden(
-        "role",
+        ROLE,
         format!(
             "this needs the role {}, and yours is {}",
             right.needs().keyword(),

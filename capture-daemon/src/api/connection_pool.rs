@@ -1,6 +1,6 @@
-//! Who may hold how many connections. Each listener has a pool; a peer has a bounded share of it,
-//! and where that is used up, its own oldest idle connection makes room. So thousands of idle
-//! connections neither lock anybody out nor cost more than the pool.
+//! Limits on connections. Each listener has a pool, of which a peer has a bounded share; when the share is used up,
+//! the peer's oldest idle connection is closed. Thousands of idle connections neither lock others out nor cost more
+//! than the pool.
 
 use std::{
     collections::BTreeMap,

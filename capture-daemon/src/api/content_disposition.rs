@@ -1,10 +1,9 @@
-//! The name under which a download is saved (RFC 6266): derived from the task's name, which may
-//! hold any printable character, and made safe on every system that a browser runs on.
+//! The file name of a download (RFC 6266), made from the task's name and safe on every operating system.
 
 use http::HeaderValue;
 
 /// Most bytes of a name before its suffix; with it, the name fits every file system.
-const MOST: usize = 200;
+const MAX_BYTES: usize = 200;
 
 /// `attachment` with the name in ASCII, and where that says less, also in UTF-8 (RFC 8187).
 pub(super) fn attachment(name: &str, suffix: &str) -> HeaderValue {
@@ -35,7 +34,7 @@ fn safe(name: &str) -> String {
     for char in name.chars() {
         let is_harmless = char.is_alphanumeric() || "-_.+@ ".contains(char);
         let char = if is_harmless { char } else { '_' };
-        if kept.len() + char.len_utf8() > MOST {
+        if kept.len() + char.len_utf8() > MAX_BYTES {
             break;
         }
         kept.push(char);

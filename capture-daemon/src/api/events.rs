@@ -1,4 +1,4 @@
-//! Server-sent events (WHATWG HTML, section 9.2): what happens to tasks, as it does.
+//! Server-sent events (WHATWG HTML, section 9.2) about tasks.
 
 use std::{convert::Infallible, pin::pin, time::Duration};
 
@@ -13,10 +13,10 @@ use tokio::time::{sleep, sleep_until};
 use utoipa::ToSchema;
 
 use super::{
-    Api,
     auth::Principal,
     extract::Query,
     problem::{Problem, Result},
+    state::Api,
     token_recheck::TokenRecheck,
 };
 use crate::{
@@ -30,7 +30,7 @@ use crate::{
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// After how many milliseconds a client shall come back.
-const RETRY: u32 = 1000;
+const RETRY_MS: u32 = 1000;
 
 /// The header by which a client resumes.
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -87,10 +87,10 @@ pub(super) async fn listen(
         .map_err(|_| Problem::syntax("last_event_id", "`Last-Event-ID` is no text"))?;
     let listener = Listener {
         events: api.tasks.events(last),
-        standing: TokenRecheck::of(&api, &principal),
+        recheck: TokenRecheck::of(&api, &principal),
         api,
     };
-    let begin = Bytes::from(format!("retry: {RETRY}\n\n"));
+    let begin = Bytes::from(format!("retry: {RETRY_MS}\n\n"));
     let body = stream::unfold((listener, Some(begin)), async |(mut listener, begin)| {
         let bytes = match begin {
             Some(begin) => begin,
@@ -113,7 +113,7 @@ pub(super) async fn listen(
 struct Listener {
     api: Api,
     events: EventStream,
-    standing: TokenRecheck,
+    recheck: TokenRecheck,
 }
 
 impl Listener {
@@ -129,8 +129,8 @@ impl Listener {
             tokio::select! {
                 biased;
                 () = &mut closed => return None,
-                () = sleep_until(self.standing.next_check()) => {
-                    if !self.standing.holds().await {
+                () = sleep_until(self.recheck.next_check()) => {
+                    if !self.recheck.is_valid().await {
                         return None;
                     }
                 }

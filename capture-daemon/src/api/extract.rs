@@ -1,5 +1,5 @@
-//! What a request brings: its body, the parameters of its query, the parts of its path. Each is
-//! read within bounds, and what is wrong with it is a problem.
+//! Extractors: the body, query parameters and path segments of a request, each within bounds. What is wrong becomes
+//! a [`Problem`].
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,19 +7,19 @@ use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, FromRequestParts, RawPathParams, Request},
 };
-use capture_task::plan::{Fault, MOST_FAULTS, nearest, quote};
+use capture_task::plan::{MOST_FAULTS, nearest, quote};
 use http::{HeaderMap, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 use ulid::Ulid;
 
-use super::problem::{Problem, Result};
+use super::problem::{Problem, ProblemError, Result};
 
 /// Most bytes of a body: twice what the longest lists of a task take.
-pub(super) const BODY_BYTES: usize = 64 * 1024;
+pub(super) const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// Most time for a body.
-const BODY_TIME: Duration = Duration::from_secs(30);
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The fields of a JSON object in the body.
 #[derive(Debug)]
@@ -72,19 +72,19 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes> {
     let length = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > BODY_BYTES as u64) {
-        return Err(Problem::too_large(BODY_BYTES));
+    if length.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
+        return Err(Problem::too_large(MAX_BODY_BYTES));
     }
-    let whole = Limited::new(body, BODY_BYTES).collect();
-    match tokio::time::timeout(BODY_TIME, whole).await {
+    let whole = Limited::new(body, MAX_BODY_BYTES).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, whole).await {
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::too_large(BODY_BYTES)),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::too_large(MAX_BODY_BYTES)),
         Ok(Err(error)) => {
             Err(Problem::syntax("body", format!("the body cannot be read: {error}")).closing())
         }
         Err(_) => Err(Problem::too_slow(format!(
             "the body was not there after {} s",
-            BODY_TIME.as_secs()
+            BODY_TIMEOUT.as_secs()
         ))),
     }
 }
@@ -94,7 +94,7 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes> {
 pub(super) struct Query {
     given: BTreeMap<String, String>,
     known: Vec<&'static str>,
-    faults: Vec<Fault>,
+    faults: Vec<ProblemError>,
 }
 
 impl<S: Sync> FromRequestParts<S> for Query {
@@ -165,19 +165,16 @@ impl Query {
         if self.faults.is_empty() {
             return Ok(());
         }
-        Err(Problem::faults(
+        Err(Problem::several(
             StatusCode::BAD_REQUEST,
             "the query",
             self.faults,
         ))
     }
 
-    fn fault(&mut self, name: &str, code: &'static str, detail: String) {
-        self.faults.push(Fault {
-            pointer: format!("/{}", name.replace('~', "~0").replace('/', "~1")),
-            code,
-            detail,
-        });
+    fn fault(&mut self, name: &str, code: &str, detail: String) {
+        let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+        self.faults.push(ProblemError::new(&pointer, code, detail));
     }
 }
 
@@ -260,7 +257,7 @@ mod tests {
             );
         }
         // A parser without a bound on depth would end the process.
-        let deep = "[".repeat(BODY_BYTES);
+        let deep = "[".repeat(MAX_BODY_BYTES);
         assert_eq!(
             fields(&[JSON], deep).await.expect_err("too deep").code(),
             "json"
@@ -277,7 +274,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_long_body_is_refused_by_its_length_and_without() {
-        let length = (BODY_BYTES + 1).to_string();
+        let length = (MAX_BODY_BYTES + 1).to_string();
         let never = Body::new(http_body_util::StreamBody::new(
             futures_util::stream::pending::<
                 std::result::Result<http_body::Frame<Bytes>, std::io::Error>,
@@ -287,7 +284,7 @@ mod tests {
             .await
             .expect_err("too long");
         assert_eq!(problem.status(), StatusCode::PAYLOAD_TOO_LARGE);
-        let problem = fields(&[JSON], vec![b' '; BODY_BYTES + 1])
+        let problem = fields(&[JSON], vec![b' '; MAX_BODY_BYTES + 1])
             .await
             .expect_err("too long");
         assert_eq!(problem.status(), StatusCode::PAYLOAD_TOO_LARGE);

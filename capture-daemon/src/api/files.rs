@@ -13,12 +13,12 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use utoipa::ToSchema;
 
 use super::{
-    Api,
     auth::Principal,
     content_disposition::attachment,
     extract::{FileIndex, Query, TaskPath},
     problem::{Problem, Result},
     range::{self, Selection},
+    state::Api,
     tasks::to_problem,
     token_recheck::TokenRecheck,
 };
@@ -83,8 +83,8 @@ pub(super) async fn download(
         let noted = api.tasks.downloaded(id, index, &principal.actor).await;
         noted.map_err(|error| Problem::internal(&error))?;
     }
-    let standing = TokenRecheck::of(&api, &principal);
-    Ok(response.map(|body| standing.limit(body)))
+    let recheck = TokenRecheck::of(&api, &principal);
+    Ok(response.map(|body| recheck.limit(body)))
 }
 
 /// What tells the versions of a file apart: a finished one is its content, and one that grows is its
@@ -203,7 +203,6 @@ mod tests {
             file,
             // What comes behind is not whole yet.
             len: LEN,
-            complete: false,
             task_name: "web ü".to_owned(),
             suffix: ".pcapng".to_owned(),
             sha256: None,

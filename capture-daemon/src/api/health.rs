@@ -1,9 +1,4 @@
-//! The calls without a prefix: whether the daemon lives, whether it can do its work, and its figures.
-
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+//! The calls outside of the prefix: liveness, readiness, metrics.
 
 use axum::{
     Json,
@@ -12,77 +7,22 @@ use axum::{
 };
 use http::{HeaderValue, header};
 use serde::Serialize;
-use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::{
-    Api,
     auth::Principal,
-    blocking,
+    blocking::blocking,
     extract::Query,
     problem::{Problem, Result},
+    state::Api,
 };
-use crate::{
-    access::Right,
-    error::Error,
-    metrics,
-    store::{Action, Known, Store},
-};
-
-/// How long the tasks may go without care before the daemon is not ready: the scheduler makes a round
-/// at least every other second.
-const STALE: Duration = Duration::from_secs(10);
-
-/// How long an answer of the store is good for: anybody may ask, and the store has other work.
-const FRESH: Duration = Duration::from_secs(1);
+use crate::{access::Right, metrics, store::Action};
 
 /// The answer of a probe.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Status {
     /// `ok`.
     status: &'static str,
-}
-
-/// What is known of the daemon's parts.
-#[derive(Debug, Default)]
-pub(super) struct Health {
-    /// When the scheduler was last seen to move.
-    moved: Mutex<Option<(u64, Instant)>>,
-    /// Whether the store answered, and when that was.
-    store: tokio::sync::Mutex<Option<(bool, Instant)>>,
-}
-
-impl Health {
-    /// Whether tasks are taken care of.
-    fn is_moving(&self, pulse: u64) -> bool {
-        let now = Instant::now();
-        let mut seen = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
-        match *seen {
-            Some((last, since)) if last == pulse => now.duration_since(since) < STALE,
-            _ => {
-                *seen = Some((pulse, now));
-                true
-            }
-        }
-    }
-
-    /// Whether the store answers, and takes changes; however many ask, it is asked once a second.
-    async fn store_answers(&self, store: &Store) -> bool {
-        let mut known = self.store.lock().await;
-        if let Some((answers, since)) = *known
-            && since.elapsed() < FRESH
-        {
-            return answers;
-        }
-        let store = store.clone();
-        let answers = blocking(move || {
-            store.totals(&Known::default())?;
-            Ok::<_, Error>(store.is_writable())
-        });
-        let answers = answers.await.unwrap_or(false);
-        *known = Some((answers, Instant::now()));
-        answers
-    }
 }
 
 /// Whether the daemon lives. Needs no token.
@@ -145,20 +85,4 @@ pub(super) async fn metrics(
     let text = blocking(move || metrics::scrape(&tasks)).await?;
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_pulse_that_stands_still_is_noticed() {
-        let health = Health::default();
-        assert!(health.is_moving(1));
-        tokio::time::advance(STALE / 2).await;
-        assert!(health.is_moving(1));
-        tokio::time::advance(STALE).await;
-        assert!(!health.is_moving(1));
-        assert!(health.is_moving(2));
-    }
 }

@@ -1,6 +1,5 @@
-//! `Host` and `Origin`: a web page that a user of this machine visits must not speak to the daemon in
-//! the user's place, be it across origins or by a name that it has point here (DNS rebinding). Only
-//! names that are ours are answered, and only pages from those.
+//! Checks of `Host` and `Origin`. A web page must not reach the daemon through its visitor's browser, neither
+//! across origins nor by DNS rebinding: only the daemon's own names are answered, and only pages from these.
 
 use std::net::IpAddr;
 

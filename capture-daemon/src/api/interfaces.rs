@@ -1,10 +1,10 @@
-//! What there is to capture on.
+//! The list of interfaces.
 
 use axum::{Json, extract::State};
 use capture_engine::{interfaces, interfaces::InterfaceJson};
 use utoipa::ToSchema;
 
-use super::{Api, auth::Principal, blocking, extract::Query, problem::Result};
+use super::{auth::Principal, blocking::blocking, extract::Query, problem::Result, state::Api};
 use crate::{access::Right, store::Action};
 
 /// All interfaces.

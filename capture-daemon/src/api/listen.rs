@@ -1,5 +1,5 @@
-//! The sockets: the Unix socket at its path, with its mode and group from the first moment on and
-//! never in the place of a daemon that lives; TCP where the configuration says so, with TLS.
+//! The listening sockets. The Unix socket has its mode and group before anybody can connect, and never replaces
+//! that of a running daemon. TCP is optional, with TLS unless on loopback.
 
 use std::{
     fs, io,

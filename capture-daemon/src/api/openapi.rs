@@ -1,5 +1,4 @@
-//! The OpenAPI document: made from the handlers themselves, so that it cannot say anything else than
-//! they do. What every call can answer is added here once.
+//! The OpenAPI document, generated from the handlers. Responses that all calls have in common are added here.
 
 use std::sync::LazyLock;
 
@@ -7,6 +6,7 @@ use axum::{
     body::Bytes,
     response::{IntoResponse as _, Response},
 };
+use capture_task::plan::FaultKind;
 use http::{HeaderValue, header};
 use utoipa::{
     OpenApi,
@@ -19,9 +19,11 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Api, PREFIX, events, files, health, interfaces, problem,
+    events, files, health, interfaces, problem,
     problem::{ProblemBody, ProblemError},
-    quota, tasks,
+    quota,
+    state::{Api, PREFIX},
+    tasks,
 };
 
 #[derive(OpenApi)]
@@ -30,7 +32,7 @@ use super::{
         title = "capture-agent",
         description = "Packet capture tasks of one host. On the Unix socket the user is known; over TCP every call but the probes needs a bearer token.",
     ),
-    components(schemas(ProblemBody, ProblemError)),
+    components(schemas(ProblemBody, ProblemError, FaultKind)),
     tags(
         (name = "tasks", description = "Capture tasks"),
         (name = "files", description = "What they have captured"),

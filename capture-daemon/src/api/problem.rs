@@ -6,16 +6,34 @@ use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
-use capture_task::plan::{Fault, MOST_FAULTS};
+use capture_task::plan::{Fault, FaultKind, MOST_FAULTS, Wording};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        ObjectBuilder, RefOr, Schema,
+        schema::{AdditionalProperties, Type},
+    },
+};
 
 /// The media type of RFC 9457.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
 /// The code of an answer for which no space is left.
 pub const NO_SPACE: &str = "no_space";
+
+/// The code of what the role of a client does not allow.
+pub const ROLE: &str = "role";
+
+/// The code of a task that the edition does not allow.
+pub const EDITION: &str = "edition";
+
+/// The code of a task that is to be deleted and has not ended.
+pub const UNFINISHED: &str = "unfinished";
+
+/// The code of an `Idempotency-Key` that belongs to another request.
+pub const KEY_REUSED: &str = "key_reused";
 
 /// The JSON of a problem.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -38,7 +56,7 @@ pub struct ProblemBody {
 }
 
 /// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProblemError {
     /// JSON pointer (RFC 6901) into the body, or the name of a parameter of the query behind a
     /// slash; empty where it is about the request as a whole.
@@ -47,6 +65,59 @@ pub struct ProblemError {
     pub code: String,
     /// One sentence for people.
     pub detail: String,
+    /// The rule that a task breaks. A reason that is not known here, of a later daemon, is none; then there is
+    /// still the detail.
+    #[serde(flatten)]
+    pub fault: Option<FaultKind>,
+}
+
+/// By hand: the members of a fault stand beside the others, and a document made for them all would be one of sixty
+/// kinds of objects to whoever only reads `detail`.
+impl PartialSchema for ProblemError {
+    fn schema() -> RefOr<Schema> {
+        let text = |description: &str| {
+            let text = ObjectBuilder::new().schema_type(Type::String);
+            text.description(Some(description))
+        };
+        ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .description(Some("One thing that is wrong."))
+            .property("pointer", text("JSON pointer (RFC 6901) into the body, or the name of a parameter of the query behind a slash; empty where it is about the request as a whole."))
+            .property("code", text("Stable word for programs."))
+            .property("detail", text("One sentence for people."))
+            .property("reason", text("Which rule a task breaks, where it is one of `FaultKind`. The members of that reason stand beside it, so that a program can say it in words of its own."))
+            .required("pointer")
+            .required("code")
+            .required("detail")
+            .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+            .into()
+    }
+}
+
+impl ToSchema for ProblemError {}
+
+impl ProblemError {
+    /// Something that is wrong and breaks no rule about tasks.
+    pub fn new(pointer: &str, code: &str, detail: impl Into<String>) -> Self {
+        Self {
+            pointer: pointer.to_owned(),
+            code: code.to_owned(),
+            detail: detail.into(),
+            fault: None,
+        }
+    }
+}
+
+impl From<Fault> for ProblemError {
+    fn from(fault: Fault) -> Self {
+        let Fault { pointer, kind } = fault;
+        Self {
+            pointer,
+            code: kind.code().to_owned(),
+            detail: kind.sentence(Wording::API),
+            fault: Some(kind),
+        }
+    }
 }
 
 /// An answer that says what is wrong.
@@ -74,46 +145,33 @@ impl Problem {
         Self {
             status,
             detail: detail.clone(),
-            errors: vec![ProblemError {
-                pointer: pointer.to_owned(),
-                code: code.to_owned(),
-                detail,
-            }],
+            errors: vec![ProblemError::new(pointer, code, detail)],
             headers: Vec::new(),
         }
     }
 
-    /// All that is wrong with a task, or with the parameters of a query.
-    pub fn faults(status: StatusCode, what: &str, mut faults: Vec<Fault>) -> Self {
-        let detail = match faults.as_slice() {
+    /// All that is wrong with a task.
+    pub fn faults(status: StatusCode, faults: Vec<Fault>) -> Self {
+        let errors = faults.into_iter().map(ProblemError::from);
+        Self::several(status, "the task", errors.collect())
+    }
+
+    /// All that is wrong with something, at least one thing.
+    pub fn several(status: StatusCode, what: &str, mut errors: Vec<ProblemError>) -> Self {
+        let detail = match errors.as_slice() {
             [one] => one.detail.clone(),
             many => format!("{what} has {} faults; `errors` lists them", many.len()),
         };
-        let more = faults.len().saturating_sub(MOST_FAULTS);
-        faults.truncate(MOST_FAULTS);
+        let more = errors.len().saturating_sub(MOST_FAULTS);
+        errors.truncate(MOST_FAULTS);
         if more > 0 {
-            faults.push(Fault {
-                pointer: String::new(),
-                code: "more",
-                detail: format!("{more} more faults are not listed"),
-            });
+            let detail = format!("{more} more faults are not listed");
+            errors.push(ProblemError::new("", "more", detail));
         }
-        let errors = faults.into_iter().map(|fault| {
-            let Fault {
-                pointer,
-                code,
-                detail,
-            } = fault;
-            ProblemError {
-                pointer,
-                code: code.to_owned(),
-                detail,
-            }
-        });
         Self {
             status,
             detail,
-            errors: errors.collect(),
+            errors,
             headers: Vec::new(),
         }
     }
@@ -281,6 +339,7 @@ pub async fn or_problem(response: Response) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use capture_task::plan::Field;
     use http_body_util::BodyExt as _;
 
     use super::*;
@@ -313,25 +372,45 @@ mod tests {
 
     #[tokio::test]
     async fn all_faults_are_in_it() {
-        let fault = |pointer: &str| Fault {
-            pointer: pointer.to_owned(),
-            code: "invalid",
-            detail: format!("{pointer} is wrong"),
+        let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
+        let ports = FaultKind::PortsOfIcmp {
+            field: Field::Ports,
         };
-        let one = Problem::faults(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "the task",
-            vec![fault("/ip")],
+        let ports = Fault::of(Field::Ports, ports);
+        let one = Problem::faults(unprocessable, vec![ports.clone()]);
+        let detail = "ICMP has no ports; leave `ports` out, or choose tcp or udp";
+        assert_eq!(one.detail(), detail);
+        // Beside what people read there is what programs need to say the same.
+        let errors = serde_json::to_value(one.body().errors).expect("JSON");
+        assert_eq!(
+            errors,
+            serde_json::json!([{
+                "pointer": "/ports",
+                "code": "conflict",
+                "detail": detail,
+                "reason": "ports_of_icmp",
+                "field": "ports",
+            }])
         );
-        assert_eq!(one.detail(), "/ip is wrong");
-        let two = Problem::faults(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "the task",
-            vec![fault("/ip"), fault("/ports/1")],
-        );
+        let empty = Fault::of_item(Field::Ports, 1, FaultKind::PortEmpty);
+        let two = Problem::faults(unprocessable, vec![ports, empty]);
         let body = json(two.into_response()).await;
         assert_eq!(body.detail, "the task has 2 faults; `errors` lists them");
         assert_eq!(body.errors[1].pointer, "/ports/1");
+        assert_eq!(body.errors[1].fault, Some(FaultKind::PortEmpty));
+    }
+
+    #[test]
+    fn a_reason_that_is_not_known_is_none() {
+        for members in [
+            "",
+            r#","reason":"of_a_later_daemon","most":5"#,
+            r#","reason":"name_too_long","chars":"many""#,
+        ] {
+            let text = format!(r#"{{"pointer":"/name","code":"invalid","detail":"no"{members}}}"#);
+            let error: ProblemError = serde_json::from_str(&text).expect("an error");
+            assert_eq!(error, ProblemError::new("/name", "invalid", "no"));
+        }
     }
 
     #[tokio::test]

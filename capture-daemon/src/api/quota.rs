@@ -1,8 +1,8 @@
-//! What the caller may still create today.
+//! The caller's quota.
 
 use axum::{Json, extract::State};
 
-use super::{Api, auth::Principal, blocking, extract::Query, problem::Result};
+use super::{auth::Principal, blocking::blocking, extract::Query, problem::Result, state::Api};
 use crate::{
     access::Right,
     store::{Action, Quota},

@@ -1,5 +1,5 @@
-//! Byte ranges of RFC 9110, section 14: which part of a file a request asks for. One range is
-//! served; of several the whole file is, as the RFC allows. `files` sends what comes out.
+//! Byte ranges (RFC 9110, section 14). A single range is served; a request for several gets the whole file, as the
+//! RFC allows.
 
 use http::{HeaderMap, header};
 
@@ -9,12 +9,7 @@ pub(super) enum Selection {
     /// 200: all of it.
     Whole,
     /// 206: bytes `first` to `last`, both included.
-    Part {
-        /// First byte.
-        first: u64,
-        /// Last byte.
-        last: u64,
-    },
+    Part { first: u64, last: u64 },
     /// 416: the range begins behind the end.
     Beyond,
 }

@@ -1,22 +1,15 @@
-//! The listeners: the Unix socket always, TCP where the configuration says so. Each connection gets a
-//! seat in a pool, says who is at its other end, and is served by hyper with bounds on the head's size
-//! and on every wait. At the end nothing is left running.
+//! Accepts connections and serves them by hyper. Each takes a permit of a pool and is identified by its peer; every
+//! wait, and the size of the head, is bounded. The end waits for requests until a deadline.
 
 use std::{
-    convert::Infallible,
-    io,
-    net::SocketAddr,
-    os::fd::AsFd as _,
-    pin::pin,
-    sync::Arc,
-    task::{Context, Poll},
+    convert::Infallible, io, net::SocketAddr, os::fd::AsFd as _, pin::pin, sync::Arc,
     time::Duration,
 };
 
 use axum::{Router, body::Body};
 use futures_util::FutureExt as _;
 use http::Request;
-use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -26,14 +19,15 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
+use tokio_io_timeout::TimeoutWriter;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use super::{
-    auth::{Policies, Source},
-    connection_pool::{ActiveRequest, Bounds, PeerKey, Permit, Pool},
+    auth::Source,
+    connection_pool::{Bounds, PeerKey, Permit, Pool},
+    policy::Policies,
     problem::Problem,
-    write_timeout::WriteTimeout,
 };
 use crate::access::{Peer, Role};
 
@@ -46,7 +40,7 @@ pub(super) struct Limits {
     /// For a TLS handshake.
     pub(super) handshake: Duration,
     /// In which it takes nothing of an answer.
-    pub(super) patience: Duration,
+    pub(super) write_timeout: Duration,
     /// Connections of a listener.
     pub(super) bounds: Bounds,
 }
@@ -56,25 +50,25 @@ impl Default for Limits {
         Self {
             head: Duration::from_secs(15),
             handshake: Duration::from_secs(10),
-            patience: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
             bounds: Bounds::default(),
         }
     }
 }
 
 /// Most bytes of a request's head. hyper answers 431 beyond.
-const HEAD_BYTES: usize = 16 * 1024;
+const MAX_HEAD_BYTES: usize = 16 * 1024;
 
 /// Most headers of a request. hyper answers 431 beyond.
-const HEADERS: usize = 64;
+const MAX_HEADERS: usize = 64;
 
 /// How long, and for how many bytes, a client that still sends is listened to after its last answer:
 /// closing at once would reset the connection, and the client could lose the answer.
 const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: u64 = 256 * 1024;
+const MAX_LINGER_BYTES: u64 = 256 * 1024;
 
-/// The answer to a connection for which there is no seat.
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+/// The answer to a connection for which there is no permit.
+const POOL_IS_FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
 content-type: application/problem+json\r\n\
 cache-control: no-store\r\n\
 content-length: 198\r\n\
@@ -88,15 +82,8 @@ connection: close\r\n\r\n\
 #[derive(Debug)]
 pub(super) struct Listening {
     loops: JoinSet<usize>,
-    stop: watch::Sender<Stop>,
-}
-
-/// How far the end has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stop {
-    No,
-    /// No new connections or requests; those that are there are answered until the deadline.
-    By(Instant),
+    /// The deadline, once the end has begun: no new connections or requests, and those that are there are answered.
+    stop: watch::Sender<Option<Instant>>,
 }
 
 /// What each connection needs.
@@ -106,7 +93,7 @@ struct ServerState {
     policies: Arc<Policies>,
     limits: Limits,
     pool: Arc<Pool>,
-    stop: watch::Receiver<Stop>,
+    stop: watch::Receiver<Option<Instant>>,
 }
 
 impl Listening {
@@ -118,7 +105,7 @@ impl Listening {
         policies: &Arc<Policies>,
         limits: Limits,
     ) -> Self {
-        let (stop, stopped) = watch::channel(Stop::No);
+        let (stop, stopped) = watch::channel(None);
         let shared = || ServerState {
             router: router.clone(),
             policies: Arc::clone(policies),
@@ -128,14 +115,16 @@ impl Listening {
             stop: stopped.clone(),
         };
         let mut loops = JoinSet::new();
-        loops.spawn(accept_all(unix, shared(), serve_unix));
+        let accept = async move || Ok(unix.accept().await?.0);
+        loops.spawn(accept_all(accept, shared(), serve_unix));
         if !tcp.is_empty() {
             let shared = shared();
             for (listener, tls) in tcp {
                 let serve = move |(stream, address), shared: &ServerState, connections: &mut _| {
                     serve_tcp(stream, address, tls.as_ref(), shared, connections);
                 };
-                loops.spawn(accept_all(listener, shared.clone(), serve));
+                let accept = async move || listener.accept().await;
+                loops.spawn(accept_all(accept, shared.clone(), serve));
             }
         }
         Self { loops, stop }
@@ -144,7 +133,7 @@ impl Listening {
     /// Stops listening, has requests answered until `deadline`, and gives the number of connections
     /// that were cut off then.
     pub(super) async fn stop(mut self, deadline: Instant) -> usize {
-        self.stop.send_replace(Stop::By(deadline));
+        self.stop.send_replace(Some(deadline));
         let mut cut = 0;
         while let Some(ended) = self.loops.join_next().await {
             cut += ended.unwrap_or_default();
@@ -153,48 +142,21 @@ impl Listening {
     }
 }
 
-/// Where connections come from.
-trait Listener: Send + Sync {
-    /// A connection, and what is known of it.
-    type Stream: Send;
-
-    fn accept(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
-}
-
-impl Listener for UnixListener {
-    type Stream = UnixStream;
-
-    async fn accept(&self) -> io::Result<UnixStream> {
-        Ok(Self::accept(self).await?.0)
-    }
-}
-
-impl Listener for TcpListener {
-    type Stream = (TcpStream, SocketAddr);
-
-    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        Self::accept(self).await
-    }
-}
-
 /// Accepts until the end, and then waits for the connections; gives the number of those that did not
 /// end in time.
-async fn accept_all<L: Listener>(
-    listener: L,
+async fn accept_all<S>(
+    accept: impl AsyncFn() -> io::Result<S>,
     mut shared: ServerState,
-    serve: impl Fn(L::Stream, &ServerState, &mut JoinSet<()>),
+    serve: impl Fn(S, &ServerState, &mut JoinSet<()>),
 ) -> usize {
     let mut connections = JoinSet::new();
     let deadline = loop {
         tokio::select! {
             _ = shared.stop.changed() => {
-                break match *shared.stop.borrow() {
-                    Stop::By(deadline) => deadline,
-                    Stop::No => Instant::now(),
-                };
+                break shared.stop.borrow().unwrap_or_else(Instant::now);
             }
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept() => match accepted {
+            accepted = accept() => match accepted {
                 Ok(stream) => serve(stream, &shared, &mut connections),
                 Err(error) => {
                     // Out of descriptors or memory: the connection waits in the kernel.
@@ -206,7 +168,8 @@ async fn accept_all<L: Listener>(
             },
         }
     };
-    drop(listener);
+    // It owns the listener.
+    drop(accept);
     let all = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout_at(deadline, all).await.is_ok() {
         return 0;
@@ -241,16 +204,16 @@ fn serve_unix(stream: UnixStream, shared: &ServerState, connections: &mut JoinSe
         Some(_) => PeerKey::User(peer.uid),
         None => PeerKey::Outsiders,
     };
-    let Some(seat) = shared.pool.admit(key) else {
+    let Some(permit) = shared.pool.admit(key) else {
         // Whether it takes this or not, it has to go.
-        let _ = stream.try_write(FULL);
+        let _ = stream.try_write(POOL_IS_FULL);
         return;
     };
     let source = Source::Unix {
         caller: peer.caller(),
         actor,
     };
-    connections.spawn(serve(stream, source, seat, shared.clone()));
+    connections.spawn(serve(stream, source, permit, shared.clone()));
 }
 
 fn serve_tcp(
@@ -263,9 +226,9 @@ fn serve_tcp(
     let Ok(local) = stream.local_addr() else {
         return;
     };
-    let Some(seat) = shared.pool.admit(PeerKey::of(address.ip())) else {
+    let Some(permit) = shared.pool.admit(PeerKey::of(address.ip())) else {
         if tls.is_none() {
-            let _ = stream.try_write(FULL);
+            let _ = stream.try_write(POOL_IS_FULL);
         }
         return;
     };
@@ -275,16 +238,16 @@ fn serve_tcp(
     let shared = shared.clone();
     match tls.cloned() {
         None => {
-            connections.spawn(serve(stream, source, seat, shared));
+            connections.spawn(serve(stream, source, permit, shared));
         }
         Some(tls) => {
             connections.spawn(async move {
                 let shaken = tokio::select! {
                     shaken = timeout(shared.limits.handshake, tls.accept(stream)) => shaken,
-                    () = seat.evicted() => return,
+                    () = permit.evicted() => return,
                 };
                 match shaken {
-                    Ok(Ok(stream)) => serve(stream, source, seat, shared).await,
+                    Ok(Ok(stream)) => serve(stream, source, permit, shared).await,
                     Ok(Err(error)) => log::debug!("TLS with {address}: {error}"),
                     Err(_) => log::debug!("TLS with {address}: no handshake in time"),
                 }
@@ -294,28 +257,35 @@ fn serve_tcp(
 }
 
 /// Serves one connection to its end.
-async fn serve<S>(stream: S, source: Source, seat: Permit, mut shared: ServerState)
+async fn serve<S>(stream: S, source: Source, permit: Permit, mut shared: ServerState)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let router = shared.router.clone();
     let service = service_fn(|request: Request<Incoming>| {
-        let busy = seat.busy();
+        let busy = permit.busy();
         let answer = answer(router.clone(), source.clone(), request);
         Box::pin(async move {
             let response = answer.await;
-            Ok::<_, Infallible>(response.map(|body| Held { body, _busy: busy }))
+            // The body holds it, so that the connection is not idle before the last of the body is sent.
+            let held = move |error: axum::Error| {
+                let _ = &busy;
+                error
+            };
+            Ok::<_, Infallible>(response.map(|body| body.map_err(held)))
         })
     });
-    let stream = TokioIo::new(WriteTimeout::new(stream, shared.limits.patience));
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(shared.limits.write_timeout));
+    let stream = TokioIo::new(Box::pin(stream));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(shared.limits.head)
-        .max_header_size(HEAD_BYTES)
-        .max_buf_size(4 * HEAD_BYTES)
-        .max_headers(HEADERS)
+        .max_header_size(MAX_HEAD_BYTES)
+        .max_buf_size(4 * MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS)
         .serve_connection(stream, service);
-    let mut evicted = pin!(seat.evicted());
+    let mut evicted = pin!(permit.evicted());
     loop {
         tokio::select! {
             ended = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)) => {
@@ -353,37 +323,11 @@ async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     let goodbye = async {
         stream.shutdown().await?;
         tokio::io::copy(
-            &mut (&mut stream).take(LINGER_BYTES),
+            &mut (&mut stream).take(MAX_LINGER_BYTES),
             &mut tokio::io::sink(),
         )
         .await
     };
     // However it goes, the connection is over.
     let _ = timeout(LINGER, goodbye).await;
-}
-
-/// A body that keeps its connection from being idle.
-struct Held {
-    body: Body,
-    _busy: ActiveRequest,
-}
-
-impl http_body::Body for Held {
-    type Data = bytes::Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        std::pin::Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }

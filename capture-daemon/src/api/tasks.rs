@@ -1,5 +1,5 @@
-//! The calls about tasks. Whether a task is valid, allowed and possible is decided behind them; here
-//! its JSON is read, and the answer gets its status.
+//! The calls about tasks: they read the JSON of a request and choose the status of the answer.
+//! [`Tasks`](crate::tasks::Tasks) decides.
 
 use axum::{
     Json,
@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use capture_task::{
-    plan::{Fault, Keyword as _, ParsedTask, RequestOrigin, parse_keyword},
+    plan::{Fault, FaultKind, Field, JsonTask, Keyword as _, RequestOrigin, parse_keyword},
     task,
     task::{TaskRecord, TaskSpec},
 };
@@ -18,16 +18,16 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::{
-    Api, PREFIX,
     auth::Principal,
     extract::{Fields, Query, TaskPath},
     new_task::NewTaskSchema,
-    problem::{Problem, Result},
+    problem::{EDITION, KEY_REUSED, Problem, ROLE, Result, UNFINISHED},
+    state::{Api, PREFIX},
 };
 use crate::{
     access::Right,
-    store::{Action, Cursor, Failure, IdempotencyKey, Refusal, TaskFilter},
-    tasks::{CreateError, Created, TaskError, TaskPage},
+    store::{Action, Creation, Cursor, Failure, IdempotencyKey, Refusal, TaskFilter},
+    tasks::{CreateError, TaskError, TaskPage},
 };
 
 /// The header by which a client names its request.
@@ -37,7 +37,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Most tasks of a page.
-const MOST: u32 = 1000;
+const MAX_PAGE: u32 = 1000;
 
 /// What `dry_run` says of a valid task.
 #[derive(Serialize, ToSchema)]
@@ -106,9 +106,9 @@ pub(super) async fn create(
         .create(spec, &principal.actor, key, start_at, dry_run)
         .await;
     let (record, replayed) = match created.map_err(refusal)? {
-        Created::New(record) => (record, false),
-        Created::Repeated(record) => (record, true),
-        Created::Valid => return Ok(Json(DryRun { valid: true }).into_response()),
+        Some(Creation::New(record)) => (record, false),
+        Some(Creation::Repeated(record)) => (record, true),
+        None => return Ok(Json(DryRun { valid: true }).into_response()),
     };
     let location = format!("{PREFIX}/tasks/{}", record.id);
     let mut response = (StatusCode::CREATED, Json(record)).into_response();
@@ -150,7 +150,7 @@ pub(super) async fn list(
     );
     let limit = query.take("limit", "a number from 1 to 1000", |text| {
         let limit = text.parse().ok()?;
-        (1..=MOST).contains(&limit).then_some(limit)
+        (1..=MAX_PAGE).contains(&limit).then_some(limit)
     });
     let cursor = query.take("cursor", "the `next_cursor` of a page", Cursor::parse);
     query.finish()?;
@@ -259,33 +259,29 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>> {
 
 /// The request, as far as its fields can be read, and what is wrong with them.
 fn read(mut fields: Map<String, Value>) -> (TaskSpec, Option<Timestamp>, Vec<Fault>) {
-    let start_at = match fields.remove("start_at") {
+    let start_at = match fields.remove(Field::StartAt.name()) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => text.parse().map(Some).map_err(|_| ()),
         Some(_) => Err(()),
     };
-    let ParsedTask {
+    let JsonTask {
         spec, mut faults, ..
-    } = ParsedTask::of(fields, &["start_at"], RequestOrigin::Daemon);
+    } = JsonTask::read(fields, &[Field::StartAt.name()], RequestOrigin::Daemon);
     if start_at.is_err() {
-        faults.push(Fault {
-            pointer: "/start_at".to_owned(),
-            code: "invalid",
-            detail: "`start_at` is a time as in \"2026-03-01T08:00:00Z\"".to_owned(),
-        });
+        faults.push(Fault::of(Field::StartAt, FaultKind::NotATime));
     }
     (spec, start_at.unwrap_or_default(), faults)
 }
 
 fn invalid(faults: Vec<Fault>) -> Problem {
-    Problem::faults(StatusCode::UNPROCESSABLE_ENTITY, "the task", faults)
+    Problem::faults(StatusCode::UNPROCESSABLE_ENTITY, faults)
 }
 
 /// The answer to a task that was not created.
 fn refusal(error: CreateError) -> Problem {
     let refusal = match error {
         CreateError::Invalid(faults) => return invalid(faults),
-        CreateError::FinalFigures => {
+        CreateError::Closing => {
             return Problem::unavailable("closing", "the daemon is ending");
         }
         CreateError::Broken(error) => return Problem::internal(&error),
@@ -293,7 +289,7 @@ fn refusal(error: CreateError) -> Problem {
     };
     match refusal {
         Refusal::NotAllowed(edition) => Problem::forbidden(
-            "edition",
+            EDITION,
             format!("the edition {edition} does not capture; `quota.edition` names another"),
         ),
         Refusal::Quota {
@@ -312,14 +308,16 @@ fn refusal(error: CreateError) -> Problem {
             available,
             budget,
         } => {
-            let detail = format!(
-                "the task may write {needed} bytes, and {available} of the disk budget of {budget} are left; lower `max_file_bytes`, or delete tasks"
-            );
-            let status = StatusCode::INSUFFICIENT_STORAGE;
-            Problem::at(status, "/max_file_bytes", "disk_budget", detail)
+            let kind = FaultKind::OverDiskBudget {
+                needed,
+                available,
+                budget,
+            };
+            let fault = Fault::of(Field::MaxFileBytes, kind);
+            Problem::faults(StatusCode::INSUFFICIENT_STORAGE, vec![fault])
         }
         Refusal::KeyReused => Problem::conflict(
-            "key_reused",
+            KEY_REUSED,
             "this `Idempotency-Key` was used for another request; a new request needs a new key",
         ),
         Refusal::Broken(Failure::NoSpace(error)) => Problem::no_space(&error),
@@ -331,9 +329,9 @@ fn refusal(error: CreateError) -> Problem {
 pub(super) fn to_problem(error: TaskError) -> Problem {
     match error {
         TaskError::NotFound => Problem::not_found("there is no such task, or no such file of it"),
-        TaskError::Forbidden => Problem::forbidden("role", "your role does not allow this"),
+        TaskError::Forbidden => Problem::forbidden(ROLE, "your role does not allow this"),
         TaskError::Unfinished(state) => Problem::conflict(
-            "unfinished",
+            UNFINISHED,
             format!(
                 "the task is {}; stop it first, or give `force=true`",
                 state.keyword()
@@ -399,7 +397,7 @@ mod tests {
 
     #[test]
     fn the_quota_says_when_to_come_back() {
-        use crate::store::Edition;
+        use crate::config::Edition;
         let problem = refusal(CreateError::Refused(Refusal::Quota {
             retry_after: 60,
             used: 50,

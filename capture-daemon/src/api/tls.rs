@@ -1,5 +1,5 @@
-//! TLS of the TCP listener, by rustls with ring: versions 1.2 and 1.3, and a certificate that can be
-//! changed while connections go on.
+//! TLS for the TCP listener (rustls with ring, versions 1.2 and 1.3). The certificate can be replaced while
+//! connections are open.
 
 use std::{
     io,

@@ -1,5 +1,4 @@
-//! Whether somebody who was let in may still be answered, for answers that take long: a token can be
-//! revoked, or end, meanwhile.
+//! Rechecks the token of a long response, a download or an event stream: it may be revoked or expire meanwhile.
 
 use std::time::Duration;
 
@@ -8,12 +7,12 @@ use futures_util::{TryStreamExt as _, stream};
 use tokio::time::Instant;
 use ulid::Ulid;
 
-use super::{Api, auth::Principal, blocking};
+use super::{auth::Principal, blocking::blocking, state::Api};
 use crate::{access::Who, store::Store};
 
 /// How often it is asked whether a token is in use still. Whoever revokes one may be another process, so
 /// that nobody tells.
-const RECHECK: Duration = Duration::from_secs(1);
+const RECHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What somebody was let in by.
 pub(super) struct TokenRecheck {
@@ -32,17 +31,17 @@ impl TokenRecheck {
         Self {
             store: api.store.clone(),
             token,
-            next_check: Instant::now() + RECHECK,
+            next_check: Instant::now() + RECHECK_INTERVAL,
         }
     }
 
-    /// When [`holds`](Self::holds) will look again.
+    /// When [`is_valid`](Self::is_valid) will look again.
     pub(super) fn next_check(&self) -> Instant {
         self.next_check
     }
 
     /// Whether they would be let in again, as of the last second. Where that cannot be said, it is no.
-    pub(super) async fn holds(&mut self) -> bool {
+    pub(super) async fn is_valid(&mut self) -> bool {
         if Instant::now() < self.next_check {
             return true;
         }
@@ -55,7 +54,7 @@ impl TokenRecheck {
             }
             None => true,
         };
-        self.next_check = Instant::now() + RECHECK;
+        self.next_check = Instant::now() + RECHECK_INTERVAL;
         holds
     }
 
@@ -67,12 +66,12 @@ impl TokenRecheck {
         let data = body.into_data_stream();
         Body::from_stream(stream::try_unfold(
             (self, data),
-            async |(mut standing, mut data)| {
-                if !standing.holds().await {
+            async |(mut recheck, mut data)| {
+                if !recheck.is_valid().await {
                     return Err(axum::Error::new("the token is over"));
                 }
                 let bytes = data.try_next().await?;
-                Ok(bytes.map(|bytes| (bytes, (standing, data))))
+                Ok(bytes.map(|bytes| (bytes, (recheck, data))))
             },
         ))
     }

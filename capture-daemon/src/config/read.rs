@@ -3,14 +3,13 @@
 
 use std::fmt;
 
-use capture_task::plan::{ValueError, nearest, quote};
+use capture_task::plan::{nearest, quote};
 use toml::{
     Spanned,
     de::{DeString, DeTable, DeValue},
 };
 
-use super::{Access, Capture, Config, Http, Limits, Paths, Tls, values};
-use crate::store::QuotaRules;
+use super::{Access, Capture, Config, Http, Limits, Paths, QuotaRules, Tls, values};
 
 /// Something that is wrong with the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +27,7 @@ impl fmt::Display for ConfigFault {
 }
 
 /// What a value of one kind is read by.
-type Read<T> = fn(&DeValue<'_>) -> Result<T, ValueError>;
+type Read<T> = fn(&DeValue<'_>) -> Result<T, String>;
 
 impl Config {
     /// Reads the text, or says all that is wrong with it.
@@ -210,7 +209,7 @@ impl ConfigReader<'_> {
         let value = section.take(key)?;
         match read(value.get_ref()) {
             Ok(value) => Some(value),
-            Err(ValueError { detail, .. }) => {
+            Err(detail) => {
                 let detail = format!("`{}.{key}`: {detail}", section.name);
                 self.add(section.at(key), detail);
                 None

@@ -3,7 +3,7 @@
 use capture_common::MAX_SLOTS;
 
 use super::*;
-use crate::{error::ErrorKind, store::Edition};
+use crate::error::ErrorKind;
 
 /// What is wrong with a text, a line each.
 fn faults(text: &str) -> Vec<String> {

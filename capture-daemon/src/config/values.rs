@@ -10,16 +10,23 @@ use std::{
 use capture_common::MAX_SLOTS;
 use capture_engine::possible_cpus;
 use capture_task::{
-    plan::{Keyword, ValueError, parse_keyword, quote, ring_size as ring_size_of, seconds, size},
+    plan::{
+        FaultKind, Keyword, Wording, parse_keyword, quote, ring_size as ring_size_of, seconds, size,
+    },
     task::Quantity,
 };
 use jiff::tz::{self, TimeZone, TimeZoneDatabase};
 use toml::{Spanned, de::DeValue};
 
-fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, ValueError> {
+fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, String> {
     value
         .as_str()
-        .ok_or_else(|| ValueError::invalid(format!("text is expected, not {}", kind(value))))
+        .ok_or_else(|| format!("text is expected, not {}", kind(value)))
+}
+
+/// What is wrong with a value, in words that go with any key.
+fn sentence(kind: FaultKind) -> String {
+    kind.sentence(Wording::API)
 }
 
 /// What a value is, in the words of people.
@@ -35,116 +42,107 @@ fn kind(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-fn integer(value: &DeValue<'_>) -> Result<i64, ValueError> {
+fn integer(value: &DeValue<'_>) -> Result<i64, String> {
     let DeValue::Integer(number) = value else {
-        return Err(ValueError::invalid(format!(
-            "a whole number is expected, not {}",
-            kind(value)
-        )));
+        return Err(format!("a whole number is expected, not {}", kind(value)));
     };
     i64::from_str_radix(number.as_str(), number.radix())
-        .map_err(|_| ValueError::out_of_range(format!("{number} is too large")))
+        .map_err(|_| format!("{number} is too large"))
 }
 
-fn quantity(value: &DeValue<'_>) -> Result<Quantity, ValueError> {
+fn quantity(value: &DeValue<'_>) -> Result<Quantity, String> {
     match value {
         DeValue::String(text) => Ok(Quantity::Text(text.to_string())),
         value => integer(value).map(Quantity::Number),
     }
 }
 
-pub(super) fn bytes(value: &DeValue<'_>) -> Result<u64, ValueError> {
-    size(&quantity(value)?)
+pub(super) fn bytes(value: &DeValue<'_>) -> Result<u64, String> {
+    size(&quantity(value)?).map_err(sentence)
 }
 
-pub(super) fn ring_size(value: &DeValue<'_>) -> Result<u64, ValueError> {
-    ring_size_of(&quantity(value)?, possible_cpus())
+pub(super) fn ring_size(value: &DeValue<'_>) -> Result<u64, String> {
+    let size = ring_size_of(&quantity(value)?, possible_cpus());
+    size.map_err(|error| error.sentence(Wording::API))
 }
 
-pub(super) fn duration(value: &DeValue<'_>) -> Result<Duration, ValueError> {
-    seconds(&quantity(value)?).map(Duration::from_secs)
+pub(super) fn duration(value: &DeValue<'_>) -> Result<Duration, String> {
+    let seconds = seconds(&quantity(value)?).map_err(sentence)?;
+    Ok(Duration::from_secs(seconds))
 }
 
-pub(super) fn word<T: Keyword>(value: &DeValue<'_>) -> Result<T, ValueError> {
-    parse_keyword(text(value)?)
+pub(super) fn word<T: Keyword>(value: &DeValue<'_>) -> Result<T, String> {
+    parse_keyword(text(value)?).map_err(sentence)
 }
 
 /// Made absolute, as the working directory may change.
-pub(super) fn path(value: &DeValue<'_>) -> Result<PathBuf, ValueError> {
+pub(super) fn path(value: &DeValue<'_>) -> Result<PathBuf, String> {
     let text = text(value)?;
     if text.is_empty() || text.contains('\0') {
-        return Err(ValueError::invalid(format!("{} is no path", quote(text))));
+        return Err(format!("{} is no path", quote(text)));
     }
-    std::path::absolute(Path::new(text))
-        .map_err(|error| ValueError::invalid(format!("{}: {error}", quote(text))))
+    std::path::absolute(Path::new(text)).map_err(|error| format!("{}: {error}", quote(text)))
 }
 
-pub(super) fn group(value: &DeValue<'_>) -> Result<String, ValueError> {
+pub(super) fn group(value: &DeValue<'_>) -> Result<String, String> {
     let text = text(value)?;
     if text.is_empty() || text.contains(['\0', ':', '\n']) {
-        return Err(ValueError::invalid(format!("{} is no group", quote(text))));
+        return Err(format!("{} is no group", quote(text)));
     }
     Ok(text.to_owned())
 }
 
-pub(super) fn address(value: &DeValue<'_>) -> Result<SocketAddr, ValueError> {
+pub(super) fn address(value: &DeValue<'_>) -> Result<SocketAddr, String> {
     let text = text(value)?;
     text.parse().map_err(|_| {
-        ValueError::invalid(format!(
+        format!(
             "{} is not an address with a port, as in \"127.0.0.1:8443\" or \"[::1]:8443\"",
             quote(text)
-        ))
+        )
     })
 }
 
-pub(super) fn hosts(value: &DeValue<'_>) -> Result<Vec<String>, ValueError> {
+pub(super) fn hosts(value: &DeValue<'_>) -> Result<Vec<String>, String> {
     let DeValue::Array(items) = value else {
-        return Err(ValueError::invalid(format!(
+        return Err(format!(
             "a list such as [\"capture.example.com\"] is expected, not {}",
             kind(value)
-        )));
+        ));
     };
     let host = |item: &Spanned<DeValue<'_>>| {
         let name = text(item.get_ref())?;
         let is_name = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
         if name.is_empty() || !name.chars().all(is_name) {
-            return Err(ValueError::invalid(format!(
-                "{} is not the name of a host",
-                quote(name)
-            )));
+            return Err(format!("{} is not the name of a host", quote(name)));
         }
         Ok(name.to_ascii_lowercase())
     };
     items.iter().map(host).collect()
 }
 
-pub(super) fn tasks_per_day(value: &DeValue<'_>) -> Result<u32, ValueError> {
+pub(super) fn tasks_per_day(value: &DeValue<'_>) -> Result<u32, String> {
     let number = integer(value)?;
-    u32::try_from(number).map_err(|_| {
-        ValueError::out_of_range(format!("{number} is not a number of tasks; 0 allows none"))
-    })
+    u32::try_from(number).map_err(|_| format!("{number} is not a number of tasks; 0 allows none"))
 }
 
-pub(super) fn max_running(value: &DeValue<'_>) -> Result<usize, ValueError> {
+pub(super) fn max_running(value: &DeValue<'_>) -> Result<usize, String> {
     let number = integer(value)?;
     usize::try_from(number)
         .ok()
         .filter(|number| (1..=MAX_SLOTS).contains(number))
-        .ok_or_else(|| {
-            ValueError::out_of_range(format!("{number} is not between 1 and {MAX_SLOTS}"))
-        })
+        .ok_or_else(|| format!("{number} is not between 1 and {MAX_SLOTS}"))
 }
 
 /// From the machine's tables, which are newer, or else our own, which are always there.
-pub(super) fn timezone(value: &DeValue<'_>) -> Result<TimeZone, ValueError> {
+pub(super) fn timezone(value: &DeValue<'_>) -> Result<TimeZone, String> {
     let name = text(value)?;
     tz::db()
         .get(name)
         .or_else(|_| TimeZoneDatabase::bundled().get(name))
         .map_err(|_| {
-            ValueError::unknown(format!(
+            format!(
                 "{} is no time zone; write a name such as \"UTC\" or \"Europe/Berlin\"",
                 quote(name)
-            ))
+            )
         })
 }

@@ -1,8 +1,8 @@
-//! Notes in the root of the captures, for the next start, on what the database could not be told:
+//! Notes in the root of the captures, for the next start, about what the database could not take:
 //!
-//! - `.ended-ID`, a file: the end of a task, as JSON. On a full disk it may be empty or cut; then the task has
-//!   ended, and how is not known.
-//! - `.deleted-ID`, a directory: the removal of a task is decided, and its files are gone or go.
+//! - `.ended-ID`, a file: the end of a task, as JSON. A full disk may leave it empty or truncated; then it is known
+//!   that the task ended, and not how.
+//! - `.deleted-ID`, a directory: the task is being removed; its files are gone, or about to be.
 
 use std::{fs, io, path::PathBuf};
 
@@ -13,15 +13,15 @@ use crate::{
 };
 
 /// Before the ID of a task whose end is not stored.
-const ENDED: &str = ".ended-";
+const ENDED_PREFIX: &str = ".ended-";
 
 /// Before the name of a directory whose task is to go too.
-const DELETED: &str = ".deleted-";
+const DELETED_PREFIX: &str = ".deleted-";
 
 impl Storage {
     /// Where the end of a task is noted.
     pub(crate) fn ended_note(&self, id: &TaskId) -> PathBuf {
-        self.root.join(format!("{ENDED}{id}"))
+        self.root.join(format!("{ENDED_PREFIX}{id}"))
     }
 
     /// Notes the end of a task. Where there is no room the note may be empty, or cut.
@@ -52,7 +52,7 @@ impl Storage {
 
     /// The notes that are there.
     pub(crate) fn noted_ends(&self) -> Result<Vec<(TaskId, Vec<u8>)>> {
-        let ids = self.ids_behind(ENDED)?.into_iter();
+        let ids = self.ids_behind(ENDED_PREFIX)?.into_iter();
         let notes = ids.map(|id| {
             let path = self.ended_note(&id);
             let note = fs::read(&path).unwrap_or_else(|error| {
@@ -64,25 +64,25 @@ impl Storage {
         Ok(notes.collect())
     }
 
-    /// Decides the removal that [`Storage::hide`] has begun, and removes the files: a start removes what is
+    /// Commits the removal that [`Storage::hide`] has begun, and removes the files: a start removes what is
     /// left of the task, its record included. `false` where there is nothing to remove.
-    pub(crate) fn decide(&self, id: &TaskId) -> Result<bool> {
-        let (hidden, decided) = (self.hidden(id), self.decided(id));
-        match fs::rename(&hidden, &decided) {
+    pub(crate) fn commit_removal(&self, id: &TaskId) -> Result<bool> {
+        let (hidden, committed) = (self.hidden(id), self.committed(id));
+        match fs::rename(&hidden, &committed) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(remove_error(&hidden, &error)),
         }
         // From here on it is a removal, whatever is left: the next step, or a start, tries again.
-        if let Err(error) = sync_directory(&decided).and_then(|()| self.empty(id)) {
-            log::error!("{}", remove_error(&decided, &error));
+        if let Err(error) = sync_directory(&committed).and_then(|()| self.empty(id)) {
+            log::error!("{}", remove_error(&committed, &error));
         }
         Ok(true)
     }
 
-    /// Removes the files of a decided removal; the directory stays as its note.
+    /// Removes the files of a committed removal; the directory stays as its note.
     fn empty(&self, id: &TaskId) -> io::Result<()> {
-        let directory = self.decided(id);
+        let directory = self.committed(id);
         let size = size_below(&directory)?;
         for entry in fs::read_dir(&directory)? {
             let entry = entry?;
@@ -96,12 +96,12 @@ impl Storage {
         Ok(())
     }
 
-    /// The removals that were decided and did not come to their end; their files are gone now.
-    pub(crate) fn decided_removals(&self) -> Result<Vec<TaskId>> {
-        let ids = self.ids_behind(DELETED)?;
+    /// The removals that were committed and did not come to their end; their files are gone now.
+    pub(crate) fn committed_removals(&self) -> Result<Vec<TaskId>> {
+        let ids = self.ids_behind(DELETED_PREFIX)?;
         for id in &ids {
             if let Err(error) = self.empty(id) {
-                log::warn!("{}", remove_error(&self.decided(id), &error));
+                log::warn!("{}", remove_error(&self.committed(id), &error));
             }
         }
         Ok(ids)
@@ -109,7 +109,7 @@ impl Storage {
 
     /// Removes what is left of a removal whose record is gone.
     pub(crate) fn forget_removal(&self, id: &TaskId) {
-        let path = self.decided(id);
+        let path = self.committed(id);
         match fs::remove_dir_all(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 log::warn!("{}", remove_error(&path, &error));
@@ -118,8 +118,8 @@ impl Storage {
         }
     }
 
-    fn decided(&self, id: &TaskId) -> PathBuf {
-        self.root.join(format!("{DELETED}{id}"))
+    fn committed(&self, id: &TaskId) -> PathBuf {
+        self.root.join(format!("{DELETED_PREFIX}{id}"))
     }
 
     fn ids_behind(&self, prefix: &str) -> Result<Vec<TaskId>> {

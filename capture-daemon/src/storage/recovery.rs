@@ -1,21 +1,20 @@
-//! What the start of a daemon finds of the last one: files of tasks that were running, removals that were
-//! not finished, and directories that belong to no task.
+//! Recovery at a start: files of tasks that were running, unfinished removals, directories without a task.
 
 use std::{fs, io, path::Path};
 
 use capture_file::{recover, scan, sha256};
-use capture_task::task::{Counters, FileRecord, State, StopReason};
+use capture_task::task::{Counters, FileRecord, State};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{REMOVED, STEM, Storage, id_of, size_below};
+use super::{HIDDEN_PREFIX, STEM, Storage, id_of, size_below};
 use crate::{
     error::{Error, Result},
-    store::TaskId,
+    store::{TaskEnd, TaskId},
 };
 
 /// How a file is called that was not finished.
-const INTERRUPTED: &str = "_interrupted";
+const INTERRUPTED_SUFFIX: &str = "_interrupted";
 
 /// What a task that was running has left.
 #[derive(Debug, Default)]
@@ -27,21 +26,16 @@ pub(crate) struct Leftover {
     /// When the last of it was written, by the file system's clock: later than that, nothing is known of the task.
     pub(crate) written_at: Option<Timestamp>,
     /// How it ended, where the record beside a file says so. Then only the store missed that.
-    pub(crate) ended: Option<Ended>,
+    pub(crate) ended: Option<TaskEnd>,
 }
 
 /// What the record beside a file says of the end. What else is in it may be of a newer version.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Ended {
+#[derive(Deserialize)]
+struct Sidecar {
     id: String,
     state: State,
-    pub(crate) stop_reason: StopReason,
-    pub(crate) error: Option<String>,
-    pub(crate) ended_at: Option<String>,
-    pub(crate) expires_at: Option<String>,
-    pub(crate) counters: Counters,
-    pub(crate) verdict: Option<String>,
-    files: Vec<FileRecord>,
+    #[serde(flatten)]
+    end: TaskEnd,
 }
 
 impl Storage {
@@ -58,7 +52,7 @@ impl Storage {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
-            if let Some(id) = name.strip_prefix(REMOVED).and_then(id_of) {
+            if let Some(id) = name.strip_prefix(HIDDEN_PREFIX).and_then(id_of) {
                 // The record goes between hiding and purging.
                 if is_known(&id)? {
                     self.restore(&id).map_err(failed)?;
@@ -129,15 +123,15 @@ impl Storage {
     }
 
     /// A finished file with what its sidecar says of the end, where this is a sidecar that is whole and true.
-    fn beside(&self, id: &TaskId, directory: &Path, name: &str) -> Option<(FileRecord, Ended)> {
+    fn beside(&self, id: &TaskId, directory: &Path, name: &str) -> Option<(FileRecord, TaskEnd)> {
         let capture = name.strip_suffix(".json")?;
         let text = fs::read(directory.join(name)).ok()?;
-        let mut ended: Ended = serde_json::from_slice(&text).ok()?;
-        let file = ended.files.pop()?;
+        let mut sidecar: Sidecar = serde_json::from_slice(&text).ok()?;
+        let file = sidecar.end.files.pop()?;
         let size = fs::metadata(directory.join(capture)).ok()?.len();
-        let is_final = ended.state == ended.stop_reason.final_state();
-        let is_true = ended.id == id.to_string() && file.name == capture && file.size == size;
-        (is_final && is_true).then_some((file, ended))
+        let is_final = sidecar.state == sidecar.end.reason.final_state();
+        let is_true = sidecar.id == id.to_string() && file.name == capture && file.size == size;
+        (is_final && is_true).then_some((file, sidecar.end))
     }
 
     /// Takes a file into the list.
@@ -167,7 +161,7 @@ impl Storage {
         left.written_at = left.written_at.max(modified);
         left.files.push(FileRecord {
             index: number(&name).unwrap_or(0),
-            complete: !name.contains(INTERRUPTED) && scan.size == metadata.len(),
+            complete: !name.contains(INTERRUPTED_SUFFIX) && scan.size == metadata.len(),
             name,
             size: metadata.len(),
             packets: scan.packets,

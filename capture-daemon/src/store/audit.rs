@@ -1,13 +1,18 @@
-//! The audit log: who did what to which object, when and from where, with what outcome. Each line carries
-//! the hash of the line before, so that a line that was changed, put in or left out is found. Triggers in the
-//! schema refuse every change but a new line at the end.
+//! The audit log: who did what to which object, when, from where, with what outcome. It is a hash chain: each line
+//! carries the hash of the line before, so that changed, inserted and missing lines are found. Triggers in the
+//! schema refuse all but appends.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, Transaction, params};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{Failure, Need, Store, millis, time};
+use super::{
+    audit_event::{Action, AuditEvent, Outcome, shortened},
+    database::{Need, Store},
+    failure::Failure,
+    values::{self, millis, page_size, time},
+};
 use crate::{
     access::{Actor, Caller},
     error::Result,
@@ -16,95 +21,8 @@ use crate::{
 /// Begins what is hashed; another number for another encoding.
 const ENCODING: &[u8] = b"capture-agent audit 1";
 
-/// Most characters of a text that comes from outside.
-const MOST: usize = 256;
-
 /// SHA-256.
 type Hash = [u8; 32];
-
-/// What was done, or tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// A task was asked for.
-    TaskCreate,
-    /// The end of a task was asked for.
-    TaskStop,
-    /// A task was removed.
-    TaskDelete,
-    /// A file was opened for download.
-    FileDownload,
-    /// Files were removed as their time was over.
-    FileExpire,
-    /// A token was made.
-    TokenCreate,
-    /// The tokens were listed.
-    TokenList,
-    /// A token was revoked.
-    TokenRevoke,
-    /// The audit log was read.
-    AuditList,
-    /// The audit log was verified.
-    AuditVerify,
-    /// Something was asked for that needs rights; the object says what.
-    Access,
-    /// The configuration was read again.
-    ConfigReload,
-}
-
-impl Action {
-    /// The word in the log.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::TaskCreate => "task.create",
-            Self::TaskStop => "task.stop",
-            Self::TaskDelete => "task.delete",
-            Self::FileDownload => "file.download",
-            Self::FileExpire => "file.expire",
-            Self::TokenCreate => "token.create",
-            Self::TokenList => "token.list",
-            Self::TokenRevoke => "token.revoke",
-            Self::AuditList => "audit.list",
-            Self::AuditVerify => "audit.verify",
-            Self::Access => "access",
-            Self::ConfigReload => "config.reload",
-        }
-    }
-}
-
-/// What came of it. Reasons are short, and never hold payload or secrets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome<'a> {
-    /// It was done.
-    Done,
-    /// It was done so often again, in parts or as a whole, shortly after a line that says so.
-    DoneAgain(u64),
-    /// It was not allowed; why.
-    Refused(&'a str),
-    /// It was allowed and did not succeed; why.
-    Failed(&'a str),
-}
-
-impl Outcome<'_> {
-    pub(super) fn text(self) -> String {
-        match self {
-            Self::Done => "done".to_owned(),
-            Self::DoneAgain(times) => format!("done: {times} more times"),
-            Self::Refused(why) => format!("refused: {}", printable(why)),
-            Self::Failed(why) => format!("failed: {}", printable(why)),
-        }
-    }
-}
-
-/// Something for the log.
-#[derive(Clone, Copy, Debug)]
-pub struct AuditEvent<'a> {
-    /// What was done.
-    pub action: Action,
-    /// To what: the ID of a task or token, a path; cut after 256 characters, control characters escaped.
-    pub object: &'a str,
-    /// What came of it.
-    pub outcome: Outcome<'a>,
-}
 
 /// A line of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -112,7 +30,7 @@ pub struct AuditLine {
     /// Number, from 1, without gaps.
     pub seq: i64,
     /// When.
-    #[serde(serialize_with = "super::as_rfc3339")]
+    #[serde(serialize_with = "values::as_rfc3339")]
     pub at: Timestamp,
     /// Who: `uid 1000`, `token NAME ID`, `daemon`, `unknown`.
     pub who: String,
@@ -191,7 +109,7 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be written; the counts are lost.
-    pub fn flush_audit(&self, all: bool) -> Result<(), Failure> {
+    pub(crate) fn flush_audit(&self, all: bool) -> Result<(), Failure> {
         let summaries = self.0.limiter.take(all, self.0.clock.elapsed());
         if summaries.is_empty() {
             return Ok(());
@@ -230,16 +148,9 @@ impl Store {
     }
 
     /// Lists lines, newest first, and logs that.
-    ///
-    /// # Errors
-    /// The database cannot be read.
     pub fn audit_list(&self, filter: AuditFilter, actor: &Actor) -> Result<Vec<AuditLine>> {
         let lines = self.read(|transaction, _| Ok(list(transaction, filter)?))?;
-        let event = AuditEvent {
-            action: Action::AuditList,
-            object: "audit log",
-            outcome: Outcome::Done,
-        };
+        let event = AuditEvent::done(Action::AuditList, "audit log");
         self.audit(&actor.caller, event)?;
         Ok(lines)
     }
@@ -276,7 +187,7 @@ pub(super) fn append_text(
         who: caller.who.to_string(),
         from: caller.from.to_string(),
         action: action.as_str().to_owned(),
-        object: printable(object),
+        object: shortened(object),
         outcome,
         previous,
         hash: [0; 32],
@@ -369,10 +280,7 @@ fn list(connection: &Connection, filter: AuditFilter) -> rusqlite::Result<Vec<Au
     connection
         .prepare_cached("SELECT * FROM audit WHERE seq < ? ORDER BY seq DESC LIMIT ?")?
         .query_map(
-            params![
-                filter.before.unwrap_or(i64::MAX),
-                super::page_size(filter.limit)
-            ],
+            params![filter.before.unwrap_or(i64::MAX), page_size(filter.limit)],
             read_line,
         )?
         .collect()
@@ -390,22 +298,6 @@ fn read_line(row: &Row<'_>) -> rusqlite::Result<AuditLine> {
         previous: row.get(7)?,
         hash: row.get(8)?,
     })
-}
-
-/// A text that can stand on one line of a terminal, and is not endless.
-fn printable(text: &str) -> String {
-    let mut printable = String::new();
-    for character in text.chars().take(MOST) {
-        if character.is_control() {
-            printable.extend(character.escape_default());
-        } else {
-            printable.push(character);
-        }
-    }
-    if text.chars().nth(MOST).is_some() {
-        printable.push('…');
-    }
-    printable
 }
 
 /// Lower-case hexadecimal.

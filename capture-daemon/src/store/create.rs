@@ -1,5 +1,5 @@
-//! The creation of a task: key, quota, disk budget, row and audit line in one transaction, so that however
-//! many ask at the same time, no more get a task than there is quota and room for.
+//! Creates tasks. Key, quota, disk budget, row and audit line are one transaction, so that concurrent requests
+//! cannot exceed quota or budget.
 
 use capture_task::task::{Counters, State, TaskRecord, TaskSpec, rfc3339};
 use jiff::{SignedDuration, Timestamp};
@@ -8,27 +8,25 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Abort, Action, AuditEvent, CreateLimits, Creation, Failure, IdempotencyKey, Need, NewTask,
-    Outcome, Refusal, Store,
     audit::append,
-    millis, new_ulid,
+    audit_event::{Action, AuditEvent, Outcome},
+    database::{Need, Store},
+    failure::{Abort, Failure},
     quota::{self, quota},
-    unreadable, unwritable, whole,
+    tasks::{CreateLimits, Creation, IdempotencyKey, NewTask, Refusal},
+    values::{millis, new_ulid, unreadable, unwritable, whole},
 };
-use crate::{
-    access::{Account, Actor},
-    error::Error,
-};
+use crate::access::{Account, Actor};
 
 /// How long a key is known.
-const KEY_KEPT: SignedDuration = SignedDuration::from_hours(24);
+const KEY_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 
 impl Store {
     /// Creates a task, or says why not. Whether the actor may create tasks is for the caller to know.
     ///
     /// # Errors
     /// The refusal. It is in the audit log, unless the store itself failed.
-    pub fn create(
+    pub(crate) fn create(
         &self,
         new: &NewTask,
         limits: &CreateLimits,
@@ -36,11 +34,7 @@ impl Store {
     ) -> Result<Creation, Refusal> {
         // A refusal is an answer too: its audit line is to be kept.
         self.write(Need::CanWait, |transaction, now| {
-            let answer = match create(transaction, now, new, limits, actor) {
-                Ok(creation) => Ok(creation),
-                Err(Denial::Refused(refusal)) => Err(refusal),
-                Err(Denial::Aborted(abort)) => return Err(abort),
-            };
+            let answer = create(transaction, now, new, limits, actor)?;
             let event = |object, outcome| AuditEvent {
                 action: Action::TaskCreate,
                 object,
@@ -69,10 +63,7 @@ impl Store {
     }
 
     /// The first answer to this very request with this key, for one that is not valid any more.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn first_answer(
+    pub(crate) fn first_answer(
         &self,
         key: &IdempotencyKey,
         spec: &TaskSpec,
@@ -101,57 +92,30 @@ impl Refusal {
     }
 }
 
-/// Why a transaction creates nothing.
-enum Denial {
-    /// It is committed with a line in the audit log.
-    Refused(Refusal),
-    /// It is not.
-    Aborted(Abort),
-}
-
-impl From<Refusal> for Denial {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<Abort> for Denial {
-    fn from(abort: Abort) -> Self {
-        Self::Aborted(abort)
-    }
-}
-
-impl From<rusqlite::Error> for Denial {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Aborted(error.into())
-    }
-}
-
-impl From<Error> for Denial {
-    fn from(error: Error) -> Self {
-        Self::Aborted(error.into())
-    }
-}
-
+/// Creates a task, or says why that is refused. A refusal is committed, an abort is not.
 fn create(
     transaction: &Transaction<'_>,
     now: Timestamp,
     new: &NewTask,
     limits: &CreateLimits,
     actor: &Actor,
-) -> Result<Creation, Denial> {
+) -> Result<Result<Creation, Refusal>, Abort> {
     let request = fingerprint(&new.spec, new.start_at)?;
     if let Some(key) = &new.key
         && let Some(first) = recall(transaction, now, &actor.account, key)?
     {
-        return if first.request == request {
+        return Ok(if first.request == request {
             Ok(Creation::Repeated(first.answer))
         } else {
-            Err(Refusal::KeyReused.into())
-        };
+            Err(Refusal::KeyReused)
+        });
     }
-    check_quota(transaction, now, limits, &actor.account)?;
-    check_budget(transaction, new.max_file_bytes, limits)?;
+    if let Some(refusal) = over_quota(transaction, now, limits, &actor.account)? {
+        return Ok(Err(refusal));
+    }
+    if let Some(refusal) = over_budget(transaction, new.max_file_bytes, limits)? {
+        return Ok(Err(refusal));
+    }
 
     let record = TaskRecord {
         id: new_ulid(now)?.to_string(),
@@ -174,38 +138,39 @@ fn create(
     if let Some(key) = &new.key {
         remember(transaction, now, &actor.account, key, &request, &record)?;
     }
-    Ok(Creation::New(record))
+    Ok(Ok(Creation::New(record)))
 }
 
-fn check_quota(
+fn over_quota(
     connection: &Connection,
     now: Timestamp,
     limits: &CreateLimits,
     account: &Account,
-) -> Result<(), Denial> {
+) -> Result<Option<Refusal>, Abort> {
     let edition = limits.quota.edition;
     if !limits.quota.may_capture() {
-        return Err(Refusal::NotAllowed(edition).into());
+        return Ok(Some(Refusal::NotAllowed(edition)));
     }
     let quota = quota(connection, now, account, &limits.quota)?;
-    match quota.limit {
-        Some(limit) if quota.is_used_up() => {
-            let left = quota.resets_at.duration_since(now).as_millis();
-            Err(Refusal::Quota {
-                retry_after: u64::try_from(left).unwrap_or(0).div_ceil(1000),
-                used: quota.used,
-                limit,
-                edition,
-            }
-            .into())
-        }
-        _ => Ok(()),
-    }
+    let Some(limit) = quota.limit.filter(|_| quota.is_used_up()) else {
+        return Ok(None);
+    };
+    let left = quota.resets_at.duration_since(now).as_millis();
+    Ok(Some(Refusal::Quota {
+        retry_after: u64::try_from(left).unwrap_or(0).div_ceil(1000),
+        used: quota.used,
+        limit,
+        edition,
+    }))
 }
 
 /// A task must fit into what is left now. What others may still write is not set aside for them: most tasks
 /// end long before their limit, and the writers keep to the budget anyway.
-fn check_budget(connection: &Connection, needed: u64, limits: &CreateLimits) -> Result<(), Denial> {
+fn over_budget(
+    connection: &Connection,
+    needed: u64,
+    limits: &CreateLimits,
+) -> rusqlite::Result<Option<Refusal>> {
     let stored: i64 = connection
         .prepare_cached(
             "SELECT ifnull(sum(held_bytes), 0) FROM tasks WHERE held_bytes > 0 AND state IN ('completed', 'failed')",
@@ -214,15 +179,11 @@ fn check_budget(connection: &Connection, needed: u64, limits: &CreateLimits) -> 
     // SQLite counts to 63 bits.
     let budget = limits.disk_budget.min(i64::MAX.unsigned_abs());
     let available = budget.saturating_sub(stored.unsigned_abs().max(limits.used_bytes));
-    if needed <= available {
-        return Ok(());
-    }
-    Err(Refusal::Budget {
+    Ok((needed > available).then_some(Refusal::Budget {
         needed,
         available,
         budget,
-    }
-    .into())
+    }))
 }
 
 fn insert(
@@ -271,7 +232,7 @@ fn recall(
 ) -> rusqlite::Result<Option<First>> {
     connection
         .prepare_cached("DELETE FROM idempotency_keys WHERE at <= ?")?
-        .execute([millis(now - KEY_KEPT)])?;
+        .execute([millis(now - KEY_LIFETIME)])?;
     connection
         .prepare_cached(
             "SELECT request, answer FROM idempotency_keys WHERE account = ? AND key = ?",

@@ -1,5 +1,5 @@
-//! Why a change is not in the database: it was refused, or the database cannot be written. Callers that
-//! have done something already keep what they could not store and try again in the second case.
+//! Why a change was not stored: it was refused, or the database cannot be written. In the second case callers keep
+//! what they could not store and try again.
 
 use std::path::Path;
 

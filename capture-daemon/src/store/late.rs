@@ -1,5 +1,5 @@
-//! Lines of the audit log about what was done while the log could not be written. They wait in memory,
-//! with the time at which it was done, and go into the log when it can be written again.
+//! Audit lines that could not be written when their action was done. They wait in memory, with its time, until they
+//! can.
 
 use std::{
     collections::VecDeque,
@@ -7,23 +7,17 @@ use std::{
 };
 
 use capture_task::task::rfc3339;
-use jiff::Timestamp;
 
-use super::{Action, AuditEvent, Failure, Need, Outcome, Store, audit::append_text};
+use super::{
+    audit::append_text,
+    audit_event::{AuditEvent, LateLine, Outcome},
+    database::{Need, Store},
+    failure::Failure,
+};
 use crate::access::Caller;
 
 /// Most lines that wait. Beyond them nothing is done that needs a line.
-const MOST: usize = 1000;
-
-/// A line that waits.
-#[derive(Clone, Debug)]
-pub(super) struct LateLine {
-    at: Timestamp,
-    caller: Caller,
-    action: Action,
-    object: String,
-    outcome: String,
-}
+const MAX_LINES: usize = 1000;
 
 impl Store {
     /// Writes a line about what is done, or keeps it in memory where the log cannot be written now.
@@ -31,7 +25,7 @@ impl Store {
     ///
     /// # Errors
     /// The line can neither be written nor kept. What should have been logged must then not be done.
-    pub fn audit_soon(&self, caller: &Caller, event: AuditEvent<'_>) -> Result<(), Failure> {
+    pub(crate) fn audit_soon(&self, caller: &Caller, event: AuditEvent<'_>) -> Result<(), Failure> {
         let failure = match self.audit(caller, event) {
             Err(failure) if failure.may_pass() => failure,
             written => return written,
@@ -40,7 +34,7 @@ impl Store {
             return Ok(());
         }
         let mut late = self.late();
-        if late.len() >= MOST {
+        if late.len() >= MAX_LINES {
             return Err(failure);
         }
         if late.is_empty() {
@@ -60,7 +54,7 @@ impl Store {
     ///
     /// # Errors
     /// The log still cannot be written.
-    pub fn write_late(&self) -> Result<(), Failure> {
+    pub(crate) fn write_late(&self) -> Result<(), Failure> {
         let lines: Vec<LateLine> = self.late().iter().cloned().collect();
         if lines.is_empty() {
             return Ok(());
@@ -84,7 +78,7 @@ impl Store {
     }
 
     /// The lines that still wait, which will be lost, in words.
-    pub fn take_late(&self) -> Vec<String> {
+    pub(crate) fn take_late(&self) -> Vec<String> {
         let lines = self.late().drain(..).collect::<Vec<_>>();
         let lines = lines.into_iter().map(|line| {
             let Caller { who, from } = line.caller;

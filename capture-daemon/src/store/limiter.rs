@@ -1,7 +1,6 @@
-//! What is on its way to the audit log and costs whoever asks for it nothing: refusals, failures, and a file
-//! fetched again and again. Each is a line there; but nobody must be able to fill the disk with them, so
-//! beyond so many a minute they are counted, and the count is a line. Every line that goes to the log passes
-//! [`Limiter::admits`]; what else was done is always admitted.
+//! Rate limit of the audit lines about what costs a caller nothing: refusals, failures, repeated downloads. Beyond
+//! so many a minute they are counted, and the count is one line, so that nobody can fill the disk.
+//! [`Limiter::admits`] sees every event.
 
 use std::{
     collections::BTreeMap,
@@ -12,23 +11,23 @@ use std::{
 
 use ulid::Ulid;
 
-use super::{Action, AuditEvent, Outcome};
+use super::audit_event::{Action, AuditEvent, Outcome};
 use crate::access::{Caller, Origin, Who, host};
 
 /// What lines are counted over.
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// Refusals of one peer in that time that have a line.
-const LINES: u32 = 60;
+const LINES_PER_PEER: u32 = 60;
 
 /// The same for all together who have proved nothing, as one of them may have many addresses.
-const STRANGERS: u32 = 600;
+const LINES_OF_STRANGERS: u32 = 600;
 
 /// Peers that are told apart; all others are one.
-const PEERS: usize = 1024;
+const MAX_PEERS: usize = 1024;
 
 /// Files, each by one peer, whose fetches are counted; those of others each have a line.
-const FETCHED: usize = 4096;
+const MAX_FETCHED_FILES: usize = 4096;
 
 /// Those that were admitted lately.
 #[derive(Debug, Default)]
@@ -144,16 +143,16 @@ impl Limiter {
 impl Counts {
     fn refusal(&mut self, peer: Peer, caller: &Caller, now: Duration) -> bool {
         let is_known = self.refused.contains_key(&peer);
-        let peer = if !is_known && self.refused.len() >= PEERS {
+        let peer = if !is_known && self.refused.len() >= MAX_PEERS {
             Peer::Others
         } else {
             peer
         };
         let has_room = self.refused.get(&peer);
-        let has_room = has_room.is_none_or(|recent| recent.has_room(LINES, now));
+        let has_room = has_room.is_none_or(|recent| recent.has_room(LINES_PER_PEER, now));
         // Asked last: whoever has used up their own takes nothing from other strangers.
         let is_stranger = matches!(peer, Peer::Host(_));
-        let admitted = has_room && (!is_stranger || self.strangers.take(STRANGERS, now));
+        let admitted = has_room && (!is_stranger || self.strangers.take(LINES_OF_STRANGERS, now));
         // A stranger without a line has no count either, which is a line too.
         let peer = if admitted || is_known {
             peer
@@ -167,7 +166,7 @@ impl Counts {
 
     fn fetch(&mut self, peer: Peer, caller: &Caller, object: &str, now: Duration) -> bool {
         let key = (peer, object.to_owned());
-        if self.fetched.len() >= FETCHED && !self.fetched.contains_key(&key) {
+        if self.fetched.len() >= MAX_FETCHED_FILES && !self.fetched.contains_key(&key) {
             return true;
         }
         let recent = self.fetched.entry(key);

@@ -1,5 +1,5 @@
-//! Opening the database: the file and its directory with narrow modes and the right owner, for the daemon a
-//! lock, then the connections, then the tables.
+//! Opens the database: file and directory with narrow modes and the right owner, the daemon's lock, connections,
+//! tables.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
@@ -7,7 +7,7 @@ use std::{
     os::{
         fd::AsRawFd as _,
         unix::fs::{
-            DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown,
+            DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
         },
     },
     path::{Path, PathBuf},
@@ -16,41 +16,70 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::unistd::{AccessFlags, eaccess, geteuid};
+use nix::unistd::{AccessFlags, eaccess};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{Abort, Inner, Limiter, Reserve, Store, schema};
+use super::{
+    database::{Inner, Store},
+    failure::Abort,
+    limiter::Limiter,
+    reserve::Reserve,
+    schema,
+};
 use crate::{
     clock::Clock,
+    config::OWN_PATHS,
     error::{Error, Result},
-    storage::OWN_PATHS,
-    user,
+    user::{self, give_to_owner},
 };
 
 /// How long a call waits for other processes. They hold the lock for a transaction, a few milliseconds.
-const BUSY: Duration = Duration::from_secs(10);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What to do where there is no database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Missing {
+enum Missing {
     /// Make one.
     Create,
     /// Say so.
     Refuse,
 }
 
-pub(super) fn open(path: &Path, clock: Arc<dyn Clock>, missing: Missing) -> Result<Store> {
-    let path = prepare(path, missing).map_err(|error| failed(path, missing, &error))?;
-    connections(&path, clock, missing, None)
+impl Store {
+    /// Opens the database, and makes it where there is none: the file with mode 0600, its directory with
+    /// 0700. An older one is brought to the newest version.
+    ///
+    /// # Errors
+    /// The file cannot be opened, is no database of ours, or is of a newer version.
+    pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
+        open(path, clock, Missing::Create)
+    }
+
+    /// The same for a daemon, which has the database as long as the process lives, and alone: it takes every
+    /// task that runs in there for its own. Commands may open it beside.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; another daemon has it.
+    pub fn open_for_daemon(path: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
+        let path = prepare(path, Missing::Create)
+            .map_err(|error| failed(path, Missing::Create, &error))?;
+        // Before anything of it is read, or brought to a newer version.
+        let lock = lock(&path)?;
+        connections(&path, clock, Missing::Create, Some(lock))
+    }
+
+    /// Opens the database for a command that has nothing to do where there is none.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and where there is no database.
+    pub fn open_existing(path: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
+        open(path, clock, Missing::Refuse)
+    }
 }
 
-/// Opens the database for the one daemon that may have it.
-pub(super) fn open_for_daemon(path: &Path, clock: Arc<dyn Clock>) -> Result<Store> {
-    let path =
-        prepare(path, Missing::Create).map_err(|error| failed(path, Missing::Create, &error))?;
-    // Before anything of it is read, or brought to a newer version.
-    let lock = lock(&path)?;
-    connections(&path, clock, Missing::Create, Some(lock))
+fn open(path: &Path, clock: Arc<dyn Clock>, missing: Missing) -> Result<Store> {
+    let path = prepare(path, missing).map_err(|error| failed(path, missing, &error))?;
+    connections(&path, clock, missing, None)
 }
 
 /// Locks the database against other daemons. The lock is one of the file itself, so that no other path leads
@@ -211,16 +240,6 @@ fn create(directory: &Path, path: &Path) -> io::Result<()> {
     }
 }
 
-/// Gives a file that root has made to the owner of its directory: a command of root's must not leave one that
-/// the daemon's user cannot open.
-pub(super) fn give_to_owner(file: &File, directory: &Path) -> io::Result<()> {
-    let owner = fs::metadata(directory)?;
-    if geteuid().is_root() && owner.uid() != 0 {
-        fchown(file, Some(owner.uid()), Some(owner.gid()))?;
-    }
-    Ok(())
-}
-
 /// Takes away what others may do with the files that are there. `O_PATH`, as closing any other descriptor of
 /// them would end the locks that SQLite holds in this process (fcntl(2)).
 fn narrow(path: &Path) -> io::Result<()> {
@@ -250,7 +269,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     // Every commit is synced: what was answered is there after a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -263,7 +282,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 /// Switches to a write-ahead log, in which readers and a writer do not wait for each other. That needs the
 /// database for a moment alone, and SQLite does not always wait for it by itself.
 fn use_wal(connection: &Connection) -> Result<(), Abort> {
-    let until = Instant::now() + BUSY;
+    let until = Instant::now() + BUSY_TIMEOUT;
     loop {
         let mode = connection
             .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));

@@ -1,139 +1,60 @@
-//! How many tasks an account may create on one day, and how many it has created. The day is that of a
-//! time zone, whose midnights are not always 24 hours apart.
+//! Tasks that an account has created today, and how many are left. Days are those of a time zone, and not always 24
+//! hours long.
 
-use std::fmt;
-
-use capture_task::plan::Keyword;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use rusqlite::{Connection, params};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Store, failure::Abort, millis};
+use super::{
+    database::Store,
+    failure::Abort,
+    values::{self, millis},
+};
 use crate::{
     access::Account,
+    config::{Edition, QuotaRules},
     error::{Error, Result},
 };
 
-/// What was bought.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Edition {
-    /// May not capture.
-    Basic,
-    /// May not capture.
-    Premium,
-    /// 20 tasks a day.
-    Enterprise,
-    /// 50 tasks a day.
-    #[default]
-    Ultimate,
-    /// As many as there is room for.
-    Unlimited,
-}
-
-impl Keyword for Edition {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("basic", Self::Basic),
-        ("premium", Self::Premium),
-        ("enterprise", Self::Enterprise),
-        ("ultimate", Self::Ultimate),
-        ("unlimited", Self::Unlimited),
-    ];
-}
-
-impl fmt::Display for Edition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.keyword())
-    }
-}
-
-impl Edition {
-    /// Tasks a day; `None` is no limit.
-    fn tasks_per_day(self) -> Option<u32> {
-        match self {
-            Self::Basic | Self::Premium => Some(0),
-            Self::Enterprise => Some(20),
-            Self::Ultimate => Some(50),
-            Self::Unlimited => None,
-        }
-    }
-}
-
-/// Section `[quota]` of the configuration.
-#[derive(Clone, Debug, PartialEq)]
-pub struct QuotaRules {
-    /// What was bought.
-    pub edition: Edition,
-    /// In place of the edition's number.
-    pub tasks_per_day: Option<u32>,
-    /// Where the day changes.
-    pub timezone: TimeZone,
-}
-
-impl Default for QuotaRules {
-    fn default() -> Self {
-        Self {
-            edition: Edition::default(),
-            tasks_per_day: None,
-            timezone: TimeZone::UTC,
-        }
-    }
-}
-
-impl QuotaRules {
-    /// Tasks a day; `None` is no limit.
-    pub fn limit(&self) -> Option<u32> {
-        self.tasks_per_day.or(self.edition.tasks_per_day())
-    }
-
-    /// Whether there is any day on which a task may be created.
-    pub fn may_capture(&self) -> bool {
-        self.limit() != Some(0)
-    }
-}
-
 /// An account's quota on the day that it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Quota {
+pub(crate) struct Quota {
     /// Whose.
     #[schema(value_type = String)]
-    pub account: Account,
+    pub(crate) account: Account,
     /// What was bought.
-    pub edition: Edition,
+    pub(crate) edition: Edition,
     /// Tasks a day; null is no limit.
     #[schema(required = true)]
-    pub limit: Option<u32>,
+    pub(crate) limit: Option<u32>,
     /// Tasks created today; those deleted since count, those refused do not.
-    pub used: u32,
+    pub(crate) used: u32,
     /// Tasks that may still be created today; null is no limit.
     #[schema(required = true)]
-    pub remaining: Option<u32>,
+    pub(crate) remaining: Option<u32>,
     /// When the next day begins.
     #[schema(value_type = String, format = DateTime)]
-    #[serde(serialize_with = "super::as_rfc3339")]
-    pub resets_at: Timestamp,
+    #[serde(serialize_with = "values::as_rfc3339")]
+    pub(crate) resets_at: Timestamp,
 }
 
 impl Quota {
     /// Whether another task may be created.
-    pub fn is_used_up(&self) -> bool {
+    pub(crate) fn is_used_up(&self) -> bool {
         self.remaining == Some(0)
     }
 }
 
 impl Store {
     /// An account's quota now.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub fn quota(&self, account: &Account, rules: &QuotaRules) -> Result<Quota> {
+    pub(crate) fn quota(&self, account: &Account, rules: &QuotaRules) -> Result<Quota> {
         self.read(|transaction, now| quota(transaction, now, account, rules))
     }
 }
 
 /// Creations are kept for so long: longer than any day, wherever it is.
-const KEPT: SignedDuration = SignedDuration::from_hours(72);
+const CREATIONS_KEPT_FOR: SignedDuration = SignedDuration::from_hours(72);
 
 /// The quota at this moment.
 pub(super) fn quota(
@@ -171,7 +92,7 @@ pub(super) fn count(
         .execute(params![account.as_str(), millis(now)])?;
     connection
         .prepare_cached("DELETE FROM creations WHERE account = ? AND at < ?")?
-        .execute(params![account.as_str(), millis(now - KEPT)])?;
+        .execute(params![account.as_str(), millis(now - CREATIONS_KEPT_FOR)])?;
     Ok(())
 }
 

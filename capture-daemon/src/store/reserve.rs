@@ -1,6 +1,5 @@
-//! Space that is kept for the database beside it, in a file of that size. On a file system that others
-//! have filled it is given up slice by slice, for changes that must not wait: ends and removals of tasks,
-//! revoked tokens, lines of the audit log, the start of a daemon. When there is room it is made again.
+//! A file beside the database that reserves disk space. When the disk is full it is given up in slices for urgent
+//! changes (ends, removals, revocations, audit lines, a start); it is rebuilt when there is room.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -13,20 +12,20 @@ use std::{
 use nix::{errno::Errno, fcntl::FallocateFlags, sys::statvfs::statvfs};
 use rusqlite::{ErrorCode, ffi};
 
-use super::open::give_to_owner;
+use crate::user::give_to_owner;
 
 /// What follows the database's name.
 const SUFFIX: &str = "-reserve";
 
-/// Its size. On a small file system it is a sixteenth, but not less than [`LEAST`].
-const SIZE: u64 = 2 << 20;
-const LEAST: u64 = 256 << 10;
+/// Its size. On a small file system it is a sixteenth, but not less than [`MIN_SIZE`].
+const MAX_SIZE: u64 = 2 << 20;
+const MIN_SIZE: u64 = 256 << 10;
 
 /// A slice is a fourth, but not less than this: an end and a removal fit in.
-const LEAST_SLICE: u64 = 128 << 10;
+const MIN_SLICE: u64 = 128 << 10;
 
 /// Less than this is no space, whatever else an error may be about.
-const NOTHING: u64 = 64 << 10;
+const FULL_BELOW: u64 = 64 << 10;
 
 /// The space that is kept for a database.
 #[derive(Debug)]
@@ -148,13 +147,13 @@ impl Reserve {
 
     /// Whether there is no space: for errors that do not say so themselves, as those of a quota.
     fn is_disk_full(&self) -> bool {
-        if self.room().is_ok_and(|room| room.free < NOTHING) {
+        if self.room().is_ok_and(|room| room.free < FULL_BELOW) {
             return true;
         }
         let probe = || {
             let file = self.open(false)?;
             let there = file.metadata()?.len();
-            let extended = extend(&file, there, there + NOTHING);
+            let extended = extend(&file, there, there + FULL_BELOW);
             file.set_len(there)?;
             extended
         };
@@ -204,11 +203,11 @@ impl Reserve {
 
 impl Room {
     fn reserve(self) -> u64 {
-        (self.size / 16).clamp(LEAST, SIZE)
+        (self.size / 16).clamp(MIN_SIZE, MAX_SIZE)
     }
 
     fn slice(self) -> u64 {
-        (self.reserve() / 4).max(LEAST_SLICE)
+        (self.reserve() / 4).max(MIN_SLICE)
     }
 }
 

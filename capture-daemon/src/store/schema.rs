@@ -1,11 +1,11 @@
-//! The tables, one step for each version of them. `user_version` counts the steps that a database has had;
-//! a new step goes to the end of the list, and none is ever changed once it was released.
+//! The schema, one migration step a version; `user_version` counts the steps that were done. New steps go to the
+//! end of the list, and a released one never changes.
 //!
-//! Times are milliseconds since the epoch, UTC. Words are those of the API. JSON is that of the API.
+//! Times are milliseconds since the epoch, UTC. Words and JSON are those of the API.
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::Abort;
+use super::failure::Abort;
 use crate::error::Error;
 
 /// `application_id` of our databases, "capt" in ASCII.

@@ -1,4 +1,4 @@
-//! Tasks in their tables: reading them back, taking them a step on, removing them.
+//! Queries about tasks: read, list, change the state, remove.
 
 use capture_task::task::{FileRecord, State, TaskRecord, rfc3339};
 use jiff::Timestamp;
@@ -6,10 +6,15 @@ use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 use ulid::Ulid;
 
 use super::{
-    Abort, Action, AuditEvent, Change, Cursor, Deletion, FILE_BYTES, Failure, Kept, Known, Need,
-    Outcome, PAGE_BYTES, Page, RECORD_BYTES, Store, StoredTask, TaskFilter, TaskId, TaskTotals,
-    account, audit::append, from_word, millis, page_size, time, unreadable, unwritable, whole,
-    word,
+    audit::append,
+    audit_event::{Action, AuditEvent, Outcome},
+    database::{Need, Store},
+    failure::{Abort, Failure},
+    tasks::{
+        Change, Cursor, Deletion, FILE_BYTES, Overlay, PAGE_BYTES, Page, RECORD_BYTES,
+        RetainedTask, StoredTask, TaskEnd, TaskFilter, TaskId, TaskTotals,
+    },
+    values::{account, from_word, millis, page_size, time, unreadable, unwritable, whole, word},
 };
 use crate::{
     access::Actor,
@@ -18,19 +23,13 @@ use crate::{
 
 impl Store {
     /// A task.
-    ///
-    /// # Errors
-    /// The database cannot be read.
     pub fn task(&self, id: &TaskId) -> Result<Option<StoredTask>> {
         let tasks = self.select("WHERE id = ?", [id.to_string()])?;
         Ok(tasks.into_iter().next())
     }
 
-    /// A page of tasks, newest first; the filter is applied to what is known.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub fn tasks(&self, filter: &TaskFilter, known: &Known) -> Result<Page> {
+    /// A page of tasks, newest first; the filter is applied to what the overlay makes of them.
+    pub(crate) fn tasks(&self, filter: &TaskFilter, overlay: &Overlay) -> Result<Page> {
         let size = page_size(filter.limit);
         let state = filter.state.as_ref().map(word).transpose();
         let state = state.map_err(Abort::from)?;
@@ -38,17 +37,17 @@ impl Store {
         let before = filter.cursor.map_or(i64::MAX, |Cursor(seq)| seq);
         // One more than asked for tells whether there is another page.
         let (mut tasks, is_cut) = match state {
-            Some(state) if known.ended.is_empty() && known.removed.is_empty() => self.select_up_to(
+            Some(state) if overlay.ended.is_empty() && overlay.removed.is_empty() => self.select_up_to(
                     PAGE_BYTES,
                 "WHERE state = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
                 params![state, before, size + 1],
             ),
             Some(state) => {
                 let is_so = |id: &&TaskId| {
-                    let (known, _) = known.ended[*id];
-                    filter.state == Some(known)
+                    let (state, _) = overlay.ended[*id];
+                    filter.state == Some(state)
                 };
-                let ended = known.ended.keys();
+                let ended = overlay.ended.keys();
                 self.select_up_to(
                     PAGE_BYTES,
                     "WHERE (state = ? AND id NOT IN (SELECT value FROM json_each(?)) \
@@ -59,7 +58,7 @@ impl Store {
                         state,
                         list(&mut ended.clone())?,
                         list(&mut ended.filter(is_so))?,
-                        list(&mut known.removed.iter())?,
+                        list(&mut overlay.removed.iter())?,
                         before,
                         size + 1
                     ],
@@ -68,7 +67,7 @@ impl Store {
             None => self.select_up_to(
                     PAGE_BYTES,
                 "WHERE id NOT IN (SELECT value FROM json_each(?)) AND seq < ? ORDER BY seq DESC LIMIT ?",
-                params![list(&mut known.removed.iter())?, before, size + 1],
+                params![list(&mut overlay.removed.iter())?, before, size + 1],
             ),
         }?;
         let is_more = is_cut || tasks.len() > size as usize;
@@ -81,33 +80,24 @@ impl Store {
     }
 
     /// The tasks that wait, in the order in which they were created.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub fn pending(&self) -> Result<Vec<StoredTask>> {
+    pub(crate) fn pending(&self) -> Result<Vec<StoredTask>> {
         self.select("WHERE state = 'pending' ORDER BY seq", [])
     }
 
     /// The tasks that are `running` or `stopping`, in the order in which they were created.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub fn unfinished(&self) -> Result<Vec<StoredTask>> {
+    pub(crate) fn unfinished(&self) -> Result<Vec<StoredTask>> {
         self.select("WHERE state IN ('running', 'stopping') ORDER BY seq", [])
     }
 
     /// The tasks that have ended and whose files are not removed yet, those first that are to go first.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub fn kept(&self) -> Result<Vec<Kept>> {
+    pub(crate) fn kept(&self) -> Result<Vec<RetainedTask>> {
         self.read(|transaction, _| {
             let mut statement = transaction.prepare_cached(
                 "SELECT id, ended_at, expires_at, held_bytes > 0 FROM tasks WHERE expires_at IS NOT NULL AND files_removed_at IS NULL ORDER BY expires_at",
             )?;
             let rows = statement.query_map([], |row| {
                 let ended_at: Option<i64> = row.get(1)?;
-                Ok(Kept {
+                Ok(RetainedTask {
                     id: Ulid::from_string(&row.get::<_, String>(0)?).map_err(unreadable)?,
                     ended_at: ended_at.map(time).transpose()?,
                     expires_at: time(row.get(2)?)?,
@@ -122,7 +112,7 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be written; then nothing has changed.
-    pub fn move_expiry(&self, tasks: &[(TaskId, Timestamp)]) -> Result<(), Failure> {
+    pub(crate) fn move_expiry(&self, tasks: &[(TaskId, Timestamp)]) -> Result<(), Failure> {
         self.write(Need::CanWait, |transaction, _| {
             let mut statement = transaction.prepare_cached(
                 "UPDATE tasks SET expires_at = ? WHERE id = ? AND files_removed_at IS NULL",
@@ -134,18 +124,15 @@ impl Store {
         })
     }
 
-    /// All tasks together, as they are known.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub fn totals(&self, known: &Known) -> Result<TaskTotals> {
+    /// All tasks together, under the overlay.
+    pub(crate) fn totals(&self, overlay: &Overlay) -> Result<TaskTotals> {
         self.read(|transaction, _| {
             let mut totals = TaskTotals::default();
             let mut statement = transaction.prepare_cached(
                 "SELECT state, count(*), sum(held_bytes) FROM tasks \
                  WHERE id NOT IN (SELECT value FROM json_each(?)) GROUP BY state",
             )?;
-            let others = list(known.ended.keys().chain(&known.removed))?;
+            let others = list(overlay.ended.keys().chain(&overlay.removed))?;
             let mut rows = statement.query([others])?;
             while let Some(row) = rows.next()? {
                 let state: State = from_word(&row.get::<_, String>(0)?)?;
@@ -153,7 +140,7 @@ impl Store {
                 let held = row.get::<_, i64>(2)?.unsigned_abs();
                 totals.add(state, count, held);
             }
-            for (state, bytes) in known.ended.values() {
+            for (state, bytes) in overlay.ended.values() {
                 totals.add(*state, 1, *bytes);
             }
             Ok(totals)
@@ -164,7 +151,7 @@ impl Store {
     ///
     /// # Errors
     /// There is no such task, or its state does not allow the step; then nothing has changed.
-    pub fn update(&self, id: &TaskId, change: &Change) -> Result<(), Failure> {
+    pub(crate) fn update(&self, id: &TaskId, change: &Change) -> Result<(), Failure> {
         self.write(Need::Urgent, |transaction, _| {
             let found: Option<(i64, String)> = transaction
                 .prepare_cached("SELECT seq, state FROM tasks WHERE id = ?")?
@@ -184,18 +171,12 @@ impl Store {
 
     /// Removes a task's record. What was created counts for the quota all the same, and its bytes are
     /// free again.
-    ///
-    /// # Errors
-    /// The database cannot be written.
-    pub fn delete(&self, id: &TaskId, actor: &Actor) -> Result<Deletion, Failure> {
+    pub(crate) fn delete(&self, id: &TaskId, actor: &Actor) -> Result<Deletion, Failure> {
         self.remove(id, actor, false)
     }
 
     /// The same of a task that has ended, though its row may not say so yet.
-    ///
-    /// # Errors
-    /// The database cannot be written.
-    pub fn delete_ended(&self, id: &TaskId, actor: &Actor) -> Result<Deletion, Failure> {
+    pub(crate) fn delete_ended(&self, id: &TaskId, actor: &Actor) -> Result<Deletion, Failure> {
         self.remove(id, actor, true)
     }
 
@@ -274,8 +255,7 @@ fn is_allowed(state: State, change: &Change) -> bool {
     match change {
         Change::Started { .. } => state == State::Pending,
         Change::Stopping => state == State::Running,
-        Change::Progress { .. } => matches!(state, State::Running | State::Stopping),
-        Change::Ended { .. } => {
+        Change::Ended(_) => {
             matches!(state, State::Pending | State::Running | State::Stopping)
         }
         Change::FilesRemoved { .. } => matches!(state, State::Completed | State::Failed),
@@ -299,25 +279,16 @@ fn apply(connection: &Connection, seq: i64, change: &Change) -> rusqlite::Result
                 params![seq],
             )?;
         }
-        Change::Progress { counters, files } => {
-            run(
-                "UPDATE tasks SET counters = ? WHERE seq = ?",
-                params![json(counters)?, seq],
-            )?;
-            write_files(connection, seq, files)?;
-        }
-        Change::Ended {
-            at,
-            reason,
-            error,
-            counters,
-            verdict,
-            files,
-            expires_at,
-        } => {
-            let bytes = files
-                .iter()
-                .fold(0_u64, |sum, file| sum.saturating_add(file.size));
+        Change::Ended(end) => {
+            let TaskEnd {
+                at,
+                reason,
+                error,
+                counters,
+                verdict,
+                files,
+                expires_at,
+            } = end;
             run(
                 "UPDATE tasks SET state = ?, stop_reason = ?, error = ?, ended_at = ?, expires_at = ?, counters = ?, verdict = ?, held_bytes = ? WHERE seq = ?",
                 params![
@@ -328,7 +299,7 @@ fn apply(connection: &Connection, seq: i64, change: &Change) -> rusqlite::Result
                     millis(*expires_at),
                     json(counters)?,
                     verdict,
-                    whole(bytes),
+                    whole(end.bytes()),
                     seq
                 ],
             )?;

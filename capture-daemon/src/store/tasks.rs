@@ -1,64 +1,64 @@
-//! Tasks as the store takes and gives them: what is asked for, what is kept, and how it may change.
+//! Types of the store's calls about tasks.
 
 use std::{collections::HashMap, fmt};
 
 use capture_task::task::{Counters, FileRecord, State, StopReason, TaskRecord, TaskSpec};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
-use super::{Edition, Failure, QuotaRules};
-use crate::access::Account;
+use super::{failure::Failure, values};
+use crate::{
+    access::Account,
+    config::{Edition, QuotaRules},
+};
 
 /// The ID of a task.
 pub type TaskId = Ulid;
 
 /// A task that somebody wants.
 #[derive(Clone, Debug)]
-pub struct NewTask {
-    /// Name, valid.
-    pub name: String,
+pub(crate) struct NewTask {
+    pub(crate) name: String,
     /// The request as it came, valid.
-    pub spec: TaskSpec,
+    pub(crate) spec: TaskSpec,
     /// When it shall start, where not at once.
-    pub start_at: Option<Timestamp>,
+    pub(crate) start_at: Option<Timestamp>,
     /// Most bytes of its files, which are taken from the disk budget until it has ended.
-    pub max_file_bytes: u64,
+    pub(crate) max_file_bytes: u64,
     /// A name for this request, which makes its repetition harmless.
-    pub key: Option<IdempotencyKey>,
+    pub(crate) key: Option<IdempotencyKey>,
 }
 
-/// What the client calls its request: 1–255 visible ASCII characters. Known per account and for a day.
+/// What the client calls its request: 1–255 visible ASCII characters. Overlay per account and for a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdempotencyKey(String);
+pub(crate) struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// The key, where the text is one.
-    pub fn new(text: &str) -> Option<Self> {
+    pub(crate) fn new(text: &str) -> Option<Self> {
         let is_key = (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
         is_key.then(|| Self(text.to_owned()))
     }
 
-    /// Its text.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 /// What a creation must stay within; from the configuration as it is at that moment.
 #[derive(Clone, Debug)]
-pub struct CreateLimits {
+pub(crate) struct CreateLimits {
     /// Tasks a day.
-    pub quota: QuotaRules,
+    pub(crate) quota: QuotaRules,
     /// Most bytes of all captures together.
-    pub disk_budget: u64,
+    pub(crate) disk_budget: u64,
     /// Bytes of them that are on the disk now, those of running tasks among them.
-    pub used_bytes: u64,
+    pub(crate) used_bytes: u64,
 }
 
 /// A task that was created, now or by an earlier request with the same key.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Creation {
-    /// It is new, and pending.
+pub(crate) enum Creation {
     New(TaskRecord),
     /// The first answer to this key once more: the task as it was then.
     Repeated(TaskRecord),
@@ -66,32 +66,25 @@ pub enum Creation {
 
 /// Why a task was not created. Whatever it is, nothing of the task is left but a line in the audit log.
 #[derive(Debug)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// The edition may not capture at all.
     NotAllowed(Edition),
     /// The tasks of the day are used up.
     Quota {
         /// Seconds until the next day, rounded up.
         retry_after: u64,
-        /// Tasks created today.
         used: u32,
-        /// Tasks a day.
         limit: u32,
-        /// What was bought.
         edition: Edition,
     },
     /// There is no room for so many bytes.
     Budget {
-        /// Bytes asked for.
         needed: u64,
-        /// Bytes left of the budget.
         available: u64,
-        /// The budget.
         budget: u64,
     },
     /// The key was used for another request.
     KeyReused,
-    /// The store failed.
     Broken(Failure),
 }
 
@@ -118,26 +111,23 @@ pub struct StoredTask {
 
 /// A task that has ended, and whose files are not removed yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kept {
-    /// The ID.
-    pub id: TaskId,
-    /// When it ended.
-    pub ended_at: Option<Timestamp>,
+pub(crate) struct RetainedTask {
+    pub(crate) id: TaskId,
+    pub(crate) ended_at: Option<Timestamp>,
     /// When its files are to be removed.
-    pub expires_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
     /// Whether there is any byte of them.
-    pub has_files: bool,
+    pub(crate) has_files: bool,
 }
 
 /// Which tasks to list.
 #[derive(Clone, Debug, Default)]
-pub struct TaskFilter {
-    /// Only those in this state.
-    pub state: Option<State>,
+pub(crate) struct TaskFilter {
+    pub(crate) state: Option<State>,
     /// Most tasks of a page; 1–1000, and 0 is 100.
-    pub limit: u32,
+    pub(crate) limit: u32,
     /// Where the page before ended.
-    pub cursor: Option<Cursor>,
+    pub(crate) cursor: Option<Cursor>,
 }
 
 /// Bytes of JSON at which a page ends, however few tasks it has: lists of ports, interfaces and files make a
@@ -147,13 +137,13 @@ pub(crate) const PAGE_BYTES: usize = 2 << 20;
 /// What a task weighs there without its request and its files, and what each file does.
 pub(super) const RECORD_BYTES: usize = 1000;
 pub(crate) const FILE_BYTES: usize = 200;
-/// What memory knows of tasks before the rows do.
+
+/// Changes that are not in the rows yet, as if they were.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub(crate) struct Overlay {
     /// The tasks that have ended, with their final state and the bytes of their files.
-    pub ended: HashMap<TaskId, (State, u64)>,
-    /// The tasks that are gone.
-    pub removed: Vec<TaskId>,
+    pub(crate) ended: HashMap<TaskId, (State, u64)>,
+    pub(crate) removed: Vec<TaskId>,
 }
 
 /// Where a page ended. Its text is for clients to hand back, not to read.
@@ -167,8 +157,7 @@ impl From<Failure> for Refusal {
 }
 
 impl Cursor {
-    /// The cursor, where the text is one.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let number = i64::from_str_radix(text.strip_prefix('t')?, 16).ok()?;
         let cursor = Self(number);
         // Only the form that we write: no sign, no capitals, every digit.
@@ -184,83 +173,72 @@ impl fmt::Display for Cursor {
 
 /// A page of tasks, newest first; it ends at `PAGE_BYTES`, with one task at least.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Page {
-    /// The tasks.
-    pub tasks: Vec<StoredTask>,
+pub(crate) struct Page {
+    pub(crate) tasks: Vec<StoredTask>,
     /// Where the next page begins, if there is one.
-    pub next_cursor: Option<Cursor>,
+    pub(crate) next_cursor: Option<Cursor>,
 }
 
 /// A step in the life of a task. One that its state does not allow is an error, and changes nothing.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Change {
+pub(crate) enum Change {
     /// `pending` → `running`: every hook is attached.
-    Started {
-        /// When.
-        at: Timestamp,
-    },
+    Started { at: Timestamp },
     /// `running` → `stopping`: detached.
     Stopping,
-    /// Figures and files of a task that is `running` or `stopping`, so that not all is lost with the
-    /// process.
-    Progress {
-        /// The figures so far.
-        counters: Counters,
-        /// The files so far.
-        files: Vec<FileRecord>,
-    },
     /// `pending`, `running` or `stopping` → `completed` or `failed`, as the reason says.
-    Ended {
-        /// When it stopped matching.
-        at: Timestamp,
-        /// Why.
-        reason: StopReason,
-        /// One sentence, where something went wrong.
-        error: Option<String>,
-        /// Final figures.
-        counters: Counters,
-        /// `complete`, or `lost N of M`; none where nobody knows.
-        verdict: Option<String>,
-        /// The files, in order.
-        files: Vec<FileRecord>,
-        /// When they are to be removed.
-        expires_at: Timestamp,
-    },
+    Ended(TaskEnd),
     /// The files of a task that has ended were removed.
-    FilesRemoved {
-        /// When.
-        at: Timestamp,
-    },
+    FilesRemoved { at: Timestamp },
+}
+
+/// How a task ended. As JSON it has the words of a task's record.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub(crate) struct TaskEnd {
+    /// When it stopped matching.
+    #[serde(rename = "ended_at", serialize_with = "values::as_rfc3339")]
+    pub(crate) at: Timestamp,
+    #[serde(rename = "stop_reason")]
+    pub(crate) reason: StopReason,
+    /// One sentence, where something went wrong.
+    pub(crate) error: Option<String>,
+    pub(crate) counters: Counters,
+    /// `complete`, or `lost N of M`; none where nobody knows.
+    pub(crate) verdict: Option<String>,
+    pub(crate) files: Vec<FileRecord>,
+    /// When they are to be removed.
+    #[serde(serialize_with = "values::as_rfc3339")]
+    pub(crate) expires_at: Timestamp,
+}
+
+impl TaskEnd {
+    pub(crate) fn bytes(&self) -> u64 {
+        let sizes = self.files.iter().map(|file| file.size);
+        sizes.fold(0, u64::saturating_add)
+    }
 }
 
 /// What became of a deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deletion {
+pub(crate) enum Deletion {
     /// The record is gone; the files are the caller's to remove.
     Deleted,
-    /// There is no such task.
     NotFound,
-    /// It is `running` or `stopping`.
     Unfinished,
 }
 
-/// All tasks together.
+/// All tasks together: how many are in each state, those without files included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TaskTotals {
-    /// How many are pending.
-    pub pending: u64,
-    /// How many are running.
-    pub running: u64,
-    /// How many are stopping.
-    pub stopping: u64,
-    /// How many are completed, those without files included.
-    pub completed: u64,
-    /// How many are failed, likewise.
-    pub failed: u64,
+pub(crate) struct TaskTotals {
+    pub(crate) pending: u64,
+    pub(crate) running: u64,
+    pub(crate) stopping: u64,
+    pub(crate) completed: u64,
+    pub(crate) failed: u64,
     /// Bytes of the files of tasks that have ended.
-    pub stored_bytes: u64,
+    pub(crate) stored_bytes: u64,
     /// Most bytes that the other tasks may write.
-    pub reserved_bytes: u64,
+    pub(crate) reserved_bytes: u64,
 }
 
 impl TaskTotals {

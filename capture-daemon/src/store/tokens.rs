@@ -1,5 +1,5 @@
-//! Bearer tokens: 256 random bits that are shown once, and whose SHA-256 is all that is kept. A token names a
-//! role and an account, may expire, and can be revoked at once.
+//! Bearer tokens: 256 random bits that are shown once, of which only the SHA-256 is kept. A token has a role and an
+//! account, may expire, and can be revoked.
 
 use std::fmt;
 
@@ -12,9 +12,10 @@ use subtle::ConstantTimeEq as _;
 use ulid::Ulid;
 
 use super::{
-    Action, AuditEvent, Need, Outcome, Store,
     audit::{append, hex},
-    from_word, millis, new_ulid, time, unreadable, word,
+    audit_event::{Action, AuditEvent},
+    database::{Need, Store},
+    values::{self, from_word, millis, new_ulid, time, unreadable, word},
 };
 use crate::{
     access::{Account, Actor, Caller, Origin, Role, Who, is_label},
@@ -50,13 +51,13 @@ pub struct TokenInfo {
     /// Whose quota its tasks count against.
     pub account: Account,
     /// When it was made.
-    #[serde(serialize_with = "super::as_rfc3339")]
+    #[serde(serialize_with = "values::as_rfc3339")]
     pub created_at: Timestamp,
     /// When it ends by itself.
-    #[serde(serialize_with = "super::as_optional_rfc3339")]
+    #[serde(serialize_with = "values::as_optional_rfc3339")]
     pub expires_at: Option<Timestamp>,
     /// When it was revoked.
-    #[serde(serialize_with = "super::as_optional_rfc3339")]
+    #[serde(serialize_with = "values::as_optional_rfc3339")]
     pub revoked_at: Option<Timestamp>,
 }
 
@@ -140,11 +141,8 @@ impl Store {
                     expires_at.map(millis)
                 ],
             )?;
-            let event = AuditEvent {
-                action: Action::TokenCreate,
-                object: &format!("{name} {id}"),
-                outcome: Outcome::Done,
-            };
+            let object = format!("{name} {id}");
+            let event = AuditEvent::done(Action::TokenCreate, &object);
             append(transaction, now, &actor.caller, event)?;
             Ok(find(transaction, &id.to_string())?)
         })?;
@@ -153,16 +151,9 @@ impl Store {
     }
 
     /// All tokens, also those that are over, oldest first.
-    ///
-    /// # Errors
-    /// The database cannot be read.
     pub fn token_list(&self, actor: &Actor) -> Result<Vec<TokenInfo>> {
         self.write(Need::Urgent, |transaction, now| {
-            let event = AuditEvent {
-                action: Action::TokenList,
-                object: "tokens",
-                outcome: Outcome::Done,
-            };
+            let event = AuditEvent::done(Action::TokenList, "tokens");
             append(transaction, now, &actor.caller, event)?;
             let mut statement =
                 transaction.prepare(&format!("SELECT {COLUMNS} FROM tokens ORDER BY id"))?;
@@ -187,11 +178,8 @@ impl Store {
                 "UPDATE tokens SET revoked_at = ? WHERE id = ?",
                 params![millis(now), token.id.to_string()],
             )?;
-            let event = AuditEvent {
-                action: Action::TokenRevoke,
-                object: &format!("{} {}", token.name, token.id),
-                outcome: Outcome::Done,
-            };
+            let object = format!("{} {}", token.name, token.id);
+            let event = AuditEvent::done(Action::TokenRevoke, &object);
             append(transaction, now, &actor.caller, event)?;
             Ok(TokenInfo {
                 revoked_at: Some(time(millis(now))?),
@@ -202,10 +190,7 @@ impl Store {
     }
 
     /// The actor who bears this secret, if a token in use has it.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub fn token_verify(&self, secret: &str, from: Origin) -> Result<Option<Actor>> {
+    pub(crate) fn token_verify(&self, secret: &str, from: Origin) -> Result<Option<Actor>> {
         let hash = hash(secret);
         // Found by a part of the hash, and compared in whole without telling by time how much is the same.
         let token = self.read(|transaction, now| {
@@ -237,10 +222,7 @@ impl Store {
     }
 
     /// Whether the token of this ID is in use still: neither revoked nor over.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub fn token_is_in_use(&self, id: Ulid) -> Result<bool> {
+    pub(crate) fn token_is_in_use(&self, id: Ulid) -> Result<bool> {
         self.read(|transaction, now| {
             let token = find(transaction, &id.to_string())?;
             Ok(token.is_some_and(|token| token.id == id && token.is_in_use(now)))
@@ -270,7 +252,7 @@ fn read_info(row: &Row<'_>) -> rusqlite::Result<TokenInfo> {
         id: Ulid::from_string(&id).map_err(unreadable)?,
         name: row.get("name")?,
         role: from_word(&row.get::<_, String>("role")?)?,
-        account: super::account(&row.get::<_, String>("account")?)?,
+        account: values::account(&row.get::<_, String>("account")?)?,
         created_at: time(row.get("created_at")?)?,
         expires_at: moment("expires_at")?,
         revoked_at: moment("revoked_at")?,

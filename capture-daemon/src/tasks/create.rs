@@ -1,5 +1,4 @@
-//! A new task: the request is checked as a whole, against the configuration and this machine too, and the
-//! store keeps it or refuses. Nothing is captured yet.
+//! Creates a task: validates the request as a whole, also against configuration and machine, then stores it.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -10,13 +9,17 @@ use capture_engine::{interfaces, interfaces::InterfaceEntry};
 use capture_file as output;
 use capture_task::{
     plan::{
-        Fault, MAX_INTERFACES, Plan, RequestOrigin, add_new, nearest, normalise, quote, seconds,
+        Fault, FaultKind, Field, MAX_INTERFACES, Plan, RequestOrigin, add_new, nearest, normalise,
+        seconds,
     },
-    task::{TaskRecord, TaskSpec},
+    task::TaskSpec,
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Inner, Tasks};
+use super::{
+    inner::{Inner, lock},
+    service::Tasks,
+};
 use crate::{
     access::Actor,
     error::{Error, Result},
@@ -24,33 +27,21 @@ use crate::{
 };
 
 /// How far ahead a start may lie.
-const FAR: SignedDuration = SignedDuration::from_hours(366 * 24);
+const MAX_START_AHEAD: SignedDuration = SignedDuration::from_hours(366 * 24);
 
 /// Unknown interfaces of a request for which one is looked for that may have been meant: a host can have
 /// thousands.
-const HINTS: usize = 10;
-
-/// What became of a request.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Created {
-    /// The task, pending.
-    New(TaskRecord),
-    /// The first answer to the same key.
-    Repeated(TaskRecord),
-    /// Nothing was asked for but whether the request is valid, and it is.
-    Valid,
-}
+const MAX_HINTS: usize = 10;
 
 /// Why there is no new task.
 #[derive(Debug)]
-pub enum CreateError {
+pub(crate) enum CreateError {
     /// Everything that is wrong with the request.
     Invalid(Vec<Fault>),
     /// It is valid, and not granted.
     Refused(Refusal),
     /// The daemon is ending.
-    FinalFigures,
-    /// Something failed.
+    Closing,
     Broken(Error),
 }
 
@@ -67,24 +58,24 @@ impl From<Error> for CreateError {
 }
 
 impl Tasks {
-    /// Creates a task for an actor who may, or with `dry_run` only says whether it would be valid. It
+    /// Creates a task for an actor who may; with `dry_run` there is none, and only what is wrong is said. It
     /// starts when `start_at` has come and there is room for it.
     ///
     /// # Errors
     /// Everything that is wrong with the request, or why it is refused.
-    pub async fn create(
+    pub(crate) async fn create(
         &self,
         mut spec: TaskSpec,
         actor: &Actor,
         key: Option<IdempotencyKey>,
         start_at: Option<Timestamp>,
         dry_run: bool,
-    ) -> Result<Created, CreateError> {
+    ) -> Result<Option<Creation>, CreateError> {
         let actor = actor.clone();
         self.blocking(move |inner| {
             normalise(&mut spec);
             let plan = match inner.check(&spec, start_at) {
-                Ok(_) if dry_run => return Ok(Created::Valid),
+                Ok(_) if dry_run => return Ok(None),
                 Ok(plan) => plan,
                 Err(faults) => {
                     // Valid once, as an interface may have gone since: what it was answered then holds.
@@ -94,9 +85,10 @@ impl Tasks {
                         inner.store.first_answer(&key, &spec, start_at, account)
                     });
                     let first = first.transpose()?.flatten();
-                    return first
-                        .map(Created::Repeated)
-                        .ok_or(CreateError::Invalid(faults));
+                    return match first {
+                        Some(first) => Ok(Some(Creation::Repeated(first))),
+                        None => Err(CreateError::Invalid(faults)),
+                    };
                 }
             };
             let new = NewTask {
@@ -106,7 +98,7 @@ impl Tasks {
                 max_file_bytes: plan.max_file_bytes.unwrap_or(u64::MAX),
                 key,
             };
-            inner.create(&new, &actor)
+            inner.create(&new, &actor).map(Some)
         })
         .await
     }
@@ -116,7 +108,7 @@ impl Tasks {
     ///
     /// # Errors
     /// The daemon is ending.
-    pub async fn faults(
+    pub(crate) async fn faults(
         &self,
         spec: TaskSpec,
         start_at: Option<Timestamp>,
@@ -132,7 +124,7 @@ impl Tasks {
 }
 
 impl Inner {
-    fn create(&self, new: &NewTask, actor: &Actor) -> Result<Created, CreateError> {
+    fn create(&self, new: &NewTask, actor: &Actor) -> Result<Creation, CreateError> {
         let config = self.config();
         let limits = CreateLimits {
             quota: config.quota.clone(),
@@ -140,14 +132,14 @@ impl Inner {
             used_bytes: self.storage.space().used(),
         };
         // With the lock, so that tasks wait in the order in which the store has created them.
-        let creating = super::lock(&self.creating);
+        let creating = lock(&self.creating);
         if self.table().is_closing() {
-            return Err(CreateError::FinalFigures);
+            return Err(CreateError::Closing);
         }
         let created = self.store.create(new, &limits, actor);
         let record = match created.map_err(CreateError::Refused)? {
             Creation::New(record) => record,
-            Creation::Repeated(record) => return Ok(Created::Repeated(record)),
+            repeated => return Ok(repeated),
         };
         let id = record.id.parse().map_err(|error| {
             Error::runtime(format!("the store has given a task a bad ID: {error}"))
@@ -157,7 +149,7 @@ impl Inner {
         self.table().add(id, &record.name, new.start_at);
         drop(creating);
         self.wake.notify_one();
-        Ok(Created::New(record))
+        Ok(Creation::New(record))
     }
 
     /// The plan for a request, or everything that is wrong with it here and now.
@@ -170,12 +162,8 @@ impl Inner {
             Err(faults) => (None, faults),
         };
         let now = self.clock.now();
-        if start_at.is_some_and(|at| at.duration_since(now) > FAR) {
-            faults.push(fault(
-                "/start_at",
-                "out_of_range",
-                "`start_at` is more than a year ahead; create the task nearer to its time",
-            ));
+        if start_at.is_some_and(|at| at.duration_since(now) > MAX_START_AHEAD) {
+            faults.push(Fault::of(Field::StartAt, FaultKind::StartTooFar));
         }
         let most = self.config().limits.max_duration;
         check_duration(spec, most, &mut faults);
@@ -200,22 +188,11 @@ fn check_duration(spec: &TaskSpec, most: Duration, faults: &mut Vec<Fault>) {
     if let Some(asked) = asked
         && asked > most.as_secs()
     {
-        faults.push(fault(
-            "/duration",
-            "out_of_range",
-            format!(
-                "`duration` is {asked} seconds; the most here is {} (`limits.max_duration`)",
-                most.as_secs()
-            ),
-        ));
-    }
-}
-
-fn fault(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Fault {
-    Fault {
-        pointer: pointer.into(),
-        code,
-        detail: detail.into(),
+        let kind = FaultKind::DurationAboveLimit {
+            seconds: asked,
+            most: most.as_secs(),
+        };
+        faults.push(Fault::of(Field::Duration, kind));
     }
 }
 
@@ -245,29 +222,29 @@ fn check_interfaces(names: &[String], faults: &mut Vec<Fault>) {
         if name == "any" || known.contains(&pointer) {
             continue;
         }
-        let detail = match entries.get(name.as_str()) {
+        let excerpt = name.as_str().into();
+        let kind = match entries.get(name.as_str()) {
             Some(entry) if entry.link_type().is_some() => continue,
-            Some(entry) => format!(
-                "{} cannot be captured on: {}",
-                quote(name),
-                entry.link_description()
-            ),
+            Some(entry) => FaultKind::InterfaceUnsupported {
+                name: excerpt,
+                link: entry.link_description(),
+            },
             None => {
                 hints += 1;
-                let near = (hints <= HINTS).then(|| nearest(name, names_of(&present)));
-                let hint = near
-                    .flatten()
-                    .map(|near| format!("did you mean {}?", quote(near)))
-                    .unwrap_or_else(|| "`capture-agent interfaces` lists what there is".to_owned());
-                format!("there is no interface {}; {hint}", quote(name))
+                let near = (hints <= MAX_HINTS).then(|| nearest(name, names_of(&present)));
+                FaultKind::NoSuchInterface {
+                    name: excerpt,
+                    near: near.flatten().map(Into::into),
+                }
             }
         };
-        faults.push(fault(pointer, "unknown", detail));
+        faults.push(Fault { pointer, kind });
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use capture_task::plan::NameRule;
     use capture_tests::cpus::thread_cpu_time;
 
     use super::*;
@@ -279,7 +256,13 @@ mod tests {
         let cost = |count: usize| {
             let names = vec![String::new(); count];
             let faults: Vec<_> = (0..count)
-                .map(|index| fault(format!("/interfaces/{index}"), "invalid", "it is empty"))
+                .map(|index| {
+                    let kind = FaultKind::InterfaceName {
+                        name: "".into(),
+                        rule: NameRule::Empty,
+                    };
+                    Fault::of_item(Field::Interfaces, index, kind)
+                })
                 .collect();
             let cost = || {
                 let mut faults = faults.clone();

@@ -1,5 +1,5 @@
-//! The end of a task: it stops matching, its files are finished and hashed, a sidecar is put beside each,
-//! and the store gets the final record. What it cannot take is kept in `unstored`.
+//! Ends a task, on request or by itself: stop matching, finish and hash its files, write sidecars, store the final
+//! record, or keep it in `unstored`.
 
 use std::{
     io,
@@ -7,12 +7,14 @@ use std::{
 };
 
 use capture_engine::{ClosingTask, Ended, TaskHandle};
-use capture_task::task::{Counters, FileRecord, StopReason, time_of};
-use jiff::Timestamp;
+use capture_task::task::{Counters, FileRecord, StopReason, TaskRecord};
 
-use super::{Inner, files, retention::ParsedTask, unstored::End};
+use super::{
+    engine::figures_of, error::TaskError, inner::Inner, outcome::TaskOutcome,
+    retention::ClockReading,
+};
 use crate::{
-    storage::Leftover,
+    access::{Actor, Right},
     store::{Change, TaskId},
 };
 
@@ -21,103 +23,35 @@ use crate::{
 const CLOSE_NOTICE_AFTER: Duration = Duration::from_secs(5);
 const CLOSE_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What is known at the end.
-#[derive(Clone, Debug)]
-pub(crate) struct TaskOutcome {
-    pub(super) reason: StopReason,
-    pub(super) error: Option<String>,
-    pub(super) counters: Counters,
-    pub(super) verdict: Option<String>,
-    pub(super) files: Vec<FileRecord>,
-    /// When, by the clock of its packets, where it had any; of a task that was interrupted, when it last wrote.
-    pub(super) ended_at: Option<Timestamp>,
-    /// When its files are to be removed, where that was said before.
-    pub(super) expires_at: Option<Timestamp>,
-}
-
-impl TaskOutcome {
-    /// Of a task that captured nothing.
-    pub(super) fn before_start(reason: StopReason, error: Option<String>) -> Self {
-        let counters = Counters::default();
-        Self {
-            reason,
-            error,
-            counters,
-            // Nobody can say that it is complete.
-            verdict: None,
-            files: Vec::new(),
-            ended_at: None,
-            expires_at: None,
-        }
-    }
-
-    /// Of a task that the last daemon did not end. What it lost, nobody knows.
-    pub(super) fn interrupted(leftover: Leftover) -> Self {
-        let Leftover {
-            files,
-            counters,
-            written_at,
-            ended: _,
-        } = leftover;
-        let error = format!(
-            "the daemon ended without ending this task; {} packets were found in its files, and how \
-             many were lost is not known",
-            counters.captured
-        );
-        Self {
-            reason: StopReason::Interrupted,
-            error: Some(error),
-            counters,
-            verdict: counters.verdict_at(StopReason::Interrupted),
-            files,
-            ended_at: written_at,
-            expires_at: None,
-        }
-    }
-
-    /// Of a task that the last daemon did end, as the record beside its files says; none where there is no such
-    /// record.
-    pub(super) fn beside_files(leftover: &mut Leftover) -> Option<Self> {
-        let ended = leftover.ended.take()?;
-        Some(Self {
-            reason: ended.stop_reason,
-            error: ended.error,
-            counters: ended.counters,
-            verdict: ended.verdict,
-            files: std::mem::take(&mut leftover.files),
-            ended_at: ended.ended_at.and_then(|time| time.parse().ok()),
-            expires_at: ended.expires_at.and_then(|time| time.parse().ok()),
-        })
-    }
-
-    fn of(ended: Ended) -> Self {
-        let Ended {
-            counters,
-            files,
-            ended_ns,
-            stop_reason,
-            error,
-            malformed: _,
-        } = ended;
-        Self {
-            reason: stop_reason,
-            error,
-            counters,
-            verdict: counters.verdict_at(stop_reason),
-            files: files::named(files),
-            ended_at: time_of(ended_ns),
-            expires_at: None,
-        }
-    }
-}
-
 impl Inner {
+    /// Gives the task, and whether this has changed anything: it may be ending already, or have ended.
+    pub(super) fn stop(&self, id: &TaskId, actor: &Actor) -> Result<(TaskRecord, bool), TaskError> {
+        if !actor.may(Right::Stop) {
+            return Err(TaskError::Forbidden);
+        }
+        let stored = self.stored(id)?;
+        let waited = self.table().take_waiting(id);
+        let mut is_done = true;
+        if waited.is_some() {
+            self.finish(id, TaskOutcome::before_start(StopReason::User, None));
+        } else {
+            let mut table = self.table();
+            is_done = table.stop_of(id).is_none();
+            if table.end(id, StopReason::User).is_none() {
+                return Ok((stored.record, false));
+            }
+            drop(table);
+            self.wake.notify_one();
+        }
+        Ok((self.shown(self.stored(id)?), is_done))
+    }
+
     /// Ends a task that is noted as stopping.
     pub(super) fn end(&self, id: &TaskId, task: TaskHandle, reason: StopReason) {
         let ended = match self.engine.get() {
             Some(engine) => {
                 engine.halt([task]);
-                let last = files::figures(engine, task).unwrap_or_default();
+                let last = figures_of(engine, task).unwrap_or_default();
                 self.table().note(id, last.clone());
                 if let Err(failure) = self.store.update(id, &Change::Stopping) {
                     log::warn!("task {id} is stopping, and that cannot be stored: {failure}");
@@ -126,17 +60,19 @@ impl Inner {
                 self.announce(id);
                 match engine.leave(task, reason) {
                     Ok(leaving) => self.closed(id, leaving),
-                    Err(error) => Ended::broken(error.to_string(), last.0, last.1),
+                    Err(error) => Ended::broken(error, last.0, last.1),
                 }
             }
-            None => {
-                let error = "there is no engine".to_owned();
-                Ended::broken(error, Counters::default(), Vec::new())
-            }
+            // A task that was started has an engine.
+            None => Ended::broken(
+                capture_engine::Error::NoSuchTask,
+                Counters::default(),
+                Vec::new(),
+            ),
         };
         let mut last = TaskOutcome::of(ended);
         self.table().note(id, (last.counters, last.files.clone()));
-        last.files.retain_mut(|file| self.digest(id, file));
+        last.files.retain_mut(|file| self.add_digest(id, file));
         self.finish(id, last);
     }
 
@@ -162,7 +98,7 @@ impl Inner {
 
     /// Adds a file's digest; `false` where there is no file, as one that got no packet is not kept when its
     /// task fails.
-    fn digest(&self, id: &TaskId, file: &mut FileRecord) -> bool {
+    fn add_digest(&self, id: &TaskId, file: &mut FileRecord) -> bool {
         match self.storage.digest(id, file) {
             Ok(digest) => file.sha256 = Some(digest),
             Err(error) if error.kind() == io::ErrorKind::NotFound && file.packets == 0 => {
@@ -181,10 +117,13 @@ impl Inner {
         // By the wall clock, as whoever removes them.
         let now = self.clock.now();
         let kept = self.config().limits.retention;
-        let reading = ParsedTask::of(&*self.clock);
-        self.retention().ended(*id, reading, kept);
+        // What an earlier daemon promised stands, as that of all tasks that it left.
+        if last.expires_at.is_none() {
+            let reading = ClockReading::of(&*self.clock);
+            self.retention().ended(*id, reading, kept);
+        }
         let expires_at = now.saturating_add(kept).unwrap_or(now);
-        self.store_or_keep(id, End::new(last, now, expires_at));
+        self.store_or_keep(id, last.end(now, expires_at));
         // Before its place is given up: a deletion waits for that, and then there is no record to tell of.
         self.announce(id);
         self.table().ended(id);

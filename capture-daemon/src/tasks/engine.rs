@@ -1,10 +1,15 @@
-//! The engine of a daemon, which starts with the first task: a daemon without tasks has no programs in the
-//! kernel, no rings, and no thread that looks at them.
+//! The engine, started with the first task: an idle daemon has no programs in the kernel, no rings and no reader
+//! thread.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
 
-use capture_engine::{Engine, EngineOptions};
+use capture_engine::{Engine, EngineOptions, TaskHandle};
+use capture_task::task::FileRecord;
 
+use super::task_table::Figures;
 use crate::error::Result;
 
 /// An engine that may not have been started.
@@ -42,4 +47,20 @@ impl LazyEngine {
         log::info!("the engine has started");
         Ok(self.engine.get_or_init(|| engine))
     }
+}
+
+/// The figures of a task that the engine has.
+pub(super) fn figures_of(engine: &Engine, task: TaskHandle) -> Option<Figures> {
+    let (counters, files) = engine.figures(task)?;
+    Some((counters, named(files)))
+}
+
+/// Files by their names in the directory, as records have them.
+pub(super) fn named(mut files: Vec<FileRecord>) -> Vec<FileRecord> {
+    for file in &mut files {
+        if let Some(name) = Path::new(&file.name).file_name() {
+            file.name = name.to_string_lossy().into_owned();
+        }
+    }
+    files
 }

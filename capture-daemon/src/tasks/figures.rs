@@ -1,13 +1,13 @@
-//! What the daemon does with its tasks when a signal asks: log their figures, and flush their files.
+//! Responses to signals: log the figures of the tasks, flush their files.
 
-use capture_task::task::{Counters, Dropped};
+use capture_task::{plan::Keyword as _, task::Counters};
 
-use super::{Tasks, lock};
+use super::{inner::lock, service::Tasks};
 
 impl Tasks {
     /// Logs a line with the figures of each task that runs, and one with those of all tasks since the start.
     /// Waits for the kernel.
-    pub fn log_figures(&self) {
+    pub(crate) fn log_figures(&self) {
         let inner = &self.0;
         let figures = inner.figures();
         let (mut running, waiting) = {
@@ -33,7 +33,7 @@ impl Tasks {
     }
 
     /// Has what the tasks have captured until now written to their files.
-    pub fn flush(&self) {
+    pub(crate) fn flush(&self) {
         if let Some(engine) = self.0.engine.get() {
             engine.flush();
         }
@@ -50,12 +50,6 @@ fn text(counters: Counters) -> String {
         over_limit,
         dropped,
     } = counters;
-    let Dropped {
-        ring,
-        queue,
-        write,
-        copy,
-    } = dropped;
     let mut text = format!("matched {matched}, captured {captured} ({bytes} bytes)");
     for (count, what) in [(oversize_discarded, "too long"), (over_limit, "over limit")] {
         if count > 0 {
@@ -63,16 +57,10 @@ fn text(counters: Counters) -> String {
         }
     }
     text.push_str(&format!(", lost {}", dropped.total()));
-    let stages = [
-        (ring, "ring"),
-        (queue, "queue"),
-        (write, "write"),
-        (copy, "copy"),
-    ];
-    let stages: Vec<_> = stages
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, stage)| format!("{stage} {count}"))
+    let stages: Vec<_> = dropped
+        .stages()
+        .filter(|(_, count)| *count > 0)
+        .map(|(stage, count)| format!("{} {count}", stage.keyword()))
         .collect();
     if !stages.is_empty() {
         text.push_str(&format!(" ({})", stages.join(", ")));

@@ -1,11 +1,10 @@
-//! The files of a task for readers, also while they are written.
+//! Opens the files of a task for readers, also while they are written.
 
-use std::{fs::File, io, path::Path};
+use std::{fs::File, io};
 
-use capture_engine::{Engine, TaskHandle};
 use capture_task::task::FileRecord;
 
-use super::{Inner, TaskError, task_table::Figures};
+use super::{engine::figures_of, error::TaskError, inner::Inner};
 use crate::{
     access::{Actor, Right},
     error::Error,
@@ -14,19 +13,15 @@ use crate::{
 
 /// A file of a task, opened.
 #[derive(Debug)]
-pub struct OpenFile {
-    /// The file.
-    pub file: File,
+pub(crate) struct OpenFile {
+    pub(crate) file: File,
     /// Bytes of it that are whole packets; more may follow while the task runs.
-    pub len: u64,
-    /// Whether it is finished.
-    pub complete: bool,
-    /// Name of the task.
-    pub task_name: String,
+    pub(crate) len: u64,
+    pub(crate) task_name: String,
     /// What follows the name where the file is saved: `.pcapng`, `_00001.pcapng`.
-    pub suffix: String,
+    pub(crate) suffix: String,
     /// SHA-256 in hexadecimal, once the file does not change any more.
-    pub sha256: Option<String>,
+    pub(crate) sha256: Option<String>,
 }
 
 impl Inner {
@@ -60,7 +55,6 @@ impl Inner {
         Ok(OpenFile {
             file,
             len: record.size,
-            complete: record.complete,
             task_name: stored.record.name,
             suffix: suffix(&record.name).to_owned(),
             sha256: record.sha256,
@@ -72,25 +66,9 @@ impl Inner {
         let known = self.table().of_engine(id);
         let (task, last) = known?;
         let engine = self.engine.get()?;
-        let now = figures(engine, task).or(last);
+        let now = figures_of(engine, task).or(last);
         now.map(|(_, files)| files)
     }
-}
-
-/// The figures of a task that the engine has.
-pub(super) fn figures(engine: &Engine, task: TaskHandle) -> Option<Figures> {
-    let (counters, files) = engine.figures(task)?;
-    Some((counters, named(files)))
-}
-
-/// Files by their names in the directory, as records have them.
-pub(super) fn named(mut files: Vec<FileRecord>) -> Vec<FileRecord> {
-    for file in &mut files {
-        if let Some(name) = Path::new(&file.name).file_name() {
-            file.name = name.to_string_lossy().into_owned();
-        }
-    }
-    files
 }
 
 /// What follows the stem that all our files have.

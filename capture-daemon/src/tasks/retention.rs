@@ -4,11 +4,11 @@
 //!
 //! - A task that ends keeps its files for as long as is configured then, from its end on.
 //! - What earlier daemons left keeps its files for the time that was left of it when the wall clock had been steady
-//!   for [`HOLD`] after the start. Steps of the clock after that change nothing but `expires_at`, which follows.
+//!   for [`STEADY_AFTER`] after the start. Steps of the clock after that change nothing but `expires_at`, which follows.
 //! - Only what was over by then goes by the wall clock. Where that is most of what there is, the clock must have been
-//!   steady for [`CONFIRMED`]. And no more than [`ROUND`] tasks lose their files at once.
+//!   steady for [`CONFIRMED_AFTER`]. And no more than [`MAX_EXPIRED_AT_ONCE`] tasks lose their files at once.
 //!
-//! The scheduler has this look at the clocks every second, and asks for a [`SchedulerDecision`] now and then.
+//! The scheduler has this look at the clocks every second, and asks for a [`RetentionDecision`] now and then.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -17,23 +17,23 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     clock::Clock,
-    store::{Kept, TaskId},
+    store::{RetainedTask, TaskId},
 };
 
 /// How long the wall clock says nothing after a start or a step. Clients of NTP set it within the first minutes after
 /// they have started or found their network again.
-const HOLD: Duration = Duration::from_secs(5 * 60);
+const STEADY_AFTER: Duration = Duration::from_secs(5 * 60);
 
 /// How long the clock must have gone on by itself to be believed whatever it says: ten times the longest interval at
 /// which clients of NTP ask for the time (2,048 s), so that one wrong answer has been set right by then.
-const CONFIRMED: Duration = Duration::from_secs(6 * 3600);
+const CONFIRMED_AFTER: Duration = Duration::from_secs(6 * 3600);
 
 /// The clock was set if it went by so much more or less than the time that has passed between two looks. Clients of
 /// NTP that only let it run faster or slower change it by milliseconds in that time.
-const STEP: SignedDuration = SignedDuration::from_secs(5);
+const MIN_STEP: SignedDuration = SignedDuration::from_secs(5);
 
 /// Tasks that lose their files in one round, so that a mistake is seen before all is gone.
-const ROUND: usize = 32;
+const MAX_EXPIRED_AT_ONCE: usize = 32;
 
 /// What is known of the clocks, and how long files are kept still.
 #[derive(Debug)]
@@ -44,10 +44,10 @@ pub(super) struct Retention {
     offset: SignedDuration,
     /// When the wall clock was last set, or the start.
     steady_since: Duration,
-    /// Whether it was ever steady for [`HOLD`].
+    /// Whether it was ever steady for [`STEADY_AFTER`].
     was_steady: bool,
     promises: HashMap<TaskId, Promise>,
-    said: Option<(Why, Duration)>,
+    said: Option<(HoldReason, Duration)>,
 }
 
 /// How long the files of a task are kept, by time that passes.
@@ -61,14 +61,14 @@ struct Promise {
 
 /// Both clocks at a moment.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ParsedTask {
+pub(super) struct ClockReading {
     wall: Timestamp,
     elapsed: Duration,
 }
 
 /// What is to be done now.
 #[derive(Debug, Default)]
-pub(super) struct SchedulerDecision {
+pub(super) struct RetentionDecision {
     /// The files of these go, the earliest first.
     pub(super) expired: Vec<TaskId>,
     /// These get another `expires_at`, as the clock by which they have theirs was set.
@@ -81,18 +81,17 @@ enum Fate {
     Passed,
     /// It is over by the wall clock, and nothing else is known.
     Over,
-    /// They are kept.
     Kept,
 }
 
-/// Why files are kept whose time is over by the wall clock.
+/// HoldReason files are kept whose time is over by the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Why {
+enum HoldReason {
     NotSteady,
     Most,
 }
 
-impl ParsedTask {
+impl ClockReading {
     pub(super) fn of(clock: &dyn Clock) -> Self {
         Self {
             wall: clock.now(),
@@ -113,7 +112,7 @@ impl ParsedTask {
 
 impl Retention {
     /// At the start of the daemon.
-    pub(super) fn new(now: ParsedTask) -> Self {
+    pub(super) fn new(now: ClockReading) -> Self {
         Self {
             started: now.elapsed,
             first: now.offset(),
@@ -126,7 +125,7 @@ impl Retention {
     }
 
     /// A task has ended, and its files are kept for so long.
-    pub(super) fn ended(&mut self, id: TaskId, now: ParsedTask, kept: Duration) {
+    pub(super) fn ended(&mut self, id: TaskId, now: ClockReading, kept: Duration) {
         let since = now.elapsed;
         let least = None;
         let promise = Promise { since, kept, least };
@@ -139,9 +138,9 @@ impl Retention {
     }
 
     /// Looks at the clocks. Gives whether the wall clock was set since the last look.
-    pub(super) fn look(&mut self, now: ParsedTask) -> bool {
+    pub(super) fn observe(&mut self, now: ClockReading) -> bool {
         let step = now.offset() - self.offset;
-        let is_set = step.abs() > STEP;
+        let is_set = step.abs() > MIN_STEP;
         if is_set {
             self.steady_since = now.elapsed;
             log::warn!(
@@ -149,11 +148,11 @@ impl Retention {
                 if step.is_negative() { "back" } else { "ahead" },
                 whole_seconds(step.abs()),
                 rfc3339(now.wall),
-                rfc3339(now.wall_at(now.elapsed + HOLD)),
+                rfc3339(now.wall_at(now.elapsed + STEADY_AFTER)),
             );
         }
         self.offset = now.offset();
-        self.was_steady |= self.is_steady(HOLD, now);
+        self.was_steady |= self.is_steady(STEADY_AFTER, now);
         is_set
     }
 
@@ -161,11 +160,11 @@ impl Retention {
     /// kept by the configuration.
     pub(super) fn decide(
         &mut self,
-        kept: &[Kept],
-        now: ParsedTask,
+        kept: &[RetainedTask],
+        now: ClockReading,
         usual: Duration,
-    ) -> SchedulerDecision {
-        self.look(now);
+    ) -> RetentionDecision {
+        self.observe(now);
         let (mut passed, mut over, mut rest) = (Vec::new(), Vec::new(), Vec::new());
         for task in kept {
             match self.fate(task, now, usual) {
@@ -174,12 +173,12 @@ impl Retention {
                 Fate::Kept => rest.push(task),
             }
         }
-        let files = |tasks: &[&Kept]| tasks.iter().filter(|task| task.has_files).count();
+        let files = |tasks: &[&RetainedTask]| tasks.iter().filter(|task| task.has_files).count();
         let (count, others) = (files(&over), files(&rest));
-        let held = if !self.is_steady(HOLD, now) {
-            Some((Why::NotSteady, self.steady_since + HOLD))
-        } else if !self.is_steady(CONFIRMED, now) && count > others {
-            Some((Why::Most, self.steady_since + CONFIRMED))
+        let held = if !self.is_steady(STEADY_AFTER, now) {
+            Some((HoldReason::NotSteady, self.steady_since + STEADY_AFTER))
+        } else if !self.is_steady(CONFIRMED_AFTER, now) && count > others {
+            Some((HoldReason::Most, self.steady_since + CONFIRMED_AFTER))
         } else {
             None
         };
@@ -188,13 +187,13 @@ impl Retention {
             over.clear();
         }
         let expired = passed.into_iter().chain(over).map(|task| task.id);
-        SchedulerDecision {
-            expired: expired.take(ROUND).collect(),
+        RetentionDecision {
+            expired: expired.take(MAX_EXPIRED_AT_ONCE).collect(),
             moved: self.moved(kept, now),
         }
     }
 
-    fn fate(&mut self, task: &Kept, now: ParsedTask, usual: Duration) -> Fate {
+    fn fate(&mut self, task: &RetainedTask, now: ClockReading, usual: Duration) -> Fate {
         let passed = |since: Duration, kept| now.elapsed.saturating_sub(since) >= kept;
         if let Some(Promise { since, kept, .. }) = self.promises.get(&task.id) {
             return if passed(*since, *kept) {
@@ -220,7 +219,7 @@ impl Retention {
         match Duration::try_from(left) {
             // More than it was promised cannot be left of it: one of the clocks was wrong then, or is now.
             Ok(left) if !left.is_zero() && left <= whole => {
-                if self.is_steady(HOLD, now) {
+                if self.is_steady(STEADY_AFTER, now) {
                     let promise = Promise {
                         since: now.elapsed,
                         kept: left,
@@ -236,29 +235,35 @@ impl Retention {
     }
 
     /// Whether the wall clock was not set for so long.
-    fn is_steady(&self, time: Duration, now: ParsedTask) -> bool {
+    fn is_steady(&self, time: Duration, now: ClockReading) -> bool {
         now.elapsed.saturating_sub(self.steady_since) >= time
     }
 
     /// The tasks whose `expires_at` is not when their time will have passed. A later one is safe, and said as soon as
     /// the clock is steady, or known to be set for the first time. The next daemon may believe an earlier one, so
     /// that it must be sure.
-    fn moved(&self, kept: &[Kept], now: ParsedTask) -> Vec<(TaskId, Timestamp)> {
-        let later = !self.was_steady || self.is_steady(HOLD, now);
-        let earlier = self.is_steady(CONFIRMED, now);
+    fn moved(&self, kept: &[RetainedTask], now: ClockReading) -> Vec<(TaskId, Timestamp)> {
+        let later = !self.was_steady || self.is_steady(STEADY_AFTER, now);
+        let earlier = self.is_steady(CONFIRMED_AFTER, now);
         let moved = kept.iter().filter_map(|task| {
             let Promise { since, kept, least } = *self.promises.get(&task.id)?;
             let right = now.wall_at(since + kept);
             let right = least.map_or(right, |least| right.max(least));
             let by = right.duration_since(task.expires_at);
-            let moves = by > STEP && later || by < -STEP && earlier;
+            let moves = by > MIN_STEP && later || by < -MIN_STEP && earlier;
             moves.then_some((task.id, right))
         });
         moved.collect()
     }
 
     /// Says what is held, and why and until when, once for each.
-    fn say(&mut self, held: Option<(Why, Duration)>, count: usize, others: usize, now: ParsedTask) {
+    fn say(
+        &mut self,
+        held: Option<(HoldReason, Duration)>,
+        count: usize,
+        others: usize,
+        now: ClockReading,
+    ) {
         if held == self.said {
             return;
         }
@@ -272,8 +277,8 @@ impl Retention {
             rfc3339(now.wall_at(until))
         );
         match why {
-            Why::NotSteady => log::info!("{kept}: it may yet be set"),
-            Why::Most => log::warn!(
+            HoldReason::NotSteady => log::info!("{kept}: it may yet be set"),
+            HoldReason::Most => log::warn!(
                 "{kept}: they are most of what there is, and it may be wrong; if it is, set it before then"
             ),
         }

@@ -1,6 +1,5 @@
-//! The scheduler: one asynchronous task that starts what is due while there is room, ends what has a
-//! reason to, removes files whose time is over, and tells listeners the figures. What waits for the disk or
-//! the kernel runs in jobs of its own, all of which it awaits.
+//! The scheduler, one asynchronous task: starts due tasks while there is room, ends those that have a reason to,
+//! removes expired files, publishes figures. Blocking work runs in jobs, all of which it awaits.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -15,8 +14,8 @@ use tokio::{
 };
 
 use super::{
-    Inner,
-    retention::{ParsedTask, SchedulerDecision},
+    inner::Inner,
+    retention::{ClockReading, RetentionDecision},
 };
 use crate::{
     access::Actor,
@@ -40,29 +39,29 @@ pub(super) async fn run(inner: Arc<Inner>) {
         inner.pulse.fetch_add(1, Ordering::Relaxed);
         let most = inner.config().limits.max_running;
         let now = inner.clock.now();
-        let decide = inner.table().decide(now, most);
-        if decide.is_over {
+        let decision = inner.table().decide(now, most);
+        if decision.is_over {
             break;
         }
         let engine = inner.engine.get();
         if let Some(engine) = engine
-            && decide.end.len() > 1
+            && decision.end.len() > 1
         {
             // All at the same moment, though each then ends at its own pace.
-            engine.halt(decide.end.iter().map(|(_, task, _)| *task));
+            engine.halt(decision.end.iter().map(|(_, task, _)| *task));
         }
-        for (id, task, reason) in decide.end {
+        for (id, task, reason) in decision.end {
             let inner = Arc::clone(&inner);
             jobs.spawn_blocking(move || inner.end(&id, task, reason));
         }
-        for id in decide.start {
+        for id in decision.start {
             let inner = Arc::clone(&inner);
             jobs.spawn_blocking(move || inner.start(&id));
         }
-        let start_in = decide.start_at.map(|at| at.duration_since(now));
+        let start_in = decision.start_at.map(|at| at.duration_since(now));
         let start_in = start_in.and_then(|wait| Duration::try_from(wait).ok());
         let due = start_in.and_then(|wait| Instant::now().checked_add(wait));
-        let due = [due, decide.deadline].into_iter().flatten().min();
+        let due = [due, decision.deadline].into_iter().flatten().min();
         let changed = async {
             match engine {
                 Some(engine) => engine.changed().notified().await,
@@ -117,7 +116,7 @@ impl Chores {
             self.stats = Some(jobs.spawn_blocking(move || inner.tell_figures()));
         }
         // A clock that is set is seen here, between two sweeps too.
-        let is_set = inner.retention().look(ParsedTask::of(&*inner.clock));
+        let is_set = inner.retention().observe(ClockReading::of(&*inner.clock));
         if (is_set || self.ticks.is_multiple_of(SWEEP_TICKS)) && is_free(&self.sweep) {
             let inner = Arc::clone(inner);
             self.sweep = Some(jobs.spawn_blocking(move || inner.sweep()));
@@ -166,9 +165,9 @@ impl Inner {
 
     fn try_sweep(&self) -> Result<()> {
         let kept = self.store.kept()?;
-        let now = ParsedTask::of(&*self.clock);
+        let now = ClockReading::of(&*self.clock);
         let usual = self.config().limits.retention;
-        let SchedulerDecision { expired, moved } = self.retention().decide(&kept, now, usual);
+        let RetentionDecision { expired, moved } = self.retention().decide(&kept, now, usual);
         for id in expired {
             if let Err(error) = self.expire(&id) {
                 log::error!("the files of task {id}, whose time is over: {error}");

@@ -1,16 +1,16 @@
-//! The start of a task: directory, hooks, output, and then the state `running`. Whatever fails on the way,
-//! nothing of it is left, and the task has failed with a sentence.
+//! Starts a task: directory, hooks, output, then the state `running`. If a step fails nothing of it remains, and
+//! the task has failed with a message.
 
 use std::sync::Arc;
 
 use capture_engine::{Engine, TaskHandle};
 use capture_file::{OutputConfig, Target};
 use capture_task::{
-    plan::{Plan, RequestOrigin},
+    plan::{Plan, RequestOrigin, Wording},
     task::{StopReason, TaskSpec, time_of},
 };
 
-use super::{Inner, end::TaskOutcome};
+use super::{inner::Inner, outcome::TaskOutcome};
 use crate::{
     error::{Error, Result},
     store::{Change, TaskId},
@@ -72,7 +72,10 @@ impl Inner {
     /// The plan of a request that was valid when it was made.
     fn plan(&self, spec: &TaskSpec) -> Result<Plan> {
         let mut plan = Plan::resolve(spec, RequestOrigin::Daemon).map_err(|faults| {
-            let details: Vec<_> = faults.into_iter().map(|fault| fault.detail).collect();
+            let details: Vec<_> = faults
+                .iter()
+                .map(|fault| fault.kind.sentence(Wording::API))
+                .collect();
             Error::usage(details.join("; "))
         })?;
         let most = self.config().limits.max_duration;

@@ -1,15 +1,15 @@
-//! What a start does about the tasks of the last daemon: ends and removals that it could not store are
-//! stored, what it did not end is recovered, and what waited waits on.
+//! Takes over the last daemon's tasks at a start: stores ends and removals that were not stored, recovers
+//! unfinished captures, lets waiting tasks wait on.
 
-use capture_task::task::State;
+use capture_task::task::{State, StopReason};
 
-use super::{Inner, StoredTask, end::TaskOutcome, task_table::TaskTable};
-use crate::{access::Actor, error::Result};
+use super::{inner::Inner, outcome::TaskOutcome, task_table::TaskTable};
+use crate::{access::Actor, error::Result, store::StoredTask};
 
 impl Inner {
     /// Takes over the tasks of the store. Called once, before anything runs.
     pub(super) fn take_over(&self) -> Result<()> {
-        for id in self.storage.decided_removals()? {
+        for id in self.storage.committed_removals()? {
             // Whoever asked for it is not known any more.
             let actor = Actor::daemon();
             match self.store.task(&id)? {
@@ -72,7 +72,7 @@ fn end_of(stored: &StoredTask, note: &[u8]) -> Option<TaskOutcome> {
         State::Running | State::Stopping => TaskOutcome::noted(note),
         State::Pending => Some(TaskOutcome::noted(note).unwrap_or_else(|| {
             TaskOutcome::before_start(
-                capture_task::task::StopReason::Error,
+                StopReason::Error,
                 Some(
                     "the task had ended when the database could not be written, and why is not known"
                         .to_owned(),

@@ -1,5 +1,5 @@
-//! What the memory holds of tasks that have not ended: those that wait, in the order in which they were
-//! created, and those that the engine has. Everything else is in the store.
+//! Tasks in memory that have not ended: waiting, in the order of creation, and on the engine. The rest is in the
+//! store.
 
 use std::collections::HashMap;
 
@@ -56,7 +56,6 @@ struct Active {
 pub(super) enum Stage {
     /// Hooks and output are on their way.
     Starting,
-    /// The engine has it.
     Running(TaskHandle, TaskStatus),
     /// Its output is finished.
     Stopping(TaskHandle),
@@ -65,9 +64,7 @@ pub(super) enum Stage {
 /// What is to be done now.
 #[derive(Debug, Default)]
 pub(super) struct SchedulerDecision {
-    /// These start.
     pub(super) start: Vec<TaskId>,
-    /// These end.
     pub(super) end: Vec<(TaskId, TaskHandle, StopReason)>,
     /// When the next one runs out of time.
     pub(super) deadline: Option<Instant>,
@@ -106,14 +103,13 @@ impl TaskTable {
         }
     }
 
-    /// Whether the daemon is ending.
     pub(super) fn is_closing(&self) -> bool {
         self.closing
     }
 
     /// Decides what starts and what ends, and notes it.
     pub(super) fn decide(&mut self, now: Timestamp, most: usize) -> SchedulerDecision {
-        let mut decide = SchedulerDecision::default();
+        let mut decision = SchedulerDecision::default();
         for (id, active) in &mut self.active {
             let Stage::Running(task, status) = &active.stage else {
                 continue;
@@ -123,20 +119,20 @@ impl TaskTable {
                 Some(reason) => {
                     active.stop = Some(reason);
                     active.stage = Stage::Stopping(task);
-                    decide.end.push((*id, task, reason));
+                    decision.end.push((*id, task, reason));
                 }
                 None => {
                     let deadline = status.deadline().map(Instant::from_std);
-                    decide.deadline = earliest(decide.deadline, deadline);
+                    decision.deadline = earliest(decision.deadline, deadline);
                 }
             }
         }
         let mut free = most.saturating_sub(self.active.len());
         if self.closing {
             free = 0;
-            decide.is_over = self.active.is_empty();
+            decision.is_over = self.active.is_empty();
         }
-        let (active, start) = (&mut self.active, &mut decide.start);
+        let (active, start) = (&mut self.active, &mut decision.start);
         self.waiting.retain(|waiting| {
             let is_due = waiting.start_at.is_none_or(|at| at <= now);
             if free == 0 || !is_due {
@@ -148,8 +144,8 @@ impl TaskTable {
             false
         });
         let later = self.waiting.iter().filter_map(|waiting| waiting.start_at);
-        decide.start_at = later.filter(|at| *at > now).min();
-        decide
+        decision.start_at = later.filter(|at| *at > now).min();
+        decision
     }
 
     /// Takes a task out of those that wait.
@@ -172,7 +168,6 @@ impl TaskTable {
         }
     }
 
-    /// Whether a task has begun and not ended.
     pub(super) fn is_active(&self, id: &TaskId) -> bool {
         self.active.contains_key(id)
     }
@@ -184,12 +179,10 @@ impl TaskTable {
         Some(active.done.subscribe())
     }
 
-    /// Why a task is to end, if it is.
     pub(super) fn stop_of(&self, id: &TaskId) -> Option<StopReason> {
         self.active.get(id)?.stop
     }
 
-    /// The engine has the task.
     pub(super) fn running(&mut self, id: &TaskId, task: TaskHandle, status: TaskStatus) {
         if let Some(active) = self.active.get_mut(id) {
             active.stage = Stage::Running(task, status);
@@ -224,7 +217,6 @@ impl TaskTable {
         }
     }
 
-    /// A task has ended.
     pub(super) fn ended(&mut self, id: &TaskId) {
         self.active.remove(id);
     }
@@ -252,7 +244,6 @@ impl TaskTable {
         self.waiting.len()
     }
 
-    /// The figures of one task.
     pub(super) fn of_engine(&self, id: &TaskId) -> Option<(TaskHandle, Option<Figures>)> {
         let active = self.active.get(id)?;
         Some((active.stage.task()?, active.last.clone()))
@@ -327,14 +318,14 @@ mod tests {
         for n in 2..=4 {
             table.add(id(n), "b", None);
         }
-        let decide = table.decide(time(50), 2);
-        assert_eq!(decide.start, [id(2), id(3)]);
-        assert_eq!(decide.start_at, Some(time(100)));
+        let decision = table.decide(time(50), 2);
+        assert_eq!(decision.start, [id(2), id(3)]);
+        assert_eq!(decision.start_at, Some(time(100)));
         assert_eq!(table.decide(time(50), 2).start, []);
         table.ended(&id(3));
         // The first is due now, and was created before the fourth.
-        let decide = table.decide(time(100), 2);
-        assert_eq!((decide.start, decide.start_at), (vec![id(1)], None));
+        let decision = table.decide(time(100), 2);
+        assert_eq!((decision.start, decision.start_at), (vec![id(1)], None));
     }
 
     #[test]
@@ -360,8 +351,8 @@ mod tests {
         let done = table.end(&id(1), StopReason::User).expect("it has begun");
         table.close();
         assert_eq!(table.stop_of(&id(1)), Some(StopReason::User));
-        let decide = table.decide(time(0), 9);
-        assert!(decide.start.is_empty() && !decide.is_over);
+        let decision = table.decide(time(0), 9);
+        assert!(decision.start.is_empty() && !decision.is_over);
         assert!(table.hanging()[0].contains("\"first\": attaching"));
         table.ended(&id(1));
         assert!(table.decide(time(0), 9).is_over);

@@ -2,10 +2,15 @@
 
 use std::path::Path;
 
+use caps::Capability;
 use nix::sys::resource::{Resource, getrlimit};
 
-use super::{Check, Status, denial, facts};
-use crate::{interfaces, kernel::KernelVersion, procfs};
+use super::report::{Check, Status};
+use crate::{
+    interfaces,
+    kernel::{KernelVersion, find_denial},
+    privileges, procfs,
+};
 
 /// Drivers that are known to have native XDP, as `ethtool -i` names them. Only the attempt tells for
 /// certain: it depends on the kernel, the queues and the MTU, too.
@@ -66,7 +71,7 @@ pub(super) fn all() -> Vec<Check> {
             checks.push(Check::new(
                 "kernel",
                 Status::Fail,
-                error.message,
+                error.to_string(),
                 "the kernel's version",
             ));
             checks.push(capabilities());
@@ -122,42 +127,47 @@ fn judge_real_time(version: KernelVersion, build: &str) -> Option<Check> {
 fn capabilities() -> Check {
     let name = "privileges";
     let needs = "capturing needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
-    match super::missing_capabilities() {
-        Err(error) => Check::new(name, Status::Fail, error.message, needs),
-        Ok(_) if !facts::in_initial_user_namespace() => Check::new(
+    match privileges::missing_capabilities() {
+        Err(error) => Check::new(name, Status::Fail, error.to_string(), needs),
+        Ok(_) if !privileges::in_initial_user_namespace() => Check::new(
             name,
             Status::Fail,
             "inside a user namespace",
             "the kernel asks for CAP_BPF outside of every user namespace",
         )
-        .remedy(facts::USER_NAMESPACE_REMEDY),
+        .remedy(privileges::USER_NAMESPACE_REMEDY),
         Ok(missing) if missing.is_empty() => Check::new(name, Status::Ok, held(), needs),
         Ok(missing) => {
-            let found = format!("missing {}", missing.join(", "));
-            Check::new(name, Status::Fail, found, needs).remedy(facts::privilege_remedy())
+            let found = format!("missing {}", privileges::names(&missing));
+            Check::new(name, Status::Fail, found, needs).remedy(privileges::privilege_remedy())
         }
     }
 }
 
 /// Whether bpf(2) is let through to the kernel, of a process whose capabilities allow it.
 fn bpf_call() -> Option<Check> {
-    if !super::missing_capabilities().ok()?.is_empty() || !facts::in_initial_user_namespace() {
+    if !privileges::missing_capabilities().ok()?.is_empty()
+        || !privileges::in_initial_user_namespace()
+    {
         return None;
     }
     let name = BPF_CALL;
     let meaning = "the system call by which programs and maps are made";
-    Some(match denial::find() {
+    Some(match find_denial() {
         None => Check::new(name, Status::Ok, "allowed", meaning),
-        Some(denial) => Check::new(name, Status::Fail, denial.found, meaning).remedy(denial.remedy),
+        Some(denial) => Check {
+            remedy: denial.remedy().map(str::to_owned),
+            ..Check::new(name, Status::Fail, denial.found(), meaning)
+        },
     })
 }
 
 /// What this process holds; of root there is no list.
 fn held() -> String {
-    let names = facts::capability_names(procfs::status_mask("CapEff").unwrap_or(0));
-    match names.len() {
-        0..8 => format!("holds {}", names.join(", ")),
-        _ => "all held".to_owned(),
+    match privileges::held(None) {
+        Ok(held) if held.len() >= 8 => "all held".to_owned(),
+        Ok(held) => format!("holds {}", privileges::names(&held)),
+        Err(error) => error.to_string(),
     }
 }
 
@@ -180,7 +190,7 @@ fn memlock(version: KernelVersion) -> Option<Check> {
     let unlimited =
         getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(_, hard)| hard == libc::RLIM_INFINITY);
     let may_raise =
-        procfs::status_mask("CapEff").is_ok_and(|held| held & (1 << facts::CAP_SYS_RESOURCE) != 0);
+        privileges::held(None).is_ok_and(|held| held.contains(&Capability::CAP_SYS_RESOURCE));
     Some(if unlimited || may_raise {
         Check::new("locked memory", Status::Ok, "can be raised", meaning)
     } else {
@@ -273,7 +283,7 @@ fn native_xdp() -> Vec<Check> {
                     &name,
                     Status::Ok,
                     found,
-                    "native XDP can be asked for (--hook xdp)",
+                    "native XDP can be asked for, by the hook `xdp`",
                 )
             } else {
                 let meaning = "no native XDP is known for this driver; the default hook works";

@@ -2,10 +2,11 @@
 
 use std::{fs, os::unix::net::UnixStream, path::PathBuf};
 
+use caps::CapsHashSet;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
-use super::{Check, Status, facts};
-use crate::procfs;
+use super::report::{Check, Status};
+use crate::{privileges, procfs};
 
 /// Where a daemon is looked for, unless the environment says otherwise.
 const SOCKET: &str = "/run/capture-agent/api.sock";
@@ -17,20 +18,19 @@ pub(super) fn check() -> Option<Check> {
     let pid = getsockopt(&stream, PeerCredentials).ok()?.pid();
     // A process of another PID namespace has none that is known here.
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    Some(judge(pid, &status))
+    let held = privileges::held(Some(pid)).ok()?;
+    let can_gain = procfs::mask_from(&status, "NoNewPrivs") != Some(1);
+    Some(judge(pid, &held, can_gain))
 }
 
-fn judge(pid: i32, status: &str) -> Check {
-    let held = procfs::mask_from(status, "CapEff").unwrap_or(0);
-    let names = facts::capability_names(held);
-    let can_gain = procfs::mask_from(status, "NoNewPrivs") != Some(1);
-    let missing = facts::missing_from(held);
+fn judge(pid: i32, held: &CapsHashSet, can_gain: bool) -> Check {
+    let missing = privileges::missing_from(held);
     let found = format!(
         "process {pid} holds {}{}",
-        if names.is_empty() {
+        if held.is_empty() {
             "nothing".to_owned()
         } else {
-            names.join(", ")
+            privileges::names(held)
         },
         if can_gain {
             ", and can gain more"
@@ -47,9 +47,9 @@ fn judge(pid: i32, status: &str) -> Check {
             found,
             "the running daemon cannot capture",
         )
-        .remedy(format!("start it with {}", missing.join(", ")));
+        .remedy(format!("start it with {}", privileges::names(&missing)));
     }
-    if names.len() > 3 || can_gain {
+    if held.len() > 3 || can_gain {
         return Check::new(name, Status::Warn, found, meaning)
             .remedy("restart it; it gives up the others at its start");
     }
@@ -58,26 +58,32 @@ fn judge(pid: i32, status: &str) -> Check {
 
 #[cfg(test)]
 mod tests {
+    use caps::Capability;
+
     use super::*;
 
     #[test]
     fn a_daemon_is_judged_by_what_it_holds() {
-        let judged = |caps: u64, no_new: u8| {
-            judge(
-                7,
-                &format!("Name:\tx\nCapEff:\t{caps:016x}\nNoNewPrivs:\t{no_new}\n"),
-            )
-        };
-        let needed = 1 << 12 | 1 << 38 | 1 << 39;
-        let good = judged(needed, 1);
+        let needed = CapsHashSet::from([
+            Capability::CAP_BPF,
+            Capability::CAP_NET_ADMIN,
+            Capability::CAP_PERFMON,
+        ]);
+        let good = judge(7, &needed, false);
         assert_eq!(good.status, Status::Ok);
         assert!(
             good.found
                 .contains("holds CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON"),
             "{good:?}"
         );
-        for (caps, no_new) in [(needed, 0), (u64::MAX >> 23, 1), (1 << 12, 1), (0, 1)] {
-            let check = judged(caps, no_new);
+        let too_few = CapsHashSet::from([Capability::CAP_NET_ADMIN]);
+        for (held, can_gain) in [
+            (needed, true),
+            (caps::all(), false),
+            (too_few, false),
+            (CapsHashSet::new(), false),
+        ] {
+            let check = judge(7, &held, can_gain);
             assert_eq!(check.status, Status::Warn, "{check:?}");
             assert!(check.remedy.is_some(), "{check:?}");
         }

@@ -12,11 +12,11 @@ use capture_file::{ClosingOutput, OutputCounters};
 use capture_task::task::{Counters, FileRecord, StopReason};
 
 use super::{
-    TaskHandle,
+    handle::TaskHandle,
     stats::Past,
     task::{self, Task},
 };
-use crate::{clock::unix_ns, kernel::SlotFigures, reader::DrainedTask};
+use crate::{clock::unix_ns, error::Error, kernel::SlotFigures, reader::DrainedTask};
 
 /// A task whose files are being closed.
 pub struct ClosingTask {
@@ -27,14 +27,14 @@ pub struct ClosingTask {
     /// The reason given, unless a fault came first.
     reason: StopReason,
     /// A fault in the kernel's view of the packets.
-    fault: Option<String>,
+    fault: Option<Error>,
     malformed: u64,
     /// Who keeps the sum of all tasks, and which one this is.
     past: (Arc<Past>, TaskHandle),
 }
 
 /// The end of a task.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Ended {
     /// Final figures, which add up.
     pub counters: Counters,
@@ -46,8 +46,8 @@ pub struct Ended {
     /// Why it ended: the reason given to [`Engine::leave`](super::Engine::leave), unless a fault came
     /// first.
     pub stop_reason: StopReason,
-    /// One sentence, where something went wrong.
-    pub error: Option<String>,
+    /// What went wrong, if something did.
+    pub error: Option<Error>,
     /// Frames on the task's interfaces that were too short to decide on some criterion, whether or
     /// not the task asks for it.
     pub malformed: u64,
@@ -55,7 +55,7 @@ pub struct Ended {
 
 impl Ended {
     /// The end of a task that could not be ended in order, with what was last known of it.
-    pub fn broken(error: String, counters: Counters, files: Vec<FileRecord>) -> Self {
+    pub fn broken(error: Error, counters: Counters, files: Vec<FileRecord>) -> Self {
         Self {
             counters,
             files,
@@ -84,10 +84,10 @@ impl ClosingTask {
         reason: StopReason,
         past: (Arc<Past>, TaskHandle),
     ) -> Self {
-        let DrainedTask { sink, ended_ns } = drained;
+        let DrainedTask { output, ended_ns } = drained;
         Self {
-            written: sink.counters(),
-            output: sink.end(&task.closing(figures, ended_ns)),
+            written: output.counters(),
+            output: output.end(&task.closing(figures, ended_ns)),
             figures,
             ended_ns,
             reason,
@@ -150,7 +150,7 @@ impl ClosingTask {
         task::fill(figures, &mut counters);
         past.end(id, Some(counters));
         let (stop_reason, error) = match (report.error, fault) {
-            (Some((reason, error)), _) => (reason, Some(error)),
+            (Some(error), _) => (error.stop_reason(), Some(error.into())),
             (None, Some(fault)) => (StopReason::Error, Some(fault)),
             (None, None) => (reason, None),
         };

@@ -8,11 +8,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use capture_task::{
-    error::{Error, Result},
-    plan::InterfaceSelection,
-    task::StopReason,
-};
+use capture_task::{plan::InterfaceSelection, task::StopReason};
 use jiff::Timestamp;
 use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -26,10 +22,13 @@ use nix::{
 };
 
 use super::{
-    EngineCore, State,
-    task::{Task, info},
+    state::{EngineCore, State},
+    task::info,
 };
-use crate::{interfaces, interfaces::InterfaceEntry, kernel::generic_xdp::Links};
+use crate::{
+    error::{Error, Result},
+    interfaces::Links,
+};
 
 /// RTMGRP_LINK (include/uapi/linux/rtnetlink.h): news of interfaces.
 const RTMGRP_LINK: u32 = 1;
@@ -46,12 +45,9 @@ pub(super) struct LinkMonitor {
 impl LinkMonitor {
     /// Starts the watch in the network namespace of the caller.
     pub(super) fn start(shared: Arc<EngineCore>) -> Result<Self> {
-        let failed = |what: &str, error: &dyn std::fmt::Display| {
-            Error::runtime(format!("cannot watch the interfaces: {what}: {error}"))
-        };
-        let news = news().map_err(|error| failed("netlink socket", &error))?;
+        let news = news().map_err(Error::system("listen to changes of interfaces"))?;
         let stop = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
-            .map_err(|error| failed("eventfd", &error))?;
+            .map_err(Error::system("make an eventfd"))?;
         let stop = Arc::new(stop);
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new()
@@ -59,16 +55,20 @@ impl LinkMonitor {
             .spawn(move || {
                 let mut checked = Timestamp::now();
                 while wait(&news, &stopped) {
-                    match interfaces::list() {
-                        Ok(entries) => follow(&shared, &entries),
-                        Err(error) => log::warn!("cannot list the interfaces: {error}"),
-                    }
+                    // Listed under the lock: no task is judged by a list from before it came.
+                    let mut state = shared.lock();
                     let now = Timestamp::now();
-                    end_headless(&shared, checked);
-                    checked = now;
+                    match Links::list() {
+                        Ok(links) => {
+                            follow(&shared, &mut state, &links);
+                            end_headless(&shared, &mut state, &links, checked);
+                            checked = now;
+                        }
+                        Err(error) => log::warn!("{error}"),
+                    }
                 }
             })
-            .map_err(|error| failed("thread", &error))?;
+            .map_err(Error::system("start the thread that watches interfaces"))?;
         Ok(Self {
             stop,
             thread: Some(thread),
@@ -120,39 +120,26 @@ fn wait(news: &OwnedFd, stop: &EventFd) -> bool {
 
 /// Ends the tasks that have been shown frames without link header since, at the earliest, the look
 /// before: what they lost, and which of their packets are spoiled, nobody can tell.
-fn end_headless(shared: &EngineCore, before: Timestamp) {
-    let mut state = shared.lock();
-    let State { kernel, tasks, .. } = &mut *state;
-    let captures = |task: &Task| task.tc_ingress(kernel).next().is_some();
-    if !tasks.values().any(captures) {
-        return;
-    }
-    let links = match Links::now(kernel.hooks.release()) {
-        Ok(links) => links,
-        Err(error) => {
-            log::warn!("cannot look for generic XDP on the interfaces: {error}");
-            return;
-        }
-    };
-    let own = kernel.hooks.generic_xdp();
+fn end_headless(shared: &EngineCore, state: &mut State, links: &Links, before: Timestamp) {
+    let State { kernel, tasks, .. } = state;
     for task in tasks.values_mut().filter(|task| task.fault.is_none()) {
         let why = task
             .tc_ingress(kernel)
-            .find_map(|ifindex| links.headless(ifindex, own));
+            .find_map(|ifindex| kernel.headless(links, ifindex));
         if let Some(why) = why {
             kernel.tables.deactivate(task.slot);
-            task.fault = Some(format!(
-                "{why}; packets after {before:.0} may lack it in the file, or be missing"
-            ));
+            task.fault = Some(Error::BecameHeadless {
+                why,
+                since: format!("{before:.0}"),
+            });
             shared.end(&task.end_signal, StopReason::Error);
         }
     }
 }
 
 /// Brings every task to the interfaces that there are now.
-fn follow(shared: &EngineCore, entries: &[InterfaceEntry]) {
-    let mut state = shared.lock();
-    let State { kernel, tasks, .. } = &mut *state;
+fn follow(shared: &EngineCore, state: &mut State, links: &Links) {
+    let State { kernel, tasks, .. } = state;
     for task in tasks.values_mut() {
         task.read_interfaces(kernel);
         let slot = task.slot;
@@ -162,10 +149,7 @@ fn follow(shared: &EngineCore, entries: &[InterfaceEntry]) {
             .iter_mut()
             .filter(|interface| !interface.gone)
         {
-            if !entries
-                .iter()
-                .any(|entry| entry.ifindex == interface.ifindex)
-            {
+            if links.get(interface.ifindex).is_none() {
                 interface.gone = true;
                 vanished.push(interface.name.clone());
                 // The kernel took the links away with the device.
@@ -174,7 +158,7 @@ fn follow(shared: &EngineCore, entries: &[InterfaceEntry]) {
         }
         match task.plan.interfaces {
             InterfaceSelection::Any => {
-                for entry in entries.iter().filter(|entry| entry.link_type().is_some()) {
+                for entry in links.entries().filter(|entry| entry.link_type().is_some()) {
                     let known = task
                         .interfaces
                         .iter()
@@ -185,7 +169,7 @@ fn follow(shared: &EngineCore, entries: &[InterfaceEntry]) {
                     // The output knows of the interface before its first packet comes.
                     let added = info(entry)
                         .and_then(|info| shared.reader.add_interface(slot, info))
-                        .and_then(|()| task.attach(kernel, entry));
+                        .and_then(|()| task.attach(kernel, links, entry));
                     match added {
                         Ok(()) => log::info!("now capturing on {} too", entry.name),
                         Err(error) => log::warn!("not capturing on {}: {error}", entry.name),

@@ -2,8 +2,11 @@
 //! kernel side (tables, hooks, rings), the reader thread that drains it, one output for each task,
 //! and a watch on the interfaces that come and go.
 
+mod add;
 mod closing;
+mod handle;
 mod link_monitor;
+mod state;
 mod stats;
 mod task;
 #[cfg(test)]
@@ -11,30 +14,28 @@ mod tests;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    sync::{Arc, Mutex},
 };
 
-use capture_file::{InterfaceInfo, OutputConfig, TaskSink};
-use capture_task::{
-    error::{Error, Result},
-    plan::Plan,
-    task::{Counters, FileRecord, StopReason},
-};
+use capture_task::task::{Counters, FileRecord, StopReason};
 use tokio::sync::Notify;
 
-pub(crate) use self::stats::{LocalStats, SharedStats};
 pub use self::{
     closing::{ClosingTask, Ended},
-    stats::{EngineStats, InterfaceTotals, Volume},
+    handle::{TaskHandle, TaskStatus},
+    stats::{EngineStats, InterfaceTotals},
+    task::Attachment,
 };
-use self::{link_monitor::LinkMonitor, stats::Past, task::Task};
+use self::{
+    link_monitor::LinkMonitor,
+    state::{EngineCore, State},
+};
 use crate::{
     clock::monotonic_ns,
-    interfaces,
-    interfaces::InterfaceEntry,
-    kernel::{Kernel, TaskEntry},
-    reader::{EndSignal, ReaderThread, TaskChannel},
+    error::{Error, Result},
+    kernel::Kernel,
+    reader::ReaderThread,
+    volume::SharedStats,
 };
 
 /// What the engine is started with.
@@ -50,70 +51,6 @@ pub struct Engine {
     // In the order in which they go: nothing is attached any more when the reader ends.
     _watch: LinkMonitor,
     shared: Arc<EngineCore>,
-}
-
-/// What the engine's callers and the watch on interfaces share.
-struct EngineCore {
-    state: Mutex<State>,
-    reader: ReaderThread,
-    stats: Arc<SharedStats>,
-    past: Arc<Past>,
-    changed: Arc<Notify>,
-}
-
-struct State {
-    kernel: Kernel,
-    tasks: BTreeMap<TaskHandle, Task>,
-    next_id: u64,
-}
-
-/// A task whose hooks are attached, and what its output is to know of the interfaces.
-type Attaching = (Task, Vec<InterfaceInfo>);
-
-/// A task that the engine executes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TaskHandle(u64);
-
-/// One hook that is attached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attachment {
-    /// Interface name at the time.
-    pub interface: String,
-    /// What the task asked for or got: `tc`, `xdp`, `xdp-generic`.
-    pub hook: &'static str,
-    /// How: `tcx ingress+egress`, `clsact ingress`, `native ingress, tcx egress`.
-    pub mode: String,
-}
-
-/// When and why a task is to be removed.
-#[derive(Clone, Debug)]
-pub struct TaskStatus {
-    end_signal: Arc<EndSignal>,
-    started_ns: u64,
-    deadline_ns: Option<u64>,
-}
-
-impl TaskStatus {
-    /// As [`Engine::ended`].
-    pub fn reason(&self) -> Option<StopReason> {
-        let over = self
-            .deadline_ns
-            .is_some_and(|deadline| monotonic_ns() >= deadline);
-        self.end_signal
-            .reason()
-            .or(over.then_some(StopReason::Duration))
-    }
-
-    /// When it began by the clock of its packets, nanoseconds since the Unix epoch, as [`Ended::ended_ns`].
-    pub fn started_ns(&self) -> u64 {
-        self.started_ns
-    }
-
-    /// When its time is over.
-    pub fn deadline(&self) -> Option<Instant> {
-        let left_ns = self.deadline_ns?.saturating_sub(monotonic_ns());
-        Instant::now().checked_add(Duration::from_nanos(left_ns))
-    }
 }
 
 impl Engine {
@@ -143,110 +80,6 @@ impl Engine {
             _watch: watch,
             shared,
         })
-    }
-
-    /// Adds a task; when this returns, its output is open and every hook is attached.
-    ///
-    /// # Errors
-    /// After an error nothing of the task is left: no slot, no hook, no file.
-    pub fn add(&self, plan: &Plan, output: OutputConfig) -> Result<TaskHandle> {
-        match self.add_all(&[(plan, output)]) {
-            Ok(tasks) => Ok(tasks[0]),
-            Err((_, error)) => Err(error),
-        }
-    }
-
-    /// Adds several tasks, all or none. No task matches before the hooks of all are attached.
-    ///
-    /// Waits for the disks of the outputs, and other tasks do not wait with it.
-    ///
-    /// # Errors
-    /// The index of the first task that cannot be added, and why. After an error nothing of any of
-    /// them is left.
-    pub fn add_all(
-        &self,
-        tasks: &[(&Plan, OutputConfig)],
-    ) -> Result<Vec<TaskHandle>, (usize, Error)> {
-        let mut attached = self.attach_all(tasks)?;
-        // Hooks first: what fails last leaves the least behind.
-        let opened = tasks.iter().zip(&attached).enumerate();
-        let opened = opened.map(|(index, ((plan, output), (_, infos)))| {
-            TaskSink::open(plan, output, infos).map_err(|error| (index, error))
-        });
-        // An output that is dropped again is without packets, and no file stays of it.
-        let sinks: Result<Vec<_>, _> = opened.collect();
-
-        let mut state = self.shared.lock();
-        let state = &mut *state;
-        let placed = sinks.and_then(|sinks| {
-            let channels = attached.iter_mut().zip(sinks).enumerate();
-            let mut placed = channels.map(|(index, ((task, _), sink))| {
-                let generation = state.kernel.tables.generation();
-                self.place(task, sink, generation)
-                    .map_err(|error| (index, error))
-            });
-            placed.try_for_each(std::convert::identity)
-        });
-        if let Err(error) = placed {
-            for (task, _) in attached {
-                self.undo(&mut state.kernel, task);
-            }
-            return Err(error);
-        }
-        // Deadlines count from here, and a task is active as soon as it has one.
-        let ids = attached.into_iter().map(|(mut task, _)| {
-            task.activate(&mut state.kernel);
-            let id = TaskHandle(state.next_id);
-            state.next_id += 1;
-            state.tasks.insert(id, task);
-            id
-        });
-        Ok(ids.collect())
-    }
-
-    /// Enters tasks into the tables and attaches their hooks, all or none.
-    fn attach_all(
-        &self,
-        tasks: &[(&Plan, OutputConfig)],
-    ) -> Result<Vec<Attaching>, (usize, Error)> {
-        let entries = interfaces::list().map_err(|error| (0, error))?;
-        let mut state = self.shared.lock();
-        let kernel = &mut state.kernel;
-        let mut attached = Vec::with_capacity(tasks.len());
-        for (index, (plan, _)) in tasks.iter().enumerate() {
-            match attach(kernel, plan, &entries) {
-                Ok(task) => attached.push(task),
-                Err(error) => {
-                    for (task, _) in attached {
-                        self.undo(kernel, task);
-                    }
-                    return Err((index, error));
-                }
-            }
-        }
-        Ok(attached)
-    }
-
-    /// Gives a task that does not match yet its place at the reader.
-    fn place(&self, task: &mut Task, sink: TaskSink, generation: u32) -> Result<()> {
-        task.output = Some(sink.counters());
-        let channel = TaskChannel {
-            sink,
-            end_signal: Arc::clone(&task.end_signal),
-            generation,
-        };
-        self.shared.reader.add(task.slot, channel)
-    }
-
-    /// Takes back a task that has not matched anything. Its output is dropped, and as that is without
-    /// packets, no file stays.
-    fn undo(&self, kernel: &mut Kernel, mut task: Task) {
-        if task.output.is_some()
-            && let Err(error) = self.shared.reader.remove(task.slot, monotonic_ns())
-        {
-            log::warn!("undoing a task: {error}");
-        }
-        task.give_up(kernel);
     }
 
     /// Stops tasks from matching, all at the same moment: a packet is seen by all of them or by none. Each is still
@@ -343,15 +176,35 @@ impl Engine {
         left
     }
 
-    fn take_off(&self, id: TaskHandle, reason: StopReason) -> Result<ClosingTask> {
-        let broken = |error: anyhow::Error| {
-            Error::runtime(format!("cannot end the task in order: {error:#}"))
+    /// The figures since the start.
+    pub fn totals(&self) -> EngineStats {
+        let (traffic, dropped, ring_used) = {
+            let state = self.shared.lock();
+            let traffic = state.kernel.traffic();
+            let counters = state.counters(&self.shared.past);
+            (traffic, counters.dropped, state.kernel.ring_used())
         };
+        let volumes = self
+            .shared
+            .stats
+            .of_interfaces(|ifindex| traffic.contains_key(&ifindex));
+        EngineStats {
+            dropped,
+            interfaces: stats::by_name(&traffic, &volumes),
+            ring_used,
+        }
+    }
+
+    /// The figures of all tasks together since the start, those that have ended included.
+    pub fn sum(&self) -> Counters {
+        self.shared.lock().counters(&self.shared.past)
+    }
+
+    fn take_off(&self, id: TaskHandle, reason: StopReason) -> Result<ClosingTask> {
+        let broken = Error::kernel("end the task in order");
         let mut state = self.shared.lock();
         let State { kernel, tasks, .. } = &mut *state;
-        let mut task = tasks
-            .remove(&id)
-            .ok_or_else(|| Error::not_found("the engine has no such task"))?;
+        let mut task = tasks.remove(&id).ok_or(Error::NoSuchTask)?;
         kernel.tables.deactivate(task.slot);
         self.shared.past.begin(id, task.counters(kernel));
         let barrier = kernel.barrier();
@@ -378,8 +231,8 @@ impl Engine {
             .kernel
             .tables
             .remove(task.slot)
-            .map_err(broken)?;
-        let figures = figures.map_err(broken)?;
+            .map_err(&broken)?;
+        let figures = figures.map_err(&broken)?;
         Ok(ClosingTask::new(
             task,
             figures,
@@ -387,40 +240,5 @@ impl Engine {
             reason,
             (Arc::clone(&self.shared.past), id),
         ))
-    }
-}
-
-/// Enters one task into the tables and attaches its hooks; after an error nothing of it is left.
-fn attach(kernel: &mut Kernel, plan: &Plan, entries: &[InterfaceEntry]) -> Result<Attaching> {
-    let slot = kernel
-        .tables
-        .add(TaskEntry::from(plan), monotonic_ns())
-        .map_err(|error| {
-            Error::runtime(format!(
-                "cannot enter the task into the kernel's tables: {error:#}"
-            ))
-        })?
-        .ok_or_else(|| Error::runtime("64 tasks are running already, and that is the limit"))?;
-    let mut task = Task::new(plan, slot);
-    match task.attach_all(kernel, entries) {
-        Ok(infos) => Ok((task, infos)),
-        Err(error) => {
-            task.give_up(kernel);
-            Err(error)
-        }
-    }
-}
-
-impl EngineCore {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic under the lock is a bug; those who come later go on with what is there, and end their tasks.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Says that a task should end.
-    fn end(&self, end_signal: &EndSignal, reason: StopReason) {
-        if end_signal.set(reason) {
-            self.changed.notify_one();
-        }
     }
 }

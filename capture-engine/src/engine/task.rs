@@ -5,21 +5,31 @@ use std::sync::Arc;
 use capture_common::{Direction, HookPoint, LinkLayer};
 use capture_file::{FinalFigures, InterfaceInfo, InterfaceStats, OutputCounters};
 use capture_task::{
-    error::{Error, Result},
-    plan::{Directions, Hook, InterfaceSelection, Plan},
+    plan::{Directions, Hook, InterfaceSelection, Plan, nearest},
     task::Counters,
 };
 
-use super::Attachment;
 use crate::{
     clock::{monotonic_ns, unix_ns},
-    interfaces::{InterfaceEntry, LINKTYPE_RAW},
-    kernel::{Attached, HookKind, InterfaceFigures, Kernel, SlotFigures, SlotId},
+    error::{Error, Result},
+    interfaces::{InterfaceEntry, LINKTYPE_RAW, Links},
+    kernel::{Attached, HookKind, InterfaceFigures, Kernel, SlotFigures, SlotId, hook_points},
     reader::EndSignal,
 };
 
 /// ARPHRD_LOOPBACK (include/uapi/linux/if_arp.h).
 const ARPHRD_LOOPBACK: u16 = 772;
+
+/// One hook that is attached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// Interface name at the time.
+    pub interface: String,
+    /// What the task asked for or got: `tc`, `xdp`, `xdp-generic`.
+    pub hook: &'static str,
+    /// How: `tcx ingress+egress`, `clsact ingress`, `native ingress, tcx egress`.
+    pub mode: String,
+}
 
 /// A task that the engine executes.
 pub(super) struct Task {
@@ -29,8 +39,8 @@ pub(super) struct Task {
     baseline: SlotFigures,
     pub(super) interfaces: Vec<TaskInterface>,
     pub(super) end_signal: Arc<EndSignal>,
-    /// What went wrong in the kernel's view of the task's packets, in a sentence.
-    pub(super) fault: Option<String>,
+    /// What went wrong in the kernel's view of the task's packets.
+    pub(super) fault: Option<Error>,
     pub(super) output: Option<Arc<OutputCounters>>,
     pub(super) started_ns: u64,
     /// Monotonic nanoseconds.
@@ -67,22 +77,27 @@ impl Task {
     pub(super) fn attach_all(
         &mut self,
         kernel: &mut Kernel,
-        entries: &[InterfaceEntry],
+        links: &Links,
     ) -> Result<Vec<InterfaceInfo>> {
-        self.baseline = kernel.slot_figures(self.slot).map_err(|error| {
-            Error::runtime(format!("cannot read the kernel's counters: {error:#}"))
-        })?;
-        let selected = select(&self.plan.interfaces, entries)?;
+        self.baseline = kernel
+            .slot_figures(self.slot)
+            .map_err(Error::kernel("read the kernel's counters"))?;
+        let selected = select(&self.plan.interfaces, links)?;
         let mut infos = Vec::with_capacity(selected.len());
         for entry in selected {
             infos.push(info(entry)?);
-            self.attach(kernel, entry)?;
+            self.attach(kernel, links, entry)?;
         }
         Ok(infos)
     }
 
     /// Attaches what the task needs on one interface.
-    pub(super) fn attach(&mut self, kernel: &mut Kernel, entry: &InterfaceEntry) -> Result<()> {
+    pub(super) fn attach(
+        &mut self,
+        kernel: &mut Kernel,
+        links: &Links,
+        entry: &InterfaceEntry,
+    ) -> Result<()> {
         let raw = info(entry)?.link_type == LINKTYPE_RAW;
         let link = if raw {
             LinkLayer::None
@@ -99,6 +114,16 @@ impl Task {
             }
             other => other,
         };
+        let is_tc_ingress = hook_points(hook, directions).contains(&HookPoint::TcIngress);
+        if is_tc_ingress
+            && link == LinkLayer::Ethernet
+            && let Some(why) = kernel.headless(links, entry.ifindex)
+        {
+            return Err(Error::Headless {
+                interface: entry.name.clone(),
+                why,
+            });
+        }
         let there = (entry.ifindex, entry.name.as_str(), link);
         kernel.attach(there, self.slot, hook, directions)?;
         let baseline = figures(kernel, entry.ifindex).unwrap_or_default();
@@ -227,12 +252,9 @@ impl Task {
 
 /// What capture files say of an interface; an error where its frames are of no known kind.
 pub(super) fn info(entry: &InterfaceEntry) -> Result<InterfaceInfo> {
-    let link_type = entry.link_type().ok_or_else(|| {
-        Error::usage(format!(
-            "cannot capture on {}: {}",
-            entry.name,
-            entry.link_description()
-        ))
+    let link_type = entry.link_type().ok_or_else(|| Error::UnsupportedLink {
+        interface: entry.name.clone(),
+        link: entry.link_description(),
     })?;
     Ok(InterfaceInfo {
         ifindex: entry.ifindex,
@@ -285,26 +307,24 @@ fn figures(kernel: &Kernel, ifindex: u32) -> Option<InterfaceFigures> {
 }
 
 /// The interfaces that a task wants, among those that there are.
-fn select<'a>(
-    selection: &InterfaceSelection,
-    entries: &'a [InterfaceEntry],
-) -> Result<Vec<&'a InterfaceEntry>> {
+fn select<'a>(selection: &InterfaceSelection, links: &'a Links) -> Result<Vec<&'a InterfaceEntry>> {
     match selection {
-        InterfaceSelection::Any => Ok(entries
-            .iter()
+        InterfaceSelection::Any => Ok(links
+            .entries()
             .filter(|entry| entry.link_type().is_some())
             .collect()),
-        InterfaceSelection::Named(names) => {
-            names
-                .iter()
-                .map(|name| {
-                    entries.iter().find(|entry| entry.name == *name).ok_or_else(|| {
-                    Error::usage(format!(
-                        "there is no interface {name}; `capture-agent interfaces` lists them"
-                    ))
+        InterfaceSelection::Named(names) => names
+            .iter()
+            .map(|name| {
+                let found = links.entries().find(|entry| entry.name == *name);
+                found.ok_or_else(|| {
+                    let names = links.entries().map(|entry| entry.name.as_str());
+                    Error::UnknownInterface {
+                        name: name.clone(),
+                        near: nearest(name, names).map(str::to_owned),
+                    }
                 })
-                })
-                .collect()
-        }
+            })
+            .collect(),
     }
 }

@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use capture_task::error::{Error, Result};
+use capture_task::plan::Hook;
 use nix::{
     errno::Errno,
     sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, socket},
@@ -24,10 +24,13 @@ use nix::{
 use ulid::Ulid;
 
 use super::{
-    netlink::{ClsactSide, Netlink, TcFilter},
+    tc::{ClsactSide, TcFilter, TrafficControl},
     version::KernelVersion,
 };
-use crate::interfaces;
+use crate::{
+    error::{AttachError, Error, Result},
+    interfaces::Links,
+};
 
 /// Every filter of an agent is named `capture-agent/PID/ULID`, with [`ADDED_QDISC`] at the end or not.
 const PREFIX: &str = "capture-agent/";
@@ -62,8 +65,9 @@ impl Clsact {
         side: ClsactSide,
         program: BorrowedFd<'_>,
     ) -> Result<AttachedFilter> {
-        let failed =
-            |what: &'static str| move |error: io::Error| attach_error(interface, what, &error);
+        let failed = |what: &'static str| {
+            move |error: io::Error| attach_error(interface, cause_of(what, &error))
+        };
         let mark = match &self.mark {
             Some(mark) => Arc::clone(mark),
             None => {
@@ -72,28 +76,24 @@ impl Clsact {
             }
         };
         let _turn = InterfaceLock::take(ifindex);
-        let netlink = Netlink::open().map_err(failed("opening a netlink socket"))?;
-        let mut added = sweep(&netlink, ifindex).map_err(failed("looking for old filters"))?;
-        let qdisc = netlink
-            .qdisc(ifindex)
-            .map_err(failed("looking for its qdisc"))?;
+        let tc = TrafficControl::open().map_err(failed("opening a netlink socket"))?;
+        let mut added = sweep(&tc, ifindex).map_err(failed("looking for old filters"))?;
+        let qdisc = tc.qdisc(ifindex).map_err(failed("looking for its qdisc"))?;
         match qdisc.as_deref() {
             Some("clsact") => {}
             None => {
-                netlink
-                    .add_clsact(ifindex)
+                tc.add_clsact(ifindex)
                     .map_err(failed("adding a clsact qdisc"))?;
                 added = true;
             }
             // The qdisc `ingress` would take a filter for egress, and show it what comes in.
             Some(_) if side == ClsactSide::Ingress => {}
             Some(other) => {
-                return Err(Error::missing(format!(
-                    "{interface} has the qdisc `{other}`, which has no egress side; capture with `-Q ingress`, or remove it with `tc qdisc del dev {interface} ingress`"
-                )));
+                let qdisc = other.to_owned();
+                return Err(attach_error(interface, AttachError::NoEgressSide { qdisc }));
             }
         }
-        let put = netlink.filters(ifindex, side).and_then(|there| {
+        let put = tc.filters(ifindex, side).and_then(|there| {
             let priority = first_priority(&there);
             if priority > 1 {
                 log::warn!(
@@ -101,11 +101,11 @@ impl Clsact {
                 );
             }
             let name = mark.filter_name(added);
-            netlink.add_filter(ifindex, side, priority, &name, program)
+            tc.add_filter(ifindex, side, priority, &name, program)
         });
         if let Err(error) = put {
             if added {
-                log_fault(ifindex, delete_unused(&netlink, ifindex));
+                log_fault(ifindex, delete_unused(&tc, ifindex));
             }
             return Err(failed("adding a filter")(error));
         }
@@ -120,7 +120,7 @@ impl Clsact {
 /// Takes away what agents that are gone left on an interface.
 pub(super) fn clean(ifindex: u32) {
     let _turn = InterfaceLock::take(ifindex);
-    let swept = Netlink::open().and_then(|netlink| sweep(&netlink, ifindex));
+    let swept = TrafficControl::open().and_then(|tc| sweep(&tc, ifindex));
     log_fault(ifindex, swept.map(drop));
 }
 
@@ -131,8 +131,8 @@ pub(super) fn clean(ifindex: u32) {
 /// The kernel's version or the interfaces cannot be read.
 pub fn remove_orphaned_filters() -> Result<()> {
     if KernelVersion::running()? < KernelVersion::TCX {
-        for entry in interfaces::list()? {
-            clean(entry.ifindex);
+        for link in Links::list()?.iter() {
+            clean(link.entry.ifindex);
         }
     }
     Ok(())
@@ -146,16 +146,16 @@ impl Drop for AttachedFilter {
             ref mark,
         } = *self;
         let _turn = InterfaceLock::take(ifindex);
-        let detached = Netlink::open().and_then(|netlink| {
+        let detached = TrafficControl::open().and_then(|tc| {
             let mut added = false;
-            for filter in netlink.filters(ifindex, side)? {
+            for filter in tc.filters(ifindex, side)? {
                 if filter.name.as_deref().and_then(agent) == Some(&mark.name) {
                     added |= is_on_added_qdisc(&filter);
-                    netlink.delete_filter(ifindex, side, &filter)?;
+                    tc.delete_filter(ifindex, side, &filter)?;
                 }
             }
             if added {
-                delete_unused(&netlink, ifindex)?;
+                delete_unused(&tc, ifindex)?;
             }
             Ok(())
         });
@@ -165,36 +165,36 @@ impl Drop for AttachedFilter {
 
 /// Deletes the filters of agents that are gone. Returns whether the qdisc that is there now was added
 /// by an agent.
-fn sweep(netlink: &Netlink, ifindex: u32) -> io::Result<bool> {
+fn sweep(tc: &TrafficControl, ifindex: u32) -> io::Result<bool> {
     let (mut added, mut swept) = (false, false);
     for side in ClsactSide::BOTH {
-        for filter in netlink.filters(ifindex, side)? {
+        for filter in tc.filters(ifindex, side)? {
             let Some(agent) = filter.name.as_deref().and_then(agent) else {
                 continue;
             };
             added |= is_on_added_qdisc(&filter);
             if is_gone(agent)? {
                 log::info!("removing a filter on interface {ifindex} that {agent} left");
-                netlink.delete_filter(ifindex, side, &filter)?;
+                tc.delete_filter(ifindex, side, &filter)?;
                 swept = true;
             }
         }
     }
-    let deleted = swept && added && delete_unused(netlink, ifindex)?;
+    let deleted = swept && added && delete_unused(tc, ifindex)?;
     Ok(added && !deleted)
 }
 
 /// Deletes a clsact qdisc without filters; false where there is another kind, or a filter.
-fn delete_unused(netlink: &Netlink, ifindex: u32) -> io::Result<bool> {
-    if netlink.qdisc(ifindex)?.as_deref() != Some("clsact") {
+fn delete_unused(tc: &TrafficControl, ifindex: u32) -> io::Result<bool> {
+    if tc.qdisc(ifindex)?.as_deref() != Some("clsact") {
         return Ok(false);
     }
     for side in ClsactSide::BOTH {
-        if !netlink.filters(ifindex, side)?.is_empty() {
+        if !tc.filters(ifindex, side)?.is_empty() {
             return Ok(false);
         }
     }
-    netlink.delete_clsact(ifindex)?;
+    tc.delete_clsact(ifindex)?;
     Ok(true)
 }
 
@@ -302,20 +302,20 @@ fn bind_abstract(name: &str) -> nix::Result<OwnedFd> {
     Ok(socket)
 }
 
-fn attach_error(interface: &str, what: &str, error: &io::Error) -> Error {
+fn attach_error(interface: &str, cause: AttachError) -> Error {
+    Error::Attach {
+        interface: interface.to_owned(),
+        hook: Hook::Tc,
+        cause,
+    }
+}
+
+fn cause_of(what: &str, error: &io::Error) -> AttachError {
     match error.raw_os_error() {
-        Some(libc::ENODEV) => Error::runtime(format!(
-            "interface {interface} vanished while it was being attached to"
-        )),
-        Some(libc::EPERM | libc::EACCES) => Error::missing(format!(
-            "no privilege to attach to {interface}; CAP_NET_ADMIN in the interface's network namespace is needed"
-        )),
-        Some(libc::ENOENT | libc::EOPNOTSUPP) => Error::missing(format!(
-            "cannot attach to {interface} by tc: {what}: {error}; before 6.6 the kernel modules sch_ingress and cls_bpf are needed"
-        )),
-        _ => Error::runtime(format!(
-            "cannot attach to {interface} by tc: {what}: {error}"
-        )),
+        Some(libc::ENODEV) => AttachError::Vanished,
+        Some(libc::EPERM | libc::EACCES) => AttachError::NoPrivilege,
+        Some(libc::ENOENT | libc::EOPNOTSUPP) => AttachError::NoModules(format!("{what}: {error}")),
+        _ => AttachError::Other(format!("{what}: {error}")),
     }
 }
 
@@ -329,55 +329,4 @@ fn log_fault(ifindex: u32, outcome: io::Result<impl Sized>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn filter(priority: u16, kind: &str, protocol: i32) -> TcFilter {
-        TcFilter {
-            priority,
-            protocol: protocol as u16,
-            handle: 1,
-            kind: kind.to_owned(),
-            name: None,
-        }
-    }
-
-    #[test]
-    fn a_mark_is_held_for_as_long_as_it_lives() {
-        let mark = OwnerSocket::new().expect("a socket can be bound");
-        let name = mark.name.clone();
-        assert_eq!(agent(&mark.filter_name(true)), Some(name.as_str()));
-        assert_eq!(agent(&mark.filter_name(false)), Some(name.as_str()));
-        assert!(!is_gone(&name).expect("a socket can be made"));
-        drop(mark);
-        assert!(is_gone(&name).expect("a socket can be made"));
-    }
-
-    #[test]
-    fn filters_of_others_bear_no_mark() {
-        assert_eq!(agent("cilium-eth0"), None);
-        assert_eq!(agent("other/qdisc"), None);
-    }
-
-    #[test]
-    fn the_first_priority_of_our_kind_is_taken() {
-        assert_eq!(first_priority(&[]), 1);
-        let all = libc::ETH_P_ALL;
-        assert_eq!(first_priority(&[filter(1, "bpf", all)]), 1);
-        assert_eq!(first_priority(&[filter(1, "matchall", all)]), 2);
-        assert_eq!(
-            first_priority(&[filter(1, "u32", all), filter(2, "bpf", libc::ETH_P_IP)]),
-            3
-        );
-    }
-
-    #[test]
-    fn turns_come_one_after_the_other() {
-        let first = InterfaceLock::take(u32::MAX);
-        assert!(first._socket.is_some());
-        let waiter = thread::spawn(|| InterfaceLock::take(u32::MAX)._socket.is_some());
-        thread::sleep(Duration::from_millis(50));
-        drop(first);
-        assert!(waiter.join().expect("the waiter gets its turn"));
-    }
-}
+mod tests;

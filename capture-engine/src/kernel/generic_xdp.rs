@@ -14,26 +14,12 @@ use std::{
 use aya_obj::generated::{
     BPF_EXIT, BPF_JMP, bpf_attach_type, bpf_cmd, bpf_map_type, bpf_prog_type,
 };
-use capture_task::error::{Error, Result};
 
 use super::{
     KernelVersion,
     call::{bpf, bpf_fd, empty},
-    netlink::{Netlink, attribute, text, u32_at},
 };
-
-/// Length of `struct ifinfomsg` (include/uapi/linux/rtnetlink.h).
-const INFO_LEN: usize = 16;
-
-/// Attributes of a link and what they hold (include/uapi/linux/if_link.h).
-const IFLA_IFNAME: u32 = 3;
-const IFLA_LINK: u32 = 5;
-const IFLA_MASTER: u32 = 10;
-const IFLA_LINKINFO: u32 = 18;
-const IFLA_LINK_NETNSID: u32 = 37;
-const IFLA_XDP: u32 = 43;
-const IFLA_INFO_KIND: u32 = 1;
-const IFLA_XDP_SKB_PROG_ID: u32 = 6;
+use crate::interfaces::{Link, Links};
 
 /// Devices that get the frames of the one below them as they are (`another_round` in
 /// net/core/dev.c), and not as new ones.
@@ -41,133 +27,60 @@ const ABOVE_ONE: [&str; 5] = ["vlan", "macvlan", "macvtap", "ipvlan", "ipvtap"];
 /// The same of those that have several below them.
 const ABOVE_MANY: [&str; 2] = ["bond", "team"];
 
-/// The interfaces of a network namespace, as far as it matters here.
-pub(crate) struct Links {
-    links: Vec<Link>,
-    /// Whether this kernel has the flaw.
-    flawed: bool,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Link {
-    ifindex: u32,
-    name: String,
-    kind: String,
-    /// The one below in the same namespace.
-    lower: Option<u32>,
-    /// The bond or bridge that it is a port of.
-    master: Option<u32>,
-    /// Identifier of its generic XDP program.
-    program: Option<u32>,
-}
-
-impl Links {
-    /// As they are now in the namespace of the calling thread.
-    pub(crate) fn now(release: KernelVersion) -> io::Result<Self> {
-        let mut links = Vec::new();
-        let flawed = release >= KernelVersion::GENERIC_XDP_FRAGS;
-        if flawed {
-            Netlink::open()?.dump(libc::RTM_GETLINK, &[0; INFO_LEN], |answer| {
-                links.push(Link::read(answer.header, answer.attributes));
-            })?;
-        }
-        Ok(Self { links, flawed })
-    }
-
-    /// Why tc at ingress of an interface would be shown frames without link header, if it would. The caller's
-    /// own program for generic XDP is told by its identifier, which needs no privilege.
-    pub(crate) fn headless(&self, ifindex: u32, own: Option<u32>) -> Option<String> {
-        if !self.flawed {
-            return None;
-        }
-        let spoils = |program| Some(program) != own && pieces(program) != Pieces::One;
-        let source = self.source(ifindex, &spoils)?;
-        let here = self.link(ifindex)?;
-        let place = if source.ifindex == ifindex {
-            here.name.clone()
-        } else {
-            format!("{}, below {},", source.name, here.name)
-        };
-        let shows = match source.program.map(pieces) {
-            Some(Pieces::Unknown) => {
-                "this kernel may show tc at ingress frames without their link header (which kind of program it is can only be seen with CAP_SYS_ADMIN)"
-            }
-            _ => "this kernel shows tc at ingress frames without their link header",
-        };
-        Some(format!(
-            "{place} has a generic XDP program of somebody else, behind which {shows}"
-        ))
-    }
-
-    /// The interface, this one or below it, whose generic XDP program spoils the frames.
-    fn source(&self, ifindex: u32, spoils: &dyn Fn(u32) -> bool) -> Option<&Link> {
-        let mut pending = vec![ifindex];
-        let mut seen = Vec::new();
-        while let Some(ifindex) = pending.pop() {
-            if seen.contains(&ifindex) {
-                continue;
-            }
-            seen.push(ifindex);
-            let Some(link) = self.link(ifindex) else {
-                continue;
-            };
-            if link.program.is_some_and(spoils) {
-                return Some(link);
-            }
-            if ABOVE_ONE.contains(&link.kind.as_str()) {
-                pending.extend(link.lower);
-            }
-            if ABOVE_MANY.contains(&link.kind.as_str()) {
-                let ports = self
-                    .links
-                    .iter()
-                    .filter(|port| port.master == Some(ifindex));
-                pending.extend(ports.map(|port| port.ifindex));
-            }
-        }
-        None
-    }
-
-    fn link(&self, ifindex: u32) -> Option<&Link> {
-        self.links.iter().find(|link| link.ifindex == ifindex)
-    }
-}
-
-impl Link {
-    fn read(header: &[u8], attributes: &[u8]) -> Self {
-        let number = |kind| u32_at(attribute(attributes, kind)?, 0);
-        let name = attribute(attributes, IFLA_IFNAME).map(text);
-        let kind = attribute(attributes, IFLA_LINKINFO)
-            .and_then(|info| attribute(info, IFLA_INFO_KIND))
-            .map(text);
-        let program = attribute(attributes, IFLA_XDP)
-            .and_then(|xdp| u32_at(attribute(xdp, IFLA_XDP_SKB_PROG_ID)?, 0));
-        Self {
-            ifindex: u32_at(header, 4).unwrap_or_default(),
-            name: name.unwrap_or_default(),
-            kind: kind.unwrap_or_default(),
-            // Of another namespace the index says nothing here.
-            lower: number(IFLA_LINK).filter(|_| number(IFLA_LINK_NETNSID).is_none()),
-            master: number(IFLA_MASTER),
-            program,
-        }
-    }
-}
-
-/// An error where tc at ingress of an interface would be shown frames without link header.
-pub(super) fn refuse(
+/// Why tc at ingress of an interface would be shown frames without link header, if it would. The caller's own program
+/// for generic XDP is told by its identifier, which needs no privilege.
+pub(crate) fn headless(
+    links: &Links,
     release: KernelVersion,
-    (ifindex, name): (u32, &str),
+    ifindex: u32,
     own: Option<u32>,
-) -> Result<()> {
-    let links = Links::now(release)
-        .map_err(|error| Error::runtime(format!("listing the interfaces: {error}")))?;
-    match links.headless(ifindex, own) {
-        None => Ok(()),
-        Some(why) => Err(Error::conflict(format!(
-            "cannot capture by tc at ingress of {name}: {why}; capture with `-Q egress`, or remove the program (a second one, as by `--hook xdp-generic`, has no place beside it)"
-        ))),
+) -> Option<String> {
+    if release < KernelVersion::GENERIC_XDP_FRAGS {
+        return None;
     }
+    let spoils = |program| Some(program) != own && pieces(program) != Pieces::One;
+    let source = source(links, ifindex, &spoils)?;
+    let here = links.get(ifindex)?;
+    let place = if source.entry.ifindex == ifindex {
+        here.entry.name.clone()
+    } else {
+        format!("{}, below {},", source.entry.name, here.entry.name)
+    };
+    let shows = match source.generic_xdp.map(pieces) {
+        Some(Pieces::Unknown) => {
+            "this kernel may show tc at ingress frames without their link header (which kind of program it is can only be seen with CAP_SYS_ADMIN)"
+        }
+        _ => "this kernel shows tc at ingress frames without their link header",
+    };
+    Some(format!(
+        "{place} has a generic XDP program of somebody else, behind which {shows}"
+    ))
+}
+
+/// The interface, this one or below it, whose generic XDP program spoils the frames.
+fn source<'a>(links: &'a Links, ifindex: u32, spoils: &dyn Fn(u32) -> bool) -> Option<&'a Link> {
+    let mut pending = vec![ifindex];
+    let mut seen = Vec::new();
+    while let Some(ifindex) = pending.pop() {
+        if seen.contains(&ifindex) {
+            continue;
+        }
+        seen.push(ifindex);
+        let Some(link) = links.get(ifindex) else {
+            continue;
+        };
+        if link.generic_xdp.is_some_and(spoils) {
+            return Some(link);
+        }
+        if ABOVE_ONE.contains(&link.kind.as_str()) {
+            pending.extend(link.lower);
+        }
+        if ABOVE_MANY.contains(&link.kind.as_str()) {
+            let ports = links.iter().filter(|port| port.master == Some(ifindex));
+            pending.extend(ports.map(|port| port.entry.ifindex));
+        }
+    }
+    None
 }
 
 /// How an XDP program takes frames.
@@ -256,23 +169,15 @@ mod tests {
 
     fn link(ifindex: u32, kind: &str, lower: Option<u32>, program: Option<u32>) -> Link {
         Link {
-            ifindex,
-            name: format!("if{ifindex}"),
-            kind: kind.to_owned(),
             lower,
-            master: None,
-            program,
+            generic_xdp: program,
+            ..Link::of_kind(ifindex, kind)
         }
     }
 
-    fn source(links: Vec<Link>, ifindex: u32) -> Option<u32> {
-        let links = Links {
-            links,
-            flawed: true,
-        };
-        links
-            .source(ifindex, &|program| program == 9)
-            .map(|link| link.ifindex)
+    fn find_source(links: Vec<Link>, ifindex: u32) -> Option<u32> {
+        let links = links.into_iter().collect();
+        source(&links, ifindex, &|program| program == 9).map(|link| link.entry.ifindex)
     }
 
     #[test]
@@ -286,7 +191,7 @@ mod tests {
             link(7, "veth", Some(1), None),
             link(8, "veth", None, Some(5)),
         ];
-        let sources = [1, 2, 3, 4, 7, 8, 99].map(|ifindex| source(links.clone(), ifindex));
+        let sources = [1, 2, 3, 4, 7, 8, 99].map(|ifindex| find_source(links.clone(), ifindex));
         assert_eq!(sources, [Some(1), Some(1), Some(1), None, None, None, None]);
     }
 
@@ -297,8 +202,8 @@ mod tests {
             ..link(ifindex, "", None, program)
         };
         let with = |kind| vec![link(10, kind, None, None), port(1, None), port(2, Some(9))];
-        assert_eq!(source(with("bond"), 10), Some(2));
-        assert_eq!(source(with("bridge"), 10), None);
+        assert_eq!(find_source(with("bond"), 10), Some(2));
+        assert_eq!(find_source(with("bridge"), 10), None);
     }
 
     #[test]
@@ -307,6 +212,6 @@ mod tests {
             link(1, "macvlan", Some(2), None),
             link(2, "macvlan", Some(1), None),
         ];
-        assert_eq!(source(links, 1), None);
+        assert_eq!(find_source(links, 1), None);
     }
 }

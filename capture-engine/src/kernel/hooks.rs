@@ -10,25 +10,24 @@ use aya::{
     Ebpf,
     programs::{
         LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode,
-        tc::{SchedClassifierLink, TcAttachOptions, TcError},
+        tc::{SchedClassifierLink, TcAttachOptions},
         xdp::XdpLink,
     },
 };
 use capture_common::{HOOK_POINTS, HookPoint, Interface, LinkLayer, MAX_INTERFACES};
-use capture_task::{
-    error::{Error, Result},
-    plan::{Directions, Hook},
-};
+use capture_task::plan::{Directions, Hook};
 
 use super::{
     KernelVersion, SlotId, Tables,
     clsact::{self, AttachedFilter, Clsact},
-    error::load_error,
-    generic_xdp,
-    netlink::ClsactSide,
+    error::{attach_error, load_error},
     object::programs,
+    tc::ClsactSide,
 };
-use crate::signals::uninterrupted;
+use crate::{
+    error::{Error, Result},
+    signals::uninterrupted,
+};
 
 /// What a program hangs on, as people read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,7 +81,7 @@ enum ProgramLink {
 }
 
 /// The hook points that a task needs.
-pub(crate) fn points(hook: Hook, directions: Directions) -> Vec<HookPoint> {
+pub(crate) fn hook_points(hook: Hook, directions: Directions) -> Vec<HookPoint> {
     let ingress = match hook {
         Hook::Auto | Hook::Tc => HookPoint::TcIngress,
         Hook::Xdp | Hook::XdpGeneric => HookPoint::Xdp,
@@ -167,14 +166,16 @@ impl Hooks {
         let Some(interface) = interfaces.get_mut(&ifindex) else {
             return Ok(());
         };
-        let wanted = points(hook, directions);
+        let wanted = hook_points(hook, directions);
         for point in &wanted {
             interface.entry.slots[*point as usize] |= slot.bit();
         }
         // The interface is known before the first program runs on it.
         tables
             .set_interface(interface.entry)
-            .map_err(|error| Error::runtime(format!("entering {}: {error:#}", interface.name)))?;
+            .map_err(Error::kernel(
+                "enter the interface into the kernel's tables",
+            ))?;
         for point in wanted {
             let kind = match (point, hook) {
                 (HookPoint::Xdp, Hook::XdpGeneric) => HookKind::XdpGeneric,
@@ -182,17 +183,13 @@ impl Hooks {
                 _ if *release >= KernelVersion::TCX => HookKind::Tcx,
                 _ => HookKind::Clsact,
             };
-            if point == HookPoint::TcIngress && interface.entry.link == LinkLayer::Ethernet as u32 {
-                generic_xdp::refuse(*release, (ifindex, &interface.name), *generic_xdp)?;
-            }
             match &interface.points[point as usize] {
                 Some(there) if there.kind == kind => {}
                 Some(there) => {
-                    return Err(Error::conflict(format!(
-                        "{} already captures by {}; one interface has one kind of XDP at a time",
-                        interface.name,
-                        there.kind.name(),
-                    )));
+                    return Err(Error::HookConflict {
+                        interface: interface.name.clone(),
+                        there: there.kind.hook(),
+                    });
                 }
                 None => {
                     let there = (ifindex, interface.name.as_str());
@@ -294,20 +291,18 @@ impl Hooks {
         if free < MAX_INTERFACES {
             Ok(free as u32)
         } else {
-            Err(Error::runtime(format!(
-                "more than {MAX_INTERFACES} interfaces at the same time"
-            )))
+            Err(Error::TooManyInterfaces)
         }
     }
 }
 
 impl HookKind {
-    /// As in `capturing on IF (hook, mode)`.
-    pub(crate) fn name(self) -> &'static str {
+    /// What a task asks for to get it.
+    fn hook(self) -> Hook {
         match self {
-            Self::Tcx | Self::Clsact => "tc",
-            Self::XdpNative => "xdp",
-            Self::XdpGeneric => "xdp-generic",
+            Self::Tcx | Self::Clsact => Hook::Tc,
+            Self::XdpNative => Hook::Xdp,
+            Self::XdpGeneric => Hook::XdpGeneric,
         }
     }
 }
@@ -323,7 +318,7 @@ fn attach_tcx(ebpf: &mut Ebpf, (_, name): (u32, &str), point: HookPoint) -> Resu
         .attach_with_options(name, attach_type, TcAttachOptions::TcxOrder(order))
         .and_then(|id| program.take_link(id))
         .map(|link| ProgramLink::Tcx { _link: link })
-        .map_err(|error| attach_error(&error, name, "tc"))
+        .map_err(|error| attach_error(&error, name, Hook::Tc))
 }
 
 fn attach_clsact(
@@ -338,7 +333,7 @@ fn attach_clsact(
     };
     let program = tc_program(ebpf, point)?
         .fd()
-        .map_err(|error| attach_error(&error, interface.1, "tc"))?;
+        .map_err(|error| attach_error(&error, interface.1, Hook::Tc))?;
     // First on both sides: a filter before ours may decide, and the kernel asks no further.
     clsact
         .attach(interface, side, program.as_fd())
@@ -362,9 +357,9 @@ fn attach_xdp(
     (ifindex, name): (u32, &str),
     mode: XdpMode,
 ) -> Result<ProgramLink> {
-    let (name_of_program, what) = match mode {
-        XdpMode::Skb => (programs::XDP_GENERIC, "xdp-generic"),
-        _ => (programs::xdp(release), "xdp"),
+    let (name_of_program, hook) = match mode {
+        XdpMode::Skb => (programs::XDP_GENERIC, Hook::XdpGeneric),
+        _ => (programs::xdp(release), Hook::Xdp),
     };
     let program: &mut Xdp = program(ebpf, name_of_program)?;
     loaded(uninterrupted(|| program.load()))?;
@@ -372,19 +367,16 @@ fn attach_xdp(
         .attach_to_if_index(ifindex, mode)
         .and_then(|id| program.take_link(id))
         .map(|link| ProgramLink::Xdp { _link: link })
-        .map_err(|error| attach_error(&error, name, what))
+        .map_err(|error| attach_error(&error, name, hook))
 }
 
 /// Loads the program for generic XDP, and gives its identifier.
 fn generic_program(ebpf: &mut Ebpf) -> Result<u32> {
     let program: &mut Xdp = program(ebpf, programs::XDP_GENERIC)?;
     loaded(program.load())?;
-    let info = program.info().map_err(|error| {
-        Error::runtime(format!(
-            "cannot identify the program for generic XDP: {}",
-            chain(&error)
-        ))
-    })?;
+    let info = program
+        .info()
+        .map_err(Error::kernel("identify the program for generic XDP"))?;
     Ok(info.id())
 }
 
@@ -395,72 +387,13 @@ where
     ebpf.program_mut(name)
         .with_context(|| format!("the kernel object has no program {name}"))
         .and_then(|program| program.try_into().map_err(anyhow::Error::from))
-        .map_err(|error| Error::runtime(error.to_string()))
+        .map_err(Error::Load)
 }
 
 /// A program that is loaded already is as good as one that was loaded now.
 fn loaded(result: std::result::Result<(), ProgramError>) -> Result<()> {
     match result {
         Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(()),
-        Err(error) => Err(load_error(&anyhow::Error::new(error))),
+        Err(error) => Err(load_error(anyhow::Error::new(error))),
     }
-}
-
-/// A sentence for a hook that could not be attached.
-fn attach_error(error: &ProgramError, interface: &str, hook: &str) -> Error {
-    let os = match error {
-        ProgramError::SyscallError(error) => error.io_error.raw_os_error(),
-        ProgramError::TcError(TcError::IoError(error)) => error.raw_os_error(),
-        _ => root_os_error(error),
-    };
-    let xdp = hook != "tc";
-    match os {
-        Some(libc::ENODEV | libc::ENXIO) => Error::runtime(format!(
-            "interface {interface} vanished while it was being attached to"
-        )),
-        Some(libc::EOPNOTSUPP) if xdp => Error::missing(format!(
-            "the driver of {interface} cannot do native XDP; use `--hook auto` (tc), or `--hook xdp-generic`"
-        )),
-        Some(libc::EBUSY | libc::EEXIST) if xdp => Error::conflict(format!(
-            "{interface} already has an XDP program, which was left untouched; use `--hook auto` (tc), or remove it with `ip link set dev {interface} xdp off`"
-        )),
-        Some(libc::EINVAL | libc::ERANGE) if xdp => Error::missing(format!(
-            "{interface} refuses native XDP as it is configured now (often its MTU, its queues or a bond or bridge it belongs to); use `--hook auto` (tc)"
-        )),
-        Some(libc::EPERM | libc::EACCES) => Error::missing(format!(
-            "no privilege to attach to {interface}; CAP_NET_ADMIN in the interface's network namespace is needed"
-        )),
-        _ => Error::runtime(format!(
-            "cannot attach to {interface} by {hook}: {}",
-            chain(error)
-        )),
-    }
-}
-
-fn root_os_error(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(os) = error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::raw_os_error)
-        {
-            return Some(os);
-        }
-        next = error.source();
-    }
-    None
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        let cause = error.to_string();
-        if !text.contains(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-        next = error.source();
-    }
-    text
 }

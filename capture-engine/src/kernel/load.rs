@@ -7,10 +7,7 @@ use anyhow::Context as _;
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel, programs::Program, util::nr_cpus};
 use aya_log::EbpfLogger;
 use capture_common::{CHUNK_LEN, LinkLayer};
-use capture_task::{
-    error::{Error, Result},
-    plan::{Directions, Hook},
-};
+use capture_task::plan::{Directions, Hook};
 use log::Log;
 use nix::sys::resource::{Resource, setrlimit};
 
@@ -18,14 +15,18 @@ use super::{
     InterfaceFigures, KernelVersion, SlotFigures, SlotId, Tables,
     counters::{CounterMaps, LossCounters},
     error::load_error,
+    generic_xdp,
     hooks::Hooks,
     interface_stats::{InterfaceTraffic, Row, Traffic},
     merge::{self, Barrier, Rings, ring_bytes},
     object::{globals, maps, object, programs},
     ring::RingGauge,
-    version::refuse_nesting_hooks,
 };
-use crate::signals::uninterrupted;
+use crate::{
+    error::{Error, Result},
+    interfaces::Links,
+    signals::uninterrupted,
+};
 
 /// The kernel side of an engine, in one network namespace.
 pub(crate) struct Kernel {
@@ -59,9 +60,7 @@ impl Kernel {
     /// Loads the object with rings of `ring_size` bytes in all.
     pub(crate) fn load(ring_size: u64) -> Result<(Self, ReaderSide)> {
         let release = KernelVersion::running()?;
-        let cpus = nr_cpus().map_err(|(what, error)| {
-            Error::runtime(format!("cannot count the CPUs: {what}: {error}"))
-        })?;
+        let cpus = nr_cpus().map_err(|(_, error)| Error::system("count the CPUs")(error))?;
         let bytes = ring_bytes(ring_size, cpus);
         let mut ebpf = load_object(release, cpus, bytes)?;
         let log = KernelLog::take(&mut ebpf);
@@ -83,8 +82,7 @@ impl Kernel {
                 ReaderSide { rings, losses, log },
             ))
         };
-        whole(ebpf)
-            .map_err(|error| Error::runtime(format!("cannot set up the kernel tables: {error:#}")))
+        whole(ebpf).map_err(Error::kernel("set up the kernel tables"))
     }
 
     /// What a slot counted so far.
@@ -95,6 +93,12 @@ impl Kernel {
     /// What an interface counted so far.
     pub(crate) fn interface_figures(&self, row: u32) -> anyhow::Result<InterfaceFigures> {
         self.counters.interface(row)
+    }
+
+    /// Why tc at ingress of an interface would be shown frames without link header, if it would.
+    pub(crate) fn headless(&self, links: &Links, ifindex: u32) -> Option<String> {
+        let own = self.hooks.generic_xdp();
+        generic_xdp::headless(links, self.hooks.release(), ifindex, own)
     }
 
     /// Attaches what a task needs on an interface, see [`Hooks::add`].
@@ -156,12 +160,10 @@ impl Kernel {
 
 fn load_object(release: KernelVersion, cpus: usize, ring_bytes: u32) -> Result<Ebpf> {
     // Here, as nothing is loaded in another way: no caller can forget it.
-    refuse_nesting_hooks(release)?;
-    let object = object().ok_or_else(|| {
-        Error::missing(
-            "this binary was built without its kernel programs; build it with `cargo xtask build --release`",
-        )
-    })?;
+    if release.hooks_nest_here()? {
+        return Err(Error::RealTimeKernel);
+    }
+    let object = object().ok_or(Error::NoPrograms)?;
     if release < KernelVersion::NO_MEMLOCK {
         // Without CAP_SYS_RESOURCE this fails, and then so does the load, which says why.
         let _ = setrlimit(Resource::RLIMIT_MEMLOCK, u64::MAX, u64::MAX);
@@ -191,7 +193,7 @@ fn load_object(release: KernelVersion, cpus: usize, ring_bytes: u32) -> Result<E
     // It loads small programs, too: they show what this kernel knows.
     uninterrupted(|| loader.load(object))
         .context("loading the kernel programs")
-        .map_err(|error| load_error(&error))
+        .map_err(load_error)
 }
 
 /// Kernel-side log lines, which come at debug level and only of faults; the reader shows them.

@@ -3,9 +3,7 @@
 
 use std::fmt::{Display, Formatter};
 
-use capture_task::error::{Error, Result};
-
-use crate::procfs;
+use crate::procfs::{self, ReadError};
 
 /// Major and minor version of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,13 +33,9 @@ impl KernelVersion {
     ///
     /// # Errors
     /// Where `/proc` is not mounted or its answer is not understood.
-    pub fn running() -> Result<Self> {
+    pub fn running() -> Result<Self, ReadError> {
         let release = procfs::read("/proc/sys/kernel/osrelease")?;
-        Self::parse(&release).ok_or_else(|| {
-            Error::runtime(format!(
-                "the kernel's version is not understood: {release:?}"
-            ))
-        })
+        Self::parse(&release).ok_or(ReadError::OddVersion(release))
     }
 
     /// Whether tc and XDP hooks on one CPU can preempt each other here, which the programs cannot handle (see
@@ -54,6 +48,14 @@ impl KernelVersion {
             && version.split_whitespace().any(|word| word == "PREEMPT_RT")
     }
 
+    /// [`Self::hooks_nest`] of the running kernel, whose version this is.
+    ///
+    /// # Errors
+    /// Where `/proc` is not mounted.
+    pub(crate) fn hooks_nest_here(self) -> Result<bool, ReadError> {
+        Ok(self.hooks_nest(&procfs::read("/proc/sys/kernel/version")?))
+    }
+
     /// From the text of `uname -r`, `6.1.0-18-amd64`.
     fn parse(release: &str) -> Option<Self> {
         let mut parts = release.split(|c: char| !c.is_ascii_digit());
@@ -62,21 +64,6 @@ impl KernelVersion {
             parts.next()?.parse().ok()?,
         ))
     }
-}
-
-/// Refuses, with exit code 6, a kernel on which tc and XDP hooks of one CPU can preempt each other.
-///
-/// # Errors
-/// This is one, or `/proc` is not mounted.
-pub(crate) fn refuse_nesting_hooks(release: KernelVersion) -> Result<()> {
-    if !release.hooks_nest(&procfs::read("/proc/sys/kernel/version")?) {
-        return Ok(());
-    }
-    Err(Error::missing(format!(
-        "this is a real-time kernel (PREEMPT_RT) of {} or later, where hooks on one CPU can preempt each other, which the kernel programs cannot handle; boot a kernel without PREEMPT_RT, or one older than {}",
-        KernelVersion::PREEMPTIBLE_SOFTIRQS,
-        KernelVersion::PREEMPTIBLE_SOFTIRQS
-    )))
 }
 
 impl Display for KernelVersion {

@@ -1,22 +1,22 @@
-//! What the encoders of both formats take: a packet as it will be written, and the figures at the end of
-//! a file. Comes before `pcap` and `pcapng`.
+//! The input of both encoders, `pcap` and `pcapng`: a packet as it will be written, and the statistics at the end of a
+//! file.
 
 use capture_common::Direction;
 
-use crate::Packet;
+use crate::packet::Packet;
 
 /// Most bytes kept of a frame whatever the task says: libpcap (MAXIMUM_SNAPLEN) and Wireshark
 /// (WTAP_MAX_PACKET_SIZE_STANDARD) take a longer record for a damaged file and stop there.
-pub(in super::super) const MAX_SNAP_LEN: u32 = 262_144;
+pub(crate) const MAX_SNAP_LEN: u32 = 262_144;
 
 /// LINKTYPE_ETHERNET.
-pub(in super::super) const ETHERNET: u16 = 1;
+pub(crate) const ETHERNET: u16 = 1;
 
 /// Bytes of the two MAC addresses, behind which an 802.1Q tag stands.
 const ADDRESSES_LEN: usize = 12;
 
 /// A packet as it will be written: tag put back, cut to the snap length.
-pub(in super::super) struct OutputFrame<'a> {
+pub(crate) struct OutputFrame<'a> {
     pub(super) timestamp_ns: u64,
     pub(super) direction: Direction,
     pub(super) original_len: u32,
@@ -29,7 +29,7 @@ pub(in super::super) struct OutputFrame<'a> {
 impl<'a> OutputFrame<'a> {
     /// A tag in metadata belongs behind the addresses of an Ethernet frame. Where fewer bytes than
     /// the addresses are there, the tag is beyond the cut and counts for the original length only.
-    pub(in super::super) fn new(packet: &Packet<'a>, link_type: u16, snap_len: u32) -> Self {
+    pub(crate) fn new(packet: &Packet<'a>, link_type: u16, snap_len: u32) -> Self {
         let tagged = link_type == ETHERNET && packet.vlan.protocol != 0;
         let snap_len = snap_len as usize;
         let (head, tail) = match packet.data.split_at_checked(ADDRESSES_LEN) {
@@ -64,7 +64,7 @@ impl<'a> OutputFrame<'a> {
     }
 
     /// Bytes kept.
-    pub(in super::super) fn captured_len(&self) -> u32 {
+    pub(crate) fn captured_len(&self) -> u32 {
         // Bounded by the snap length, a u32.
         (self.head.len() + self.tag_len + self.tail.len()) as u32
     }
@@ -82,45 +82,45 @@ impl<'a> OutputFrame<'a> {
     }
 }
 
-/// The figures at the end of a file.
+/// The statistics at the end of a file.
 #[derive(Clone, Debug, Default)]
-pub(in super::super) struct Statistics {
+pub(crate) struct Statistics {
     /// When the capture started, nanoseconds since the epoch.
-    pub(in super::super) started_ns: u64,
+    pub(crate) started_ns: u64,
     /// When these figures were taken.
-    pub(in super::super) ended_ns: u64,
+    pub(crate) ended_ns: u64,
     /// One entry for each interface of the file, in the order of their blocks.
-    pub(in super::super) interfaces: Vec<InterfaceStatistics>,
+    pub(crate) interfaces: Vec<InterfaceStatistics>,
     /// The task's figures; known at its end only.
-    pub(in super::super) totals: Option<TaskTotals>,
+    pub(crate) totals: Option<TaskTotals>,
 }
 
-/// The figures of one interface, all since the start of the capture.
+/// Statistics of one interface, since the start of the capture.
 #[derive(Clone, Debug, Default)]
-pub(in super::super) struct InterfaceStatistics {
+pub(crate) struct InterfaceStatistics {
     /// Packets seen by the hooks.
-    pub(in super::super) received: Option<u64>,
+    pub(crate) received: Option<u64>,
     /// Packets dropped by the interface.
-    pub(in super::super) interface_dropped: Option<u64>,
+    pub(crate) interface_dropped: Option<u64>,
     /// Packets that matched.
-    pub(in super::super) accepted: Option<u64>,
+    pub(crate) accepted: Option<u64>,
     /// Packets that matched and were lost on their way here.
-    pub(in super::super) system_dropped: Option<u64>,
+    pub(crate) system_dropped: Option<u64>,
     /// Packets put into the output.
-    pub(in super::super) delivered: u64,
+    pub(crate) delivered: u64,
 }
 
-/// The task's figures as the comment of its last statistics spells them out.
+/// Counters of the task, for the comment of its last statistics.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in super::super) struct TaskTotals {
-    pub(in super::super) matched: u64,
-    pub(in super::super) captured: u64,
-    pub(in super::super) oversize_discarded: u64,
-    pub(in super::super) over_limit: u64,
-    pub(in super::super) dropped_ring: u64,
-    pub(in super::super) dropped_queue: u64,
-    pub(in super::super) dropped_write: u64,
-    pub(in super::super) dropped_copy: u64,
+pub(crate) struct TaskTotals {
+    pub(crate) matched: u64,
+    pub(crate) captured: u64,
+    pub(crate) oversize_discarded: u64,
+    pub(crate) over_limit: u64,
+    pub(crate) dropped_ring: u64,
+    pub(crate) dropped_queue: u64,
+    pub(crate) dropped_write: u64,
+    pub(crate) dropped_copy: u64,
 }
 
 /// The number in host byte order at an offset.

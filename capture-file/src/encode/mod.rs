@@ -1,20 +1,16 @@
-//! Packets into records. The sink asks how long a record will be, decides where it goes, and has it
-//! encoded straight into the buffer for the writer; [`walk`] finds the records again when a write
-//! was cut short.
+//! Encodes packets as records of pcap or pcapng, straight into the buffer for the writer. The length of a record is
+//! known before it is encoded. [`count_whole_records`] finds the records again when a write was cut short.
 
 mod frame;
 mod pcap;
 mod pcapng;
 
-use capture_task::{
-    error::Result,
-    plan::{Format, Plan},
-};
+use capture_task::plan::{Format, Plan};
 
 pub(super) use self::frame::{
     ETHERNET, InterfaceStatistics, MAX_SNAP_LEN, OutputFrame, Statistics, TaskTotals,
 };
-use super::InterfaceInfo;
+use super::{error::Result, packet::InterfaceInfo};
 
 /// The encoder of a task's format.
 pub(super) enum Encoder {
@@ -105,7 +101,11 @@ pub(super) struct WholeRecords {
 }
 
 /// Counts the whole records in `data`, which an encoder of `format` made and something cut short.
-pub(super) fn walk(format: Format, data: &[u8], at_file_start: bool) -> WholeRecords {
+pub(super) fn count_whole_records(
+    format: Format,
+    data: &[u8],
+    at_file_start: bool,
+) -> WholeRecords {
     let mut tally = WholeRecords::default();
     if format == Format::Pcap && at_file_start {
         if data.len() < pcap::HEADER_LEN {

@@ -2,13 +2,15 @@
 //! hot path; the blocks around them (section, interface, statistics) come from the crate `pcap-file`,
 //! once each, and are kept as bytes.
 
-use std::{borrow::Cow, fs, sync::LazyLock, time::Duration};
+use std::{
+    borrow::Cow,
+    fs,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use capture_common::Direction;
-use capture_task::{
-    error::{Error, Result},
-    plan::Plan,
-};
+use capture_task::plan::Plan;
 use pcap_file::{
     DataLink, Endianness,
     pcapng::{
@@ -25,7 +27,10 @@ use pcap_file::{
 };
 
 use super::frame::{InterfaceStatistics, OutputFrame, Statistics, TaskTotals, word};
-use crate::InterfaceInfo;
+use crate::{
+    error::{Error, Result},
+    packet::InterfaceInfo,
+};
 
 const ENHANCED_PACKET: u32 = 6;
 /// Type, length, interface, timestamp (two words), captured and original length.
@@ -291,7 +296,7 @@ static OPERATING_SYSTEM: LazyLock<String> =
     });
 
 fn refused(error: PcapNgWriteError) -> Error {
-    Error::runtime(format!(
-        "cannot encode a block of the capture file: {error}"
-    ))
+    Error::Encode {
+        cause: Arc::new(error),
+    }
 }

@@ -13,7 +13,7 @@ use std::{
 use capture_task::{error::ErrorKind, task::StopReason};
 
 use super::*;
-use crate::{queue::BUFFERS, sha256};
+use crate::{channel::BUFFERS, sha256};
 
 /// A FIFO, and its reading end.
 fn fifo(directory: &TempDir) -> (PathBuf, File) {
@@ -61,7 +61,7 @@ fn a_file_is_private_and_provisional_until_its_end() {
     assert_eq!(read(&part).0.len(), 5);
 
     let (report, _, directory) = output.finish();
-    assert_eq!(report.error, None);
+    assert!(report.error.is_none(), "{:?}", report.error);
     assert_eq!(names(&directory), ["a.pcapng"]);
     let path = directory.path().join("a.pcapng");
     assert_eq!(read(&path).0.len(), 5);
@@ -101,8 +101,12 @@ fn a_live_capture_keeps_its_name() {
     let output = Output::new(&plan(Format::Pcapng), "a.pcapng");
     let error = open(&plan(Format::Pcapng), &output.path("a.pcapng")).err();
     let error = error.expect("the second is refused");
-    assert_eq!(error.kind, ErrorKind::Conflict);
-    assert!(error.message.contains("another capture"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    let part = output.path("a.pcapng.part");
+    assert!(
+        matches!(&error, Error::InUse { path } if *path == part),
+        "{error}"
+    );
     let error = crate::recover(&output.path("a.pcapng.part"));
     assert!(error.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock));
     let (report, ..) = output.finish();
@@ -118,8 +122,8 @@ fn what_cannot_be_opened_is_said_at_once() {
     ] {
         let error = open(&plan(Format::Pcapng), Path::new(path)).err();
         let error = error.expect("it is refused");
-        assert_eq!(error.kind, exit, "{error}");
-        assert!(error.message.contains(path), "{error}");
+        assert_eq!(error.kind(), exit, "{error}");
+        assert!(error.to_string().contains(path), "{error}");
     }
 }
 
@@ -132,10 +136,13 @@ fn pcap_holds_one_link_type() {
         ..interface(3, "wg0")
     };
     let both = [interface(2, "eth0"), raw.clone()];
-    let error = TaskSink::open(&plan(Format::Pcap), &config(&path), &both).err();
+    let error = FileOutput::open(&plan(Format::Pcap), &config(&path), &both).err();
     let error = error.expect("two link types are refused");
-    assert_eq!(error.kind, ErrorKind::Usage);
-    assert!(error.message.contains("pcapng"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert!(
+        matches!(&error, Error::LinkTypes { first, other } if first == "eth0" && other == "wg0"),
+        "{error}"
+    );
 
     // One that comes later ends the task, and what was captured before is in the file.
     let mut output = Output::new(&plan(Format::Pcap), "a.pcap");
@@ -146,7 +153,7 @@ fn pcap_holds_one_link_type() {
     assert_eq!((counters.captured(), counters.dropped_write()), (1, 1));
     assert!(report.files[0].complete);
     assert_eq!(
-        report.error.map(|(reason, _)| reason),
+        report.error.map(|error| error.stop_reason()),
         Some(StopReason::Error)
     );
 }
@@ -180,9 +187,9 @@ fn a_stalled_pipe_costs_packets_and_never_time() {
     assert!(started.elapsed() < Duration::from_secs(8));
     assert_accounted(&counters, given);
     assert!(counters.dropped_write() > 0);
-    let (reason, message) = report.error.expect("the end is told");
-    assert_eq!(reason, StopReason::IoError);
-    assert!(message.contains("takes nothing"), "{message}");
+    let error = report.error.expect("the end is told");
+    assert_eq!(error.stop_reason(), StopReason::IoError);
+    assert!(error.to_string().contains("takes nothing"), "{error}");
     assert!(!report.files[0].complete);
 
     let mut content = Vec::new();
@@ -219,7 +226,7 @@ fn a_slow_pipe_is_drained_at_the_end() {
     let lost = counters.dropped_queue();
     sink.packet(&packet(given, &data));
     let report = sink.finish(&closing());
-    assert_eq!(report.error, None);
+    assert!(report.error.is_none(), "{:?}", report.error);
     assert_accounted(&counters, given + 1);
     assert!(lost > 0 && counters.dropped_queue() == lost && counters.dropped_write() == 0);
 
@@ -250,7 +257,7 @@ fn a_closed_pipe_is_the_users_wish() {
     assert_eq!(sink.packet(&packet(2, &[1; 60])), Some(StopReason::User));
     assert_eq!(sink.tick(START_NS), Some(StopReason::User));
     let report = sink.finish(&closing());
-    assert_eq!(report.error, None);
+    assert!(report.error.is_none(), "{:?}", report.error);
     assert_accounted(&counters, 3);
     assert_eq!(counters.dropped_write(), 2);
     assert_eq!(report.files[0].packets, 1);
@@ -270,7 +277,7 @@ fn a_full_device_is_a_full_disk() {
     let report = sink.finish(&closing());
     assert_eq!(counters.dropped_write(), 10);
     assert_eq!(
-        report.error.map(|(reason, _)| reason),
+        report.error.map(|error| error.stop_reason()),
         Some(StopReason::DiskFull)
     );
     assert!(!Path::new("/dev/full.part").exists());
@@ -278,7 +285,7 @@ fn a_full_device_is_a_full_disk() {
     let mut sink = open(&plan(Format::Pcap), Path::new("/dev/null")).expect("the output opens");
     sink.packet(&packet(0, &[1; 60]));
     let report = sink.finish(&closing());
-    assert_eq!(report.error, None);
+    assert!(report.error.is_none(), "{:?}", report.error);
     assert_eq!(
         (report.files[0].packets, report.files[0].complete),
         (1, true)
@@ -347,9 +354,9 @@ mod privileged {
                 assert_eq!(last, Some(StopReason::DiskFull));
                 let report = sink.finish(&closing());
                 assert_accounted(&counters, given);
-                let (reason, message) = report.error.expect("it is told");
-                assert_eq!(reason, StopReason::DiskFull);
-                assert!(message.contains("No space left"), "{message}");
+                let error = report.error.expect("it is told");
+                assert_eq!(error.stop_reason(), StopReason::DiskFull);
+                assert!(error.to_string().contains("No space left"), "{error}");
 
                 let [file] = &report.files[..] else {
                     panic!("{:?}", report.files)

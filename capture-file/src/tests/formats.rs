@@ -47,7 +47,7 @@ fn write(format: Format, name: &str) -> (PathBuf, TempDir) {
         ..closing()
     };
     let report = output.sink.finish(&closing);
-    assert_eq!(report.error, None);
+    assert!(report.error.is_none(), "{:?}", report.error);
     let [file] = &report.files[..] else {
         panic!("one file: {report:?}")
     };
@@ -211,7 +211,7 @@ fn several_interfaces_have_statistics_each() {
         },
     ];
     let mut sink =
-        TaskSink::open(&plan(Format::Pcapng), &config(&path), &known).expect("the output opens");
+        FileOutput::open(&plan(Format::Pcapng), &config(&path), &known).expect("the output opens");
     let data = [0x45; 60];
     sink.packet(&Packet {
         ifindex: 3,
@@ -243,7 +243,7 @@ fn several_interfaces_have_statistics_each() {
         matched: 4,
         ..closing()
     });
-    assert_eq!(report.error, None);
+    assert!(report.error.is_none(), "{:?}", report.error);
 
     let (found, statistics) = read(&path);
     // No tag on a link without Ethernet.
@@ -292,7 +292,7 @@ fn a_frame_larger_than_a_buffer_is_cut_to_what_readers_take() {
         output.give(&packet(1, &data[..60]));
         let path = output.path(name);
         let (report, counters, _directory) = output.finish();
-        assert_eq!(report.error, None);
+        assert!(report.error.is_none(), "{:?}", report.error);
         assert_eq!(counters.captured(), 2);
         let (found, _) = read(&path);
         assert_eq!(found[0].data.len(), MAX_SNAP_LEN as usize);

@@ -1,6 +1,10 @@
 //! Limits are kept exactly, whatever the sizes.
 
-use capture_task::{error::ErrorKind, plan::Rotate, task::StopReason};
+use capture_task::{
+    error::ErrorKind,
+    plan::{Field, Rotate},
+    task::StopReason,
+};
 
 use super::*;
 
@@ -19,7 +23,7 @@ fn max_packets_is_exact() {
     );
     let path = output.path("a.pcapng");
     let (report, counters, _directory) = output.finish();
-    assert_eq!(report.error, None);
+    assert!(report.error.is_none(), "{:?}", report.error);
     assert_eq!((counters.captured(), counters.over_limit()), (5, 3));
     assert_eq!(read(&path).0.len(), 5);
 }
@@ -39,12 +43,16 @@ fn max_file_bytes_is_never_exceeded() {
             let error = refused
                 .err()
                 .expect("a limit below an empty file is refused");
-            assert_eq!(error.kind, ErrorKind::Usage);
-            let words = error.message.split(' ');
-            words
-                .filter_map(|word| word.parse::<u64>().ok())
-                .next_back()
-                .expect("a number")
+            assert_eq!(error.kind(), ErrorKind::Usage);
+            let Error::LimitTooSmall {
+                field: Field::MaxFileBytes,
+                bytes: 23,
+                least,
+            } = error
+            else {
+                panic!("{error}")
+            };
+            least
         };
         for limit in (empty..empty + 700).step_by(17) {
             let mut output = Output::new(

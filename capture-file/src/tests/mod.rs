@@ -1,14 +1,15 @@
 //! Tests of the output as a whole: what a sink was given against what independent readers find in the
 //! files, and the accounting when things go wrong.
 
+mod budget;
 mod faults;
 mod formats;
 mod limits;
 mod processes;
+mod program;
 mod properties;
 mod recovery;
 mod rotation;
-mod shared;
 
 use std::{
     fs,
@@ -18,9 +19,8 @@ use std::{
 };
 
 use capture_common::{Direction, VlanTag};
-use capture_task::{
-    error::Result,
-    plan::{Directions, Filter, Format, Hook, InterfaceSelection, Oversize, Plan, Protocol},
+use capture_task::plan::{
+    Directions, Filter, Format, Hook, InterfaceSelection, Oversize, Plan, Protocol,
 };
 use pcap_file::{
     pcap::PcapReader,
@@ -34,8 +34,8 @@ use pcap_file::{
 use tempfile::TempDir;
 
 use super::{
-    FinalFigures, InterfaceInfo, InterfaceStats, OutputConfig, OutputCounters, OutputReport,
-    Packet, Target, TaskSink,
+    Error, FileOutput, FinalFigures, InterfaceInfo, InterfaceStats, OutputConfig, OutputCounters,
+    OutputReport, Packet, Result, Target,
 };
 
 /// 2024-01-02 03:04:05.678901234 UTC.
@@ -115,7 +115,7 @@ fn closing() -> FinalFigures {
 /// A directory, and a sink on `name` in it that captures from `eth0`.
 struct Output {
     directory: TempDir,
-    sink: TaskSink,
+    sink: FileOutput,
     counters: Arc<OutputCounters>,
     given: u64,
 }
@@ -149,8 +149,8 @@ impl Output {
     }
 }
 
-fn open(plan: &Plan, path: &Path) -> Result<TaskSink> {
-    TaskSink::open(plan, &config(path), &[interface(2, "eth0")])
+fn open(plan: &Plan, path: &Path) -> Result<FileOutput> {
+    FileOutput::open(plan, &config(path), &[interface(2, "eth0")])
 }
 
 fn assert_accounted(counters: &OutputCounters, given: u64) {

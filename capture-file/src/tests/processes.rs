@@ -32,13 +32,13 @@ fn child_writes_to_stdout() {
         task_id: "id".to_owned(),
         space: None,
     };
-    let mut sink = TaskSink::open(&plan(Format::Pcapng), &stdout, &[interface(2, "lo")])
+    let mut sink = FileOutput::open(&plan(Format::Pcapng), &stdout, &[interface(2, "lo")])
         .expect("standard output opens");
     for n in 0..1000 {
         sink.packet(&packet(n, &[1; 1400]));
     }
     let report = sink.finish(&closing());
-    assert_eq!(report.error, None);
+    assert!(report.error.is_none(), "{:?}", report.error);
     assert_eq!(report.files[0].name, "-");
 }
 

@@ -225,7 +225,7 @@ fn what_is_no_capture_is_left_alone() {
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         assert_eq!(fs::read(&path).expect("the file"), content);
         let error = open(&plan(Format::Pcapng), &directory.path().join("a.pcapng"));
-        assert!(error.is_err_and(|error| error.message.contains("not a capture file")));
+        assert!(error.is_err_and(|error| error.to_string().contains("not a capture file")));
     }
     let link = directory.path().join("b.part");
     std::os::unix::fs::symlink(directory.path().join("a.pcapng.part"), &link).expect("a link");

@@ -10,7 +10,7 @@ use pcap_file::pcapng::blocks::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::rotation::Rotation;
+use crate::{rotation::Rotation, unix_ns};
 
 fn rotating(format: Format, bytes: Option<u64>, seconds: Option<u64>, files: Option<u64>) -> Plan {
     Plan {
@@ -34,7 +34,7 @@ fn by_bytes() {
             assert_eq!(output.give(&packet(n, &[n as u8; 100])), None);
         }
         let (report, counters, directory) = output.finish();
-        assert_eq!(report.error, None);
+        assert!(report.error.is_none(), "{:?}", report.error);
         assert_eq!(counters.captured(), 50);
         let mut found = Vec::new();
         for (n, file) in (1..).zip(&report.files) {
@@ -95,7 +95,7 @@ fn by_seconds_aligned_to_the_clock() {
     );
     // The first file is named after the time of opening, which is long after these packets; from a
     // boundary after that on, packets decide.
-    let now = super::super::sink::now_ns();
+    let now = unix_ns();
     let boundary = (now / SECOND_NS + 20) / 10 * 10 * SECOND_NS;
     for offset in [
         0,
@@ -124,7 +124,7 @@ fn by_seconds_aligned_to_the_clock() {
 #[test]
 fn seconds_and_files_end_the_task() {
     let mut output = Output::new(&rotating(Format::Pcap, None, Some(3600), Some(2)), "a.pcap");
-    let now = super::super::sink::now_ns();
+    let now = unix_ns();
     let hour = 3600 * SECOND_NS;
     let next = (now / hour + 1) * hour;
     assert_eq!(
@@ -148,7 +148,7 @@ fn seconds_and_files_end_the_task() {
     });
     assert_eq!(used_up, Some(StopReason::MaxFileBytes));
     let (report, counters, directory) = output.finish();
-    assert_eq!(report.error, None);
+    assert!(report.error.is_none(), "{:?}", report.error);
     assert_eq!((counters.captured(), counters.over_limit()), (2, 1));
     assert_eq!(names(&directory), ["a_00001.pcap", "a_00002.pcap"]);
 }
@@ -156,7 +156,7 @@ fn seconds_and_files_end_the_task() {
 #[test]
 fn a_silent_period_ends_by_the_clock() {
     let mut output = Output::new(&rotating(Format::Pcap, None, Some(3600), Some(2)), "a.pcap");
-    let now = super::super::sink::now_ns();
+    let now = unix_ns();
     let hour = 3600 * SECOND_NS;
     let next = (now / hour + 1) * hour;
     output.give(&Packet {
@@ -164,9 +164,9 @@ fn a_silent_period_ends_by_the_clock() {
         ..packet(0, &[1; 60])
     });
     assert_eq!(output.sink.tick(next + SECOND_NS - 1), None);
-    assert!(output.sink.content_is_open());
+    assert!(output.sink.is_file_open());
     assert_eq!(output.sink.tick(next + SECOND_NS), None);
-    assert!(!output.sink.content_is_open());
+    assert!(!output.sink.is_file_open());
     output.give(&Packet {
         timestamp_ns: next + 5,
         ..packet(0, &[1; 60])
@@ -184,15 +184,15 @@ fn a_silent_period_ends_by_the_clock() {
 fn silent_before_the_end(plan: &Plan, name: &str) -> Vec<(u64, bool)> {
     let mut output = Output::new(plan, name);
     let hour = 3600 * SECOND_NS;
-    let next = (super::super::sink::now_ns() / hour + 1) * hour;
+    let next = (unix_ns() / hour + 1) * hour;
     output.give(&Packet {
         timestamp_ns: next - 1,
         ..packet(0, &[1; 60])
     });
     assert_eq!(output.sink.tick(next + SECOND_NS), None);
-    assert!(!output.sink.content_is_open());
+    assert!(!output.sink.is_file_open());
     let (report, _, _directory) = output.finish();
-    assert_eq!(report.error, None);
+    assert!(report.error.is_none(), "{:?}", report.error);
     let files = report.files.iter().map(|file| {
         assert!(file.complete, "{file:?}");
         let (packets, statistics) = read(Path::new(&file.name));
@@ -257,17 +257,17 @@ fn what_cannot_be_rotated_is_refused() {
     let plan = rotating(Format::Pcap, Some(1000), None, None);
     for path in ["/dev/null", "/tmp/%!.pcap"] {
         let error = open(&plan, Path::new(path)).err().expect("it is refused");
-        assert_eq!(error.kind, ErrorKind::Usage, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
     }
     let stdout = OutputConfig {
         target: Target::Stdout,
         task_id: String::new(),
         space: None,
     };
-    let error = TaskSink::open(&plan, &stdout, &[])
+    let error = FileOutput::open(&plan, &stdout, &[])
         .err()
         .expect("it is refused");
-    assert_eq!(error.kind, ErrorKind::Usage, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
 }
 
 /// The sum as [`Rotation`] keeps it, beside one that is added up anew.
@@ -303,12 +303,12 @@ proptest! {
             // What the open file would be if it were closed now is not what it is in the end.
             for closing in [so_far, size] {
                 let then = plain_sum_then(&plain, ring, Some(closing));
-                prop_assert_eq!(rotation.finished_bytes_then(Some(closing)), then);
+                prop_assert_eq!(rotation.finished_bytes_after_next(Some(closing)), then);
             }
             rotation.finished(size);
             plain.push_back(size);
             prop_assert_eq!(rotation.finished_bytes(), plain.iter().sum::<u64>());
-            prop_assert_eq!(rotation.finished_bytes_then(None), plain_sum_then(&plain, ring, None));
+            prop_assert_eq!(rotation.finished_bytes_after_next(None), plain_sum_then(&plain, ring, None));
         }
     }
 }
@@ -331,7 +331,7 @@ fn a_large_ring_costs_the_reader_no_more_than_a_small_one() {
         rotation.begin(files).expect("a name");
         let before = thread_cpu_time();
         for closing in 0..2000 {
-            let then = rotation.finished_bytes_then(Some(closing));
+            let then = rotation.finished_bytes_after_next(Some(closing));
             assert_eq!(std::hint::black_box(then), closing + 41 * (files - 2));
         }
         thread_cpu_time() - before
@@ -361,7 +361,7 @@ fn files_have_room_for_packets_however_many_interfaces_there_are() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("a.pcapng");
         let some: Vec<_> = (2..60).map(|n| interface(n, &format!("veth{n}"))).collect();
-        let mut sink = TaskSink::open(&plan, &config(path), &some).expect("the output opens");
+        let mut sink = FileOutput::open(&plan, &config(path), &some).expect("the output opens");
         for n in 60..120 {
             sink.add_interface(interface(n, &format!("veth{n}")));
         }
@@ -375,7 +375,7 @@ fn files_have_room_for_packets_however_many_interfaces_there_are() {
             assert_eq!(sink.packet(&packet), None, "{n}");
         }
         let report = sink.finish(&closing());
-        assert_eq!(report.error, None);
+        assert!(report.error.is_none(), "{:?}", report.error);
         assert!(report.files.len() <= 20, "{} files", report.files.len());
         let mut found = Vec::new();
         for file in &report.files {

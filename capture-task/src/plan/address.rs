@@ -6,10 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 
-use super::fault::{ValueError, quote};
+use super::fault::FaultKind;
 
 /// An address (as a prefix of full length) or a prefix, whose host bits are cleared.
-pub(super) fn parse(text: &str) -> Result<IpNet, ValueError> {
+pub(super) fn parse(text: &str) -> Result<IpNet, FaultKind> {
     let trimmed = text.trim();
     let (address_text, length_text) = match trimmed.split_once('/') {
         Some((address, length)) => (address, Some(length)),
@@ -30,34 +30,26 @@ pub(super) fn parse(text: &str) -> Result<IpNet, ValueError> {
         } else {
             format!("{v4}/{}", length - 96)
         };
-        return Err(ValueError::invalid(format!(
-            "{} is an IPv4-mapped address, which packets do not carry; write \"{plain}\"",
-            quote(trimmed)
-        )));
+        return Err(FaultKind::Ipv4Mapped {
+            text: trimmed.into(),
+            ipv4: plain,
+        });
     }
     IpNet::new(address, length)
         .map(|net| net.trunc())
         .map_err(|_| out_of_range(text, most))
 }
 
-fn prefix_length(text: &str, length: &str, most: u8) -> Result<u8, ValueError> {
+fn prefix_length(text: &str, length: &str, most: u8) -> Result<u8, FaultKind> {
     if let Ok(mask) = length.parse::<Ipv4Addr>() {
         let ones = u32::from(mask).leading_ones();
-        let hint = if u32::from(mask).count_ones() == ones {
-            format!("\"/{ones}\"")
-        } else {
-            "as in \"/24\"".to_owned()
-        };
-        return Err(ValueError::invalid(format!(
-            "{} has a netmask; write the prefix length, {hint}",
-            quote(text)
-        )));
+        return Err(FaultKind::Netmask {
+            text: text.into(),
+            prefix_length: (u32::from(mask).count_ones() == ones).then_some(ones),
+        });
     }
     if length.is_empty() || !length.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(ValueError::invalid(format!(
-            "{} has no prefix length after the slash; write one as in \"/24\"",
-            quote(text)
-        )));
+        return Err(FaultKind::NoPrefixLength { text: text.into() });
     }
     length
         .parse()
@@ -66,63 +58,60 @@ fn prefix_length(text: &str, length: &str, most: u8) -> Result<u8, ValueError> {
         .ok_or_else(|| out_of_range(text, most))
 }
 
-fn out_of_range(text: &str, most: u8) -> ValueError {
-    ValueError::out_of_range(format!("{} has a prefix length beyond {most}", quote(text)))
+fn out_of_range(text: &str, most: u8) -> FaultKind {
+    FaultKind::PrefixTooLong {
+        text: text.into(),
+        most,
+    }
 }
 
 /// Why `address`, a part of `text`, is not an address.
-fn explain(text: &str, address: &str) -> ValueError {
-    let quoted = quote(text);
+fn explain(text: &str, address: &str) -> FaultKind {
+    let excerpt = text.into();
     if address.is_empty() {
-        return ValueError::invalid(format!(
-            "{quoted} is not an address; write one as in \"10.0.0.1\", or a prefix as in \"10.0.0.0/8\""
-        ));
+        return FaultKind::NotAnAddress { text: excerpt };
     }
     if text.contains(',') || text.contains(char::is_whitespace) {
-        return ValueError::invalid(format!(
-            "{quoted} is more than one address; write a single one, or a prefix that covers them"
-        ));
+        return FaultKind::SeveralAddresses { text: excerpt };
     }
     if let Some((plain, zone)) = address.split_once('%')
         && plain.parse::<Ipv6Addr>().is_ok()
     {
-        return ValueError::invalid(format!(
-            "{quoted} has a zone, which packets do not carry; write \"{plain}\" and name {} in `interfaces`",
-            quote(zone)
-        ));
+        return FaultKind::AddressWithZone {
+            text: excerpt,
+            address: plain.to_owned(),
+            zone: zone.into(),
+        };
     }
     if let Ok(with_port) = text.parse::<SocketAddr>() {
-        return ValueError::invalid(format!(
-            "{quoted} has a port; write \"{}\" here and {} in the ports of this address",
-            with_port.ip(),
-            with_port.port()
-        ));
+        return FaultKind::AddressWithPort {
+            text: excerpt,
+            address: with_port.ip().to_string(),
+            port: with_port.port(),
+        };
     }
     if let Some(plain) = address
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
     {
-        return ValueError::invalid(format!(
-            "{quoted} has brackets; write {} without",
-            quote(plain)
-        ));
+        return FaultKind::AddressInBrackets {
+            text: excerpt,
+            address: plain.into(),
+        };
     }
     if address
         .bytes()
         .all(|byte| byte.is_ascii_digit() || byte == b'.')
     {
-        return ValueError::invalid(format!(
-            "{quoted} is not an IPv4 address; write four numbers from 0 to 255 without leading zeros"
-        ));
+        return FaultKind::NotIpv4 { text: excerpt };
     }
     if is_name(address) {
-        return ValueError::invalid(format!(
-            "capture-agent takes addresses, not names: {quoted}; try `getent hosts {address}`"
-        ));
+        return FaultKind::HostName {
+            text: excerpt,
+            host: address.to_owned(),
+        };
     }
-    ValueError::invalid(format!(
-        "{quoted} is not an address; write one as in \"10.0.0.1\" or \"2001:db8::1\""
-    ))
+    FaultKind::NotAnAddress { text: excerpt }
 }
 
 /// Whether this could be a host name, and is safe to show as part of a shell command.
@@ -137,6 +126,7 @@ fn is_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Wording;
 
     #[test]
     fn addresses_and_prefixes() {
@@ -190,9 +180,10 @@ mod tests {
             ("::g", "invalid", "2001:db8::1"),
             ("$(reboot)", "invalid", "2001:db8::1"),
         ] {
-            let problem = parse(text).expect_err(text);
-            assert_eq!(problem.code, code, "{text}");
-            assert!(problem.detail.contains(hint), "{text}: {}", problem.detail);
+            let fault = parse(text).expect_err(text);
+            assert_eq!(fault.code(), code, "{text}");
+            let sentence = fault.sentence(Wording::API);
+            assert!(sentence.contains(hint), "{text}: {sentence}");
         }
     }
 }

@@ -1,154 +1,362 @@
-//! Faults on their way to the caller: what a parser found wrong, the collector that gives each its
-//! field, and the words of the messages. [`Plan::resolve`](super::Plan::resolve) collects, so that
-//! people see all faults of a request at once.
-//!
-//! In every message the user's own text stands in double quotes and a field's name in backticks;
-//! the command line replaces the latter by its option.
+//! What can be wrong with a request: a kind for each rule, with the data that a sentence about it needs. Sentences
+//! are in [`sentences`](super::sentences), so that each face says them in its own words; over HTTP the kind goes along
+//! with the sentence, for programs and for the command line.
 
-use super::Fault;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-/// Most faults that an answer lists. Beyond them it says how many more there are.
-pub const MOST_FAULTS: usize = 100;
+use super::{field::Field, text::Excerpt};
 
-/// What is wrong with a value, before it is known which field it stands in.
+/// One thing that is wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ValueError {
-    /// As [`Fault::code`].
-    pub code: &'static str,
-    /// As [`Fault::detail`].
-    pub detail: String,
+pub struct Fault {
+    /// JSON pointer (RFC 6901) of the field, `/peer_ip`, or of an item, `/ports/3`.
+    pub pointer: String,
+    /// The rule that is broken.
+    pub kind: FaultKind,
 }
 
-impl ValueError {
-    /// The value cannot be read.
-    pub fn invalid(detail: impl Into<String>) -> Self {
+impl Fault {
+    /// A fault of a whole field.
+    pub fn of(field: Field, kind: FaultKind) -> Self {
         Self {
-            code: "invalid",
-            detail: detail.into(),
+            pointer: field.pointer(),
+            kind,
         }
     }
 
-    /// The value can be read, and is too small or too large.
-    pub fn out_of_range(detail: impl Into<String>) -> Self {
+    /// A fault of one item of a list, counted from 0.
+    pub fn of_item(field: Field, index: usize, kind: FaultKind) -> Self {
         Self {
-            code: "out_of_range",
-            detail: detail.into(),
-        }
-    }
-
-    pub(super) fn required(detail: impl Into<String>) -> Self {
-        Self {
-            code: "required",
-            detail: detail.into(),
-        }
-    }
-
-    pub(super) fn conflict(detail: impl Into<String>) -> Self {
-        Self {
-            code: "conflict",
-            detail: detail.into(),
-        }
-    }
-
-    /// The value is none of the words that are allowed.
-    pub fn unknown(detail: impl Into<String>) -> Self {
-        Self {
-            code: "unknown",
-            detail: detail.into(),
+            pointer: format!("{}/{index}", field.pointer()),
+            kind,
         }
     }
 }
 
-/// Collects the faults of one request.
-#[derive(Debug, Default)]
-pub(super) struct Faults(Vec<Fault>);
+/// A rule that a request breaks. `reason` and the members are stable; a later version may have further reasons.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "most members are named for what they are")]
+pub enum FaultKind {
+    /// There is no name, and the daemon needs one.
+    NameMissing,
+    /// The name has no character but spaces.
+    NameEmpty,
+    /// The name has too many characters.
+    NameTooLong { chars: u64, most: u64 },
+    /// The name has a control character, or one that reorders text.
+    NameUnprintable { code_point: u32 },
 
-impl Faults {
-    /// Notes a fault of the field at `pointer`.
-    pub(super) fn add(&mut self, pointer: impl Into<String>, problem: ValueError) {
-        let ValueError { code, detail } = problem;
-        self.0.push(Fault {
-            pointer: pointer.into(),
-            code,
-            detail,
-        });
-    }
+    /// No interface is given.
+    NoInterface,
+    /// More interfaces than a task may have.
+    TooManyInterfaces { count: u64, most: u64 },
+    /// `any` is not alone.
+    AnyWithOthers,
+    /// An interface is given twice.
+    InterfaceRepeated { name: Excerpt },
+    /// No interface can have this name.
+    InterfaceName { name: Excerpt, rule: NameRule },
+    /// The machine has no such interface.
+    NoSuchInterface {
+        name: Excerpt,
+        /// A name that may have been meant.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        near: Option<Excerpt>,
+    },
+    /// An interface of a kind that cannot be captured on.
+    InterfaceUnsupported {
+        name: Excerpt,
+        /// Its kind.
+        link: String,
+    },
 
-    /// The value, or nothing and a fault noted.
-    pub(super) fn check<T>(
-        &mut self,
-        pointer: impl Into<String>,
-        value: Result<T, ValueError>,
-    ) -> Option<T> {
-        value.map_err(|problem| self.add(pointer, problem)).ok()
-    }
+    /// The value is none of the words that the field takes.
+    UnknownWord {
+        word: Excerpt,
+        /// A word that may have been meant.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        near: Option<String>,
+        /// All words.
+        allowed: Vec<String>,
+    },
 
-    /// [`Self::check`] for a field that may be absent.
-    pub(super) fn check_given<T, U>(
-        &mut self,
-        pointer: &str,
-        field: Option<&T>,
-        parse: impl FnOnce(&T) -> Result<U, ValueError>,
-    ) -> Option<U> {
-        field.and_then(|value| self.check(pointer, parse(value)))
-    }
+    /// Neither an address nor a prefix.
+    NotAnAddress { text: Excerpt },
+    /// Digits and dots that are not an IPv4 address.
+    NotIpv4 { text: Excerpt },
+    /// A host's name. Names are not resolved.
+    HostName { text: Excerpt, host: String },
+    /// More than one address.
+    SeveralAddresses { text: Excerpt },
+    /// An IPv6 address with a zone.
+    AddressWithZone {
+        text: Excerpt,
+        /// The address without it.
+        address: String,
+        zone: Excerpt,
+    },
+    /// An address with a port.
+    AddressWithPort {
+        text: Excerpt,
+        /// The address without it.
+        address: String,
+        port: u16,
+    },
+    /// An address in brackets.
+    AddressInBrackets {
+        text: Excerpt,
+        /// What is in them.
+        address: Excerpt,
+    },
+    /// An IPv4-mapped address, which packets do not carry.
+    Ipv4Mapped {
+        text: Excerpt,
+        /// The same as IPv4.
+        ipv4: String,
+    },
+    /// A netmask instead of a prefix length.
+    Netmask {
+        text: Excerpt,
+        /// The prefix length that means the same, where there is one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        prefix_length: Option<u32>,
+    },
+    /// Nothing, or no number, behind the slash.
+    NoPrefixLength { text: Excerpt },
+    /// The prefix length is larger than the address.
+    PrefixTooLong { text: Excerpt, most: u8 },
+    /// `peer_ip` is given, and `ip` is not.
+    PeerIpWithoutIp,
+    /// `ip` and `peer_ip` are of two IP versions.
+    IpVersionsDiffer { ip: u8, peer_ip: u8 },
+    /// `address_type` needs an address that is not given.
+    AddressTypeNeeds { address_type: String, field: Field },
+    /// `address_type` excludes an address that is given.
+    AddressTypeExcludes { address_type: String, field: Field },
 
-    /// Everything noted.
-    pub(super) fn into_vec(self) -> Vec<Fault> {
-        self.0
-    }
+    /// A list of ports has too many items.
+    TooManyPorts { count: u64, most: u64 },
+    /// An item is empty.
+    PortEmpty,
+    /// Neither a port nor a range.
+    NotAPort { text: Excerpt, form: PortForm },
+    /// A number that is beyond the ports.
+    PortOutOfRange { text: Excerpt },
+    /// The first port of a range is above the last.
+    PortRangeBackwards {
+        text: Excerpt,
+        first: u16,
+        last: u16,
+    },
+    /// `peer_ports` is given, and `peer_ip` is not.
+    PeerPortsWithoutPeerIp,
+    /// Ports of a protocol that has none.
+    PortsOfIcmp { field: Field },
+
+    /// Not a size.
+    NotASize { text: Excerpt },
+    /// More than 8 EiB.
+    SizeTooLarge { text: Excerpt },
+    /// A size of nothing.
+    ZeroSize,
+    /// Not a duration.
+    NotADuration { text: Excerpt },
+    /// Beyond the longest duration, in seconds.
+    DurationTooLong { text: Excerpt, most: u64 },
+    /// A duration of nothing.
+    ZeroDuration,
+    /// Not a whole number.
+    NotACount { text: Excerpt, of: Counted },
+    /// A number beyond 63 bits.
+    CountTooLarge { text: Excerpt, most: u64 },
+    /// A number of nothing.
+    ZeroCount { of: Counted },
+    /// A number below zero.
+    Negative { text: Excerpt },
+
+    /// `max_bytes` is longer than frames are.
+    MaxBytesTooLarge { bytes: u64, most: u64 },
+    /// A limit that is less than a file without packets.
+    BelowEmptyFile { bytes: u64, least: u64 },
+    /// Seconds beyond what the configuration allows.
+    DurationAboveLimit { seconds: u64, most: u64 },
+    /// More bytes than are left of the disk budget.
+    OverDiskBudget {
+        needed: u64,
+        available: u64,
+        budget: u64,
+    },
+
+    /// `rotate` says neither when by size nor when by time.
+    RotationWithoutBound,
+    /// Files of the daemon are larger.
+    RotateBytesTooSmall { bytes: u64, least: u64 },
+    /// More files than a task of the daemon may have.
+    TooManyFiles { files: u64, most: u64 },
+    /// A limit of the task allows more files than a task of the daemon may have.
+    LimitMakesTooManyFiles {
+        /// The limit.
+        limit: Field,
+        files: u64,
+        most: u64,
+    },
+    /// `rotate` has no such field.
+    UnknownRotateField { name: Excerpt },
+
+    /// Not a time.
+    NotATime,
+    /// A start more than a year ahead.
+    StartTooFar,
+
+    /// A task has no such field.
+    UnknownField {
+        /// A field that may have been meant.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        near: Option<String>,
+    },
+    /// A JSON value of another type than the field has.
+    WrongType {
+        expected: ExpectedType,
+        found: JsonType,
+        /// The value, where it is a number, a boolean or text.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        value: Option<Excerpt>,
+    },
 }
 
-/// The user's own text for a message: quoted, control characters escaped, and not endless.
-pub fn quote(text: &str) -> String {
-    const MOST: usize = 60;
-    match text.char_indices().nth(MOST) {
-        None => format!("{text:?}"),
-        Some((end, _)) => format!("{:?}…", &text[..end]),
-    }
-}
-
-/// The candidate that the user most likely meant, if any is near.
-pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let text = text.to_lowercase();
-    let chars = text.chars().count();
-    let distance = |candidate: &'a str| {
-        let lower = candidate.to_lowercase();
-        if text.len() >= 2 && lower.starts_with(&text) {
-            return Some((1, candidate));
+impl FaultKind {
+    /// Stable word for programs, for many reasons at once.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NameMissing
+            | Self::NoInterface
+            | Self::PeerIpWithoutIp
+            | Self::AddressTypeNeeds { .. }
+            | Self::RotationWithoutBound => "required",
+            Self::AnyWithOthers
+            | Self::InterfaceRepeated { .. }
+            | Self::IpVersionsDiffer { .. }
+            | Self::AddressTypeExcludes { .. }
+            | Self::PeerPortsWithoutPeerIp
+            | Self::PortsOfIcmp { .. } => "conflict",
+            Self::NoSuchInterface { .. }
+            | Self::InterfaceUnsupported { .. }
+            | Self::UnknownWord { .. }
+            | Self::UnknownField { .. } => "unknown",
+            Self::NameTooLong { .. }
+            | Self::TooManyInterfaces { .. }
+            | Self::PrefixTooLong { .. }
+            | Self::TooManyPorts { .. }
+            | Self::PortOutOfRange { .. }
+            | Self::SizeTooLarge { .. }
+            | Self::ZeroSize
+            | Self::DurationTooLong { .. }
+            | Self::ZeroDuration
+            | Self::CountTooLarge { .. }
+            | Self::ZeroCount { .. }
+            | Self::Negative { .. }
+            | Self::MaxBytesTooLarge { .. }
+            | Self::BelowEmptyFile { .. }
+            | Self::DurationAboveLimit { .. }
+            | Self::RotateBytesTooSmall { .. }
+            | Self::TooManyFiles { .. }
+            | Self::LimitMakesTooManyFiles { .. }
+            | Self::StartTooFar => "out_of_range",
+            Self::OverDiskBudget { .. } => "disk_budget",
+            Self::NameEmpty
+            | Self::NameUnprintable { .. }
+            | Self::InterfaceName { .. }
+            | Self::NotAnAddress { .. }
+            | Self::NotIpv4 { .. }
+            | Self::HostName { .. }
+            | Self::SeveralAddresses { .. }
+            | Self::AddressWithZone { .. }
+            | Self::AddressWithPort { .. }
+            | Self::AddressInBrackets { .. }
+            | Self::Ipv4Mapped { .. }
+            | Self::Netmask { .. }
+            | Self::NoPrefixLength { .. }
+            | Self::PortEmpty
+            | Self::NotAPort { .. }
+            | Self::PortRangeBackwards { .. }
+            | Self::NotASize { .. }
+            | Self::NotADuration { .. }
+            | Self::NotACount { .. }
+            | Self::UnknownRotateField { .. }
+            | Self::NotATime
+            | Self::WrongType { .. } => "invalid",
         }
-        // The distance costs the product of both lengths, and is their difference at least.
-        let length = lower.chars().count();
-        let most = (length / 3).max(1);
-        if length.abs_diff(chars) > most {
-            return None;
-        }
-        let distance = strsim::damerau_levenshtein(&text, &lower);
-        (distance <= most).then_some((distance, candidate))
-    };
-    candidates
-        .into_iter()
-        .filter_map(distance)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What is wrong with the name of an interface (`dev_valid_name` of net/core/dev.c).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NameRule {
+    /// It is empty.
+    Empty,
+    /// It has more than 15 bytes.
+    TooLong,
+    /// It has a slash, a colon, a space or NUL.
+    Character,
+    /// It is `.` or `..`.
+    Reserved,
+}
 
-    #[test]
-    fn nearest_needs_to_be_near() {
-        let words = ["both", "ingress", "egress"];
-        assert_eq!(nearest("in", words), Some("ingress"));
-        assert_eq!(nearest("Egres", words), Some("egress"));
-        assert_eq!(nearest("xyz", words), None);
-        assert_eq!(nearest("", words), None);
-    }
+/// What somebody has written instead of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PortForm {
+    /// Several ports in one item.
+    Several,
+    /// Perhaps the name of a service.
+    Service,
+    /// Something else.
+    Other,
+}
 
-    #[test]
-    fn quote_escapes_and_shortens() {
-        assert_eq!(quote("a\u{1b}[31m\"b"), r#""a\u{1b}[31m\"b""#);
-        assert_eq!(quote(&"é".repeat(100)), format!("\"{}\"…", "é".repeat(60)));
-    }
+/// What a number counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Counted {
+    /// Packets.
+    Packets,
+    /// Files.
+    Files,
+}
+
+/// The type that a field has in JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExpectedType {
+    /// A string.
+    Text,
+    /// A boolean.
+    Boolean,
+    /// An array.
+    List,
+    /// A whole number, or a string with a unit.
+    Quantity,
+    /// An object with the fields of `rotate`.
+    Rotation,
+}
+
+/// A type of JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JsonType {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Boolean,
+    /// A number.
+    Number,
+    /// A string.
+    Text,
+    /// An array.
+    List,
+    /// An object.
+    Object,
 }

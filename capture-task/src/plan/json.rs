@@ -6,37 +6,20 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::{
-    Fault, MAX_INTERFACES, MOST_FAULTS, Plan, RequestOrigin, ValueError, nearest, ports, quote,
-    resolve,
+    fault::{ExpectedType, Fault, FaultKind, JsonType},
+    field::Field,
+    limits::{MAX_INTERFACES, MAX_PORTS, MOST_FAULTS},
+    origin::RequestOrigin,
+    ports, resolve,
+    text::{Excerpt, nearest},
+    validated::Plan,
 };
-use crate::task::TaskSpec;
+use crate::task::{Quantity, RotateSpec, TaskSpec};
 
-/// The keys of a task.
-const KEYS: [&str; 18] = [
-    "name",
-    "interfaces",
-    "direction",
-    "hook",
-    "protocol",
-    "address_type",
-    "ip",
-    "ports",
-    "peer_ip",
-    "peer_ports",
-    "icmp_errors",
-    "max_bytes",
-    "oversize",
-    "duration",
-    "max_packets",
-    "max_file_bytes",
-    "format",
-    "rotate",
-];
-
-/// What the fields of a task say.
+/// A task that came as JSON.
 #[derive(Debug)]
-pub struct ParsedTask {
-    /// Those that can be read.
+pub struct JsonTask {
+    /// The fields that can be read.
     pub spec: TaskSpec,
     /// The plan, where nothing is wrong with the task.
     pub plan: Option<Plan>,
@@ -44,35 +27,25 @@ pub struct ParsedTask {
     pub faults: Vec<Fault>,
 }
 
-impl ParsedTask {
+impl JsonTask {
     /// Reads every field, and gives all faults. A field that cannot be read is left out, and then is
     /// not also said to be missing. `others` are the keys that the caller took out, for the hint at
     /// what an unknown one may have meant.
-    pub fn of(fields: Map<String, Value>, others: &[&str], face: RequestOrigin) -> Self {
+    pub fn read(fields: Map<String, Value>, others: &[&str], origin: RequestOrigin) -> Self {
         let mut faults = Vec::new();
-        let mut readable = Map::new();
+        let mut spec = TaskSpec::default();
         for (key, value) in fields {
-            let problem = if KEYS.contains(&key.as_str()) {
-                let Err(problem) = check(&key, &value) else {
-                    readable.insert(key, value);
-                    continue;
-                };
-                problem
-            } else {
+            let read = match Field::named(&key).filter(|field| field.is_task_key()) {
+                Some(field) => read_field(&mut spec, field, value),
                 // A hint that nobody gets to see is not worth its search.
-                let is_shown = faults.len() < MOST_FAULTS;
-                ValueError::unknown(unknown(&key, if is_shown { Some(others) } else { None }))
+                None => Err(unknown(&key, others, faults.len() < MOST_FAULTS)),
             };
-            let ValueError { code, detail } = problem;
-            faults.push(Fault {
-                pointer: pointer(&key),
-                code,
-                detail,
-            });
+            if let Err(kind) = read {
+                let pointer = pointer(&key);
+                faults.push(Fault { pointer, kind });
+            }
         }
-        // Every field was read on its own, so that together they can be.
-        let spec: TaskSpec = serde_json::from_value(Value::Object(readable)).unwrap_or_default();
-        let plan = match Plan::resolve(&spec, face) {
+        let plan = match Plan::resolve(&spec, origin) {
             Ok(plan) => faults.is_empty().then_some(plan),
             Err(more) => {
                 add_new(&mut faults, more);
@@ -92,78 +65,159 @@ pub fn add_new(faults: &mut Vec<Fault>, more: Vec<Fault>) {
     );
 }
 
-/// Whether a field can be read on its own.
-fn check(key: &str, value: &Value) -> Result<(), ValueError> {
-    // Of a list that is too long no item is looked at.
-    let count = value.as_array().map_or(0, Vec::len);
-    match key {
-        "interfaces" if count > MAX_INTERFACES => {
-            return Err(resolve::too_many_interfaces(count));
-        }
-        "ports" | "peer_ports" if count > ports::MAX_PORTS => return Err(ports::too_many(count)),
-        _ => {}
-    }
-    let alone = Map::from_iter([(key.to_owned(), value.clone())]);
-    match serde_json::from_value::<TaskSpec>(Value::Object(alone)) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(ValueError::invalid(type_fault(&error, value))),
-    }
-}
-
 /// The JSON pointer of a key (RFC 6901, section 3).
 fn pointer(key: &str) -> String {
     format!("/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
-/// With a hint at what it may have meant, where that may also be one of others.
-fn unknown(key: &str, others: Option<&[&str]>) -> String {
-    let near = others.and_then(|others| nearest(key, KEYS.iter().chain(others).copied()));
-    let hint = near
-        .map(|near| format!(" (did you mean `{near}`?)"))
-        .unwrap_or_default();
-    format!("a task has no such field{hint}")
-}
-
-/// What serde has against the type of a field, in words that do not presume Rust.
-fn type_fault(error: &serde_json::Error, value: &Value) -> String {
-    let text = error.to_string();
-    if text.contains("untagged enum") {
-        let value = quote(&value.to_string());
-        return format!(
-            "a whole number, or text such as \"10m\" or \"8000-8100\", is expected, not {value}"
-        );
+fn unknown(key: &str, others: &[&str], has_hint: bool) -> FaultKind {
+    let keys = Field::ALL.iter().filter(|field| field.is_task_key());
+    let keys = keys.map(|field| field.name());
+    let near = has_hint.then(|| nearest(key, keys.chain(others.iter().copied())));
+    FaultKind::UnknownField {
+        near: near.flatten().map(str::to_owned),
     }
-    let text = text.replace("a sequence", "a list").replace(
-        "struct RotateSpec",
-        "a table of `bytes`, `seconds` and `files`",
-    );
-    in_short(&text)
 }
 
-/// What others have written into a message: its beginning and its end, which says what was expected, without
-/// characters that would move a cursor or turn the text around.
-fn in_short(text: &str) -> String {
-    const MOST: usize = 200;
-    let printable = |text: &str| {
-        text.chars().fold(String::new(), |mut shown, character| {
-            if resolve::is_printable(character) {
-                shown.push(character);
-            } else {
-                shown.extend(character.escape_unicode());
-            }
-            shown
-        })
+/// Reads the value of a field into the request, which stays as it is where the value is of another type.
+fn read_field(spec: &mut TaskSpec, field: Field, value: Value) -> Result<(), FaultKind> {
+    // All fields of a request, so that none is forgotten here.
+    let TaskSpec {
+        name,
+        interfaces,
+        direction,
+        hook,
+        protocol,
+        address_type,
+        ip,
+        ports,
+        peer_ip,
+        peer_ports,
+        icmp_errors,
+        max_bytes,
+        oversize,
+        duration,
+        max_packets,
+        max_file_bytes,
+        format,
+        rotate,
+    } = spec;
+    match field {
+        Field::Name => *name = optional(value, text)?,
+        Field::Interfaces => {
+            *interfaces = list(value, MAX_INTERFACES, resolve::too_many_interfaces, text)?;
+        }
+        Field::Direction => *direction = optional(value, text)?,
+        Field::Hook => *hook = optional(value, text)?,
+        Field::Protocol => *protocol = optional(value, text)?,
+        Field::AddressType => *address_type = optional(value, text)?,
+        Field::Ip => *ip = optional(value, text)?,
+        Field::Ports => *ports = list(value, MAX_PORTS, ports::too_many, quantity)?,
+        Field::PeerIp => *peer_ip = optional(value, text)?,
+        Field::PeerPorts => *peer_ports = list(value, MAX_PORTS, ports::too_many, quantity)?,
+        Field::IcmpErrors => *icmp_errors = boolean(value)?,
+        Field::MaxBytes => *max_bytes = optional(value, quantity)?,
+        Field::Oversize => *oversize = optional(value, text)?,
+        Field::Duration => *duration = optional(value, quantity)?,
+        Field::MaxPackets => *max_packets = optional(value, quantity)?,
+        Field::MaxFileBytes => *max_file_bytes = optional(value, quantity)?,
+        Field::Format => *format = optional(value, text)?,
+        Field::Rotate => *rotate = optional(value, rotation)?,
+        // No keys of the task itself.
+        Field::RotateBytes | Field::RotateSeconds | Field::RotateFiles | Field::StartAt => {}
+    }
+    Ok(())
+}
+
+/// A value, or `null` as if the field were absent.
+fn optional<T>(
+    value: Value,
+    read: impl FnOnce(Value) -> Result<T, FaultKind>,
+) -> Result<Option<T>, FaultKind> {
+    match value {
+        Value::Null => Ok(None),
+        value => read(value).map(Some),
+    }
+}
+
+fn text(value: Value) -> Result<String, FaultKind> {
+    match value {
+        Value::String(text) => Ok(text),
+        other => Err(wrong_type(ExpectedType::Text, &other)),
+    }
+}
+
+fn boolean(value: Value) -> Result<bool, FaultKind> {
+    match value {
+        Value::Bool(value) => Ok(value),
+        other => Err(wrong_type(ExpectedType::Boolean, &other)),
+    }
+}
+
+fn quantity(value: Value) -> Result<Quantity, FaultKind> {
+    if let Some(number) = value.as_i64() {
+        return Ok(Quantity::Number(number));
+    }
+    // Whole, but more than anything can be, which is for the field to say.
+    if let Some(number) = value.as_u64() {
+        return Ok(Quantity::Text(number.to_string()));
+    }
+    match value {
+        Value::String(text) => Ok(Quantity::Text(text)),
+        other => Err(wrong_type(ExpectedType::Quantity, &other)),
+    }
+}
+
+/// A list of at most so many items. Of one that is too long no item is looked at.
+fn list<T>(
+    value: Value,
+    most: usize,
+    too_many: fn(usize) -> FaultKind,
+    read: fn(Value) -> Result<T, FaultKind>,
+) -> Result<Vec<T>, FaultKind> {
+    match value {
+        Value::Array(items) if items.len() > most => Err(too_many(items.len())),
+        Value::Array(items) => items.into_iter().map(read).collect(),
+        other => Err(wrong_type(ExpectedType::List, &other)),
+    }
+}
+
+fn rotation(value: Value) -> Result<RotateSpec, FaultKind> {
+    let Value::Object(fields) = value else {
+        return Err(wrong_type(ExpectedType::Rotation, &value));
     };
-    if text.len() <= MOST {
-        return printable(text);
+    let mut rotate = RotateSpec::default();
+    let RotateSpec {
+        bytes,
+        seconds,
+        files,
+    } = &mut rotate;
+    for (key, value) in fields {
+        let member = match key.as_str() {
+            "bytes" => &mut *bytes,
+            "seconds" => &mut *seconds,
+            "files" => &mut *files,
+            other => return Err(FaultKind::UnknownRotateField { name: other.into() }),
+        };
+        *member = optional(value, quantity)?;
     }
-    let head = text.floor_char_boundary(MOST / 2);
-    let tail = text.ceil_char_boundary(text.len() - MOST / 2);
-    format!(
-        "{} … {}",
-        printable(&text[..head]),
-        printable(&text[tail..])
-    )
+    Ok(rotate)
+}
+
+fn wrong_type(expected: ExpectedType, value: &Value) -> FaultKind {
+    let (found, value) = match value {
+        Value::Null => (JsonType::Null, None),
+        Value::Bool(value) => (JsonType::Boolean, Some(value.to_string())),
+        Value::Number(number) => (JsonType::Number, Some(number.to_string())),
+        Value::String(text) => (JsonType::Text, Some(text.clone())),
+        Value::Array(_) => (JsonType::List, None),
+        Value::Object(_) => (JsonType::Object, None),
+    };
+    FaultKind::WrongType {
+        expected,
+        found,
+        value: value.map(|value| Excerpt::from(value.as_str())),
+    }
 }
 
 #[cfg(test)]
@@ -171,15 +225,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::plan::{Wording, text::is_printable};
 
     fn faults(task: Value) -> Vec<(String, &'static str)> {
         let Value::Object(fields) = task else {
             panic!("a task is an object");
         };
-        let reading = ParsedTask::of(fields, &["start_at"], RequestOrigin::Daemon);
+        let reading = JsonTask::read(fields, &["start_at"], RequestOrigin::Daemon);
         assert_eq!(reading.plan.is_some(), reading.faults.is_empty());
         let faults = reading.faults.into_iter();
-        faults.map(|fault| (fault.pointer, fault.code)).collect()
+        faults
+            .map(|fault| (fault.pointer, fault.kind.code()))
+            .collect()
     }
 
     #[test]
@@ -227,7 +284,7 @@ mod tests {
     /// How many faults a body has, no two of them about one field.
     fn count(task: &str) -> usize {
         let fields = serde_json::from_str(task).expect("an object");
-        let faults = ParsedTask::of(fields, &["start_at"], RequestOrigin::Daemon).faults;
+        let faults = JsonTask::read(fields, &["start_at"], RequestOrigin::Daemon).faults;
         let pointers: HashSet<_> = faults.iter().map(|fault| &fault.pointer).collect();
         assert_eq!(pointers.len(), faults.len());
         faults.len()
@@ -273,14 +330,11 @@ mod tests {
             let Value::Object(fields) = task else {
                 panic!("an object");
             };
-            let faults = ParsedTask::of(fields, &[], RequestOrigin::Daemon).faults;
+            let faults = JsonTask::read(fields, &[], RequestOrigin::Daemon).faults;
             assert_eq!(faults.len(), 1, "{field}");
-            let detail = &faults[0].detail;
+            let detail = faults[0].kind.sentence(Wording::API);
             assert!(detail.len() < 1500, "{field}: {} bytes", detail.len());
-            assert!(
-                detail.chars().all(resolve::is_printable),
-                "{field}: {detail:?}"
-            );
+            assert!(detail.chars().all(is_printable), "{field}: {detail:?}");
         }
         // What was expected is still there.
         let Value::Object(fields) =
@@ -288,8 +342,10 @@ mod tests {
         else {
             panic!("an object");
         };
-        let faults = ParsedTask::of(fields, &[], RequestOrigin::Daemon).faults;
-        assert!(faults[0].detail.ends_with("expected a list"), "{faults:?}");
+        let faults = JsonTask::read(fields, &[], RequestOrigin::Daemon).faults;
+        let detail = faults[0].kind.sentence(Wording::API);
+        let expected = format!("a list is expected, not \"{}\"…", "y".repeat(60));
+        assert_eq!(detail, expected);
     }
 
     #[test]
@@ -303,14 +359,109 @@ mod tests {
         assert_eq!(found, [("/..~1~0".to_owned(), "unknown")]);
     }
 
+    /// By serde, which writes and reads the tasks that are kept, and here.
     #[test]
-    fn every_field_of_a_task_is_known() {
-        let text = r#"{"interfaces": ["lo"], "interface": "lo"}"#;
-        let error = serde_json::from_str::<TaskSpec>(text).expect_err("one too many");
-        for key in KEYS {
-            assert!(error.to_string().contains(&format!("`{key}`")), "{key}");
+    fn every_field_is_read() {
+        let quantity = |text: &str| Some(Quantity::Text(text.to_owned()));
+        let text = |text: &str| Some(text.to_owned());
+        let spec = TaskSpec {
+            name: text("n"),
+            interfaces: vec!["eth0".to_owned()],
+            direction: text("ingress"),
+            hook: text("tc"),
+            protocol: text("tcp"),
+            address_type: text("ip_pair"),
+            ip: text("10.0.0.1"),
+            ports: vec![Quantity::Number(443)],
+            peer_ip: text("10.0.0.2"),
+            peer_ports: vec![Quantity::Text("1024-65535".to_owned())],
+            icmp_errors: true,
+            max_bytes: Some(Quantity::Number(128)),
+            oversize: text("discard"),
+            duration: quantity("1m"),
+            max_packets: quantity("10"),
+            max_file_bytes: quantity("1GiB"),
+            format: text("pcap"),
+            rotate: Some(RotateSpec {
+                bytes: quantity("10MB"),
+                seconds: quantity("1h"),
+                files: quantity("3"),
+            }),
+        };
+        let json = serde_json::to_value(&spec).expect("JSON");
+        let fields = json.as_object().expect("an object").clone();
+        let mut found: Vec<_> = fields.keys().map(String::as_str).collect();
+        let nested = json["rotate"].as_object().expect("an object").keys();
+        let nested: Vec<_> = nested.map(|key| format!("rotate.{key}")).collect();
+        found.extend(nested.iter().map(String::as_str));
+        found.push("start_at");
+        found.sort_unstable();
+        let mut known: Vec<_> = Field::ALL.iter().map(|field| field.name()).collect();
+        known.sort_unstable();
+        assert_eq!(found, known);
+
+        let task = JsonTask::read(fields, &[], RequestOrigin::Daemon);
+        assert_eq!(task.faults, []);
+        assert_eq!(task.spec, spec);
+        assert_eq!(
+            serde_json::from_value::<TaskSpec>(json).expect("a task"),
+            spec
+        );
+    }
+
+    #[test]
+    fn values_of_other_types() {
+        for (field, value, expected) in [
+            ("name", json!(5), "text is expected, not 5"),
+            (
+                "name",
+                json!(null),
+                "a task needs a name that tells its purpose",
+            ),
+            ("interfaces", json!("lo"), "a list is expected, not \"lo\""),
+            (
+                "interfaces",
+                json!(["lo", {}]),
+                "text is expected, not a table",
+            ),
+            (
+                "icmp_errors",
+                json!(null),
+                "true or false is expected, not null",
+            ),
+            (
+                "rotate",
+                json!([1]),
+                "a table of `bytes`, `seconds` and `files` is expected, not a list",
+            ),
+            (
+                "rotate",
+                json!({"bytes": false}),
+                "a whole number, or text such as \"10m\" or \"8000-8100\", is expected, not false",
+            ),
+            (
+                "rotate",
+                json!({"byte": 1}),
+                "\"byte\" is no field of a rotation; it has `bytes`, `seconds` and `files`",
+            ),
+        ] {
+            let mut task = json!({"name": "n", "interfaces": ["lo"]});
+            task[field] = value;
+            let fields = task.as_object().expect("an object").clone();
+            let faults = JsonTask::read(fields, &[], RequestOrigin::Daemon).faults;
+            let sentences: Vec<_> = faults
+                .iter()
+                .map(|fault| fault.kind.sentence(Wording::API))
+                .collect();
+            assert_eq!(sentences, [expected], "{field}");
+            assert_eq!(faults[0].pointer, format!("/{field}"));
         }
-        let listed = error.to_string().matches('`').count() / 2 - 1;
-        assert_eq!(listed, KEYS.len(), "{error}");
+        // As if it were not there.
+        for field in ["direction", "ip", "max_bytes", "rotate"] {
+            let task = json!({"name": "n", "interfaces": ["x"], field: null});
+            assert_eq!(faults(task), [], "{field}");
+        }
+        let dotted = json!({"name": "n", "interfaces": ["x"], "rotate.bytes": 1});
+        assert_eq!(faults(dotted), [("/rotate.bytes".to_owned(), "unknown")]);
     }
 }

@@ -1,14 +1,9 @@
-//! Fields whose value is one word out of a few: the words, their meanings, and what is said when
-//! the word is none of them. [`resolve`](super::resolve) reads the words, the command line lists
-//! them.
+//! Fields whose value is one word out of a few: the values, their words, and what is said when a word is
+//! none of them. [`resolve`](super::resolve) reads the words, the command line lists them.
 
 use capture_common::Direction;
 
-use super::{
-    Directions, Format, Hook, Oversize, Protocol,
-    fault::{ValueError, nearest, quote},
-};
-use crate::task::State;
+use super::{fault::FaultKind, text::nearest};
 
 /// A type that people write as one word.
 pub trait Keyword: Copy + PartialEq + 'static {
@@ -29,14 +24,13 @@ pub trait Keyword: Copy + PartialEq + 'static {
     }
 }
 
-impl Keyword for State {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("pending", Self::Pending),
-        ("running", Self::Running),
-        ("stopping", Self::Stopping),
-        ("completed", Self::Completed),
-        ("failed", Self::Failed),
-    ];
+/// Directions of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Directions {
+    /// Both.
+    Both,
+    /// One of them.
+    Only(Direction),
 }
 
 impl Keyword for Directions {
@@ -45,6 +39,19 @@ impl Keyword for Directions {
         ("ingress", Self::Only(Direction::Ingress)),
         ("egress", Self::Only(Direction::Egress)),
     ];
+}
+
+/// Kind of program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// tc, which disturbs no link.
+    Auto,
+    /// tc.
+    Tc,
+    /// Native XDP for ingress, tc for egress.
+    Xdp,
+    /// Generic XDP for ingress, tc for egress.
+    XdpGeneric,
 }
 
 impl Keyword for Hook {
@@ -56,6 +63,20 @@ impl Keyword for Hook {
     ];
 }
 
+/// Protocol of a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// Every frame.
+    #[default]
+    All,
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// ICMP and ICMPv6.
+    Icmp,
+}
+
 impl Keyword for Protocol {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("all", Self::All),
@@ -65,9 +86,27 @@ impl Keyword for Protocol {
     ];
 }
 
+/// What becomes of a frame longer than `max_bytes`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Oversize {
+    /// It is cut.
+    Truncate,
+    /// It is left out and counted.
+    Discard,
+}
+
 impl Keyword for Oversize {
     const WORDS: &'static [(&'static str, Self)] =
         &[("truncate", Self::Truncate), ("discard", Self::Discard)];
+}
+
+/// File format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// pcapng (draft-ietf-opsawg-pcapng), nanosecond resolution.
+    Pcapng,
+    /// Nanosecond pcap (magic 0xa1b23c4d).
+    Pcap,
 }
 
 impl Keyword for Format {
@@ -95,18 +134,13 @@ impl Keyword for AddressType {
 }
 
 /// The meaning of a word.
-pub fn parse<T: Keyword>(text: &str) -> Result<T, ValueError> {
-    if let Some((_, value)) = T::WORDS.iter().find(|(word, _)| *word == text) {
-        return Ok(*value);
-    }
-    let allowed = T::words()
-        .map(|word| format!("\"{word}\""))
-        .collect::<Vec<_>>()
-        .join(", ");
-    let hint = nearest(text, T::words()).map(|word| format!(" (did you mean \"{word}\"?)"));
-    Err(ValueError::unknown(format!(
-        "{} is not known{}; allowed are {allowed}",
-        quote(text),
-        hint.unwrap_or_default()
-    )))
+pub fn parse<T: Keyword>(text: &str) -> Result<T, FaultKind> {
+    let known = T::WORDS.iter().find(|(word, _)| *word == text);
+    known
+        .map(|(_, value)| *value)
+        .ok_or_else(|| FaultKind::UnknownWord {
+            word: text.into(),
+            near: nearest(text, T::words()).map(str::to_owned),
+            allowed: T::words().map(str::to_owned).collect(),
+        })
 }

@@ -3,41 +3,51 @@
 
 use std::ops::RangeInclusive;
 
-use super::fault::{Faults, ValueError, quote};
-use crate::task::Quantity;
-
-/// Most items of a list, as it is given.
-pub(super) const MAX_PORTS: usize = 1024;
+use super::{
+    collect::Faults,
+    fault::{FaultKind, PortForm},
+    field::Field,
+    limits::MAX_PORTS,
+    text::Excerpt,
+};
+use crate::task::{Quantity, TaskSpec};
 
 /// The ranges of a list; `None` where the list is empty, which means every packet.
 ///
 /// Port 0 is a port like any other: it does not belong on the wire, and so is worth looking for.
 pub(super) fn parse_list(
-    pointer: &str,
+    field: Field,
     items: &[Quantity],
     faults: &mut Faults,
 ) -> Option<Vec<RangeInclusive<u16>>> {
     if items.len() > MAX_PORTS {
-        faults.add(pointer, too_many(items.len()));
+        faults.add(field, too_many(items.len()));
         return None;
     }
     let ranges = items
         .iter()
         .enumerate()
-        .filter_map(|(index, item)| faults.check(format!("{pointer}/{index}"), parse(item)))
+        .filter_map(|(index, item)| faults.check_item(field, index, parse(item)))
         .collect();
     (!items.is_empty()).then(|| merge(ranges))
 }
 
-pub(super) fn too_many(count: usize) -> ValueError {
-    ValueError::out_of_range(format!(
-        "{count} items are too many; a list has at most {MAX_PORTS}, and ranges count as one, as in \"8000-8100\""
-    ))
+pub(super) fn too_many(count: usize) -> FaultKind {
+    FaultKind::TooManyPorts {
+        count: count as u64,
+        most: MAX_PORTS as u64,
+    }
+}
+
+/// Brings the lists of a request into their shortest form, in which it is kept and shown.
+pub fn normalise(spec: &mut TaskSpec) {
+    shorten(&mut spec.ports);
+    shorten(&mut spec.peer_ports);
 }
 
 /// The same ports in the shortest list, sorted, with ranges that overlap or touch as one. A list in which
 /// something is wrong stays as it is.
-pub(super) fn normalise(items: &mut Vec<Quantity>) {
+fn shorten(items: &mut Vec<Quantity>) {
     let ranges: Result<Vec<_>, _> = items.iter().map(parse).collect();
     if let Ok(ranges) = ranges {
         *items = merge(ranges).into_iter().map(written).collect();
@@ -53,7 +63,7 @@ fn written(range: RangeInclusive<u16>) -> Quantity {
     }
 }
 
-fn parse(item: &Quantity) -> Result<RangeInclusive<u16>, ValueError> {
+fn parse(item: &Quantity) -> Result<RangeInclusive<u16>, FaultKind> {
     let text = match item {
         Quantity::Number(number) => {
             let port = u16::try_from(*number).map_err(|_| beyond(&number.to_string()))?;
@@ -62,9 +72,7 @@ fn parse(item: &Quantity) -> Result<RangeInclusive<u16>, ValueError> {
         Quantity::Text(text) => text.trim(),
     };
     if text.is_empty() {
-        return Err(ValueError::invalid(
-            "an item of the list is empty; write ports as in 443 or \"8000-8100\"",
-        ));
+        return Err(FaultKind::PortEmpty);
     }
     let Some((first, last)) = text.split_once('-') else {
         let port = port(text, text)?;
@@ -72,41 +80,40 @@ fn parse(item: &Quantity) -> Result<RangeInclusive<u16>, ValueError> {
     };
     let (first, last) = (port(first.trim(), text)?, port(last.trim(), text)?);
     if first > last {
-        return Err(ValueError::invalid(format!(
-            "{} runs backwards; write \"{last}-{first}\"",
-            quote(text)
-        )));
+        return Err(FaultKind::PortRangeBackwards {
+            text: text.into(),
+            first,
+            last,
+        });
     }
     Ok(first..=last)
 }
 
 /// One port, `text`, in the item `item`.
-fn port(text: &str, item: &str) -> Result<u16, ValueError> {
+fn port(text: &str, item: &str) -> Result<u16, FaultKind> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse().map_err(|_| beyond(item));
     }
-    let hint = if item.split([':', ',', ' ']).nth(1).is_some() {
-        "one item is one port, or one range as in \"8000-8100\"".to_owned()
+    let form = if item.split([':', ',', ' ']).nth(1).is_some() {
+        PortForm::Several
     } else if item.starts_with(|c: char| c.is_ascii_alphabetic())
+        && item.len() < Excerpt::MOST
         && item
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     {
-        format!("write its number; try `getent services {item}`")
+        PortForm::Service
     } else {
-        "write a number from 0 to 65535, or a range as in \"8000-8100\"".to_owned()
+        PortForm::Other
     };
-    Err(ValueError::invalid(format!(
-        "{} is not a port; {hint}",
-        quote(item)
-    )))
+    Err(FaultKind::NotAPort {
+        text: item.into(),
+        form,
+    })
 }
 
-fn beyond(text: &str) -> ValueError {
-    ValueError::out_of_range(format!(
-        "{} is not a port; ports go from 0 to 65535",
-        quote(text)
-    ))
+fn beyond(text: &str) -> FaultKind {
+    FaultKind::PortOutOfRange { text: text.into() }
 }
 
 fn merge(mut ranges: Vec<RangeInclusive<u16>>) -> Vec<RangeInclusive<u16>> {
@@ -128,6 +135,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::plan::Wording;
 
     fn text(item: &str) -> Quantity {
         Quantity::Text(item.to_owned())
@@ -157,14 +165,13 @@ mod tests {
             (text("8000:8100"), "invalid", "one range"),
             (text("443,80"), "invalid", "one item"),
             (text("https"), "invalid", "getent services https"),
+            (text(&"h".repeat(60)), "invalid", "getent services h"),
+            (text(&"h".repeat(61)), "invalid", "range"),
         ] {
-            let problem = parse(&item).expect_err("should be refused");
-            assert_eq!(problem.code, code, "{item:?}");
-            assert!(
-                problem.detail.contains(hint),
-                "{item:?}: {}",
-                problem.detail
-            );
+            let fault = parse(&item).expect_err("should be refused");
+            assert_eq!(fault.code(), code, "{item:?}");
+            let sentence = fault.sentence(Wording::API);
+            assert!(sentence.contains(hint), "{item:?}: {sentence}");
         }
     }
 
@@ -188,7 +195,7 @@ mod tests {
             ),
         ] {
             let mut items = given.to_vec();
-            normalise(&mut items);
+            shorten(&mut items);
             assert_eq!(items, expected);
         }
     }
@@ -202,14 +209,14 @@ mod tests {
             let given: Vec<_> =
                 pairs.iter().map(|(first, more)| written(*first..=first.saturating_add(*more))).collect();
             let mut items = given.clone();
-            normalise(&mut items);
+            shorten(&mut items);
             let mut faults = Faults::default();
             let [of_given, of_items] =
-                [&given, &items].map(|list| parse_list("/ports", list, &mut faults));
+                [&given, &items].map(|list| parse_list(Field::Ports, list, &mut faults));
             prop_assert_eq!(of_given, of_items);
             prop_assert!(items.len() <= given.len());
             let mut again = items.clone();
-            normalise(&mut again);
+            shorten(&mut again);
             prop_assert_eq!(again, items);
         }
 

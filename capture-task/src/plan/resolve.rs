@@ -6,42 +6,30 @@ use std::{collections::HashSet, time::Duration};
 use ipnet::IpNet;
 
 use super::{
-    Directions, Endpoint, Fault, Filter, Format, Hook, InterfaceSelection, Oversize, Plan,
-    Protocol, RequestOrigin, Rotate, address,
-    fault::{Faults, ValueError, quote},
+    address,
+    collect::Faults,
+    fault::{Counted, Fault, FaultKind, NameRule},
+    field::Field,
+    filter::{Endpoint, Filter},
     keyword,
-    keyword::{AddressType, Keyword},
-    ports, units,
+    keyword::{AddressType, Directions, Format, Hook, Keyword, Oversize, Protocol},
+    limits::{
+        DAEMON_DURATION, DAEMON_LEAST_ROTATE_BYTES, DAEMON_MAX_FILE_BYTES, DAEMON_MAX_FILES,
+        MAX_INTERFACE_NAME, MAX_INTERFACES, MAX_NAME_CHARS,
+    },
+    origin::RequestOrigin,
+    ports,
+    text::is_printable,
+    units,
+    validated::{InterfaceSelection, Plan, Rotate},
 };
 use crate::task::{Quantity, RotateSpec, TaskSpec};
-
-/// `duration` of a daemon's task that gives none.
-const DAEMON_DURATION: Duration = Duration::from_secs(60);
-
-/// `max_file_bytes` of a daemon's task that gives none.
-const DAEMON_MAX_FILE_BYTES: u64 = 1 << 30;
-
-/// Least `rotate.bytes` of a daemon's task: a file costs more than its bytes, and whoever may create tasks
-/// shall not take the disk's inodes, or the time of the writer, by millions of small ones.
-pub(super) const DAEMON_LEAST_ROTATE_BYTES: u64 = 64 << 10;
-
-/// Most files of a daemon's task that are there at once.
-pub(super) const DAEMON_MAX_FILES: u64 = 10_000;
-
-/// Most characters of a name.
-const MAX_NAME_CHARS: usize = 128;
-
-/// Most interfaces by name.
-pub const MAX_INTERFACES: usize = 256;
-
-/// Most bytes of an interface name (`IFNAMSIZ` without the final NUL).
-pub(super) const MAX_INTERFACE_NAME: usize = 15;
 
 impl Plan {
     /// The plan for a request, or everything that is wrong with it.
     ///
     /// Whether the interfaces exist is not asked here.
-    pub fn resolve(spec: &TaskSpec, face: RequestOrigin) -> Result<Self, Vec<Fault>> {
+    pub fn resolve(spec: &TaskSpec, origin: RequestOrigin) -> Result<Self, Vec<Fault>> {
         let mut faults = Faults::default();
         let TaskSpec {
             name,
@@ -64,55 +52,56 @@ impl Plan {
             rotate,
         } = spec;
 
-        let name = resolve_name(name.as_deref(), interfaces, face, &mut faults);
+        let name = resolve_name(name.as_deref(), interfaces, origin, &mut faults);
         let interfaces = resolve_interfaces(interfaces, &mut faults);
-        let directions = resolve_word("/direction", direction, Directions::Both, &mut faults);
-        let hook = resolve_word("/hook", hook, Hook::Auto, &mut faults);
-        let protocol = resolve_word("/protocol", protocol, Protocol::All, &mut faults);
+        let directions = resolve_word(Field::Direction, direction, Directions::Both, &mut faults);
+        let hook = resolve_word(Field::Hook, hook, Hook::Auto, &mut faults);
+        let protocol = resolve_word(Field::Protocol, protocol, Protocol::All, &mut faults);
         let local = Endpoint {
-            address: faults.check_given("/ip", ip.as_ref(), |text| address::parse(text)),
-            ports: ports::parse_list("/ports", ports, &mut faults),
+            address: faults.check_given(Field::Ip, ip.as_ref(), |text| address::parse(text)),
+            ports: ports::parse_list(Field::Ports, ports, &mut faults),
         };
         let peer = Endpoint {
-            address: faults.check_given("/peer_ip", peer_ip.as_ref(), |text| address::parse(text)),
-            ports: ports::parse_list("/peer_ports", peer_ports, &mut faults),
+            address: faults
+                .check_given(Field::PeerIp, peer_ip.as_ref(), |text| address::parse(text)),
+            ports: ports::parse_list(Field::PeerPorts, peer_ports, &mut faults),
         };
         check_endpoints(spec, &mut faults);
         check_families(local.address, peer.address, &mut faults);
         check_ports_have_protocol(spec, protocol, &mut faults);
-        let address_type = faults.check_given("/address_type", address_type.as_ref(), |text| {
+        let address_type = faults.check_given(Field::AddressType, address_type.as_ref(), |text| {
             keyword::parse::<AddressType>(text)
         });
         check_address_type(spec, address_type, &mut faults);
 
         let max_bytes = faults
-            .check_given("/max_bytes", max_bytes.as_ref(), resolve_max_bytes)
+            .check_given(Field::MaxBytes, max_bytes.as_ref(), resolve_max_bytes)
             .flatten();
-        let oversize = resolve_word("/oversize", oversize, Oversize::Truncate, &mut faults);
+        let oversize = resolve_word(Field::Oversize, oversize, Oversize::Truncate, &mut faults);
         let duration = faults
-            .check_given("/duration", duration.as_ref(), units::seconds)
+            .check_given(Field::Duration, duration.as_ref(), units::seconds)
             .map(Duration::from_secs);
-        let max_packets = faults.check_given("/max_packets", max_packets.as_ref(), |value| {
-            units::count(value, "packets")
+        let max_packets = faults.check_given(Field::MaxPackets, max_packets.as_ref(), |value| {
+            units::count(value, Counted::Packets)
         });
         let max_file_bytes = faults.check_given(
-            "/max_file_bytes",
+            Field::MaxFileBytes,
             max_file_bytes.as_ref(),
             units::positive_size,
         );
-        let format = resolve_word("/format", format, Format::Pcapng, &mut faults);
+        let format = resolve_word(Field::Format, format, Format::Pcapng, &mut faults);
         let rotate = rotate
             .as_ref()
-            .map(|rotate| resolve_rotate(rotate, face, &mut faults));
-        let duration = duration.or(match face {
+            .map(|rotate| resolve_rotate(rotate, origin, &mut faults));
+        let duration = duration.or(match origin {
             RequestOrigin::Run => None,
             RequestOrigin::Daemon => Some(DAEMON_DURATION),
         });
-        let max_file_bytes = max_file_bytes.or(match face {
+        let max_file_bytes = max_file_bytes.or(match origin {
             RequestOrigin::Run => None,
             RequestOrigin::Daemon => Some(daemon_max_file_bytes(rotate)),
         });
-        if face == RequestOrigin::Daemon {
+        if origin == RequestOrigin::Daemon {
             check_number_of_files(rotate, duration, max_file_bytes, &mut faults);
         }
 
@@ -143,94 +132,80 @@ impl Plan {
 }
 
 fn resolve_word<T: Keyword>(
-    pointer: &str,
-    field: &Option<String>,
+    field: Field,
+    word: &Option<String>,
     default: T,
     faults: &mut Faults,
 ) -> T {
     faults
-        .check_given(pointer, field.as_ref(), |text| keyword::parse(text))
+        .check_given(field, word.as_ref(), |text| keyword::parse(text))
         .unwrap_or(default)
 }
 
 fn resolve_name(
     name: Option<&str>,
     interfaces: &[String],
-    face: RequestOrigin,
+    origin: RequestOrigin,
     faults: &mut Faults,
 ) -> String {
-    match (name, face) {
+    match (name, origin) {
         (Some(name), _) => {
-            faults.check("/name", check_name(name));
+            faults.check(Field::Name, check_name(name));
             name.to_owned()
         }
         (None, RequestOrigin::Run) => interfaces.join(",").chars().take(MAX_NAME_CHARS).collect(),
         (None, RequestOrigin::Daemon) => {
-            faults.add(
-                "/name",
-                ValueError::required("a task needs a name that tells its purpose"),
-            );
+            faults.add(Field::Name, FaultKind::NameMissing);
             String::new()
         }
     }
 }
 
-fn check_name(name: &str) -> Result<(), ValueError> {
+fn check_name(name: &str) -> Result<(), FaultKind> {
     let chars = name.chars().count();
     if chars > MAX_NAME_CHARS {
-        return Err(ValueError::out_of_range(format!(
-            "the name has {chars} characters; the most is {MAX_NAME_CHARS}"
-        )));
+        return Err(FaultKind::NameTooLong {
+            chars: chars as u64,
+            most: MAX_NAME_CHARS as u64,
+        });
     }
     if name.trim().is_empty() {
-        return Err(ValueError::invalid(
-            "the name is empty; write what the capture is for",
-        ));
+        return Err(FaultKind::NameEmpty);
     }
     match name.chars().find(|c| !is_printable(*c)) {
-        Some(character) => Err(ValueError::invalid(format!(
-            "the name holds the unprintable character U+{:04X}; leave it out",
-            u32::from(character)
-        ))),
+        Some(character) => Err(FaultKind::NameUnprintable {
+            code_point: u32::from(character),
+        }),
         None => Ok(()),
     }
 }
 
-/// Neither a control character, nor one that breaks lines or reorders the text around it.
-pub(super) fn is_printable(character: char) -> bool {
-    !character.is_control()
-        && !matches!(character,
-            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
-}
-
 fn resolve_interfaces(names: &[String], faults: &mut Faults) -> InterfaceSelection {
     if names.len() > MAX_INTERFACES {
-        faults.add("/interfaces", too_many_interfaces(names.len()));
+        faults.add(Field::Interfaces, too_many_interfaces(names.len()));
         return InterfaceSelection::Named(Vec::new());
     }
     if names.is_empty() {
-        faults.add(
-            "/interfaces",
-            ValueError::required("no interface is given; name at least one, or \"any\" for all"),
-        );
+        faults.add(Field::Interfaces, FaultKind::NoInterface);
     }
     if names.len() > 1 && names.iter().any(|name| name == "any") {
-        faults.add(
-            "/interfaces",
-            ValueError::conflict("\"any\" already covers every interface; give it alone"),
-        );
+        faults.add(Field::Interfaces, FaultKind::AnyWithOthers);
     }
     let mut seen = HashSet::new();
     for (index, name) in names.iter().enumerate() {
-        let pointer = format!("/interfaces/{index}");
-        if !seen.insert(name) {
-            let problem = format!("{} is given twice; give it once", quote(name));
-            faults.add(pointer, ValueError::conflict(problem));
-        } else if let Some(reason) = invalid_interface_name(name) {
-            let problem = format!("{} is not an interface name: {reason}", quote(name));
-            faults.add(pointer, ValueError::invalid(problem));
-        }
+        let kind = if !seen.insert(name) {
+            FaultKind::InterfaceRepeated {
+                name: name.as_str().into(),
+            }
+        } else if let Some(rule) = broken_name_rule(name) {
+            FaultKind::InterfaceName {
+                name: name.as_str().into(),
+                rule,
+            }
+        } else {
+            continue;
+        };
+        faults.add_item(Field::Interfaces, index, kind);
     }
     match names {
         [name] if name == "any" => InterfaceSelection::Any,
@@ -238,23 +213,24 @@ fn resolve_interfaces(names: &[String], faults: &mut Faults) -> InterfaceSelecti
     }
 }
 
-pub(super) fn too_many_interfaces(count: usize) -> ValueError {
-    ValueError::out_of_range(format!(
-        "{count} interfaces are too many; name at most {MAX_INTERFACES}, or \"any\" for all"
-    ))
+pub(super) fn too_many_interfaces(count: usize) -> FaultKind {
+    FaultKind::TooManyInterfaces {
+        count: count as u64,
+        most: MAX_INTERFACES as u64,
+    }
 }
 
 /// The rules of `dev_valid_name` (net/core/dev.c).
-fn invalid_interface_name(name: &str) -> Option<&'static str> {
+fn broken_name_rule(name: &str) -> Option<NameRule> {
     let forbidden = |c: char| matches!(c, '/' | ':' | '\0') || c.is_whitespace();
     if name.is_empty() {
-        Some("it is empty")
+        Some(NameRule::Empty)
     } else if name.len() > MAX_INTERFACE_NAME {
-        Some("names have at most 15 bytes")
+        Some(NameRule::TooLong)
     } else if name.contains(forbidden) {
-        Some("names hold no slash, colon, space or NUL")
+        Some(NameRule::Character)
     } else if name == "." || name == ".." {
-        Some("the name is reserved")
+        Some(NameRule::Reserved)
     } else {
         None
     }
@@ -264,42 +240,42 @@ fn invalid_interface_name(name: &str) -> Option<&'static str> {
 fn check_endpoints(spec: &TaskSpec, faults: &mut Faults) {
     let pair_named = spec.address_type.as_deref() == Some(AddressType::IpPair.keyword());
     if spec.ip.is_none() && spec.peer_ip.is_some() && spec.address_type.is_none() {
-        faults.add(
-            "/ip",
-            ValueError::required("`peer_ip` is the other side of a pair; give `ip`, or `ip` alone"),
-        );
+        faults.add(Field::Ip, FaultKind::PeerIpWithoutIp);
     }
     if !spec.peer_ports.is_empty() && spec.peer_ip.is_none() && !pair_named {
-        faults.add(
-            "/peer_ports",
-            ValueError::conflict(
-                "`peer_ports` belongs to `peer_ip`; give that too, or use `ports`",
-            ),
-        );
+        faults.add(Field::PeerPorts, FaultKind::PeerPortsWithoutPeerIp);
     }
 }
 
 /// An `address_type` that is given must be what the addresses say.
 fn check_address_type(spec: &TaskSpec, given: Option<AddressType>, faults: &mut Faults) {
     let Some(given) = given else { return };
-    let word = given.keyword();
     let rows = [
-        ("/ip", "`ip`", spec.ip.is_some(), given != AddressType::Any),
+        (Field::Ip, spec.ip.is_some(), given != AddressType::Any),
         (
-            "/peer_ip",
-            "`peer_ip`",
+            Field::PeerIp,
             spec.peer_ip.is_some(),
             given == AddressType::IpPair,
         ),
     ];
-    for (pointer, field, is_given, is_wanted) in rows {
+    for (field, is_given, is_wanted) in rows {
+        let address_type = given.keyword().to_owned();
         if is_wanted && !is_given {
-            let problem = format!("`address_type` is \"{word}\", which needs {field}");
-            faults.add(pointer, ValueError::required(problem));
-        }
-        if is_given && !is_wanted {
-            let problem = format!("`address_type` is \"{word}\", which takes no {field}");
-            faults.add(pointer, ValueError::conflict(problem));
+            faults.add(
+                field,
+                FaultKind::AddressTypeNeeds {
+                    address_type,
+                    field,
+                },
+            );
+        } else if is_given && !is_wanted {
+            faults.add(
+                field,
+                FaultKind::AddressTypeExcludes {
+                    address_type,
+                    field,
+                },
+            );
         }
     }
 }
@@ -310,12 +286,11 @@ fn check_families(ip: Option<IpNet>, peer_ip: Option<IpNet>, faults: &mut Faults
         && version(ip) != version(peer_ip)
     {
         faults.add(
-            "/peer_ip",
-            ValueError::conflict(format!(
-                "`ip` is IPv{} and `peer_ip` is IPv{}, which no packet has; give both of one version",
-                version(ip),
-                version(peer_ip)
-            )),
+            Field::PeerIp,
+            FaultKind::IpVersionsDiffer {
+                ip: version(ip),
+                peer_ip: version(peer_ip),
+            },
         );
     }
 }
@@ -324,65 +299,64 @@ fn check_ports_have_protocol(spec: &TaskSpec, protocol: Protocol, faults: &mut F
     if protocol != Protocol::Icmp {
         return;
     }
-    for (pointer, field, ports) in [
-        ("/ports", "`ports`", &spec.ports),
-        ("/peer_ports", "`peer_ports`", &spec.peer_ports),
+    for (field, ports) in [
+        (Field::Ports, &spec.ports),
+        (Field::PeerPorts, &spec.peer_ports),
     ] {
         if !ports.is_empty() {
-            let problem = format!("ICMP has no ports; leave {field} out, or choose tcp or udp");
-            faults.add(pointer, ValueError::conflict(problem));
+            faults.add(field, FaultKind::PortsOfIcmp { field });
         }
     }
 }
 
-fn resolve_max_bytes(value: &Quantity) -> Result<Option<u16>, ValueError> {
+fn resolve_max_bytes(value: &Quantity) -> Result<Option<u16>, FaultKind> {
     match units::size(value)? {
         0 => Ok(None),
-        bytes => u16::try_from(bytes).map(Some).map_err(|_| {
-            ValueError::out_of_range(format!(
-                "{bytes} is more than 65535; use 0, the default, to keep whole frames"
-            ))
-        }),
+        bytes => u16::try_from(bytes)
+            .map(Some)
+            .map_err(|_| FaultKind::MaxBytesTooLarge {
+                bytes,
+                most: u16::MAX.into(),
+            }),
     }
 }
 
-fn resolve_rotate(rotate: &RotateSpec, face: RequestOrigin, faults: &mut Faults) -> Rotate {
+fn resolve_rotate(rotate: &RotateSpec, origin: RequestOrigin, faults: &mut Faults) -> Rotate {
     let RotateSpec {
         bytes,
         seconds,
         files,
     } = rotate;
     if bytes.is_none() && seconds.is_none() {
-        faults.add(
-            "/rotate",
-            ValueError::required("rotation needs `rotate.bytes` or `rotate.seconds`, to know when"),
-        );
+        faults.add(Field::Rotate, FaultKind::RotationWithoutBound);
     }
     Rotate {
-        bytes: faults.check_given("/rotate/bytes", bytes.as_ref(), |value| {
-            units::positive_size(value).and_then(|bytes| rotate_bytes(bytes, face))
+        bytes: faults.check_given(Field::RotateBytes, bytes.as_ref(), |value| {
+            units::positive_size(value).and_then(|bytes| rotate_bytes(bytes, origin))
         }),
-        seconds: faults.check_given("/rotate/seconds", seconds.as_ref(), units::seconds),
-        files: faults.check_given("/rotate/files", files.as_ref(), |value| {
-            units::count(value, "files").and_then(|files| rotate_files(files, face))
+        seconds: faults.check_given(Field::RotateSeconds, seconds.as_ref(), units::seconds),
+        files: faults.check_given(Field::RotateFiles, files.as_ref(), |value| {
+            units::count(value, Counted::Files).and_then(|files| rotate_files(files, origin))
         }),
     }
 }
 
-fn rotate_bytes(bytes: u64, face: RequestOrigin) -> Result<u64, ValueError> {
-    if face == RequestOrigin::Daemon && bytes < DAEMON_LEAST_ROTATE_BYTES {
-        return Err(ValueError::out_of_range(format!(
-            "{bytes} is too small for the files of a daemon; the least is {DAEMON_LEAST_ROTATE_BYTES} (\"64KiB\")"
-        )));
+fn rotate_bytes(bytes: u64, origin: RequestOrigin) -> Result<u64, FaultKind> {
+    if origin == RequestOrigin::Daemon && bytes < DAEMON_LEAST_ROTATE_BYTES {
+        return Err(FaultKind::RotateBytesTooSmall {
+            bytes,
+            least: DAEMON_LEAST_ROTATE_BYTES,
+        });
     }
     Ok(bytes)
 }
 
-fn rotate_files(files: u64, face: RequestOrigin) -> Result<u64, ValueError> {
-    if face == RequestOrigin::Daemon && files > DAEMON_MAX_FILES {
-        return Err(ValueError::out_of_range(format!(
-            "{files} files are too many; a task of the daemon has at most {DAEMON_MAX_FILES}"
-        )));
+fn rotate_files(files: u64, origin: RequestOrigin) -> Result<u64, FaultKind> {
+    if origin == RequestOrigin::Daemon && files > DAEMON_MAX_FILES {
+        return Err(FaultKind::TooManyFiles {
+            files,
+            most: DAEMON_MAX_FILES,
+        });
     }
     Ok(files)
 }
@@ -416,16 +390,25 @@ fn check_number_of_files(
         return;
     };
     let duration = duration.map(|duration| duration.as_secs());
-    for (pointer, limit, most, each) in [
-        ("/rotate/bytes", "max_file_bytes", max_file_bytes, bytes),
-        ("/rotate/seconds", "duration", duration, seconds),
+    for (field, limit, most, each) in [
+        (
+            Field::RotateBytes,
+            Field::MaxFileBytes,
+            max_file_bytes,
+            bytes,
+        ),
+        (Field::RotateSeconds, Field::Duration, duration, seconds),
     ] {
         let files = most.zip(each).map(|(most, each)| most.div_ceil(each));
         if let Some(files) = files.filter(|files| *files > DAEMON_MAX_FILES) {
-            let problem = format!(
-                "with this `{limit}` it makes {files} files, and a task of the daemon has at most {DAEMON_MAX_FILES}; give more, or `rotate.files`"
+            faults.add(
+                field,
+                FaultKind::LimitMakesTooManyFiles {
+                    limit,
+                    files,
+                    most: DAEMON_MAX_FILES,
+                },
             );
-            faults.add(pointer, ValueError::out_of_range(problem));
         }
     }
 }

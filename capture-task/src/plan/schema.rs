@@ -7,12 +7,11 @@ use utoipa::{
     openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema, schema::Type},
 };
 
-pub use super::keyword::AddressType;
 use super::{
-    Directions, Format, Hook, Oversize, Protocol,
-    keyword::Keyword,
-    resolve::{DAEMON_LEAST_ROTATE_BYTES, DAEMON_MAX_FILES, MAX_INTERFACE_NAME},
-    units::MAX_SECONDS,
+    field::Field,
+    keyword::{AddressType, Directions, Format, Hook, Keyword, Oversize, Protocol},
+    limits::{DAEMON_LEAST_ROTATE_BYTES, DAEMON_MAX_FILES, MAX_INTERFACE_NAME, MAX_SECONDS},
+    text::Excerpt,
 };
 
 /// A type that the document has a name for.
@@ -60,6 +59,28 @@ schema!(
     words::<Oversize>("What becomes of a frame that is longer than `max_bytes`.")
 );
 schema!(Format, "Format", words::<Format>("Format of the files."));
+
+schema!(
+    Excerpt,
+    "Excerpt",
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(
+            "Text of the request; of a longer one than 60 characters the first 61."
+        ))
+        .max_length(Some(Excerpt::MOST))
+        .into()
+);
+
+schema!(
+    Field,
+    "Field",
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("A field of a new task."))
+        .enum_values(Some(Field::ALL.iter().map(|field| field.name())))
+        .into()
+);
 
 /// The name of an interface, or `any`.
 pub struct InterfaceName;
@@ -228,7 +249,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        plan::{Plan, RequestOrigin},
+        plan::{Plan, RequestOrigin, Wording},
         task::TaskSpec,
     };
 
@@ -273,7 +294,9 @@ mod tests {
         let faults = Plan::resolve(&spec, RequestOrigin::Daemon)
             .err()
             .unwrap_or_default();
-        let faults = faults.into_iter().map(|fault| (fault.code, fault.detail));
+        let faults = faults
+            .into_iter()
+            .map(|fault| (fault.kind.code(), fault.kind.sentence(Wording::API)));
         faults.collect()
     }
 

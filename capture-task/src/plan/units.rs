@@ -7,11 +7,11 @@
 
 use std::num::IntErrorKind;
 
-use super::fault::{ValueError, quote};
+use super::{
+    fault::{Counted, FaultKind},
+    limits::MAX_SECONDS,
+};
 use crate::task::Quantity;
-
-/// Longest duration, 36,500 days: far from where nanoseconds in 64 bits end.
-pub(super) const MAX_SECONDS: u64 = 36_500 * 86_400;
 
 const SIZE_UNITS: &[(&str, u64)] = &[
     ("", 1),
@@ -32,8 +32,8 @@ const SIZE_UNITS: &[(&str, u64)] = &[
 
 const TIME_UNITS: &[(char, u64)] = &[('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
-/// Bytes.
-pub fn size(value: &Quantity) -> Result<u64, ValueError> {
+/// A size in bytes, which may be 0.
+pub fn size(value: &Quantity) -> Result<u64, FaultKind> {
     match value {
         Quantity::Number(number) => {
             u64::try_from(*number).map_err(|_| negative(&number.to_string()))
@@ -42,8 +42,8 @@ pub fn size(value: &Quantity) -> Result<u64, ValueError> {
     }
 }
 
-/// Bytes, from text.
-fn size_from_text(text: &str) -> Result<u64, ValueError> {
+/// [`size`] of text, where a unit may stand behind the number.
+fn size_from_text(text: &str) -> Result<u64, FaultKind> {
     let (digits, unit) = split_number(text.trim());
     let unit = unit.trim_start().to_ascii_lowercase();
     let factor = SIZE_UNITS
@@ -54,10 +54,7 @@ fn size_from_text(text: &str) -> Result<u64, ValueError> {
         return Err(if text.trim_start().starts_with('-') {
             negative(text)
         } else {
-            ValueError::invalid(format!(
-                "{} is not a size; write whole bytes, or a unit as in \"64MiB\" or \"10MB\"",
-                quote(text)
-            ))
+            FaultKind::NotASize { text: text.into() }
         });
     };
     digits
@@ -65,49 +62,41 @@ fn size_from_text(text: &str) -> Result<u64, ValueError> {
         .ok()
         .and_then(|number| number.checked_mul(factor))
         .filter(|bytes| i64::try_from(*bytes).is_ok())
-        .ok_or_else(|| ValueError::out_of_range(format!("{} is more than 8 EiB", quote(text))))
+        .ok_or_else(|| FaultKind::SizeTooLarge { text: text.into() })
 }
 
 /// A size of at least one byte.
-pub(super) fn positive_size(value: &Quantity) -> Result<u64, ValueError> {
+pub(super) fn positive_size(value: &Quantity) -> Result<u64, FaultKind> {
     size(value).and_then(|bytes| match bytes {
-        0 => Err(ValueError::out_of_range(
-            "0 leaves no room for any packet; leave it out for no limit",
-        )),
+        0 => Err(FaultKind::ZeroSize),
         bytes => Ok(bytes),
     })
 }
 
 /// Whole seconds, at least one.
-pub fn seconds(value: &Quantity) -> Result<u64, ValueError> {
+pub fn seconds(value: &Quantity) -> Result<u64, FaultKind> {
     let (text, total) = match value {
         Quantity::Number(number) => {
             let text = number.to_string();
             let total = u64::try_from(*number).map_err(|_| negative(&text))?;
             (text, Some(total))
         }
-        Quantity::Text(text) => (quote(text), seconds_from_text(text)?),
+        Quantity::Text(text) => (text.clone(), seconds_from_text(text)?),
     };
     match total {
-        Some(0) => Err(ValueError::out_of_range(
-            "0 seconds is no time; the least is 1 second",
-        )),
+        Some(0) => Err(FaultKind::ZeroDuration),
         Some(total) if total <= MAX_SECONDS => Ok(total),
-        _ => Err(ValueError::out_of_range(format!(
-            "{text} is too long; the most is \"36500d\""
-        ))),
+        _ => Err(FaultKind::DurationTooLong {
+            text: text.as_str().into(),
+            most: MAX_SECONDS,
+        }),
     }
 }
 
 /// `None` where the sum is beyond 64 bits.
-fn seconds_from_text(text: &str) -> Result<Option<u64>, ValueError> {
+fn seconds_from_text(text: &str) -> Result<Option<u64>, FaultKind> {
     let trimmed = text.trim();
-    let malformed = || {
-        ValueError::invalid(format!(
-            "{} is not a duration; write seconds, or units as in \"90s\", \"10m\", \"1h30m\", \"1d\"",
-            quote(text)
-        ))
-    };
+    let malformed = || FaultKind::NotADuration { text: text.into() };
     if trimmed.starts_with('-') {
         return Err(negative(text));
     }
@@ -143,8 +132,8 @@ fn seconds_from_text(text: &str) -> Result<Option<u64>, ValueError> {
     Ok(total)
 }
 
-/// A whole number of at least one; `of` says of what.
-pub(super) fn count(value: &Quantity, of: &str) -> Result<u64, ValueError> {
+/// A whole number of at least one.
+pub(super) fn count(value: &Quantity, of: Counted) -> Result<u64, FaultKind> {
     let number = match value {
         Quantity::Number(number) => {
             u64::try_from(*number).map_err(|_| negative(&number.to_string()))?
@@ -155,17 +144,15 @@ pub(super) fn count(value: &Quantity, of: &str) -> Result<u64, ValueError> {
             Ok(_) => return Err(too_many(text)),
             Err(error) if *error.kind() == IntErrorKind::PosOverflow => return Err(too_many(text)),
             _ => {
-                return Err(ValueError::invalid(format!(
-                    "{} is not a number of {of}; write a whole number such as 1000",
-                    quote(text)
-                )));
+                return Err(FaultKind::NotACount {
+                    text: text.as_str().into(),
+                    of,
+                });
             }
         },
     };
     match number {
-        0 => Err(ValueError::out_of_range(format!(
-            "0 {of} is too few; the least is 1"
-        ))),
+        0 => Err(FaultKind::ZeroCount { of }),
         number => Ok(number),
     }
 }
@@ -178,16 +165,15 @@ fn split_number(text: &str) -> (&str, &str) {
     )
 }
 
-fn too_many(text: &str) -> ValueError {
-    ValueError::out_of_range(format!(
-        "{} is too many; the most is {}",
-        quote(text),
-        i64::MAX
-    ))
+fn too_many(text: &str) -> FaultKind {
+    FaultKind::CountTooLarge {
+        text: text.into(),
+        most: i64::MAX.cast_unsigned(),
+    }
 }
 
-fn negative(text: &str) -> ValueError {
-    ValueError::out_of_range(format!("{} is negative", quote(text)))
+fn negative(text: &str) -> FaultKind {
+    FaultKind::Negative { text: text.into() }
 }
 
 #[cfg(test)]
@@ -223,13 +209,13 @@ mod tests {
             ("99999999999999999999999", "out_of_range"),
             ("99999999TiB", "out_of_range"),
         ] {
-            assert_eq!(size_from_text(text).expect_err(text).code, code, "{text}");
+            assert_eq!(size_from_text(text).expect_err(text).code(), code, "{text}");
         }
     }
 
     #[test]
     fn counts() {
-        let parse = |text: &str| count(&Quantity::Text(text.to_owned()), "packets");
+        let parse = |text: &str| count(&Quantity::Text(text.to_owned()), Counted::Packets);
         for (text, number) in [
             ("1", 1),
             (" +5 ", 5),
@@ -246,7 +232,7 @@ mod tests {
             ("9223372036854775808", "out_of_range"),
             ("99999999999999999999", "out_of_range"),
         ] {
-            assert_eq!(parse(text).expect_err(text).code, code, "{text}");
+            assert_eq!(parse(text).expect_err(text).code(), code, "{text}");
         }
     }
 
@@ -282,7 +268,7 @@ mod tests {
             ("99999999999999999999d", "out_of_range"),
             ("18446744073709551615s1", "invalid"),
         ] {
-            assert_eq!(parse(text).expect_err(text).code, code, "{text}");
+            assert_eq!(parse(text).expect_err(text).code(), code, "{text}");
         }
         assert_eq!(seconds(&Quantity::Number(60)), Ok(60));
         assert!(seconds(&Quantity::Number(-1)).is_err());

@@ -132,6 +132,12 @@ impl Facts {
                 self.variables.clone(),
             ),
             table("docs/reference/api.md", Some("Calls"), "call", calls()?),
+            table(
+                "docs/reference/faults.md",
+                None,
+                "reason",
+                task.variants("FaultKind")?,
+            ),
         ])
     }
 

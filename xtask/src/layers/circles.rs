@@ -1,35 +1,18 @@
 //! Circles among the files of a crate: a set of files each of which reaches all others by imports. None
 //! of them can be read, tested or moved without the rest.
-//!
-//! `circles.txt` lists the files that are still in one. A file that is not listed must not come into a
-//! circle, and one that is out of it comes off the list.
 
 use std::collections::BTreeSet;
 
 use super::source::Crate;
 use crate::workspace;
 
-/// The files that are still in a circle, one a line.
-const KNOWN: &str = include_str!("circles.txt");
-
 impl Crate {
-    /// One sentence for each circle that has a new file, with the imports that close it, and one for each listed
-    /// file of this crate that is in none any more.
+    /// One sentence for each circle, with the imports that close it.
     pub(super) fn circles(&self) -> Vec<String> {
-        let known: BTreeSet<&str> = KNOWN.lines().collect();
         let edges = self.edges();
         let circles = components(self.files.len(), &edges);
-        let is_new = |file: &usize| !known.contains(self.shown(*file).as_str());
-        let new = circles.iter().filter(|files| files.iter().any(is_new));
-        let mut found: Vec<_> = new.map(|files| self.sentence(files, &edges)).collect();
-
-        let in_circles: BTreeSet<_> = circles.iter().flatten().collect();
-        let out = (0..self.files.len()).filter(|file| !in_circles.contains(file) && !is_new(file));
-        found.extend(out.map(|file| {
-            let file = self.shown(file);
-            format!("{file} is in no circle any more; take it off xtask/src/layers/circles.txt")
-        }));
-        found
+        let sentences = circles.iter().map(|files| self.sentence(files, &edges));
+        sentences.collect()
     }
 
     fn sentence(&self, files: &[usize], edges: &BTreeSet<(usize, usize)>) -> String {

@@ -1,7 +1,9 @@
 //! The layer rules of the product, as checks: which crate may depend on which, what the lower ones do
-//! without, and that no files of a crate import each other in a circle. `ARCHITECTURE.md` says why.
+//! without, that no files of a crate import each other in a circle, and how large a crate may be. `ARCHITECTURE.md`
+//! says why.
 
 mod circles;
+mod size;
 mod source;
 
 use anyhow::{Context as _, Result, bail};
@@ -41,12 +43,16 @@ pub(crate) fn check() -> Result<()> {
     for (index, name) in LAYERS.iter().enumerate() {
         broken.extend(dependencies(name, &LAYERS[..index])?);
     }
-    for name in LAYERS.iter().chain(&["capture-ebpf", "xtask"]) {
+    for name in LAYERS
+        .iter()
+        .chain(&["capture-build", "capture-ebpf", "xtask"])
+    {
         let directory = workspace::root().join(name);
         let parsed = Crate::parse(&directory.join("src"))
             .with_context(|| format!("reading the source of {name}"))?;
         broken.extend(parsed.circles());
-        if *name != "capture-agent" && *name != "xtask" {
+        broken.extend(parsed.size(name)?);
+        if !["capture-agent", "capture-build", "xtask"].contains(name) {
             broken.extend(parsed.exits());
         }
     }

@@ -62,7 +62,7 @@ impl Client {
         }
     }
 
-    /// Gets a value.
+    /// The JSON of a resource.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         let response = self.ask(Method::GET, path, Vec::new(), None).await?;
         self.value(response).await

@@ -1,12 +1,14 @@
 //! What the daemon refuses, in words of the command line: each fault with its option, and the kind
-//! of error that goes with the status.
+//! of error that goes with the status. What a later daemon says beyond what is known here is said as it comes.
 
-use capture_daemon::api::problem::{NO_SPACE, ProblemBody, ProblemError};
+use capture_daemon::api::problem::{
+    EDITION, KEY_REUSED, NO_SPACE, ProblemBody, ProblemError, ROLE, UNFINISHED,
+};
 use http::StatusCode;
 
 use crate::cli::{
     error::{Error, ErrorKind},
-    request::in_words_of_options,
+    words,
 };
 
 /// The error for an answer that is not a good one.
@@ -34,13 +36,20 @@ fn line(error: &ProblemError) -> String {
         pointer,
         code,
         detail,
+        fault,
     } = error;
-    let detail = detail.replace("`force=true`", "--force");
-    let text = in_words_of_options(pointer, &detail);
-    match code.as_str() {
-        "role" => format!("{text}; root may do everything"),
-        _ => text,
-    }
+    let sentence = match (fault, code.as_str()) {
+        (Some(kind), _) => kind.sentence(words::OPTIONS),
+        (None, UNFINISHED) => {
+            "the task waits or is running; stop it first, or give --force".to_owned()
+        }
+        (None, KEY_REUSED) => {
+            "the key of --idempotency-key was used for another request; a new request needs a new key".to_owned()
+        }
+        (None, ROLE) => format!("{detail}; root may do everything"),
+        (None, _) => detail.clone(),
+    };
+    words::behind_option(pointer, &sentence)
 }
 
 fn kind_of(status: StatusCode, code: &str) -> ErrorKind {
@@ -52,9 +61,9 @@ fn kind_of(status: StatusCode, code: &str) -> ErrorKind {
             ErrorKind::Conflict
         }
         // An edition that does not capture is a quota of none.
-        StatusCode::FORBIDDEN if code == "edition" => ErrorKind::Conflict,
+        StatusCode::FORBIDDEN if code == EDITION => ErrorKind::Conflict,
         // The role is one of somebody whom the daemon knows; others do not reach it.
-        StatusCode::FORBIDDEN if code == "role" => ErrorKind::Missing,
+        StatusCode::FORBIDDEN if code == ROLE => ErrorKind::Missing,
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::SERVICE_UNAVAILABLE => {
             ErrorKind::Unreachable
         }
@@ -66,7 +75,7 @@ fn kind_of(status: StatusCode, code: &str) -> ErrorKind {
 mod tests {
     use axum::response::IntoResponse as _;
     use capture_daemon::api::problem::Problem;
-    use capture_task::plan::Fault;
+    use capture_task::plan::{Fault, FaultKind, Field};
     use http_body_util::BodyExt as _;
 
     use super::*;
@@ -80,40 +89,53 @@ mod tests {
 
     #[test]
     fn faults_in_words_of_options() {
-        let fault = |pointer: &str, detail: &str| Fault {
-            pointer: pointer.to_owned(),
-            code: "invalid",
-            detail: detail.to_owned(),
+        let above = FaultKind::DurationAboveLimit {
+            seconds: 90,
+            most: 60,
         };
         let faults = vec![
-            fault("/peer_ports/1", "`peer_ports` needs `peer_ip`"),
-            fault("/start_at", "`start_at` is a time"),
-            fault("/limit", "`limit` is a number"),
+            Fault::of(Field::PeerPorts, FaultKind::PeerPortsWithoutPeerIp),
+            Fault::of(Field::StartAt, FaultKind::NotATime),
+            Fault::of(Field::Duration, above),
         ];
-        let status = StatusCode::UNPROCESSABLE_ENTITY;
-        let error = of(Problem::faults(status, "the task", faults));
+        let error = of(Problem::faults(StatusCode::UNPROCESSABLE_ENTITY, faults));
         assert_eq!(error.kind, ErrorKind::Usage);
         assert_eq!(
             error.message,
-            "--peer-port: --peer-port needs --peer-ip\n\
-             --start-at: --start-at is a time\n\
-             --limit: --limit is a number"
+            "--peer-port: it belongs to --peer-ip; give that too, or use --port\n\
+             --start-at: write a time as in \"2026-03-01T08:00:00Z\"\n\
+             --duration: it is 90 seconds; the most here is 60 (`limits.max_duration`)"
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_here_is_said_as_it_comes() {
+        let body = r#"{"type": "about:blank", "title": "", "status": 422, "detail": "two faults", "errors": [
+            {"pointer": "/ports/1", "code": "invalid", "detail": "`ports` of a later daemon",
+                "reason": "of_a_later_daemon", "most": 5},
+            {"pointer": "/shape", "code": "unknown", "detail": "it is round"}
+        ]}"#;
+        let error = error(StatusCode::UNPROCESSABLE_ENTITY, body.as_bytes());
+        assert_eq!(
+            error.message,
+            "--port: `ports` of a later daemon\ntask: it is round"
         );
     }
 
     #[test]
     fn exit_codes() {
-        let budget = Problem::at(
-            StatusCode::INSUFFICIENT_STORAGE,
-            "/max_file_bytes",
-            "disk_budget",
-            "lower `max_file_bytes`",
-        );
+        let budget = FaultKind::OverDiskBudget {
+            needed: 3,
+            available: 2,
+            budget: 9,
+        };
+        let budget = vec![Fault::of(Field::MaxFileBytes, budget)];
         for (problem, exit, message) in [
             (
-                budget,
+                Problem::faults(StatusCode::INSUFFICIENT_STORAGE, budget),
                 ErrorKind::Conflict,
-                "--max-file-bytes: lower --max-file-bytes",
+                "--max-file-bytes: the task may write 3 bytes, and 2 of the disk budget of 9 are left; \
+                 lower --max-file-bytes, or delete tasks",
             ),
             (
                 Problem::no_space(&"no space is left on /var"),
@@ -126,17 +148,13 @@ mod tests {
                 "no such task",
             ),
             (
-                Problem::conflict("unfinished", "stop it, or give `force=true`"),
+                Problem::conflict(UNFINISHED, "stop it, or give `force=true`"),
                 ErrorKind::Conflict,
-                "stop it, or give --force",
+                "the task waits or is running; stop it first, or give --force",
             ),
+            (Problem::forbidden(EDITION, "no"), ErrorKind::Conflict, "no"),
             (
-                Problem::forbidden("edition", "no"),
-                ErrorKind::Conflict,
-                "no",
-            ),
-            (
-                Problem::forbidden("role", "no"),
+                Problem::forbidden(ROLE, "no"),
                 ErrorKind::Missing,
                 "no; root may do everything",
             ),

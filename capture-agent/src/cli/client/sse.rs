@@ -11,7 +11,7 @@ use crate::cli::error::Result;
 /// Most bytes of an event; a stream with longer ones is not read on.
 const LONGEST: usize = 16 << 20;
 
-/// An event.
+/// One event: its name, and its line of JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::cli) struct SseEvent {
     pub(in crate::cli) name: String,
@@ -27,7 +27,7 @@ pub(in crate::cli) struct Events<'a> {
 }
 
 impl<'a> Events<'a> {
-    /// Listens.
+    /// Opens the stream. Events from before are not in it.
     pub(in crate::cli) async fn listen(client: &'a Client) -> Result<Self> {
         let response = client.ask(Method::GET, "/events", Vec::new(), None).await?;
         Ok(Self {

@@ -5,11 +5,12 @@ use capture_engine::{
     Attachment,
     interfaces::{InterfaceEntry, LinkState},
 };
-use capture_task::plan::{Hook, InterfaceSelection, Keyword, nearest, quote};
+use capture_task::plan::{Field, Hook, InterfaceSelection, Keyword, nearest, quote};
 
 use crate::cli::{
     error::{Error, Result},
-    request::{RunOptions, TaskRequest},
+    request::RunOptions,
+    task_request::TaskRequest,
 };
 
 /// Refuses interfaces that are not there or whose frames are not understood, of all tasks at once.
@@ -24,7 +25,7 @@ pub(super) fn check_interfaces(
         let InterfaceSelection::Named(names) = &task.plan.interfaces else {
             continue;
         };
-        let place = options.place_of(index, "interfaces");
+        let place = options.place_of(index, Field::Interfaces);
         for name in names {
             match present.iter().find(|entry| entry.name == *name) {
                 None => problems.push(unknown(&place, name, present)),

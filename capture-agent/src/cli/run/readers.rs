@@ -7,12 +7,12 @@ use capture_engine::signals::Request;
 use capture_file::Target;
 use tokio::time::sleep;
 
-use super::Signals;
+use super::signals::Signals;
 use crate::cli::{
     error::{Error, Result},
     report::duration_text,
-    request::TaskRequest,
     say,
+    task_request::TaskRequest,
 };
 
 /// Interval between two attempts to open a FIFO. No event tells of a reader but open(2), which would wait for it.

@@ -6,6 +6,8 @@ use capture_engine::Ended;
 use capture_file::{is_descriptor, sha256};
 use capture_task::task::{FileRecord, TaskRecord, rfc3339, time_of};
 
+use crate::cli::error::Error;
+
 /// The record with everything that the end has brought.
 pub(super) fn final_record(record: TaskRecord, ended: Ended) -> TaskRecord {
     let Ended {
@@ -22,7 +24,7 @@ pub(super) fn final_record(record: TaskRecord, ended: Ended) -> TaskRecord {
     TaskRecord {
         state: stop_reason.final_state(),
         stop_reason: Some(stop_reason),
-        error,
+        error: error.map(|error| Error::from(error).message),
         ended_at: time_of(ended_ns).map(rfc3339),
         counters,
         verdict: counters.verdict_at(stop_reason),

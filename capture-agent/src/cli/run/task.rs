@@ -1,5 +1,5 @@
-//! One task of a foreground capture: it runs, then leaves while its files are being closed, then has
-//! ended. A disk that does not answer keeps that task from its end, and says so; the others go on.
+//! One task of a foreground capture and its phases: running, closing its files, ended. Closing does not block: a
+//! disk that does not answer holds up the end of its own task alone, and a message says so.
 
 use std::{
     task::{Context, Poll},
@@ -9,7 +9,10 @@ use std::{
 use capture_engine::{ClosingTask, Ended, Engine, TaskHandle};
 use capture_task::task::{Counters, StopReason, TaskRecord};
 
-use crate::cli::report::{duration_text, figures_line, reason_text};
+use crate::cli::{
+    error::engine_sentence,
+    report::{duration_text, figures_line, reason_text},
+};
 
 /// How long the files of a task may take to close before that is said. The reader of a pipe is
 /// given up before then.
@@ -25,20 +28,19 @@ pub(super) struct Task {
     pub(super) phase: Phase,
 }
 
-/// Where it is.
 pub(super) enum Phase {
     Running,
-    ClosingTask(Box<Left>),
-    Ended(End),
+    /// Detached; its files are not closed yet.
+    Closing(Box<Closing>),
+    Ended(Box<End>),
 }
 
-/// Detached, its files not closed yet.
-pub(super) struct Left {
-    leaving: ClosingTask,
+pub(super) struct Closing {
+    files: ClosingTask,
     elapsed: Duration,
     since: Instant,
-    /// When it is time to say that it takes long.
-    patience: Duration,
+    /// When it is said again that closing takes long.
+    notice_after: Duration,
 }
 
 /// How a task ended.
@@ -66,19 +68,19 @@ impl Task {
     ) -> Option<String> {
         let counters = engine.counters(self.id);
         match engine.leave(self.id, reason) {
-            Ok(leaving) => {
-                self.phase = Phase::ClosingTask(Box::new(Left {
-                    leaving,
+            Ok(files) => {
+                self.phase = Phase::Closing(Box::new(Closing {
+                    files,
                     elapsed,
                     since: Instant::now(),
-                    patience: CLOSE_NOTICE_AFTER,
+                    notice_after: CLOSE_NOTICE_AFTER,
                 }));
                 None
             }
             Err(error) => {
-                let message = format!("{}{error}", self.label);
-                let ended = Ended::broken(error.to_string(), counters, Vec::new());
-                self.phase = Phase::Ended(End { ended, elapsed });
+                let message = format!("{}{}", self.label, engine_sentence(&error));
+                let ended = Ended::broken(error, counters, Vec::new());
+                self.phase = Phase::Ended(Box::new(End { ended, elapsed }));
                 Some(message)
             }
         }
@@ -87,7 +89,7 @@ impl Task {
     /// Ready where the files have just been closed and [`Task::settle`] will make an end of it.
     pub(super) fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()> {
         match &mut self.phase {
-            Phase::ClosingTask(left) => left.leaving.poll_closed(context),
+            Phase::Closing(closing) => closing.files.poll_closed(context),
             Phase::Running | Phase::Ended(_) => Poll::Pending,
         }
     }
@@ -95,17 +97,17 @@ impl Task {
     /// Takes note of files that are closed, and gives what there is to say: the task's fault, or
     /// what it has been waiting for so long.
     pub(super) fn settle(&mut self) -> Option<String> {
-        let Phase::ClosingTask(left) = &mut self.phase else {
+        let Phase::Closing(closing) = &mut self.phase else {
             return None;
         };
         let mut context = Context::from_waker(std::task::Waker::noop());
-        if left.leaving.poll_closed(&mut context).is_pending() {
-            let waited = left.since.elapsed();
-            if waited < left.patience {
+        if closing.files.poll_closed(&mut context).is_pending() {
+            let waited = closing.since.elapsed();
+            if waited < closing.notice_after {
                 return None;
             }
-            left.patience *= 2;
-            let what = left.leaving.waits_for();
+            closing.notice_after *= 2;
+            let what = closing.files.waits_for();
             return Some(format!(
                 "{}its output is not closed after {}s ({}); a second signal gives it up",
                 self.label,
@@ -113,16 +115,16 @@ impl Task {
                 what.as_deref().unwrap_or("writing"),
             ));
         }
-        let Phase::ClosingTask(left) = std::mem::replace(&mut self.phase, Phase::Running) else {
+        let Phase::Closing(closing) = std::mem::replace(&mut self.phase, Phase::Running) else {
             return None;
         };
-        let ended = left.leaving.ended();
+        let ended = closing.files.ended();
         let error = ended.error.as_ref();
-        let message = error.map(|error| format!("{}{error}", self.label));
-        self.phase = Phase::Ended(End {
+        let message = error.map(|error| format!("{}{}", self.label, engine_sentence(error)));
+        self.phase = Phase::Ended(Box::new(End {
             ended,
-            elapsed: left.elapsed,
-        });
+            elapsed: closing.elapsed,
+        }));
         message
     }
 
@@ -134,7 +136,7 @@ impl Task {
                 Some(limit) => format!("{} of {}", duration_text(elapsed), duration_text(limit)),
                 None => duration_text(elapsed),
             },
-            Phase::ClosingTask(left) => format!("ending after {}", duration_text(left.elapsed)),
+            Phase::Closing(closing) => format!("ending after {}", duration_text(closing.elapsed)),
             Phase::Ended(end) => {
                 let reason = reason_text(end.ended.stop_reason);
                 format!("ended ({reason}) after {}", duration_text(end.elapsed))
@@ -147,7 +149,7 @@ impl Task {
     pub(super) fn counters(&self, engine: &Engine) -> Counters {
         match &self.phase {
             Phase::Running => engine.counters(self.id),
-            Phase::ClosingTask(left) => left.leaving.counters(),
+            Phase::Closing(closing) => closing.files.counters(),
             Phase::Ended(end) => end.ended.counters,
         }
     }

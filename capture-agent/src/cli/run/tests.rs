@@ -188,7 +188,7 @@ fn summary_has_the_keys_of_the_contract() {
         files: vec![file],
         ended_ns: 1_795_000_000_000_000_000,
         stop_reason: StopReason::DiskFull,
-        error: Some("no space".into()),
+        error: Some(capture_engine::Error::OutOfMemory),
         malformed: 0,
     };
     let running = TaskRecord {
@@ -217,7 +217,8 @@ fn summary_has_the_keys_of_the_contract() {
         serde_json::to_string(&record).expect("serializes"),
         concat!(
             r#"{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","name":"eth0","spec":{"interfaces":["eth0"]},"#,
-            r#""state":"failed","stop_reason":"disk_full","error":"no space","#,
+            r#""state":"failed","stop_reason":"disk_full","#,
+            r#""error":"not enough memory for the kernel tables and rings; try a smaller `--ring-size`","#,
             r#""created_at":"2026-11-23T15:04:05.000Z","started_at":"2026-11-23T15:04:05.100Z","#,
             r#""ended_at":null,"expires_at":null,"#,
             r#""counters":{"matched":3,"captured":2,"bytes":99,"oversize_discarded":0,"#,

@@ -30,7 +30,7 @@ use crate::cli::{
     say,
 };
 
-/// `task download`.
+/// Executes `task download`.
 pub(super) fn download(args: DownloadArgs) -> Result<Exit> {
     let DownloadArgs {
         task,
@@ -161,7 +161,7 @@ fn warn(task: &TaskRecord) {
     }
 }
 
-/// What is fetched.
+/// A download: files of one task, from one daemon.
 struct Download<'a> {
     client: &'a Client,
     task: &'a TaskRecord,
@@ -189,7 +189,7 @@ impl Download<'_> {
         }
     }
 
-    /// To files.
+    /// Writes each file to one of its name, or to `output`.
     async fn save(&self, files: &[&FileRecord], output: Option<PathBuf>) -> Result<()> {
         let (directory, name) = match output {
             None => (PathBuf::new(), None),

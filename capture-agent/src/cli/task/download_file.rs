@@ -10,7 +10,7 @@ use std::{
 };
 
 use capture_file as output;
-use capture_file::{part_of, replaceable};
+use capture_file::{part_of, replacement_path};
 use http::{HeaderMap, header};
 use nix::{
     errno::Errno,
@@ -27,7 +27,7 @@ const LONGEST: usize = 250;
 pub(super) struct Part {
     file: File,
     path: PathBuf,
-    /// As asked for.
+    /// The name that was asked for, which may be a link.
     name: PathBuf,
     /// Where the name leads.
     target: PathBuf,
@@ -38,7 +38,7 @@ pub(super) struct Part {
 impl Part {
     /// Begins a file. What is there stays, unless `force` says otherwise.
     pub(super) fn create(name: PathBuf, force: bool) -> Result<Self> {
-        let (target, is_there) = replaceable(&name)?;
+        let (target, is_there) = replacement_path(&name)?;
         if !force && is_there {
             return Err(exists(&name));
         }

@@ -8,6 +8,7 @@ mod watch;
 
 use capture_task::{
     plan::parse_keyword,
+    printable,
     task::{State, TaskRecord},
 };
 use http::{HeaderName, HeaderValue, Method};
@@ -22,6 +23,7 @@ use super::{
     listing::json_line,
     print, report_error,
     request::spec_of,
+    words,
 };
 use crate::cli::{
     error::{Error, ErrorKind, Result},
@@ -144,7 +146,7 @@ fn list(args: ListArgs) -> Result<Exit> {
     let state = state.map(|word| {
         parse_keyword::<State>(&word)
             .map(|_| word)
-            .map_err(|problem| Error::usage(format!("--state: {}", problem.detail)))
+            .map_err(|kind| Error::usage(format!("--state: {}", kind.sentence(words::OPTIONS))))
     });
     let state = state.transpose()?;
     let client = Client::new(socket.socket);
@@ -247,7 +249,7 @@ impl Faults {
             return Err(error);
         }
         if self.of_several {
-            error.message = format!("{}: {}", tables::shown(meant), error.message);
+            error.message = format!("{}: {}", printable(meant), error.message);
         }
         self.worst = self.worst.max(report_error(error));
         Ok(())

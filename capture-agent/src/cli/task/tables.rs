@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use capture_task::{
     plan::{Directions, InterfaceSelection, Keyword as _, Plan, RequestOrigin},
+    printable,
     task::{FileRecord, State, TaskRecord},
 };
 use comfy_table::CellAlignment;
@@ -11,7 +12,9 @@ use jiff::Timestamp;
 
 use crate::cli::{
     listing::{finished, plain_table},
-    report::{bytes_text, count_text, duration_text, loss_text, packet_rows, reason_text},
+    report::{
+        RingSize, bytes_text, count_text, duration_text, loss_text, packet_rows, reason_text,
+    },
 };
 
 /// Most files of a task that are shown one by one.
@@ -27,8 +30,8 @@ pub(super) fn list(tasks: &[TaskRecord]) -> String {
     for task in tasks {
         let size = task.files.iter().map(|file| file.size).sum();
         table.add_row([
-            shown(&task.id),
-            shown(&task.name),
+            printable(&task.id),
+            printable(&task.name),
             state(task),
             count_text(task.counters.captured),
             count_text(task.counters.dropped.total()),
@@ -48,16 +51,16 @@ pub(super) fn list(tasks: &[TaskRecord]) -> String {
 pub(super) fn task(task: &TaskRecord) -> String {
     let mut rows: Rows = Vec::new();
     let mut row = |label: &str, value: String| rows.push((label.to_owned(), value));
-    row("id", shown(&task.id));
-    row("name", shown(&task.name));
+    row("id", printable(&task.id));
+    row("name", printable(&task.name));
     row("state", state(task));
     if let Some(error) = &task.error {
-        row("error", shown(error));
+        row("error", printable(error));
     }
     // The daemon accepted it, so it is valid; but a newer one may know more.
     if let Ok(plan) = Plan::resolve(&task.spec, RequestOrigin::Daemon) {
         row("interfaces", interfaces(&plan));
-        row("filter", shown(&plan.filter.to_string()));
+        row("filter", printable(&plan.filter.to_string()));
         if let Some(limit) = plan.duration {
             row("duration", duration_text(limit));
         }
@@ -85,7 +88,7 @@ pub(super) fn outcome(task: &TaskRecord) -> String {
     let stopped = format!("{}{}", state(task), elapsed.unwrap_or_default());
     rows.push(("ended".to_owned(), stopped));
     if let Some(error) = &task.error {
-        rows.push(("error".to_owned(), shown(error)));
+        rows.push(("error".to_owned(), printable(error)));
     }
     rows.extend(files(&task.files));
     lines(&rows)
@@ -109,7 +112,7 @@ fn interfaces(plan: &Plan) -> String {
         Directions::Both => String::new(),
         only => format!(", {}", only.keyword()),
     };
-    shown(&format!("{names}{way}"))
+    printable(&format!("{names}{way}"))
 }
 
 fn figures(task: &TaskRecord) -> Rows {
@@ -118,8 +121,7 @@ fn figures(task: &TaskRecord) -> Rows {
         (0, Some(_)) => "0, the capture is complete".to_owned(),
         (0, None) if task.state == State::Failed => "0 known, but the capture failed".to_owned(),
         (0, None) => "0 until now".to_owned(),
-        _ => loss_text(counters.dropped, counters.matched)
-            .replace("--ring-size", "`capture.ring_size`"),
+        _ => loss_text(counters.dropped, counters.matched, RingSize::Configuration),
     };
     let mut rows = packet_rows(counters);
     rows.push(("lost", lost));
@@ -142,7 +144,7 @@ fn files(files: &[FileRecord]) -> Rows {
         let packets = count_text(*packets);
         let value = format!(
             "{} ({packets} packets, {}{unfinished})",
-            shown(name),
+            printable(name),
             bytes_text(*size)
         );
         (format!("file {index}"), value)
@@ -173,7 +175,7 @@ fn elapsed(task: &TaskRecord) -> Option<Duration> {
 fn seconds(time: &str) -> String {
     match time.parse::<Timestamp>() {
         Ok(time) => format!("{time:.0}"),
-        Err(_) => shown(time),
+        Err(_) => printable(time),
     }
 }
 
@@ -181,19 +183,6 @@ fn lines(rows: &[(String, String)]) -> String {
     let rows = rows.iter();
     rows.map(|(label, value)| format!("{label:<11} {value}\n"))
         .collect()
-}
-
-/// A text of somebody else's that can do a terminal no harm.
-pub(super) fn shown(text: &str) -> String {
-    let mut shown = String::new();
-    for character in text.chars() {
-        if character.is_control() {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ struct TaskStats {
     counters: Counters,
 }
 
-/// `task watch`.
+/// Executes `task watch`.
 pub(super) async fn watch(
     client: &Client,
     id: &str,
@@ -112,7 +112,7 @@ async fn follow(client: &Client, id: &str, view: &mut View) -> Result<Option<Tas
 /// What an event did to what is known of a task.
 enum Next {
     Changed,
-    /// Events are missing.
+    /// Events were missed, so that the task has to be asked for again.
     Unknown,
     /// There are no more.
     Over,

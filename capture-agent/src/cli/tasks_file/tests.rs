@@ -71,14 +71,14 @@ fn all_faults_of_all_tasks_with_their_places() {
     let expected = [
         "tasks[0].ip: ",
         "tasks[0].ports[1]: ",
-        "tasks[2].duration: a whole number, or text such as \"10m\" or \"8000-8100\", is expected, not \"1.5\"",
-        "tasks[2].interfaces: invalid type: string \"lo\", expected a list",
+        "tasks[2].duration: a whole number, or text such as \"10m\" or \"8000-8100\", is expected, not 1.5",
+        "tasks[2].interfaces: a list is expected, not \"lo\"",
         "tasks[2].prot: a task has no such field (did you mean `protocol`?)",
         "tasks[2].write: a file name is expected",
         "tasks[3]: a task is a table of fields",
         "tasks[4].interfaces: no interface is given",
         "tasks[4].write: tasks[1] writes to \"./a.pcapng\" already",
-        "tasks[5].rotate: unknown field `byte`",
+        "tasks[5].rotate: \"byte\" is no field of a rotation; it has `bytes`, `seconds` and `files`",
         "tasks[5].write: standard output is for a single task",
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");

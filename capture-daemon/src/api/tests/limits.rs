@@ -1,17 +1,17 @@
 //! Those who want too much: refused or survived, and nobody else notices.
 
-use capture_task::plan::{ParsedTask, RequestOrigin};
+use capture_task::plan::{JsonTask, RequestOrigin};
 use capture_tests::cpus::thread_cpu_time;
 use serde_json::json;
 
 use super::*;
-use crate::api::{connection_pool::Bounds, extract::BODY_BYTES};
+use crate::api::{connection_pool::Bounds, extract::MAX_BODY_BYTES};
 
 /// Short waits.
 fn hasty() -> Limits {
     Limits {
         head: Duration::from_millis(300),
-        patience: Duration::from_millis(500),
+        write_timeout: Duration::from_millis(500),
         ..Limits::default()
     }
 }
@@ -52,8 +52,8 @@ async fn a_body_of_a_gibibyte() {
     assert_eq!(reply.problem(413), "too_large");
     assert!(sent < 4 << 20, "{sent} bytes were taken");
     // The largest that is allowed is read.
-    let full = format!("{{\"name\": \"{}\"}}", "x".repeat(BODY_BYTES - 12));
-    assert_eq!(full.len(), BODY_BYTES);
+    let full = format!("{{\"name\": \"{}\"}}", "x".repeat(MAX_BODY_BYTES - 12));
+    assert_eq!(full.len(), MAX_BODY_BYTES);
     assert_eq!(lab.post("/api/v1/tasks", "", &full).await.status, 422);
     lab.end().await;
 }
@@ -162,7 +162,7 @@ fn faults_cost_no_more_than_their_number() {
         let cost = || {
             let before = thread_cpu_time();
             let fields = serde_json::from_str(body).unwrap_or_default();
-            let reading = ParsedTask::of(fields, &["start_at"], RequestOrigin::Daemon);
+            let reading = JsonTask::read(fields, &["start_at"], RequestOrigin::Daemon);
             std::hint::black_box(reading);
             thread_cpu_time() - before
         };

@@ -7,7 +7,10 @@ use proptest::{
     sample::{Index, select},
 };
 
-use super::values::{CALLS, FIELDS, HEADERS, METHODS, NUMBERS, ODD, PATHS, QUERIES};
+use super::{
+    super::openapi,
+    values::{FIELDS, HEADERS, METHODS, NUMBERS, ODD, PATHS, QUERIES},
+};
 
 /// Who sends a request.
 #[derive(Clone, Copy, Debug)]
@@ -149,9 +152,22 @@ fn header() -> impl Strategy<Value = (String, Vec<u8>)> {
     )
 }
 
-fn target() -> impl Strategy<Value = (Option<&'static str>, String)> {
+/// Every call of the API's document, as method and path.
+fn calls() -> Vec<(String, String)> {
+    let document = serde_json::to_value(openapi::router().into_openapi()).expect("JSON");
+    let paths = document["paths"].as_object().expect("paths");
+    let calls = paths.iter().flat_map(|(path, item)| {
+        let methods = item.as_object().expect("methods").keys();
+        methods.map(|method| (method.to_uppercase(), path.clone()))
+    });
+    calls.collect()
+}
+
+fn target() -> impl Strategy<Value = (Option<String>, String)> {
+    let create = ("POST".to_owned(), "/api/v1/tasks".to_owned());
+    let call = prop_oneof![1 => Just(create), 3 => select(calls())];
     let call = prop_oneof![
-        8 => select(CALLS).prop_map(|(method, path)| (Some(method), path.to_owned())),
+        8 => call.prop_map(|(method, path)| (Some(method), path)),
         1 => select(PATHS).prop_map(|path| (None, path.to_owned())),
         1 => "/(api/v1/)?[!-~é]{0,30}(/[!-~]{0,20}){0,3}".prop_map(|path| (None, path)),
     ];
@@ -180,7 +196,8 @@ pub(super) fn requests() -> impl Strategy<Value = Asked> {
         1 => Just(Sender::Network),
         2 => (0..3_usize).prop_map(Sender::Token),
     ];
-    let method = prop_oneof![8 => Just(None), 2 => select(METHODS).prop_map(Some)];
+    let other = select(METHODS).prop_map(|method| Some(method.to_owned()));
+    let method = prop_oneof![8 => Just(None), 2 => other];
     (
         sender,
         target(),
@@ -195,7 +212,7 @@ pub(super) fn requests() -> impl Strategy<Value = Asked> {
                 if odds > 20 {
                     headers.insert(0, ("content-type".to_owned(), b"application/json".to_vec()));
                 }
-                let method = method.or(known).unwrap_or("GET").to_owned();
+                let method = method.or(known).unwrap_or_else(|| "GET".to_owned());
                 Asked {
                     sender,
                     method,

@@ -4,28 +4,6 @@ pub(super) const METHODS: &[&str] = &[
     "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW", "get",
 ];
 
-/// Calls with a method that they know.
-pub(super) const CALLS: &[(&str, &str)] = &[
-    ("POST", "/api/v1/tasks"),
-    ("POST", "/api/v1/tasks"),
-    ("POST", "/api/v1/tasks"),
-    ("POST", "/api/v1/tasks"),
-    ("GET", "/api/v1/tasks"),
-    ("POST", "/api/v1/tasks"),
-    ("GET", "/api/v1/tasks/{id}"),
-    ("DELETE", "/api/v1/tasks/{id}"),
-    ("POST", "/api/v1/tasks/{id}/stop"),
-    ("GET", "/api/v1/tasks/{id}/files/0"),
-    ("GET", "/api/v1/tasks/{id}/files/{n}"),
-    ("GET", "/api/v1/events"),
-    ("GET", "/api/v1/interfaces"),
-    ("GET", "/api/v1/quota"),
-    ("GET", "/api/v1/openapi.json"),
-    ("GET", "/healthz"),
-    ("GET", "/readyz"),
-    ("GET", "/metrics"),
-];
-
 pub(super) const PATHS: &[&str] = &[
     "/",
     "*",
@@ -51,6 +29,7 @@ pub(super) const PATHS: &[&str] = &[
 ];
 
 pub(super) const NUMBERS: &[&str] = &[
+    "0",
     "1",
     "00",
     "-1",

@@ -209,7 +209,10 @@ fn a_task_must_fit_into_what_is_left_of_the_budget() {
     // One that has ended holds what it wrote.
     update(&lab, &first, ended(lab.clock.now(), &[100, 150])).expect("it ends");
     assert_eq!(available(1000), 750);
-    let totals = lab.store.totals(&Known::default()).expect("they are read");
+    let totals = lab
+        .store
+        .totals(&Overlay::default())
+        .expect("they are read");
     assert_eq!((totals.stored_bytes, totals.reserved_bytes), (250, 1000));
     assert_eq!((totals.pending, totals.completed), (1, 1));
 

@@ -14,7 +14,7 @@ fn lists_and_totals_are_as_memory_knows() {
         update(&lab, record, started(&lab)).expect("it starts");
     }
     update(&lab, &records[0], ended(lab.clock.now(), &[7])).expect("it ends");
-    let known = Known {
+    let known = Overlay {
         ended: [
             (ids[1], (StopReason::User.final_state(), 100)),
             (ids[2], (StopReason::Error.final_state(), 0)),

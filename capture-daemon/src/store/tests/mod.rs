@@ -10,13 +10,23 @@ mod rows;
 mod schema;
 mod tokens;
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use capture_task::task::{FileRecord, TaskRecord, TaskSpec};
+use jiff::Timestamp;
+use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::*;
-use crate::{access::Actor, clock::FakeClock};
+use super::{database::lock, values::from_word, *};
+use crate::{
+    access::Actor,
+    clock::{Clock, FakeClock},
+    config::{Edition, QuotaRules},
+    error::{Error, Result},
+};
 
 /// A store in a directory of its own, and its clock.
 struct Lab {
@@ -117,7 +127,7 @@ fn file(index: u64, size: u64) -> FileRecord {
 
 /// The end of a task, with files of these sizes.
 fn ended(at: Timestamp, sizes: &[u64]) -> Change {
-    Change::Ended {
+    Change::Ended(TaskEnd {
         at,
         reason: capture_task::task::StopReason::Duration,
         error: None,
@@ -128,7 +138,7 @@ fn ended(at: Timestamp, sizes: &[u64]) -> Change {
             .map(|(index, size)| file(index, *size))
             .collect(),
         expires_at: at + jiff::SignedDuration::from_hours(168),
-    }
+    })
 }
 
 fn stored(lab: &Lab, record: &TaskRecord) -> StoredTask {

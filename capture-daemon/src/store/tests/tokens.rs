@@ -141,7 +141,7 @@ fn over_is_over() {
     let revoked = other.token_revoke("ci", &admin).expect("it is revoked");
     assert_eq!(revoked.revoked_at, Some(lab.clock.now()));
     assert!(bearer(&lab, secret.reveal()).is_none() && !is_in_use(info.id));
-    assert!(!is_in_use(Ulid::new()));
+    assert!(!is_in_use(ulid::Ulid::new()));
 
     // Its name is free again, and the list has both.
     let (second, _) = lab.store.token_create(&new("ci"), &admin).expect("a token");

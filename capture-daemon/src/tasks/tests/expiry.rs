@@ -30,7 +30,7 @@ async fn leave(place: &Place, kept: impl IntoIterator<Item = SignedDuration>) ->
             complete: true,
             sha256: None,
         };
-        let ended = Change::Ended {
+        let ended = Change::Ended(TaskEnd {
             at,
             reason: StopReason::Duration,
             error: None,
@@ -38,7 +38,7 @@ async fn leave(place: &Place, kept: impl IntoIterator<Item = SignedDuration>) ->
             verdict: Some("complete".to_owned()),
             files: vec![file],
             expires_at: at + kept,
-        };
+        });
         for change in [Change::Started { at }, ended] {
             store.update(&id, &change).expect("it may");
         }

@@ -4,19 +4,31 @@ mod expiry;
 mod privileged;
 mod takeover;
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use capture_file::{recover, scan};
 use capture_task::{
-    plan::{Plan, RequestOrigin},
-    task::TaskSpec,
+    plan::{Plan, RequestOrigin, Wording},
+    task::{State, StopReason, TaskRecord, TaskSpec},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::{access::Role, clock::FakeClock, store::Change};
+use crate::{
+    access::{Actor, Role},
+    clock::FakeClock,
+    config::LiveConfig,
+    storage::Storage,
+    store::{Change, Creation, Cursor, Store, TaskEnd, TaskFilter, TaskId},
+};
 
 /// How long a test waits for what must come.
 const SOON: Duration = Duration::from_secs(20);
@@ -110,7 +122,7 @@ async fn create_at(tasks: &Tasks, value: Value, at: Option<Timestamp>) -> TaskId
         .create(spec(value), &Actor::daemon(), None, at, false)
         .await;
     match created {
-        Ok(Created::New(record)) => record.id.parse().expect("an ID"),
+        Ok(Some(Creation::New(record))) => record.id.parse().expect("an ID"),
         other => panic!("{other:?}"),
     }
 }
@@ -185,7 +197,7 @@ fn all_that_is_wrong_is_said_at_once_and_a_dry_run_creates_nothing() {
         }
         let daemon = Actor::daemon();
         let valid = tasks.create(spec(json!({})), &daemon, None, None, true);
-        assert!(matches!(valid.await, Ok(Created::Valid)));
+        assert!(matches!(valid.await, Ok(None)));
         let page = tasks.list(TaskFilter::default()).await.expect("a list");
         assert!(page.tasks.is_empty());
         end(tasks).await;
@@ -355,14 +367,17 @@ fn lists_of_ports_are_kept_in_their_shortest_form() {
             tasks.create(spec, &daemon, key, tomorrow(&place), false)
         };
         let first = ask(json!([8080, "8000-8079", "443", 443, "443-443"])).await;
-        let Ok(Created::New(record)) = first else {
+        let Ok(Some(Creation::New(record))) = first else {
             panic!("{first:?}");
         };
         let shown = json!([443, "8000-8080"]);
         let kept = serde_json::to_value(&record.spec).expect("JSON");
         assert_eq!((&kept["ports"], &kept["peer_ports"]), (&shown, &shown));
         let again = ask(shown).await;
-        assert!(matches!(&again, Ok(Created::Repeated(_))), "{again:?}");
+        assert!(
+            matches!(&again, Ok(Some(Creation::Repeated(_)))),
+            "{again:?}"
+        );
         let other = ask(json!([443])).await;
         assert!(matches!(other, Err(CreateError::Refused(_))), "{other:?}");
         end(tasks).await;
@@ -386,17 +401,18 @@ fn a_limit_below_an_empty_file_is_a_fault_at_once() {
             let Err(CreateError::Invalid(faults)) = refused else {
                 panic!("{refused:?}");
             };
-            let found = (faults[0].pointer.as_str(), faults[0].code);
+            let found = (faults[0].pointer.as_str(), faults[0].kind.code());
             assert_eq!(
                 (found, faults.len()),
                 (("/max_file_bytes", "out_of_range"), 1)
             );
-            let words = faults[0].detail.split(' ');
+            let detail = faults[0].kind.sentence(Wording::API);
+            let words = detail.split(' ');
             let said: Option<u64> = words.filter_map(|word| word.parse().ok()).next_back();
             let said = said.expect("a number");
             assert!(least.contains(&said), "{said}");
             assert!(ask(said - 1).await.is_err());
-            assert!(matches!(ask(said).await, Ok(Created::Valid)));
+            assert!(matches!(ask(said).await, Ok(None)));
         }
         end(tasks).await;
     });
@@ -410,7 +426,7 @@ fn after_the_end_nothing_is_created() {
         end(tasks.clone()).await;
         let daemon = Actor::daemon();
         let refused = tasks.create(spec(json!({})), &daemon, None, None, false);
-        assert!(matches!(refused.await, Err(CreateError::FinalFigures)));
+        assert!(matches!(refused.await, Err(CreateError::Closing)));
     });
 }
 
@@ -427,7 +443,7 @@ fn torn_capture(path: &std::path::Path) -> u64 {
         name: "lo".to_owned(),
         link_type: 1,
     };
-    let mut sink = capture_file::TaskSink::open(&plan, &config, &[interface]).expect("an output");
+    let mut sink = capture_file::FileOutput::open(&plan, &config, &[interface]).expect("an output");
     for n in 0..5 {
         sink.packet(&capture_file::Packet {
             timestamp_ns: 1_700_000_000_000_000_000 + n,
@@ -541,7 +557,7 @@ fn recovers(written: &str, ended: &str) {
         assert_eq!(get(&tasks, pending).await.state, State::Pending);
         assert!(nobody.exists() && !removed.exists());
         // All that is there counts for the budget.
-        let there = super::super::storage::size_below(&root).expect("the directory");
+        let there = crate::storage::size_below(&root).expect("the directory");
         assert_eq!(tasks.stored_bytes(), there);
 
         place.clock.advance(SignedDuration::from_hours(2));

@@ -99,6 +99,23 @@ fn a_record_that_is_not_true_is_none() {
     }
 }
 
+/// However long the last daemon was dead when the next one finds the end.
+#[test]
+fn an_end_that_is_found_keeps_the_time_it_was_promised() {
+    let place = Place::new("");
+    let (id, path) = running(&place);
+    let record = final_record(&place, id, &path);
+    fs::write(sidecar(&path), json!(record).to_string()).expect("a sidecar");
+    place.clock.advance(SignedDuration::from_hours(24));
+    block_on(async {
+        let tasks = place.tasks();
+        tasks.0.sweep();
+        assert_eq!(get(&tasks, id).await.expires_at, record.expires_at);
+        assert!(path.exists());
+        end(tasks).await;
+    });
+}
+
 #[test]
 fn a_noted_end_is_stored_and_one_without_words_starts_nothing() {
     let place = Place::new("");

@@ -4,6 +4,7 @@ use capture_common::Direction;
 use proptest::prelude::*;
 
 use super::*;
+use crate::plan::Wording;
 
 fn text(text: &str) -> Option<Quantity> {
     Some(Quantity::Text(text.to_owned()))
@@ -28,11 +29,9 @@ fn faults(change: impl FnOnce(&mut TaskSpec)) -> Vec<(String, &'static str)> {
         .expect_err("the request is not valid")
         .into_iter()
         .map(|fault| {
-            assert!(
-                !fault.detail.is_empty() && !fault.detail.contains('\n'),
-                "{fault:?}"
-            );
-            (fault.pointer, fault.code)
+            let detail = fault.kind.sentence(Wording::API);
+            assert!(!detail.is_empty() && !detail.contains('\n'), "{fault:?}");
+            (fault.pointer, fault.kind.code())
         })
         .collect()
 }
@@ -72,7 +71,7 @@ fn defaults_of_the_daemon() {
     assert_eq!(plan.max_file_bytes, Some(1 << 30));
     let faults = Plan::resolve(&spec(|_| ()), RequestOrigin::Daemon).expect_err("no name");
     assert_eq!(
-        (faults[0].pointer.as_str(), faults[0].code),
+        (faults[0].pointer.as_str(), faults[0].kind.code()),
         ("/name", "required")
     );
 }
@@ -173,12 +172,13 @@ fn words() {
     refused("/address_type", "unknown", |spec| {
         spec.address_type = Some("pair".into())
     });
-    let detail = &Plan::resolve(
+    let detail = Plan::resolve(
         &spec(|s| s.direction = Some("in".into())),
         RequestOrigin::Run,
     )
     .expect_err("unknown word")[0]
-        .detail;
+        .kind
+        .sentence(Wording::API);
     assert_eq!(
         detail,
         r#""in" is not known (did you mean "ingress"?); allowed are "both", "ingress", "egress""#
@@ -379,7 +379,7 @@ fn rotation_of_the_daemon() {
         let plan = Plan::resolve(&spec, RequestOrigin::Daemon);
         plan.map_err(|faults| {
             let faults = faults.into_iter();
-            let faults = faults.map(|fault| (fault.pointer, fault.code));
+            let faults = faults.map(|fault| (fault.pointer, fault.kind.code()));
             faults.collect::<Vec<_>>()
         })
     };
@@ -478,10 +478,14 @@ proptest! {
         for face in [RequestOrigin::Run, RequestOrigin::Daemon] {
             if let Err(faults) = Plan::resolve(&spec, face) {
                 prop_assert!(!faults.is_empty());
-                for Fault { pointer, code, detail } in faults {
+                for Fault { pointer, kind } in faults {
+                    let (code, detail) = (kind.code(), kind.sentence(Wording::API));
                     prop_assert!(pointer.starts_with('/'));
                     prop_assert!(["required", "invalid", "out_of_range", "conflict", "unknown"]
                         .contains(&code));
+                    // What goes over HTTP says the same there.
+                    let json = serde_json::to_string(&kind).expect("serializes");
+                    prop_assert_eq!(serde_json::from_str::<FaultKind>(&json).expect("deserializes"), kind);
                     prop_assert!(!detail.contains(char::is_control), "{detail:?}");
                 }
             }
