@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use crate::{
     copies::Copies,
     decode::Decoded,
-    detect::{Detectors, Facts, Flow, Seen},
+    detect::{Detectors, Facts, Flow, Seen, tcp::round_trips},
     finding::{Finding, time},
-    flow::{FlowKey, FlowTable},
+    flow::{FlowKey, FlowTable, Side},
     packet::{Interface, Losses, Packet},
-    report::{Conversation, Report},
+    report::{Conversation, Report, TcpFigures},
+    tcp::Figures,
 };
 
 /// Bounds of an analysis.
@@ -119,6 +120,7 @@ impl Analyzer {
                 packets: [0; 2],
                 bytes: [0; 2],
                 payload: [0; 2],
+                tcp: None,
             },
             |key, flow| detectors.flow(key, &flow),
         );
@@ -153,6 +155,7 @@ impl Analyzer {
             complete: self.losses.map(|losses| losses == Losses::default()),
             findings,
             conversations: self.conversations(),
+            tcp: self.detectors.tcp(),
             evicted_flows: self.flows.evicted(),
         }
     }
@@ -191,7 +194,28 @@ fn conversation(key: &FlowKey, flow: &Flow) -> Conversation {
         bytes: of_both(flow.bytes),
         first: time(flow.first_ns),
         duration: seconds(flow.last_ns - flow.first_ns),
+        tcp: tcp_figures(flow, &[flow.client, flow.client.other()]),
+        directions: tcp_figures(flow, &[flow.client]).zip(tcp_figures(flow, &[flow.client.other()])).map(<[_; 2]>::from),
     }
+}
+
+/// The figures of the data of these sides.
+fn tcp_figures(flow: &Flow, sides: &[Side]) -> Option<TcpFigures> {
+    let connection = flow.tcp.as_ref()?;
+    let mut figures = Figures::default();
+    let mut segments = 0;
+    for side in sides {
+        figures.add(&connection.figures(*side));
+        segments += flow.packets[side.index()];
+    }
+    let most = sides.iter().max_by_key(|side| flow.payload[side.index()])?;
+    let rtt = match sides {
+        [side] => connection.streams[side.index()].rtt,
+        _ => round_trips(connection),
+    };
+    let handshake_ns = connection.handshake_ns.map(|(to_answer, to_ack)| to_answer + to_ack);
+    let seen_from = connection.seen_from(*most);
+    Some(TcpFigures::new(segments, &figures, handshake_ns, &rtt, seen_from))
 }
 
 fn seconds(ns: u64) -> f64 {

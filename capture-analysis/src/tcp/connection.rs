@@ -1,0 +1,447 @@
+//! A connection: both directions of data, and what concerns the two together.
+
+use super::{
+    Fingerprints, Segment,
+    figures::{Figures, Kind},
+    sequence::after,
+    stream::{Context, Stream},
+    vantage::{Place, SeenFrom},
+};
+use crate::{decode::TcpFlags, flow::Side};
+
+/// Payload of a full segment where nothing tells: Ethernet, without options.
+const USUAL_MSS: u32 = 1460;
+
+/// A delayed acknowledgement: 40 ms of Linux, 200 ms of Windows and others (RFC 1122 section 4.2.3.2), in milliseconds.
+const DELAYED_MS: [std::ops::RangeInclusive<u64>; 2] = [36..=50, 180..=225];
+
+/// Silence of which state on the way may be forgotten, in seconds.
+const LONG_SILENCE_S: u64 = 60;
+
+/// A sender that only waited for the acknowledgement goes on within this.
+const AT_ONCE_NS: u64 = 5_000_000;
+
+/// A reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reset {
+    /// Number of its packet.
+    pub(crate) number: u64,
+    pub(crate) ns: u64,
+    /// Whom it claims to come from.
+    pub(crate) by: Side,
+    pub(crate) ttl: u8,
+    /// Time to live of the packets of that side before.
+    pub(crate) usual_ttl: Option<u8>,
+    /// Neither end had said that it is done, and data had gone.
+    pub(crate) is_mid: bool,
+    /// Something was outstanding or asked for.
+    pub(crate) is_open: bool,
+    /// It answers the first data after a long silence.
+    pub(crate) after_idle: bool,
+    /// The sender went on as if it had not sent it.
+    pub(crate) went_on: bool,
+    end: u32,
+}
+
+/// The state of a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    pub(crate) streams: [Stream; 2],
+    /// Who sent the SYN, or is taken for it.
+    pub(crate) client: Side,
+    place: Place,
+    /// Which service it belongs to, an index of the detector.
+    pub(crate) service: Option<u32>,
+    /// The SYN, the last of several, and the SYN/ACK, each 0 where it was not seen.
+    pub(crate) syn_ns: u64,
+    pub(crate) last_syn_ns: u64,
+    syn_ack_ns: u64,
+    /// From SYN to SYN/ACK and on to the ACK, where all three were seen.
+    pub(crate) handshake_ns: Option<(u64, u64)>,
+    last_ns: u64,
+    /// The end of the latest long silence, and its seconds.
+    pub(crate) idle: Option<(u64, u32)>,
+    /// Figures of earlier connections between the same ports.
+    pub(crate) earlier: Option<Box<[Figures; 2]>>,
+    /// Latest data of the client that the server has not answered; 0 for none.
+    request_ns: u64,
+    /// How long a window has been closed, and was in all and at longest, by the side that closed it.
+    zero_since_ns: [u64; 2],
+    pub(crate) zero_ns: [u64; 2],
+    pub(crate) zero_longest_ns: [u64; 2],
+    /// Since when data of a side may go on, after a delayed acknowledgement.
+    delayed_ns: [u64; 2],
+    pub(crate) reset: Option<Reset>,
+}
+
+/// What a packet did, for evidence.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outcome {
+    pub(crate) kind: Kind,
+    /// It announces a closed window.
+    pub(crate) zero_window: bool,
+    /// Its sender went on after a delayed acknowledgement.
+    pub(crate) delayed_write: bool,
+    /// From the last of a request to the first of its answer.
+    pub(crate) response_ns: Option<u64>,
+    /// The handshake ended with this.
+    pub(crate) established: bool,
+}
+
+impl Connection {
+    /// A connection whose first packet comes from `side`.
+    pub(crate) fn new(side: Side, segment: &Segment<'_>, loopback: bool) -> Self {
+        let tcp = segment.tcp;
+        let syn = segment.is(TcpFlags::SYN);
+        let client = match (syn, segment.is(TcpFlags::ACK)) {
+            (true, false) => side,
+            (true, true) => side.other(),
+            // The lower port is the server's, as a rule.
+            _ if tcp.source_port < tcp.destination_port => side.other(),
+            _ => side,
+        };
+        Self {
+            streams: Default::default(),
+            client,
+            place: if loopback { Place::Loopback } else { Place::Unknown },
+            service: None,
+            syn_ns: 0,
+            last_syn_ns: 0,
+            syn_ack_ns: 0,
+            handshake_ns: None,
+            last_ns: segment.ns,
+            idle: None,
+            earlier: None,
+            request_ns: 0,
+            zero_since_ns: [0; 2],
+            zero_ns: [0; 2],
+            zero_longest_ns: [0; 2],
+            delayed_ns: [0; 2],
+            reset: None,
+        }
+    }
+
+    /// Whether a segment begins another connection between the same ports.
+    #[inline]
+    pub(crate) fn is_reused(&self, side: Side, segment: &Segment<'_>) -> bool {
+        let stream = &self.streams[side.index()];
+        segment.is(TcpFlags::SYN)
+            && !segment.is(TcpFlags::ACK)
+            && stream.is_started()
+            && stream.isn != segment.seq()
+    }
+
+    /// Where data from this side was seen from.
+    #[inline]
+    pub(crate) fn seen_from(&self, side: Side) -> SeenFrom {
+        self.place.seen_from(side)
+    }
+
+    /// Whether a SYN/ACK was seen.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.syn_ack_ns > 0
+    }
+
+    /// Looks at a segment.
+    #[inline]
+    pub(crate) fn packet(
+        &mut self,
+        side: Side,
+        segment: &Segment<'_>,
+        fingerprints: &mut Fingerprints,
+    ) -> Outcome {
+        let mut outcome = Outcome {
+            kind: Kind::Control,
+            zero_window: false,
+            delayed_write: false,
+            response_ns: None,
+            established: false,
+        };
+        if let Some(before) = fingerprints.seen(segment)
+            && let Some(kind) = self.twice(side, segment, before)
+        {
+            outcome.kind = kind;
+            return outcome;
+        }
+        self.streams[side.index()].packet(segment);
+        self.see_place(side, segment);
+        self.pass_time(segment.ns);
+        if segment.is(TcpFlags::SYN) {
+            outcome.kind = self.syn(side, segment, &mut outcome.established);
+            return outcome;
+        }
+        if segment.is(TcpFlags::ACK) {
+            self.acknowledge(side, segment, &mut outcome);
+        }
+        if segment.is(TcpFlags::RST) {
+            self.reset(side, segment);
+            return outcome;
+        }
+        let context = self.context(side);
+        outcome.kind = self.streams[side.index()].data(segment, &context);
+        if segment.len > 0 {
+            self.payload(side, segment, &mut outcome);
+        }
+        if segment.is(TcpFlags::FIN) {
+            self.streams[side.index()].fin = true;
+        }
+        outcome
+    }
+
+    /// What a packet that equals another in everything is.
+    #[cold]
+    fn twice(
+        &mut self,
+        side: Side,
+        segment: &Segment<'_>,
+        before: super::fingerprints::Before,
+    ) -> Option<Kind> {
+        if before.turned {
+            self.place = Place::Loopback;
+            return Some(Kind::Copy);
+        }
+        let round_trip_ns = self.round_trip_ns();
+        let seen_from = self.seen_from(side);
+        let stream = &mut self.streams[side.index()];
+        let is_copy = match segment.ip_id {
+            Some(_) => segment.tcp.timestamps.is_some() || stream.ids_vary(),
+            // Two acknowledgements may be equal, and a TSval lasts a millisecond: only data, and less than a round trip.
+            None => {
+                let short = match round_trip_ns {
+                    0 => 1_000_000,
+                    known => known / 2,
+                };
+                segment.end != segment.seq()
+                    && seen_from != SeenFrom::Sender
+                    && before.age_ns < short
+            }
+        };
+        if is_copy {
+            stream.figures.network_duplicates += 1;
+        }
+        is_copy.then_some(Kind::Duplicate)
+    }
+
+    #[inline]
+    fn see_place(&mut self, side: Side, segment: &Segment<'_>) {
+        if self.place == Place::Unknown {
+            let ttls = [self.streams[0].ttl, self.streams[1].ttl];
+            self.place = self.place.of_packets(side, segment.direction, ttls);
+        }
+    }
+
+    /// The time since the last packet was spent as things stood then.
+    #[inline]
+    fn pass_time(&mut self, now_ns: u64) {
+        let passed = now_ns.saturating_sub(self.last_ns);
+        self.last_ns = self.last_ns.max(now_ns);
+        if passed >= LONG_SILENCE_S * 1_000_000_000 {
+            self.idle = Some((now_ns, (passed / 1_000_000_000) as u32));
+        }
+        for index in [0, 1] {
+            let window = self.streams[1 - index].window;
+            let stream = &mut self.streams[index];
+            let in_flight = stream.in_flight();
+            if in_flight > 0 {
+                stream.busy_ns += passed;
+                let full = in_flight.saturating_add(stream.largest) > window;
+                if full && window > 0 && stream.largest > 0 {
+                    stream.limited_ns += passed;
+                }
+            }
+        }
+    }
+
+    fn context(&self, side: Side) -> Context {
+        let (own, other) = (&self.streams[side.index()], &self.streams[side.other().index()]);
+        Context {
+            seen_from: self.seen_from(side),
+            window: other.window,
+            round_trip_ns: self.round_trip_ns(),
+            sack: own.sack && other.sack,
+            mss: self.mss(side),
+        }
+    }
+
+    /// Payload of a full segment, without the 12 bytes of timestamps.
+    #[inline]
+    fn mss(&self, side: Side) -> u32 {
+        let (own, other) = (&self.streams[side.index()], &self.streams[side.other().index()]);
+        let announced = u32::from(own.mss.min(other.mss));
+        let options = if own.tsval != 0 { 12 } else { 0 };
+        match announced {
+            0 => USUAL_MSS - options,
+            known => known.saturating_sub(options).max(1),
+        }
+    }
+
+    /// The shortest round trip between the ends: the two parts on the way, of which one is nothing at an end.
+    pub(crate) fn round_trip_ns(&self) -> u64 {
+        self.streams[0].rtt.min_ns() + self.streams[1].rtt.min_ns()
+    }
+
+    fn syn(&mut self, side: Side, segment: &Segment<'_>, established: &mut bool) -> Kind {
+        let kind = self.streams[side.index()].syn(segment);
+        self.streams[side.index()].window = u32::from(segment.tcp.window);
+        if segment.is(TcpFlags::ACK) {
+            self.client = side.other();
+            if self.syn_ack_ns == 0 {
+                self.syn_ack_ns = segment.ns;
+                *established = true;
+            }
+            let client = &mut self.streams[side.other().index()];
+            client.acknowledge(segment, false);
+        } else {
+            self.client = side;
+            if self.syn_ns == 0 {
+                self.syn_ns = segment.ns;
+            }
+            self.last_syn_ns = segment.ns;
+        }
+        kind
+    }
+
+    #[inline]
+    fn acknowledge(&mut self, side: Side, segment: &Segment<'_>, outcome: &mut Outcome) {
+        let [low, high] = &mut self.streams;
+        let (own, other) = match side {
+            Side::Low => (low, high),
+            Side::High => (high, low),
+        };
+        // Scaled only where both ends said so (RFC 7323 section 2.2).
+        let scale = match (own.scale, other.scale) {
+            (Some(scale), Some(_)) => scale,
+            _ => 0,
+        };
+        let window = u32::from(segment.tcp.window) << scale.min(14);
+        let was_outstanding = other.in_flight() > 0;
+        let (was_acked, sent_ns) = (other.acked, other.data_ns);
+        other.acknowledge(segment, window == own.window);
+        if !segment.is(TcpFlags::RST) {
+            own.window = window;
+            own.window_max = own.window_max.max(window);
+        }
+        let all = was_outstanding && other.acked == other.next && other.acked != was_acked;
+        if all && segment.len == 0 {
+            let ms = segment.ns.saturating_sub(sent_ns) / 1_000_000;
+            let delayed = DELAYED_MS.iter().any(|range| range.contains(&ms));
+            self.delayed_ns[side.other().index()] = if delayed { segment.ns } else { 0 };
+        }
+        self.see_handshake(side, segment);
+        outcome.zero_window = self.window(side, window, segment);
+    }
+
+    #[inline]
+    fn see_handshake(&mut self, side: Side, segment: &Segment<'_>) {
+        if self.handshake_ns.is_some() || self.syn_ack_ns == 0 || side != self.client {
+            return;
+        }
+        let to_ack = segment.ns.saturating_sub(self.syn_ack_ns);
+        if self.syn_ns > 0 {
+            let to_answer = self.syn_ack_ns.saturating_sub(self.syn_ns);
+            // Of several SYNs the last is the one that was answered.
+            let single = self.syn_ack_ns.saturating_sub(self.last_syn_ns);
+            self.place = self.place.of_handshake(side, single, to_ack);
+            self.handshake_ns = Some((to_answer, to_ack));
+        }
+    }
+
+    /// Whether a window is closed by this.
+    #[inline]
+    fn window(&mut self, side: Side, window: u32, segment: &Segment<'_>) -> bool {
+        let since = &mut self.zero_since_ns[side.index()];
+        if window == 0 && !segment.is(TcpFlags::RST | TcpFlags::FIN) {
+            self.streams[side.index()].figures.zero_window += 1;
+            if *since == 0 {
+                *since = segment.ns;
+            }
+            return true;
+        }
+        if *since > 0 {
+            let closed = segment.ns.saturating_sub(*since);
+            *since = 0;
+            self.zero_ns[side.index()] += closed;
+            let longest = &mut self.zero_longest_ns[side.index()];
+            *longest = closed.max(*longest);
+        }
+        false
+    }
+
+    fn payload(&mut self, side: Side, segment: &Segment<'_>, outcome: &mut Outcome) {
+        if outcome.kind != Kind::Data {
+            return;
+        }
+        let delayed = std::mem::take(&mut self.delayed_ns[side.index()]);
+        if delayed > 0 {
+            let waited = segment.ns.saturating_sub(delayed);
+            if waited <= AT_ONCE_NS.saturating_add(self.round_trip_ns()) && segment.len < self.mss(side) {
+                self.streams[side.index()].figures.delayed_writes += 1;
+                outcome.delayed_write = true;
+            }
+        }
+        if side == self.client {
+            self.request_ns = segment.ns;
+        } else if self.request_ns > 0 {
+            outcome.response_ns = Some(segment.ns.saturating_sub(self.request_ns));
+            self.request_ns = 0;
+        }
+        if let Some(reset) = &mut self.reset
+            && reset.by == side
+            && after(segment.end, reset.end)
+        {
+            reset.went_on = true;
+        }
+    }
+
+    #[cold]
+    fn reset(&mut self, side: Side, segment: &Segment<'_>) {
+        let own = &mut self.streams[side.index()];
+        own.figures.resets += 1;
+        if self.reset.is_some() {
+            return;
+        }
+        let usual_ttl = own.ttl;
+        let [low, high] = &self.streams;
+        let has_data = low.largest > 0 || high.largest > 0;
+        let outstanding = low.in_flight() > 0 || high.in_flight() > 0;
+        let after_idle = self.is_first_since_idle(side.other());
+        self.reset = Some(Reset {
+            number: segment.number,
+            ns: segment.ns,
+            by: side,
+            ttl: segment.ttl,
+            usual_ttl,
+            is_mid: has_data && !low.fin && !high.fin,
+            is_open: outstanding || self.request_ns > 0,
+            after_idle,
+            went_on: false,
+            end: segment.end,
+        });
+    }
+
+    /// Whether all that is outstanding of a side was sent after a long silence.
+    pub(crate) fn is_first_since_idle(&self, side: Side) -> bool {
+        let stream = &self.streams[side.index()];
+        let since = self.idle.map(|(ended_ns, _)| ended_ns);
+        since.is_some_and(|ended_ns| stream.in_flight() > 0 && stream.advance_ns() < ended_ns)
+    }
+
+    /// All that was counted of a side, earlier connections included.
+    pub(crate) fn figures(&self, side: Side) -> Figures {
+        let mut figures = self.streams[side.index()].figures;
+        if let Some(earlier) = &self.earlier {
+            figures.add(&earlier[side.index()]);
+        }
+        figures
+    }
+
+    /// Ends what is still open when the connection is not seen any more.
+    pub(crate) fn zero_until(&self, side: Side) -> (u64, u64) {
+        let index = side.index();
+        let open = match self.zero_since_ns[index] {
+            0 => 0,
+            since => self.last_ns.saturating_sub(since),
+        };
+        (self.zero_ns[index] + open, self.zero_longest_ns[index].max(open))
+    }
+}

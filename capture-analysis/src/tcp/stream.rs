@@ -1,0 +1,482 @@
+//! One direction of data: what its sender sent, and what the other end acknowledged of it.
+
+use super::{
+    Segment,
+    figures::{Cause, Figures, Kind},
+    histogram::Histogram,
+    holes::Stamp,
+    resend::Trouble,
+    sequence::{after, later},
+    vantage::SeenFrom,
+};
+use crate::decode::TcpFlags;
+
+/// Shortest retransmission timeout of Linux (`TCP_RTO_MIN`), and of others: RFC 6298 says 1 s, which nobody does.
+const RTO_MIN_NS: u64 = 200_000_000;
+
+/// Farther than this ahead, a sequence number is not of this connection (RFC 7323: the largest window is 1 GiB).
+const FARTHEST: u32 = 1 << 30;
+
+/// A resend where no stamp tells comes at least this long after what overtook it, as Wireshark has it.
+const SOON_NS: u64 = 3_000_000;
+
+/// Segment whose acknowledgement is timed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Timed {
+    end: u32,
+    len: u32,
+    tsval: Option<u32>,
+    ns: u64,
+}
+
+/// The segment at the head of what is outstanding, sent again and again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stuck {
+    pub(crate) seq: u32,
+    /// Its payload.
+    pub(crate) len: u32,
+    /// Resends of it.
+    pub(crate) resends: u16,
+    /// Those that came at least half as late again as the one before.
+    pub(crate) backed_off: u16,
+    pub(crate) first_ns: u64,
+    pub(crate) last_ns: u64,
+    gap_ns: u64,
+}
+
+/// What a stream needs to know of the rest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context {
+    pub(crate) seen_from: SeenFrom,
+    /// Window of the other end, in bytes.
+    pub(crate) window: u32,
+    /// Shortest round trip between the ends that was seen, 0 where none was.
+    pub(crate) round_trip_ns: u64,
+    /// Both ends understand SACK.
+    pub(crate) sack: bool,
+    /// Payload of a full segment.
+    pub(crate) mss: u32,
+}
+
+/// See above.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stream {
+    started: bool,
+    pub(crate) syns: u8,
+    pub(crate) fin: bool,
+    /// It permitted SACK.
+    pub(crate) sack: bool,
+    has_sacked: bool,
+    in_recovery: bool,
+    after_timeout: bool,
+    probed: bool,
+    ids_vary: bool,
+    dup_acks: u8,
+    pub(crate) scale: Option<u8>,
+    pub(crate) ttl: Option<u8>,
+    /// How many identifications in a row came near the one before.
+    id_order: i8,
+    ip_id: u16,
+    pub(crate) mss: u16,
+    /// Initial sequence number.
+    pub(crate) isn: u32,
+    /// Behind the highest that was sent.
+    pub(crate) next: u32,
+    /// Highest acknowledgement of it.
+    pub(crate) acked: u32,
+    sacked: u32,
+    recovery_end: u32,
+    /// The latest TSval.
+    pub(crate) tsval: u32,
+    /// Window that its sender announces, in bytes.
+    pub(crate) window: u32,
+    pub(crate) window_max: u32,
+    /// Largest payload, and largest that was acknowledged.
+    pub(crate) largest: u32,
+    pub(crate) largest_acked: u32,
+    /// When it last sent data; when data of it was last acknowledged.
+    pub(crate) data_ns: u64,
+    advance_ns: u64,
+    /// Time with data outstanding, and the part of it in which the window of the other end was full.
+    pub(crate) busy_ns: u64,
+    pub(crate) limited_ns: u64,
+    timed: Timed,
+    pub(crate) rtt: Histogram,
+    pub(crate) stuck: Stuck,
+    pub(crate) figures: Figures,
+    trouble: Option<Box<Trouble>>,
+}
+
+impl Stream {
+    #[inline]
+    pub(crate) fn start(&mut self, seq: u32) {
+        if !self.started {
+            self.started = true;
+            self.isn = seq;
+            self.next = seq;
+            self.acked = seq;
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_started(&self) -> bool {
+        self.started
+    }
+
+    /// Bytes sent and not acknowledged.
+    #[inline]
+    pub(crate) fn in_flight(&self) -> u32 {
+        let bytes = self.next.wrapping_sub(self.acked);
+        if bytes < FARTHEST { bytes } else { 0 }
+    }
+
+    /// Whether IP identifications of this sender differ from packet to packet.
+    pub(crate) fn ids_vary(&self) -> bool {
+        self.ids_vary
+    }
+
+    /// When data of it was last acknowledged.
+    pub(crate) fn advance_ns(&self) -> u64 {
+        self.advance_ns
+    }
+
+    /// Learns from any packet of the sender.
+    #[inline]
+    pub(crate) fn packet(&mut self, segment: &Segment<'_>) {
+        self.ttl.get_or_insert(segment.ttl);
+        if let Some(id) = segment.ip_id {
+            let step = id.wrapping_sub(self.ip_id) as i16;
+            self.ids_vary |= step != 0 && self.ip_id != 0;
+            let near = step != 0 && step.unsigned_abs() < 1024;
+            self.id_order = match near {
+                true => (self.id_order + 1).min(16),
+                false => (self.id_order - 1).max(-16),
+            };
+            self.ip_id = id;
+        }
+    }
+
+    /// What a segment with sequence numbers of its own is, and counts it.
+    #[inline]
+    pub(crate) fn data(&mut self, segment: &Segment<'_>, context: &Context) -> Kind {
+        self.start(segment.seq());
+        let ahead = segment.seq().wrapping_sub(self.next) as i32;
+        if segment.end == segment.seq() {
+            return self.without_data(segment, ahead, context);
+        }
+        let kind = if ahead >= 0 {
+            if ahead as u32 > FARTHEST {
+                return Kind::Control;
+            }
+            if ahead > 0 {
+                let end = segment.seq();
+                let (start, behind) = (self.next, Stamp::of(segment));
+                self.trouble().holes.open(start, end, behind);
+            }
+            self.new_data(segment, context);
+            Kind::Data
+        } else if ahead == -1 && segment.len <= 1 && !segment.is(TcpFlags::SYN | TcpFlags::FIN) {
+            self.probe(context)
+        } else {
+            self.old(segment, context)
+        };
+        if after(segment.end, self.next) {
+            self.next = segment.end;
+        }
+        self.data_ns = segment.ns;
+        kind
+    }
+
+    fn without_data(&mut self, segment: &Segment<'_>, ahead: i32, context: &Context) -> Kind {
+        let asks = ahead == -1 && !segment.is(TcpFlags::RST) && segment.is(TcpFlags::ACK);
+        // What was already acknowledged up to here and then asked for again: a keep-alive; Linux asks a closed window alike.
+        let head = self.acked.wrapping_sub(1) == segment.seq();
+        match (asks && self.acked == self.next) || (context.window == 0 && head && ahead < 0) {
+            true => self.probe(context),
+            false => Kind::Control,
+        }
+    }
+
+    fn probe(&mut self, context: &Context) -> Kind {
+        if context.window == 0 {
+            Kind::WindowProbe
+        } else {
+            self.figures.keep_alives += 1;
+            Kind::KeepAlive
+        }
+    }
+
+    #[inline]
+    fn new_data(&mut self, segment: &Segment<'_>, context: &Context) {
+        if self.timed.ns == 0 {
+            self.timed = Timed {
+                end: segment.end,
+                len: segment.len.min(context.mss),
+                tsval: segment.tsval(),
+                ns: segment.ns,
+            };
+        }
+        self.largest = self.largest.max(segment.len.min(context.mss));
+        if let Some(tsval) = segment.tsval() {
+            self.tsval = tsval;
+        }
+        let in_flight = segment.end.wrapping_sub(self.acked);
+        if context.window > 0 && in_flight == context.window && segment.len > 0 {
+            self.figures.window_full += 1;
+        }
+    }
+
+    /// A segment that begins before the highest that was seen.
+    #[cold]
+    fn old(&mut self, segment: &Segment<'_>, context: &Context) -> Kind {
+        let ids_count = self.id_order > 4;
+        // A resend takes a round trip at least.
+        let soon_ns = match context.round_trip_ns {
+            0 => SOON_NS,
+            known => SOON_NS.min(known * 3 / 4),
+        };
+        let hole = self.trouble().holes.fill(segment);
+        if context.seen_from != SeenFrom::Sender {
+            let overtaken = match hole {
+                Some(hole) => !hole.behind.is_before(segment, ids_count, soon_ns),
+                None => self.was_resent_too(segment),
+            };
+            if overtaken {
+                self.trouble().holes.sent_before(segment);
+                self.figures.reordered += 1;
+                return Kind::Reordered;
+            }
+        }
+        let segments = segment.len.div_ceil(context.mss.max(1)).max(1);
+        if context.seen_from != SeenFrom::Sender && hole.is_some() {
+            self.figures.lost_before += segments;
+        }
+        if context.seen_from == SeenFrom::Receiver && hole.is_none() {
+            self.figures.spurious += segments;
+        } else {
+            self.trouble().resent(segment, segments);
+        }
+        self.figures.retransmissions += segments;
+        let cause = self.cause(segment, context);
+        match cause {
+            Cause::Fast => self.figures.fast += segments,
+            Cause::Timeout => self.figures.timeouts += 1,
+            Cause::Probe => self.figures.probes += 1,
+            Cause::AfterTimeout | Cause::Unknown => {}
+        }
+        self.stuck(segment);
+        // What it is timed by may be acknowledged for the resend (Karn's algorithm); only a TSval tells.
+        if self.timed.tsval.is_none() {
+            self.timed = Timed::default();
+        }
+        if let Some(tsval) = segment.tsval() {
+            self.tsval = later(tsval, self.tsval);
+        }
+        Kind::Resent(cause)
+    }
+
+    /// The original comes after its resend: both were delayed, or overtaken.
+    fn was_resent_too(&mut self, segment: &Segment<'_>) -> bool {
+        let Some(resend) = self.trouble().original_of(segment) else {
+            return false;
+        };
+        self.figures.spurious += resend.segments;
+        self.figures.lost_before = self.figures.lost_before.saturating_sub(resend.segments);
+        true
+    }
+
+    /// Why it was sent again.
+    fn cause(&mut self, segment: &Segment<'_>, context: &Context) -> Cause {
+        let quiet_ns = segment.ns.saturating_sub(self.data_ns.max(self.advance_ns));
+        let round_trip_ns = match self.rtt.is_empty() {
+            true => context.round_trip_ns,
+            false => self.rtt.min_ns().max(context.round_trip_ns),
+        };
+        let is_tail = segment.end == self.next;
+        let evidence = self.dup_acks >= 3 || (self.has_sacked && after(self.sacked, segment.seq()));
+        let may_probe = is_tail && context.sack && !self.probed && !evidence && !self.after_timeout;
+        // A timer is as long as a round trip and the shortest timeout; jiffies and coalescing take some off.
+        let timer = quiet_ns >= RTO_MIN_NS * 9 / 10 + round_trip_ns * 9 / 10;
+        let cause = if may_probe && quiet_ns >= round_trip_ns {
+            self.probed = true;
+            Cause::Probe
+        } else if timer {
+            Cause::Timeout
+        } else if self.after_timeout {
+            Cause::AfterTimeout
+        } else if evidence || self.in_recovery {
+            Cause::Fast
+        } else {
+            Cause::Unknown
+        };
+        if !self.in_recovery || cause == Cause::Timeout && !self.after_timeout {
+            self.figures.episodes += u32::from(!self.in_recovery);
+            self.in_recovery = true;
+            self.recovery_end = self.next;
+        }
+        if cause == Cause::Timeout {
+            self.after_timeout = true;
+            self.recovery_end = self.next;
+        }
+        cause
+    }
+
+    fn stuck(&mut self, segment: &Segment<'_>) {
+        if segment.seq() != self.acked && !after(self.acked, segment.seq()) {
+            return;
+        }
+        let stuck = &mut self.stuck;
+        if stuck.resends == 0 || stuck.seq != segment.seq() {
+            *stuck = Stuck {
+                seq: segment.seq(),
+                len: segment.len,
+                resends: 1,
+                first_ns: segment.ns,
+                last_ns: segment.ns,
+                ..Stuck::default()
+            };
+            return;
+        }
+        let gap_ns = segment.ns.saturating_sub(stuck.last_ns);
+        if gap_ns >= stuck.gap_ns * 3 / 2 && gap_ns >= RTO_MIN_NS {
+            stuck.backed_off = stuck.backed_off.saturating_add(1);
+        }
+        stuck.gap_ns = gap_ns;
+        stuck.last_ns = segment.ns;
+        stuck.resends = stuck.resends.saturating_add(1);
+    }
+
+    /// A SYN, or the SYN of a SYN/ACK: whether it is a resend.
+    pub(crate) fn syn(&mut self, segment: &Segment<'_>) -> Kind {
+        self.syns = self.syns.saturating_add(1);
+        self.mss = segment.tcp.mss.unwrap_or(536);
+        self.scale = segment.tcp.window_scale;
+        self.sack = segment.tcp.sack_permitted;
+        if self.syns == 1 {
+            *self = Self {
+                started: true,
+                isn: segment.seq(),
+                acked: segment.seq(),
+                next: segment.end,
+                data_ns: segment.ns,
+                tsval: segment.tsval().unwrap_or(0),
+                ..std::mem::take(self)
+            };
+            self.timed = Timed {
+                end: segment.end,
+                len: 0,
+                tsval: None,
+                ns: segment.ns,
+            };
+            return Kind::Data;
+        }
+        self.data_ns = segment.ns;
+        self.timed = Timed::default();
+        self.figures.retransmissions += 1;
+        self.figures.timeouts += 1;
+        self.figures.episodes += u32::from(self.syns == 2);
+        Kind::Resent(Cause::Timeout)
+    }
+
+    /// An acknowledgement of it by the other end. `same_window`: it announces the window that it announced before.
+    #[inline]
+    pub(crate) fn acknowledge(&mut self, segment: &Segment<'_>, same_window: bool) {
+        let ack = segment.tcp.acknowledgement;
+        self.start(ack);
+        let blocks = segment.tcp.sack.as_slice();
+        let ahead = ack.wrapping_sub(self.acked) as i32;
+        if ahead > 0 {
+            if after(ack, self.next) && !self.never_seen(ack) {
+                return;
+            }
+            self.advance(segment, ack, ahead as u32);
+        } else if ahead == 0
+            && segment.end == segment.seq()
+            && self.next != ack
+            && (same_window || !blocks.is_empty())
+            && !segment.is(TcpFlags::RST)
+        {
+            self.dup_acks = self.dup_acks.saturating_add(1);
+        }
+        if !blocks.is_empty() {
+            self.selective(ack, blocks);
+        }
+    }
+
+    fn advance(&mut self, segment: &Segment<'_>, ack: u32, bytes: u32) {
+        let head = self.acked;
+        let echo = segment.tcp.timestamps.map(|(_, echo)| echo);
+        if self.timed.ns > 0 && !after(self.timed.end, ack) {
+            let timed = std::mem::take(&mut self.timed);
+            // The echo is of this segment, and not of a resend.
+            if timed.tsval.is_none() || echo.is_none() || timed.tsval == echo {
+                self.rtt.add(segment.ns.saturating_sub(timed.ns));
+            }
+            self.largest_acked = self.largest_acked.max(timed.len);
+        }
+        self.largest_acked = self.largest_acked.max(bytes.min(self.largest));
+        if let Some(trouble) = &mut self.trouble {
+            if let Some(resend) = trouble.acknowledged(head, ack, echo) {
+                self.figures.spurious += resend.segments;
+            }
+            if !trouble.holes.is_empty() {
+                let missed = trouble.holes.forget(ack);
+                self.figures.missed += missed.div_ceil(self.largest.max(536));
+            }
+        }
+        self.acked = ack;
+        self.advance_ns = segment.ns;
+        self.dup_acks = 0;
+        self.probed = false;
+        if self.has_sacked && !after(self.sacked, ack) {
+            self.has_sacked = false;
+        }
+        if self.in_recovery && !after(self.recovery_end, ack) {
+            self.in_recovery = false;
+            self.after_timeout = false;
+        }
+        if self.stuck.resends > 0 && after(ack, self.stuck.seq) {
+            self.stuck = Stuck::default();
+        }
+    }
+
+    /// Acknowledged, though not captured; false where it cannot be of this connection.
+    #[cold]
+    fn never_seen(&mut self, ack: u32) -> bool {
+        let missed = ack.wrapping_sub(self.next);
+        if missed > FARTHEST {
+            return false;
+        }
+        self.figures.missed += missed.div_ceil(self.largest.max(536));
+        self.next = ack;
+        self.timed = Timed::default();
+        true
+    }
+
+    fn selective(&mut self, ack: u32, blocks: &[(u32, u32)]) {
+        let Some((left, right)) = blocks.first().copied() else {
+            return;
+        };
+        // RFC 2883: below the acknowledgement, or within the second block.
+        let is_duplicate = !after(right, ack)
+            || blocks.get(1).is_some_and(|(outer_left, outer_right)| {
+                !after(*outer_left, left) && !after(right, *outer_right)
+            });
+        if is_duplicate
+            && let Some(trouble) = &mut self.trouble
+            && let Some(resend) = trouble.reported_twice(left, right)
+        {
+            self.figures.spurious += resend.segments;
+        }
+        for (_, right) in &blocks[usize::from(is_duplicate)..] {
+            if after(*right, ack) && !after(*right, self.next) {
+                self.sacked = if self.has_sacked { later(self.sacked, *right) } else { *right };
+                self.has_sacked = true;
+            }
+        }
+    }
+
+    fn trouble(&mut self) -> &mut Trouble {
+        self.trouble.get_or_insert_default()
+    }
+}

@@ -1,0 +1,254 @@
+//! The analyzer against the truth: transfers over a network with faults that a relay makes, captured at both ends. What
+//! was sent again is counted by the kernel and by the relay, what arrived late or twice by the relay.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    thread,
+    time::Duration,
+};
+
+use capture_analysis::{Analyzer, Interface, Options, Packet, Report, TcpFigures};
+use capture_common::Direction;
+use capture_tests::{
+    agent,
+    netns::{HOST_IF, Netns, PEER_IF, PEER4},
+    output,
+    pcapng::{self, INTERFACE, PACKET},
+    relay::{Arrived, Faults, Log, Relay},
+};
+
+/// Analyzes a pcapng file of the agent.
+fn analyze(path: &Path, with_direction: bool) -> Report {
+    let mut analyzer = Analyzer::new(Options::default());
+    let mut number = 0;
+    let mut interfaces = 0;
+    for block in pcapng::blocks(path) {
+        let le32 = |at: usize| u32::from_ne_bytes(block.body[at..at + 4].try_into().expect("four bytes"));
+        match block.kind {
+            INTERFACE => {
+                let link_type = (le32(0) & 0xffff) as u16;
+                analyzer.interface(interfaces, Interface { link_type, ..Interface::default() });
+                interfaces += 1;
+            }
+            PACKET => {
+                number += 1;
+                let stamp = u64::from(le32(4)) << 32 | u64::from(le32(8));
+                let flags = block.option(2).first().map(|flags| flags[0] & 3);
+                let direction = match flags {
+                    Some(1) => Some(Direction::Ingress),
+                    Some(2) => Some(Direction::Egress),
+                    _ => None,
+                };
+                analyzer.packet(&Packet {
+                    number,
+                    timestamp_ns: stamp,
+                    interface: le32(0),
+                    direction: direction.filter(|_| with_direction),
+                    original_len: le32(16),
+                    lost_before: 0,
+                    data: &block.body[20..20 + le32(12) as usize],
+                });
+            }
+            _ => {}
+        }
+    }
+    analyzer.finish()
+}
+
+/// A figure of the kernel's, of a namespace.
+fn nstat(namespace: &Netns, name: &str) -> u64 {
+    let text = output(namespace.command("nstat").args(["-asz", name]));
+    let line = text.lines().find(|line| line.starts_with(name));
+    let value = line.and_then(|line| line.split_whitespace().nth(1));
+    value.unwrap_or_else(|| panic!("no {name} in {text}")).parse().expect("a number")
+}
+
+/// What is known of a transfer from the host to the peer.
+struct Outcome {
+    kernel: u64,
+    log: Log,
+    arrived: Arrived,
+    /// Of the host's capture and of the peer's, with direction and without.
+    at_sender: [TcpFigures; 2],
+    at_receiver: [TcpFigures; 2],
+    sender: Report,
+    receiver: Report,
+    nstat: String,
+}
+
+fn transfer(name: &str, faults: [Faults; 2], bytes: usize, peer: &str) -> Outcome {
+    let seed = std::env::var("CAPTURE_TEST_SEED").map_or(7, |text| text.parse().expect("a number"));
+    let relay = Relay::start(seed, faults);
+    let arguments = |interface| ["-i", interface, "--hook", "tc", "--protocol", "tcp", "-w", "o.pcapng"];
+    let running = [
+        agent::capture(&relay.host, &arguments(HOST_IF)),
+        agent::capture(&relay.peer, &arguments(PEER_IF)),
+    ];
+    let address = SocketAddr::new(peer.parse().expect("an address"), 8080);
+    let data: Vec<u8> = (0..bytes).map(|at| (at % 251) as u8).collect();
+    let listener = relay.peer.within(|| TcpListener::bind(address).expect("the server binds"));
+    thread::scope(|scope| {
+        let received = scope.spawn(|| {
+            let (mut stream, _) = listener.accept().expect("a connection comes in");
+            let mut received = Vec::new();
+            stream.read_to_end(&mut received).expect("the data arrives");
+            received.len()
+        });
+        relay.host.within(|| {
+            let mut stream = TcpStream::connect(address).expect("the client connects");
+            stream.write_all(&data).expect("the data is sent");
+        });
+        assert_eq!(received.join().expect("the server ends"), bytes, "the transfer itself");
+    });
+    // The last acknowledgements, and what may be sent again for want of them.
+    thread::sleep(Duration::from_millis(700));
+    let [one, other] = running;
+    let [one, other] = [one.stop(), other.stop()];
+    let [log, _] = relay.stop();
+    let host = &relay.host;
+    let kernel = nstat(host, "TcpRetransSegs");
+    let figures = |report: &Report| {
+        let conversation = report.conversations.first().expect("a conversation");
+        conversation.directions.clone().expect("TCP")[0].clone()
+    };
+    let (sender, receiver) = (analyze(&one.file(), true), analyze(&other.file(), true));
+    let names = ["TcpExtTCPTimeouts", "TcpExtTCPFastRetrans", "TcpExtTCPSlowStartRetrans", "TcpExtTCPLossProbes", "TcpExtTCPDSACKRecv", "TcpExtTCPSpuriousRTOs"];
+    let text = names.map(|name| format!("{} {}", &name[10..], nstat(host, name))).join(", ");
+    let outcome = Outcome {
+        kernel,
+        arrived: log.arrived(),
+        log,
+        at_sender: [figures(&sender), figures(&analyze(&one.file(), false))],
+        at_receiver: [figures(&receiver), figures(&analyze(&other.file(), false))],
+        sender,
+        receiver,
+        nstat: text,
+    };
+    if let Ok(directory) = std::env::var("CAPTURE_TEST_KEEP") {
+        for (end, ended) in [("sender", &one), ("receiver", &other)] {
+            let to = Path::new(&directory).join(format!("{name}-{end}.pcapng"));
+            std::fs::copy(ended.file(), to).expect("the capture is kept");
+        }
+    }
+    print(name, &outcome);
+    outcome
+}
+
+fn print(name: &str, outcome: &Outcome) {
+    println!("{name}: kernel {} resends, relay {}, lost {}, doubled {}, arrived {:?}", outcome.kernel, outcome.log.resent(), outcome.log.lost, outcome.log.doubled, outcome.arrived);
+    println!("    {}", outcome.nstat);
+    for (place, figures) in [("sender", &outcome.at_sender), ("receiver", &outcome.at_receiver)] {
+        for figures in figures {
+            println!("    {place}: {figures:?}");
+        }
+    }
+    for finding in outcome.sender.findings.iter().chain(&outcome.receiver.findings) {
+        println!("    {} {:?} {}", finding.code, finding.severity, finding.summary);
+    }
+}
+
+/// Exact at the sender, within half a percent at the receiver.
+fn assert_true(outcome: &Outcome) {
+    for figures in &outcome.at_sender {
+        assert_eq!(figures.retransmissions, outcome.kernel, "resends at the sender, as the kernel counts");
+        assert_eq!((figures.reordered, figures.network_duplicates), (0, 0), "nothing arrives there");
+    }
+    for figures in &outcome.at_receiver {
+        for (what, found, truth) in [
+            ("resends", figures.retransmissions, outcome.arrived.resent),
+            ("reordered", figures.reordered, outcome.arrived.reordered),
+            ("duplicates", figures.network_duplicates, outcome.arrived.doubled),
+        ] {
+            let tolerated = truth.div_ceil(200);
+            assert!(found.abs_diff(truth) <= tolerated, "{what} at the receiver: {found} instead of {truth}");
+        }
+    }
+}
+
+fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+fn delayed() -> Faults {
+    Faults {
+        delay: ms(10),
+        ..Faults::default()
+    }
+}
+
+fn codes(report: &Report) -> Vec<&'static str> {
+    report.findings.iter().map(|finding| finding.code).filter(|code| !code.starts_with("capture.")).collect()
+}
+
+#[test]
+fn a_clean_network() {
+    let outcome = transfer("clean", [delayed(); 2], 5_000_000, PEER4);
+    assert_true(&outcome);
+    assert_eq!(outcome.arrived, Arrived::default());
+    assert!(codes(&outcome.sender).is_empty() && codes(&outcome.receiver).is_empty());
+}
+
+#[test]
+fn loss() {
+    for (name, loss) in [("loss-1", 0.01), ("loss-5", 0.05)] {
+        let lossy = Faults { loss, ..delayed() };
+        let outcome = transfer(name, [lossy, delayed()], 3_000_000, PEER4);
+        assert!(outcome.kernel > 0);
+        assert_true(&outcome);
+        for report in [&outcome.sender, &outcome.receiver] {
+            assert_eq!(codes(report), ["tcp.loss"]);
+        }
+    }
+}
+
+#[test]
+fn loss_of_acknowledgements_is_no_loss() {
+    let lossy = Faults {
+        loss_of_acks: 0.2,
+        ..delayed()
+    };
+    let outcome = transfer("acks", [delayed(), lossy], 3_000_000, PEER4);
+    assert_true(&outcome);
+}
+
+#[test]
+fn reordering() {
+    let jittery = Faults {
+        jitter: ms(6),
+        jitter_share: 0.2,
+        ..delayed()
+    };
+    let outcome = transfer("jitter", [jittery, delayed()], 5_000_000, PEER4);
+    assert!(outcome.arrived.reordered > 50);
+    assert_true(&outcome);
+    assert!(codes(&outcome.receiver).contains(&"net.reordering"));
+    assert!(!codes(&outcome.sender).contains(&"net.reordering"));
+}
+
+#[test]
+fn duplication() {
+    let doubling = Faults {
+        doubled: 0.02,
+        ..delayed()
+    };
+    let outcome = transfer("doubled", [doubling, delayed()], 5_000_000, PEER4);
+    assert!(outcome.arrived.doubled > 20);
+    assert_true(&outcome);
+    assert_eq!(codes(&outcome.receiver), ["net.duplication"]);
+}
+
+#[test]
+fn everything_at_once() {
+    let all = Faults {
+        loss: 0.02,
+        loss_of_acks: 0.02,
+        jitter: ms(5),
+        jitter_share: 0.1,
+        doubled: 0.01,
+        ..delayed()
+    };
+    let outcome = transfer("all", [all, all], 5_000_000, PEER4);
+    assert_true(&outcome);
+}
