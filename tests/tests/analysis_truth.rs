@@ -114,8 +114,8 @@ fn transfer(name: &str, faults: [Faults; 2], bytes: usize, peer: &str) -> Outcom
         conversation.directions.clone().expect("TCP")[0].clone()
     };
     let (sender, receiver) = (analyze(&one.file(), true), analyze(&other.file(), true));
-    let names = ["TcpExtTCPTimeouts", "TcpExtTCPFastRetrans", "TcpExtTCPSlowStartRetrans", "TcpExtTCPLossProbes", "TcpExtTCPDSACKRecv", "TcpExtTCPSpuriousRTOs"];
-    let text = names.map(|name| format!("{} {}", &name[10..], nstat(host, name))).join(", ");
+    let names = ["TcpExtTCPTimeouts", "TcpExtTCPFastRetrans", "TcpExtTCPSlowStartRetrans", "TcpExtTCPLossProbes", "TcpExtTCPDSACKRecv", "TcpExtTCPDSACKOfoRecv", "TcpExtTCPSpuriousRTOs"];
+    let text = names.map(|name| format!("{} {}", &name[9..], nstat(host, name))).join(", ");
     let outcome = Outcome {
         kernel,
         arrived: log.arrived(),

@@ -39,6 +39,8 @@ pub(crate) enum Kind {
 /// Counts of one direction of data. Resends, losses and spurious ones are segments, where a frame of an offload is several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Figures {
+    /// Segments with data, each once.
+    pub(crate) segments: u32,
     /// Segments that were sent again.
     pub(crate) retransmissions: u32,
     /// Those of them sent by fast retransmit or SACK recovery.
@@ -75,6 +77,7 @@ impl Figures {
     /// Adds those of another.
     pub(crate) fn add(&mut self, other: &Self) {
         let pairs = [
+            (&mut self.segments, other.segments),
             (&mut self.retransmissions, other.retransmissions),
             (&mut self.fast, other.fast),
             (&mut self.timeouts, other.timeouts),

@@ -3,7 +3,7 @@
 
 use super::{Segment, sequence::after};
 
-/// Most holes of one direction; the oldest counts as seen where there are more.
+/// Most holes of one direction that are remembered; the oldest is forgotten where there are more.
 const MOST: usize = 64;
 
 /// When a segment was sent, as far as it says so.
@@ -52,15 +52,20 @@ pub(crate) struct Hole {
 
 /// All of one direction, in ascending order.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Holes(Vec<Hole>);
+pub(crate) struct Holes {
+    list: Vec<Hole>,
+    /// Some had to be forgotten.
+    overflowed: bool,
+}
 
 impl Holes {
     /// Opens one behind all others.
     pub(crate) fn open(&mut self, start: u32, end: u32, behind: Stamp) {
-        if self.0.len() == MOST {
-            self.0.remove(0);
+        if self.list.len() == MOST {
+            self.list.remove(0);
+            self.overflowed = true;
         }
-        self.0.push(Hole { start, end, behind });
+        self.list.push(Hole { start, end, behind });
     }
 
     /// Fills what lies in a range; the first hole that this touches.
@@ -68,7 +73,7 @@ impl Holes {
         let (start, end) = (segment.seq(), segment.end);
         let mut found = None;
         let mut index = 0;
-        while let Some(hole) = self.0.get(index).copied() {
+        while let Some(hole) = self.list.get(index).copied() {
             if !after(end, hole.start) || !after(hole.end, start) {
                 index += 1;
                 continue;
@@ -78,16 +83,18 @@ impl Holes {
             let right = after(hole.end, end).then_some(Hole { start: end, ..hole });
             match (left, right) {
                 (None, None) => {
-                    self.0.remove(index);
+                    self.list.remove(index);
                 }
                 (Some(part), None) | (None, Some(part)) => {
-                    self.0[index] = part;
+                    self.list[index] = part;
                     index += 1;
                 }
                 (Some(left), Some(right)) => {
-                    self.0[index] = left;
-                    if self.0.len() < MOST {
-                        self.0.insert(index + 1, right);
+                    self.list[index] = left;
+                    if self.list.len() < MOST {
+                        self.list.insert(index + 1, right);
+                    } else {
+                        self.overflowed = true;
                     }
                     index += 2;
                 }
@@ -98,7 +105,7 @@ impl Holes {
 
     /// What lies in front of what was just filled by an overtaken segment was sent before that one.
     pub(crate) fn sent_before(&mut self, segment: &Segment<'_>) {
-        if let Some(hole) = self.0.iter_mut().find(|hole| hole.end == segment.seq()) {
+        if let Some(hole) = self.list.iter_mut().find(|hole| hole.end == segment.seq()) {
             hole.behind = Stamp::of(segment);
         }
     }
@@ -106,7 +113,7 @@ impl Holes {
     /// Forgets what lies before `ack`: it arrived, though not here. Bytes that were forgotten.
     pub(crate) fn forget(&mut self, ack: u32) -> u32 {
         let mut missed = 0u32;
-        self.0.retain_mut(|hole| {
+        self.list.retain_mut(|hole| {
             if !after(ack, hole.start) {
                 return true;
             }
@@ -118,8 +125,13 @@ impl Holes {
         missed
     }
 
+    /// Whether something that was not seen may be in none of them.
+    pub(crate) fn overflowed(&self) -> bool {
+        self.overflowed
+    }
+
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list.is_empty()
     }
 }

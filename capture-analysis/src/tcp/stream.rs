@@ -88,6 +88,8 @@ pub(crate) struct Stream {
     recovery_end: u32,
     /// The latest TSval.
     pub(crate) tsval: u32,
+    /// Of the segment with the highest sequence number.
+    newest: Stamp,
     /// Window that its sender announces, in bytes.
     pub(crate) window: u32,
     pub(crate) window_max: u32,
@@ -220,6 +222,8 @@ impl Stream {
         if let Some(tsval) = segment.tsval() {
             self.tsval = tsval;
         }
+        self.newest = Stamp::of(segment);
+        self.figures.segments += segment.len.div_ceil(context.mss.max(1));
         let in_flight = segment.end.wrapping_sub(self.acked);
         if context.window > 0 && in_flight == context.window && segment.len > 0 {
             self.figures.window_full += 1;
@@ -239,7 +243,7 @@ impl Stream {
         if context.seen_from != SeenFrom::Sender {
             let overtaken = match hole {
                 Some(hole) => !hole.behind.is_before(segment, ids_count, soon_ns),
-                None => self.was_resent_too(segment),
+                None => self.was_resent_too(segment) || self.was_forgotten(segment, ids_count),
             };
             if overtaken {
                 self.trouble().holes.sent_before(segment);
@@ -283,6 +287,12 @@ impl Stream {
         self.figures.spurious += resend.segments;
         self.figures.lost_before = self.figures.lost_before.saturating_sub(resend.segments);
         true
+    }
+
+    /// In a hole that was forgotten: sent before the newest that was seen, and equal to nothing that was.
+    fn was_forgotten(&mut self, segment: &Segment<'_>, ids_count: bool) -> bool {
+        let newest = self.newest;
+        self.trouble().holes.overflowed() && !newest.is_before(segment, ids_count, 0)
     }
 
     /// Why it was sent again.

@@ -101,7 +101,7 @@ fn path_ends(
 fn loss(who: &Who, index: usize, direction: &Direction, found: &mut Vec<Finding>) {
     let figures = &direction.figures;
     let resent = u64::from(figures.retransmissions);
-    let share = resent as f64 / (direction.packets + resent).max(1) as f64;
+    let share = resent as f64 / (u64::from(figures.segments) + resent).max(1) as f64;
     if !rules::LOSS_SHARE.is_reached(share)
         || resent < rules::LOSS_SEGMENTS.count()
         || u64::from(figures.episodes) < rules::LOSS_EPISODES.count()
