@@ -10,7 +10,7 @@ use crate::{
     flow::{FlowKey, FlowTable, Side},
     packet::{Interface, Losses, Packet},
     report::{Conversation, Report, TcpFigures},
-    tcp::Figures,
+    tcp::{Figures, Segment, WiresharkClasses},
 };
 
 /// Bounds of an analysis.
@@ -20,6 +20,8 @@ pub struct Options {
     pub flows: usize,
     /// Most conversations in a report.
     pub conversations: usize,
+    /// Whether the TCP classes of Wireshark are found too, for [`Analyzer::wireshark_classes`].
+    pub wireshark_classes: bool,
 }
 
 impl Default for Options {
@@ -27,6 +29,7 @@ impl Default for Options {
         Self {
             flows: 65_536,
             conversations: 100,
+            wireshark_classes: false,
         }
     }
 }
@@ -44,6 +47,7 @@ pub struct Analyzer {
     copies: Copies,
     flows: FlowTable<Flow>,
     detectors: Detectors,
+    wireshark: WiresharkClasses,
 }
 
 impl Analyzer {
@@ -60,6 +64,7 @@ impl Analyzer {
             copies: Copies::default(),
             flows: FlowTable::new(options.flows),
             detectors: Detectors::default(),
+            wireshark: WiresharkClasses::default(),
         }
     }
 
@@ -106,6 +111,7 @@ impl Analyzer {
             direction: packet.direction,
             headers: &headers,
         };
+        self.wireshark = WiresharkClasses::default();
         let Some((key, side)) = FlowKey::of(&headers) else {
             return self.detectors.packet(&seen, None);
         };
@@ -121,6 +127,7 @@ impl Analyzer {
                 bytes: [0; 2],
                 payload: [0; 2],
                 tcp: None,
+                wireshark: None,
             },
             |key, flow| detectors.flow(key, &flow),
         );
@@ -129,7 +136,16 @@ impl Analyzer {
         flow.packets[side.index()] += 1;
         flow.bytes[side.index()] += u64::from(wire_len);
         flow.payload[side.index()] += u64::from(headers.payload_len);
+        if self.options.wireshark_classes {
+            self.wireshark = wireshark(flow, side, &seen);
+        }
         self.detectors.packet(&seen, Some((flow, side)));
+    }
+
+    /// What Wireshark calls the packet that was looked at last: none where it is not TCP, or where
+    /// [`Options::wireshark_classes`] is off.
+    pub fn wireshark_classes(&self) -> WiresharkClasses {
+        self.wireshark
     }
 
     /// The report, at the end.
@@ -169,6 +185,16 @@ impl Analyzer {
     }
 }
 
+fn wireshark(flow: &mut Flow, side: Side, seen: &Seen<'_, '_>) -> WiresharkClasses {
+    match Segment::of(seen.number, seen.ns, seen.direction, seen.headers) {
+        Some(segment) => flow
+            .wireshark
+            .get_or_insert_default()
+            .packet(side, &segment),
+        None => WiresharkClasses::default(),
+    }
+}
+
 fn conversation(key: &FlowKey, flow: &Flow) -> Conversation {
     let (client, server) = (key.end(flow.client), key.end(flow.client.other()));
     let of_both = |figures: [u64; 2]| {
@@ -195,7 +221,9 @@ fn conversation(key: &FlowKey, flow: &Flow) -> Conversation {
         first: time(flow.first_ns),
         duration: seconds(flow.last_ns - flow.first_ns),
         tcp: tcp_figures(flow, &[flow.client, flow.client.other()]),
-        directions: tcp_figures(flow, &[flow.client]).zip(tcp_figures(flow, &[flow.client.other()])).map(<[_; 2]>::from),
+        directions: tcp_figures(flow, &[flow.client])
+            .zip(tcp_figures(flow, &[flow.client.other()]))
+            .map(<[_; 2]>::from),
     }
 }
 
@@ -213,9 +241,17 @@ fn tcp_figures(flow: &Flow, sides: &[Side]) -> Option<TcpFigures> {
         [side] => connection.streams[side.index()].rtt,
         _ => round_trips(connection),
     };
-    let handshake_ns = connection.handshake_ns.map(|(to_answer, to_ack)| to_answer + to_ack);
+    let handshake_ns = connection
+        .handshake_ns
+        .map(|(to_answer, to_ack)| to_answer + to_ack);
     let seen_from = connection.seen_from(*most);
-    Some(TcpFigures::new(segments, &figures, handshake_ns, &rtt, seen_from))
+    Some(TcpFigures::new(
+        segments,
+        &figures,
+        handshake_ns,
+        &rtt,
+        seen_from,
+    ))
 }
 
 fn seconds(ns: u64) -> f64 {

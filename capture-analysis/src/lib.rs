@@ -25,5 +25,5 @@ pub use self::{
     finding::{Confidence, Finding, Severity, Subject},
     packet::{Interface, Losses, Packet},
     report::{Conversation, Microseconds, Report, TcpFigures, TcpTotal},
-    tcp::SeenFrom,
+    tcp::{SeenFrom, WiresharkClasses},
 };

@@ -265,7 +265,8 @@ impl Worker {
     fn wait(&self) {
         let due = self.waiting.peek().map(|Reverse((due, ..))| *due);
         let rest = due.map_or(Duration::from_millis(10), |due| {
-            due.saturating_duration_since(Instant::now()).min(Duration::from_millis(10))
+            due.saturating_duration_since(Instant::now())
+                .min(Duration::from_millis(10))
         });
         // Shorter than a millisecond is waited for by looking again.
         let timeout = PollTimeout::from(rest.as_millis() as u16);
@@ -287,7 +288,11 @@ impl Worker {
         let entered = self.logs[from].enter(frame);
         let has_data = entered.is_some_and(|(_, has_data)| has_data);
         self.data[from] += u64::from(has_data);
-        let loss = if has_data { faults.loss } else { faults.loss_of_acks };
+        let loss = if has_data {
+            faults.loss
+        } else {
+            faults.loss_of_acks
+        };
         let is_long = faults.mtu.is_some_and(|mtu| frame.len() > mtu + 14);
         let is_over = faults.ends_after.is_some_and(|most| self.data[from] > most);
         if self.happens(loss) || is_long || is_over {
@@ -303,13 +308,18 @@ impl Worker {
             }
             self.number += 1;
             let index = entered.map(|(index, _)| index);
-            self.waiting.push(Reverse((due, self.number, from, index, frame.to_vec())));
+            self.waiting
+                .push(Reverse((due, self.number, from, index, frame.to_vec())));
         }
     }
 
     fn deliver(&mut self) {
         let now = Instant::now();
-        while self.waiting.peek().is_some_and(|Reverse((due, ..))| *due <= now) {
+        while self
+            .waiting
+            .peek()
+            .is_some_and(|Reverse((due, ..))| *due <= now)
+        {
             let Some(Reverse((_, _, from, index, frame))) = self.waiting.pop() else {
                 return;
             };

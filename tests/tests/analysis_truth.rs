@@ -16,20 +16,36 @@ use capture_tests::{
     netns::{HOST_IF, Netns, PEER_IF, PEER4},
     output,
     pcapng::{self, INTERFACE, PACKET},
+    readers,
     relay::{Arrived, Faults, Log, Relay},
 };
 
 /// Analyzes a pcapng file of the agent.
 fn analyze(path: &Path, with_direction: bool) -> Report {
-    let mut analyzer = Analyzer::new(Options::default());
+    analyze_each(path, with_direction, |_, _| {})
+}
+
+/// Calls `each` after each packet, with its number.
+fn analyze_each(path: &Path, with_direction: bool, mut each: impl FnMut(u64, &Analyzer)) -> Report {
+    let mut analyzer = Analyzer::new(Options {
+        wireshark_classes: true,
+        ..Options::default()
+    });
     let mut number = 0;
     let mut interfaces = 0;
     for block in pcapng::blocks(path) {
-        let le32 = |at: usize| u32::from_ne_bytes(block.body[at..at + 4].try_into().expect("four bytes"));
+        let le32 =
+            |at: usize| u32::from_ne_bytes(block.body[at..at + 4].try_into().expect("four bytes"));
         match block.kind {
             INTERFACE => {
                 let link_type = (le32(0) & 0xffff) as u16;
-                analyzer.interface(interfaces, Interface { link_type, ..Interface::default() });
+                analyzer.interface(
+                    interfaces,
+                    Interface {
+                        link_type,
+                        ..Interface::default()
+                    },
+                );
                 interfaces += 1;
             }
             PACKET => {
@@ -50,6 +66,7 @@ fn analyze(path: &Path, with_direction: bool) -> Report {
                     lost_before: 0,
                     data: &block.body[20..20 + le32(12) as usize],
                 });
+                each(number, &analyzer);
             }
             _ => {}
         }
@@ -57,12 +74,57 @@ fn analyze(path: &Path, with_direction: bool) -> Report {
     analyzer.finish()
 }
 
+/// Classes of Wireshark, in its order of names.
+const CLASSES: [&str; 14] = [
+    "retransmission",
+    "fast_retransmission",
+    "spurious_retransmission",
+    "out_of_order",
+    "duplicate_ack",
+    "lost_segment",
+    "ack_lost_segment",
+    "keep_alive",
+    "keep_alive_ack",
+    "window_update",
+    "window_full",
+    "zero_window",
+    "zero_window_probe",
+    "zero_window_probe_ack",
+];
+
+/// Packets whose TCP classes are not those of tshark, with both.
+fn unlike_tshark(path: &Path) -> Vec<String> {
+    let names = CLASSES.map(|class| format!("tcp.analysis.{class}"));
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let theirs = readers::fields(path, "frame", &names);
+    let mut unlike = Vec::new();
+    analyze_each(path, true, |number, analyzer| {
+        let row = &theirs[number as usize - 1];
+        let set = CLASSES
+            .iter()
+            .zip(row)
+            .filter(|(_, value)| !value.is_empty());
+        let theirs: Vec<&str> = set.map(|(class, _)| *class).collect();
+        let ours = analyzer.wireshark_classes().to_string();
+        if ours != theirs.join(" ") {
+            unlike.push(format!(
+                "packet {number}: [{ours}], tshark [{}]",
+                theirs.join(" ")
+            ));
+        }
+    });
+    unlike
+}
+
 /// A figure of the kernel's, of a namespace.
 fn nstat(namespace: &Netns, name: &str) -> u64 {
     let text = output(namespace.command("nstat").args(["-asz", name]));
     let line = text.lines().find(|line| line.starts_with(name));
     let value = line.and_then(|line| line.split_whitespace().nth(1));
-    value.unwrap_or_else(|| panic!("no {name} in {text}")).parse().expect("a number")
+    value
+        .unwrap_or_else(|| panic!("no {name} in {text}"))
+        .parse()
+        .expect("a number")
 }
 
 /// What is known of a transfer from the host to the peer.
@@ -73,6 +135,8 @@ struct Outcome {
     /// Of the host's capture and of the peer's, with direction and without.
     at_sender: [TcpFigures; 2],
     at_receiver: [TcpFigures; 2],
+    /// Packets of both captures that Wireshark has in other classes.
+    unlike: [Vec<String>; 2],
     sender: Report,
     receiver: Report,
     nstat: String,
@@ -81,14 +145,27 @@ struct Outcome {
 fn transfer(name: &str, faults: [Faults; 2], bytes: usize, peer: &str) -> Outcome {
     let seed = std::env::var("CAPTURE_TEST_SEED").map_or(7, |text| text.parse().expect("a number"));
     let relay = Relay::start(seed, faults);
-    let arguments = |interface| ["-i", interface, "--hook", "tc", "--protocol", "tcp", "-w", "o.pcapng"];
+    let arguments = |interface| {
+        [
+            "-i",
+            interface,
+            "--hook",
+            "tc",
+            "--protocol",
+            "tcp",
+            "-w",
+            "o.pcapng",
+        ]
+    };
     let running = [
         agent::capture(&relay.host, &arguments(HOST_IF)),
         agent::capture(&relay.peer, &arguments(PEER_IF)),
     ];
     let address = SocketAddr::new(peer.parse().expect("an address"), 8080);
     let data: Vec<u8> = (0..bytes).map(|at| (at % 251) as u8).collect();
-    let listener = relay.peer.within(|| TcpListener::bind(address).expect("the server binds"));
+    let listener = relay
+        .peer
+        .within(|| TcpListener::bind(address).expect("the server binds"));
     thread::scope(|scope| {
         let received = scope.spawn(|| {
             let (mut stream, _) = listener.accept().expect("a connection comes in");
@@ -100,7 +177,11 @@ fn transfer(name: &str, faults: [Faults; 2], bytes: usize, peer: &str) -> Outcom
             let mut stream = TcpStream::connect(address).expect("the client connects");
             stream.write_all(&data).expect("the data is sent");
         });
-        assert_eq!(received.join().expect("the server ends"), bytes, "the transfer itself");
+        assert_eq!(
+            received.join().expect("the server ends"),
+            bytes,
+            "the transfer itself"
+        );
     });
     // The last acknowledgements, and what may be sent again for want of them.
     thread::sleep(Duration::from_millis(700));
@@ -114,12 +195,23 @@ fn transfer(name: &str, faults: [Faults; 2], bytes: usize, peer: &str) -> Outcom
         conversation.directions.clone().expect("TCP")[0].clone()
     };
     let (sender, receiver) = (analyze(&one.file(), true), analyze(&other.file(), true));
-    let names = ["TcpExtTCPTimeouts", "TcpExtTCPFastRetrans", "TcpExtTCPSlowStartRetrans", "TcpExtTCPLossProbes", "TcpExtTCPDSACKRecv", "TcpExtTCPDSACKOfoRecv", "TcpExtTCPSpuriousRTOs"];
-    let text = names.map(|name| format!("{} {}", &name[9..], nstat(host, name))).join(", ");
+    let names = [
+        "TcpExtTCPTimeouts",
+        "TcpExtTCPFastRetrans",
+        "TcpExtTCPSlowStartRetrans",
+        "TcpExtTCPLossProbes",
+        "TcpExtTCPDSACKRecv",
+        "TcpExtTCPDSACKOfoRecv",
+        "TcpExtTCPSpuriousRTOs",
+    ];
+    let text = names
+        .map(|name| format!("{} {}", &name[9..], nstat(host, name)))
+        .join(", ");
     let outcome = Outcome {
         kernel,
         arrived: log.arrived(),
         log,
+        unlike: [unlike_tshark(&one.file()), unlike_tshark(&other.file())],
         at_sender: [figures(&sender), figures(&analyze(&one.file(), false))],
         at_receiver: [figures(&receiver), figures(&analyze(&other.file(), false))],
         sender,
@@ -137,32 +229,68 @@ fn transfer(name: &str, faults: [Faults; 2], bytes: usize, peer: &str) -> Outcom
 }
 
 fn print(name: &str, outcome: &Outcome) {
-    println!("{name}: kernel {} resends, relay {}, lost {}, doubled {}, arrived {:?}", outcome.kernel, outcome.log.resent(), outcome.log.lost, outcome.log.doubled, outcome.arrived);
+    println!(
+        "{name}: kernel {} resends, relay {}, lost {}, doubled {}, arrived {:?}",
+        outcome.kernel,
+        outcome.log.resent(),
+        outcome.log.lost,
+        outcome.log.doubled,
+        outcome.arrived
+    );
     println!("    {}", outcome.nstat);
-    for (place, figures) in [("sender", &outcome.at_sender), ("receiver", &outcome.at_receiver)] {
-        for figures in figures {
-            println!("    {place}: {figures:?}");
-        }
+    for unlike in &outcome.unlike {
+        println!(
+            "    {} packets unlike tshark: {:?}",
+            unlike.len(),
+            &unlike[..unlike.len().min(5)]
+        );
     }
-    for finding in outcome.sender.findings.iter().chain(&outcome.receiver.findings) {
-        println!("    {} {:?} {}", finding.code, finding.severity, finding.summary);
+    for finding in outcome
+        .sender
+        .findings
+        .iter()
+        .chain(&outcome.receiver.findings)
+    {
+        println!(
+            "    {} {:?} {}",
+            finding.code, finding.severity, finding.summary
+        );
     }
 }
 
 /// Exact at the sender, within half a percent at the receiver.
 fn assert_true(outcome: &Outcome) {
+    assert!(
+        outcome.unlike.iter().all(Vec::is_empty),
+        "classes of Wireshark: {:?}",
+        outcome.unlike
+    );
     for figures in &outcome.at_sender {
-        assert_eq!(figures.retransmissions, outcome.kernel, "resends at the sender, as the kernel counts");
-        assert_eq!((figures.reordered, figures.network_duplicates), (0, 0), "nothing arrives there");
+        assert_eq!(
+            figures.retransmissions, outcome.kernel,
+            "resends at the sender, as the kernel counts"
+        );
+        assert_eq!(
+            (figures.reordered, figures.network_duplicates),
+            (0, 0),
+            "nothing arrives there"
+        );
     }
     for figures in &outcome.at_receiver {
         for (what, found, truth) in [
             ("resends", figures.retransmissions, outcome.arrived.resent),
             ("reordered", figures.reordered, outcome.arrived.reordered),
-            ("duplicates", figures.network_duplicates, outcome.arrived.doubled),
+            (
+                "duplicates",
+                figures.network_duplicates,
+                outcome.arrived.doubled,
+            ),
         ] {
             let tolerated = truth.div_ceil(200);
-            assert!(found.abs_diff(truth) <= tolerated, "{what} at the receiver: {found} instead of {truth}");
+            assert!(
+                found.abs_diff(truth) <= tolerated,
+                "{what} at the receiver: {found} instead of {truth}"
+            );
         }
     }
 }
@@ -179,7 +307,12 @@ fn delayed() -> Faults {
 }
 
 fn codes(report: &Report) -> Vec<&'static str> {
-    report.findings.iter().map(|finding| finding.code).filter(|code| !code.starts_with("capture.")).collect()
+    report
+        .findings
+        .iter()
+        .map(|finding| finding.code)
+        .filter(|code| !code.starts_with("capture."))
+        .collect()
 }
 
 #[test]

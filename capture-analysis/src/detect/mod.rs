@@ -12,7 +12,7 @@ use crate::{
     flow::{FlowKey, Side},
     packet::Losses,
     report::TcpTotal,
-    tcp::Connection,
+    tcp::{Connection, Conversation},
 };
 
 /// A packet as detectors see it, copies on other interfaces taken out.
@@ -49,6 +49,8 @@ pub(crate) struct Flow {
     pub(crate) payload: [u64; 2],
     /// The connection, of TCP.
     pub(crate) tcp: Option<Box<Connection>>,
+    /// The same as Wireshark has it, where that is asked for.
+    pub(crate) wireshark: Option<Box<Conversation>>,
 }
 
 /// What is known of the whole capture when findings are made.

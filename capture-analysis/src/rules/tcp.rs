@@ -287,7 +287,11 @@ pub(crate) static NO_ANSWER: Rule = Rule {
     code: "tcp.no_answer",
     severity: Severity::High,
     definition: "SYNs were sent again and nothing came back, no SYN/ACK, no RST, no ICMP error.",
-    alternatives: &["A firewall drops them in silence", "The host is down", "The answers take another way than the capture sees"],
+    alternatives: &[
+        "A firewall drops them in silence",
+        "The host is down",
+        "The answers take another way than the capture sees",
+    ],
     advice: "Ask whether the host is up and whether a firewall on the way drops this port; capture at the server to see whether the SYNs arrive.",
     reference: "RFC 9293 section 3.5; RFC 6298 section 5.7",
     thresholds: &[&UNANSWERED_SYNS],
@@ -327,7 +331,10 @@ pub(crate) static DEAD_PATH: Rule = Rule {
     code: "tcp.dead_path",
     severity: Severity::High,
     definition: "A segment of an established connection was sent again and again, later each time, and never acknowledged.",
-    alternatives: &["The other host crashed", "The acknowledgements take another way than the capture sees"],
+    alternatives: &[
+        "The other host crashed",
+        "The acknowledgements take another way than the capture sees",
+    ],
     advice: "Look whether the other host was still there, and whether a route or a link changed at that time.",
     reference: "RFC 6298 section 5.5; RFC 1122 section 4.2.3.5",
     thresholds: &[&RESENDS_IN_VAIN],
@@ -337,20 +344,36 @@ pub(crate) static SLOW_SETUP: Rule = Rule {
     code: "tcp.slow_handshake",
     severity: Severity::Warn,
     definition: "The answer to a SYN came late.",
-    alternatives: &["The first SYN or its answer was lost", "The server's queue of new connections was full"],
+    alternatives: &[
+        "The first SYN or its answer was lost",
+        "The server's queue of new connections was full",
+    ],
     advice: "One second and then three are lost SYNs; anything else is a busy host or a proxy.",
     reference: "RFC 6298 section 2.1",
-    thresholds: &[&SLOW_HANDSHAKE, &SLOW_HANDSHAKE_FACTOR, &SLOW_HANDSHAKE_FLOOR],
+    thresholds: &[
+        &SLOW_HANDSHAKE,
+        &SLOW_HANDSHAKE_FACTOR,
+        &SLOW_HANDSHAKE_FLOOR,
+    ],
 };
 
 pub(crate) static INFLATION: Rule = Rule {
     code: "rtt.inflation",
     severity: Severity::Warn,
     definition: "Round trips grow to a multiple of the shortest while data flows.",
-    alternatives: &["The receiver acknowledges late as it is busy", "The route changed"],
+    alternatives: &[
+        "The receiver acknowledges late as it is busy",
+        "The route changed",
+    ],
     advice: "Look for the narrowest link and its queue; active queue management (fq_codel) keeps it short.",
     reference: "RFC 7323 section 4; RFC 7567",
-    thresholds: &[&RTT_FACTOR, &RTT_MEDIAN_FACTOR, &RTT_ADDED, &RTT_SAMPLES, &LOADED],
+    thresholds: &[
+        &RTT_FACTOR,
+        &RTT_MEDIAN_FACTOR,
+        &RTT_ADDED,
+        &RTT_SAMPLES,
+        &LOADED,
+    ],
 };
 
 pub(crate) static CLOSED: Rule = Rule {
@@ -367,7 +390,10 @@ pub(crate) static LIMITED: Rule = Rule {
     code: "tcp.window_limited",
     severity: Severity::Warn,
     definition: "The sender waits for the receive window most of the time: window over round trip bounds the rate.",
-    alternatives: &["The receiving application reads slowly", "A proxy limits the rate"],
+    alternatives: &[
+        "The receiving application reads slowly",
+        "A proxy limits the rate",
+    ],
     advice: "Raise the receiver's buffer (`net.ipv4.tcp_rmem`), and look whether something on the way removes the window scale option.",
     reference: "RFC 7323 section 1.1",
     thresholds: &[&LIMITED_SHARE, &LIMITED_BUSY, &LIMITED_RATE, &LIMITED_BOUND],
@@ -377,7 +403,10 @@ pub(crate) static BACKLOG: Rule = Rule {
     code: "tcp.backlog",
     severity: Severity::High,
     definition: "SYNs to a port were not answered at first while others to it were: its queue of new connections is full.",
-    alternatives: &["SYNs are lost on the way, though nothing else is", "A firewall limits the rate of new connections"],
+    alternatives: &[
+        "SYNs are lost on the way, though nothing else is",
+        "A firewall limits the rate of new connections",
+    ],
     advice: "Look at `nstat -az TcpExtListenOverflows TcpExtListenDrops` on the server, its backlog, and whether it accepts fast enough.",
     reference: "listen(2); Linux, Documentation/networking/ip-sysctl.rst, tcp_max_syn_backlog",
     thresholds: &[&BACKLOG_SYNS, &LOSS_SHARE],
@@ -387,7 +416,10 @@ pub(crate) static RESET_MID: Rule = Rule {
     code: "tcp.reset_mid",
     severity: Severity::Warn,
     definition: "A connection was reset in the middle, without a FIN.",
-    alternatives: &["The application closes connections this way on purpose", "A box on the way ends the connection for both"],
+    alternatives: &[
+        "The application closes connections this way on purpose",
+        "A box on the way ends the connection for both",
+    ],
     advice: "Look at the log of the application at the end that reset.",
     reference: "RFC 9293 section 3.10.7",
     thresholds: &[&RESETS],
@@ -437,7 +469,9 @@ pub(crate) static DUPLICATION: Rule = Rule {
     code: "net.duplication",
     severity: Severity::Warn,
     definition: "The network delivers packets twice.",
-    alternatives: &["The capture sees packets on two ports of a switch (mirror of both directions)"],
+    alternatives: &[
+        "The capture sees packets on two ports of a switch (mirror of both directions)",
+    ],
     advice: "Look for a loop of layer 2, or a mirror port that sends both directions.",
     reference: "RFC 5560; RFC 6864",
     thresholds: &[&DOUBLED, &DOUBLED_SHARE],
@@ -457,7 +491,10 @@ pub(crate) static APP_SLOW: Rule = Rule {
     code: "app.slow",
     severity: Severity::Warn,
     definition: "The server's application answers late, though the network does not lose and acknowledges fast.",
-    alternatives: &["The connection is meant to wait (long polling, push)", "A proxy waits for a server behind it"],
+    alternatives: &[
+        "The connection is meant to wait (long polling, push)",
+        "A proxy waits for a server behind it",
+    ],
     advice: "Look at the server: what it does between the request and the first byte of the answer.",
     reference: "RFC 9293; ITU-T G.1010",
     thresholds: &[&SLOW_ANSWER, &SLOW_ANSWER_FACTOR, &SLOW_ANSWERS],

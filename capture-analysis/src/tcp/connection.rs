@@ -103,7 +103,11 @@ impl Connection {
         Self {
             streams: Default::default(),
             client,
-            place: if loopback { Place::Loopback } else { Place::Unknown },
+            place: if loopback {
+                Place::Loopback
+            } else {
+                Place::Unknown
+            },
             service: None,
             syn_ns: 0,
             last_syn_ns: 0,
@@ -253,7 +257,10 @@ impl Connection {
     }
 
     fn context(&self, side: Side) -> Context {
-        let (own, other) = (&self.streams[side.index()], &self.streams[side.other().index()]);
+        let (own, other) = (
+            &self.streams[side.index()],
+            &self.streams[side.other().index()],
+        );
         Context {
             seen_from: self.seen_from(side),
             window: other.window,
@@ -266,7 +273,10 @@ impl Connection {
     /// Payload of a full segment, without the 12 bytes of timestamps.
     #[inline]
     fn mss(&self, side: Side) -> u32 {
-        let (own, other) = (&self.streams[side.index()], &self.streams[side.other().index()]);
+        let (own, other) = (
+            &self.streams[side.index()],
+            &self.streams[side.other().index()],
+        );
         let announced = u32::from(own.mss.min(other.mss));
         let options = if own.tsval != 0 { 12 } else { 0 };
         match announced {
@@ -374,7 +384,9 @@ impl Connection {
         let delayed = std::mem::take(&mut self.delayed_ns[side.index()]);
         if delayed > 0 {
             let waited = segment.ns.saturating_sub(delayed);
-            if waited <= AT_ONCE_NS.saturating_add(self.round_trip_ns()) && segment.len < self.mss(side) {
+            if waited <= AT_ONCE_NS.saturating_add(self.round_trip_ns())
+                && segment.len < self.mss(side)
+            {
                 self.streams[side.index()].figures.delayed_writes += 1;
                 outcome.delayed_write = true;
             }
@@ -442,6 +454,9 @@ impl Connection {
             0 => 0,
             since => self.last_ns.saturating_sub(since),
         };
-        (self.zero_ns[index] + open, self.zero_longest_ns[index].max(open))
+        (
+            self.zero_ns[index] + open,
+            self.zero_longest_ns[index].max(open),
+        )
     }
 }

@@ -47,7 +47,10 @@ impl Fingerprints {
         let mut hasher = FxBuildHasher.build_hasher();
         hasher.write_u64(both(tcp.sequence, tcp.acknowledgement));
         hasher.write_u64(ports << 16 | u64::from(segment.ip_id.unwrap_or(0)));
-        hasher.write_u64(both(tcp.timestamps.map_or(0, |(value, _)| value), segment.len));
+        hasher.write_u64(both(
+            tcp.timestamps.map_or(0, |(value, _)| value),
+            segment.len,
+        ));
         hasher.write_u64(u64::from(tcp.flags.0) << 16 | u64::from(tcp.window));
         let into = segment.direction == Some(Direction::Ingress);
         let hash = hasher.finish() & !1;

@@ -12,18 +12,24 @@ mod holes;
 mod resend;
 mod sequence;
 mod stream;
+#[cfg(test)]
+pub(crate) mod testing;
 mod vantage;
+mod wireshark;
+#[cfg(test)]
+mod wireshark_tests;
 
 use capture_common::Direction;
 
-pub use self::vantage::SeenFrom;
 pub(crate) use self::{
     connection::{Connection, Outcome},
     figures::{Figures, Kind},
     fingerprints::Fingerprints,
     histogram::Histogram,
     stream::Stuck,
+    wireshark::Conversation,
 };
+pub use self::{vantage::SeenFrom, wireshark::WiresharkClasses};
 use crate::decode::{Decoded, Tcp, TcpFlags};
 
 /// A segment, and what its packet says.
@@ -62,7 +68,8 @@ impl<'s> Segment<'s> {
             return None;
         }
         let len = headers.payload_len;
-        let control = u32::from(tcp.flags.any(TcpFlags::SYN)) + u32::from(tcp.flags.any(TcpFlags::FIN));
+        let control =
+            u32::from(tcp.flags.any(TcpFlags::SYN)) + u32::from(tcp.flags.any(TcpFlags::FIN));
         let ip_id = ip.identification.filter(|id| *id != 0 && ip.is_v4());
         Some(Self {
             number,

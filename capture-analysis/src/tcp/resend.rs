@@ -42,7 +42,12 @@ impl Trouble {
 
     /// An acknowledgement that echoes an older TSval than that of the resend at the head of what was outstanding: the
     /// original arrived (Eifel detection, RFC 3522).
-    pub(crate) fn acknowledged(&mut self, head: u32, ack: u32, echo: Option<u32>) -> Option<Resend> {
+    pub(crate) fn acknowledged(
+        &mut self,
+        head: u32,
+        ack: u32,
+        echo: Option<u32>,
+    ) -> Option<Resend> {
         let unneeded = echo.and_then(|echo| {
             self.take(|resend| {
                 !after(resend.start, head)

@@ -480,7 +480,11 @@ impl Stream {
         }
         for (_, right) in &blocks[usize::from(is_duplicate)..] {
             if after(*right, ack) && !after(*right, self.next) {
-                self.sacked = if self.has_sacked { later(self.sacked, *right) } else { *right };
+                self.sacked = if self.has_sacked {
+                    later(self.sacked, *right)
+                } else {
+                    *right
+                };
                 self.has_sacked = true;
             }
         }

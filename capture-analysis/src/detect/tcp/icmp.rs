@@ -1,6 +1,9 @@
 //! ICMP errors about TCP connections: who rejects them, and who says that packets are too big.
 
-use super::{Seen, table::{Table, Who}};
+use super::{
+    Seen,
+    table::{Table, Who},
+};
 use crate::{address::Address, decode::Icmp, evidence::Evidence};
 
 /// Connections that were rejected, and paths with a smaller MTU, that are told apart.
@@ -61,14 +64,20 @@ impl Errors {
             client,
         };
         if let Some(reason) = reason
-            && let Some(rejected) = self.rejected.row(&who).and_then(|row| self.rejected.get_mut(row))
+            && let Some(rejected) = self
+                .rejected
+                .row(&who)
+                .and_then(|row| self.rejected.get_mut(row))
         {
             rejected.packets.add(seen.number, seen.ns);
             rejected.by = Some(ip.source);
             rejected.reason = reason;
         }
         if let Some(mtu) = mtu
-            && let Some(too_big) = self.too_big.row(&who).and_then(|row| self.too_big.get_mut(row))
+            && let Some(too_big) = self
+                .too_big
+                .row(&who)
+                .and_then(|row| self.too_big.get_mut(row))
         {
             too_big.packets.add(seen.number, seen.ns);
             too_big.by = Some(ip.source);

@@ -81,10 +81,17 @@ impl Detector {
             connection.service = self.services.row(&who(seen, side, connection));
         }
         let ordinary = matches!(outcome.kind, Kind::Data | Kind::Control);
-        if ordinary && !outcome.zero_window && outcome.response_ns.is_none() && !outcome.delayed_write {
+        if ordinary
+            && !outcome.zero_window
+            && outcome.response_ns.is_none()
+            && !outcome.delayed_write
+        {
             return;
         }
-        if let Some(service) = connection.service.and_then(|row| self.services.get_mut(row)) {
+        if let Some(service) = connection
+            .service
+            .and_then(|row| self.services.get_mut(row))
+        {
             let direction = usize::from(side != connection.client);
             service.note(direction, &segment, &outcome);
         }
@@ -119,11 +126,17 @@ impl Detector {
         self.end(&who, connection, flow.first_packet);
         self.total.segments += flow.packets[0] + flow.packets[1];
         self.total.bytes += flow.bytes[0] + flow.bytes[1];
-        let Some(service) = connection.service.and_then(|row| self.services.get_mut(row)) else {
+        let Some(service) = connection
+            .service
+            .and_then(|row| self.services.get_mut(row))
+        else {
             return;
         };
         service.duration_ns += flow.last_ns.saturating_sub(flow.first_ns);
-        for (direction, side) in [connection.client, connection.client.other()].into_iter().enumerate() {
+        for (direction, side) in [connection.client, connection.client.other()]
+            .into_iter()
+            .enumerate()
+        {
             let into = &mut service.directions[direction];
             into.packets += flow.packets[side.index()];
             into.payload += flow.payload[side.index()];
@@ -145,17 +158,26 @@ impl Detector {
         if connection.syn_ns > 0 && !connection.is_answered() {
             self.attempt(who, connection, number);
         }
-        if let Some(service) = connection.service.and_then(|row| self.services.get_mut(row)) {
+        if let Some(service) = connection
+            .service
+            .and_then(|row| self.services.get_mut(row))
+        {
             service.end(connection, number);
         }
     }
 
     fn attempt(&mut self, who: &Who, connection: &Connection, number: u64) {
-        let Some(attempt) = self.attempts.row(who).and_then(|row| self.attempts.get_mut(row)) else {
+        let Some(attempt) = self
+            .attempts
+            .row(who)
+            .and_then(|row| self.attempts.get_mut(row))
+        else {
             return;
         };
         let client = &connection.streams[connection.client.index()];
-        let refused = connection.reset.filter(|reset| reset.by != connection.client);
+        let refused = connection
+            .reset
+            .filter(|reset| reset.by != connection.client);
         if let Some(reset) = refused {
             attempt.refused.add(reset.number, reset.ns);
         } else if connection.streams[connection.client.other().index()].is_started() {
@@ -175,7 +197,9 @@ impl Detector {
             return None;
         }
         let seen = [SeenFrom::Sender, SeenFrom::Receiver, SeenFrom::Between];
-        let most = seen.into_iter().max_by_key(|from| total.seen[*from as usize]);
+        let most = seen
+            .into_iter()
+            .max_by_key(|from| total.seen[*from as usize]);
         Some(TcpTotal {
             bytes: total.bytes,
             figures: crate::report::TcpFigures::new(
@@ -259,11 +283,16 @@ impl Service {
                 self.resent_syns += u64::from(syns > 1);
             }
         }
-        for (direction, side) in [connection.client, connection.client.other()].into_iter().enumerate() {
+        for (direction, side) in [connection.client, connection.client.other()]
+            .into_iter()
+            .enumerate()
+        {
             let of = &mut self.directions[direction];
             of.end(connection, side, number);
         }
-        let Some(reset) = connection.reset else { return };
+        let Some(reset) = connection.reset else {
+            return;
+        };
         let resets = &mut self.resets[usize::from(reset.by != connection.client)];
         let usual = reset.usual_ttl.unwrap_or(reset.ttl);
         let far = u64::from(reset.ttl.abs_diff(usual)) >= rules::ODD_TTL.count();

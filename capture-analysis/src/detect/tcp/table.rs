@@ -47,7 +47,10 @@ impl Who {
             true => (self.client, self.server, "dstport"),
             false => (self.server, self.client, "srcport"),
         };
-        format!("{ip}.src == {source} && {ip}.dst == {destination} && tcp.{port} == {}", self.port)
+        format!(
+            "{ip}.src == {source} && {ip}.dst == {destination} && tcp.{port} == {}",
+            self.port
+        )
     }
 
     /// The end that sends in a direction, and the other one.

@@ -48,10 +48,21 @@ fn condense_by(
 ) -> Vec<Finding> {
     let mut groups: BTreeMap<_, Vec<Finding>> = BTreeMap::new();
     for finding in found {
-        groups.entry((finding.code, host(&finding))).or_default().push(finding);
+        groups
+            .entry((finding.code, host(&finding)))
+            .or_default()
+            .push(finding);
     }
     let groups = groups.into_values();
-    groups.flat_map(|group| if group.len() > MOST_ALIKE { vec![one(group, is_target)] } else { group }).collect()
+    groups
+        .flat_map(|group| {
+            if group.len() > MOST_ALIKE {
+                vec![one(group, is_target)]
+            } else {
+                group
+            }
+        })
+        .collect()
 }
 
 /// One finding that stands for all of these, of which there is at least one.
@@ -69,7 +80,11 @@ fn one(mut group: Vec<Finding>, is_target: bool) -> Finding {
     let sentence = worst.summary.trim_end_matches('.');
     worst.summary = format!("{sentence}; likewise {others} other {hosts}.");
     let ip = |address: Address| if address.is_v4() { "ip" } else { "ipv6" };
-    let about = if is_target { worst.subject.destination } else { worst.subject.source };
+    let about = if is_target {
+        worst.subject.destination
+    } else {
+        worst.subject.source
+    };
     if let Some(address) = about {
         worst.check = format!("{}.addr == {address} && tcp", ip(address));
     }
@@ -77,7 +92,10 @@ fn one(mut group: Vec<Finding>, is_target: bool) -> Finding {
         worst.subject.source = None;
     } else {
         worst.subject.destination_port = None;
-        if group.iter().any(|finding| finding.subject.destination != worst.subject.destination) {
+        if group
+            .iter()
+            .any(|finding| finding.subject.destination != worst.subject.destination)
+        {
             worst.subject.destination = None;
         }
     }

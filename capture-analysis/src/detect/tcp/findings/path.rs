@@ -75,7 +75,11 @@ fn path_ends(
             "Segments of {sent} bytes from {from} to {to} were sent up to {} times and never acknowledged, while those up to {arrived} bytes were; {said}.",
             worst.resends + 1,
         );
-        let sure = if arrived > 0 { Confidence::High } else { Confidence::Medium };
+        let sure = if arrived > 0 {
+            Confidence::High
+        } else {
+            Confidence::Medium
+        };
         found.push(
             Finding::new(&rules::BLACKHOLE, summary, direction.too_large.clone())
                 .subject(who.subject())
@@ -121,10 +125,17 @@ fn loss(who: &Who, index: usize, direction: &Direction, found: &mut Vec<Finding>
             kinds.push(format!("{count} {kind}"));
         }
     }
-    let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
+    let kinds = if kinds.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", kinds.join(", "))
+    };
     let place = match direction.seen_from {
         Some(SeenFrom::Sender) => "; they were lost after they left that host".to_owned(),
-        Some(SeenFrom::Receiver) => format!("; {} never arrived before", several(figures.lost_before.into(), "segment")),
+        Some(SeenFrom::Receiver) => format!(
+            "; {} never arrived before",
+            several(figures.lost_before.into(), "segment")
+        ),
         _ if figures.lost_before > 0 => format!(
             "; {} of them were lost before the capture and the others behind it",
             figures.lost_before
@@ -147,7 +158,10 @@ fn loss(who: &Who, index: usize, direction: &Direction, found: &mut Vec<Finding>
             .severity(severity)
             .subject(who.subject())
             .count(resent)
-            .check(format!("{} && (tcp.len > 0 || tcp.flags.syn == 1 || tcp.flags.fin == 1)", who.filter_from(index == FROM_CLIENT))),
+            .check(format!(
+                "{} && (tcp.len > 0 || tcp.flags.syn == 1 || tcp.flags.fin == 1)",
+                who.filter_from(index == FROM_CLIENT)
+            )),
     );
 }
 

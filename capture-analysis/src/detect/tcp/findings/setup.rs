@@ -75,7 +75,10 @@ fn refused(who: &Who, attempt: &Attempt, found: &mut Vec<Finding>) {
     found.push(
         Finding::new(&rules::REFUSED, summary, attempt.refused.clone())
             .subject(who.subject())
-            .check(format!("{} && tcp.flags.reset == 1", who.filter_from(false))),
+            .check(format!(
+                "{} && tcp.flags.reset == 1",
+                who.filter_from(false)
+            )),
     );
 }
 
@@ -101,12 +104,17 @@ fn unanswered(who: &Who, attempt: &Attempt, found: &mut Vec<Finding>) {
 }
 
 /// Ports that answer some SYNs at once and others not, without loss of anything else.
-fn full_queues(detector: &Detector, found: &mut Vec<Finding>) -> Vec<(crate::address::Address, u16)> {
+fn full_queues(
+    detector: &Detector,
+    found: &mut Vec<Finding>,
+) -> Vec<(crate::address::Address, u16)> {
     let mut ports: BTreeMap<_, Port> = BTreeMap::new();
     for (who, service) in detector.services.iter() {
         let port = ports.entry((who.server, who.port)).or_default();
         port.waited += service.resent_syns;
-        port.prompt += service.connections.saturating_sub(service.slow_handshakes.count());
+        port.prompt += service
+            .connections
+            .saturating_sub(service.slow_handshakes.count());
         if service.resent_syns > 0 {
             port.evidence.merge(&service.slow_handshakes);
         }
@@ -126,7 +134,10 @@ fn full_queues(detector: &Detector, found: &mut Vec<Finding>) -> Vec<(crate::add
     for ((server, number), port) in ports {
         // Resends of SYNs and SYN/ACKs are what this is about; others are loss.
         let lost = port.resends.saturating_sub(port.waited * 6) as f64 / port.packets.max(1) as f64;
-        if port.waited < rules::BACKLOG_SYNS.count() || port.prompt == 0 || rules::LOSS_SHARE.is_reached(lost) {
+        if port.waited < rules::BACKLOG_SYNS.count()
+            || port.prompt == 0
+            || rules::LOSS_SHARE.is_reached(lost)
+        {
             continue;
         }
         full.push((server, number));
@@ -143,8 +154,14 @@ fn full_queues(detector: &Detector, found: &mut Vec<Finding>) -> Vec<(crate::add
                 protocol: Some("tcp"),
                 ..Default::default()
             })
-            .check(format!("{ip}.dst == {server} && tcp.dstport == {number} && tcp.flags.syn == 1"));
-        let sure = if port.at_server { Confidence::High } else { Confidence::Medium };
+            .check(format!(
+                "{ip}.dst == {server} && tcp.dstport == {number} && tcp.flags.syn == 1"
+            ));
+        let sure = if port.at_server {
+            Confidence::High
+        } else {
+            Confidence::Medium
+        };
         found.push(finding.confidence(sure));
     }
     full
@@ -165,7 +182,10 @@ fn slow(who: &Who, service: &Service, found: &mut Vec<Finding>) {
     }
     let cause = match service.resent_syns {
         0 => String::new(),
-        resent => format!("; {} needed more than one SYN", several(resent, "connection")),
+        resent => format!(
+            "; {} needed more than one SYN",
+            several(resent, "connection")
+        ),
     };
     let summary = format!(
         "{} answered {} of {} late, after up to {}{cause}.",

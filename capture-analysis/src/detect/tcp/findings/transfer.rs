@@ -26,7 +26,8 @@ fn closed_window(who: &Who, service: &Service, index: usize, found: &mut Vec<Fin
     let direction = &service.directions[index];
     let share = direction.closed_ns as f64 / service.duration_ns.max(1) as f64;
     let is_long = direction.closed_longest_ns >= rules::CLOSED_LONGEST.ns()
-        || (rules::CLOSED_SHARE.is_reached(share) && direction.closed_ns >= rules::CLOSED_TOTAL.ns());
+        || (rules::CLOSED_SHARE.is_reached(share)
+            && direction.closed_ns >= rules::CLOSED_TOTAL.ns());
     if direction.closed.is_empty() || !is_long {
         return false;
     }
@@ -41,7 +42,10 @@ fn closed_window(who: &Who, service: &Service, index: usize, found: &mut Vec<Fin
     found.push(
         Finding::new(&rules::CLOSED, summary, direction.closed.clone())
             .subject(who.subject())
-            .check(format!("{} && tcp.window_size_value == 0 && tcp.flags.reset == 0", who.filter_from(index == FROM_CLIENT))),
+            .check(format!(
+                "{} && tcp.window_size_value == 0 && tcp.flags.reset == 0",
+                who.filter_from(index == FROM_CLIENT)
+            )),
     );
     true
 }
@@ -77,7 +81,10 @@ fn window_limited(who: &Who, service: &Service, index: usize, found: &mut Vec<Fi
         Finding::new(&rules::LIMITED, summary, evidence)
             .subject(who.subject())
             .count(1)
-            .check(format!("{} && tcp.len > 0", who.filter_from(index == FROM_CLIENT))),
+            .check(format!(
+                "{} && tcp.len > 0",
+                who.filter_from(index == FROM_CLIENT)
+            )),
     );
 }
 
@@ -103,11 +110,15 @@ fn inflation(who: &Who, service: &Service, index: usize, found: &mut Vec<Finding
         duration(p95),
     );
     found.push(
-        Finding::new(&rules::INFLATION, summary, crate::evidence::Evidence::default())
-            .subject(who.subject())
-            .confidence(Confidence::Medium)
-            .count(rtt.count())
-            .check(format!("{} && tcp.analysis.ack_rtt", who.filter())),
+        Finding::new(
+            &rules::INFLATION,
+            summary,
+            crate::evidence::Evidence::default(),
+        )
+        .subject(who.subject())
+        .confidence(Confidence::Medium)
+        .count(rtt.count())
+        .check(format!("{} && tcp.analysis.ack_rtt", who.filter())),
     );
 }
 
@@ -127,13 +138,19 @@ fn delayed_writes(who: &Who, service: &Service, index: usize, found: &mut Vec<Fi
         Finding::new(&rules::DELACK, summary, direction.delayed_writes.clone())
             .subject(who.subject())
             .confidence(Confidence::Medium)
-            .check(format!("{} && tcp.len > 0", who.filter_from(index == FROM_CLIENT))),
+            .check(format!(
+                "{} && tcp.len > 0",
+                who.filter_from(index == FROM_CLIENT)
+            )),
     );
 }
 
 fn reset(who: &Who, resets: &Resets, index: usize, found: &mut Vec<Finding>) {
     let (from, to) = who.ends(index);
-    let check = format!("{} && tcp.flags.reset == 1", who.filter_from(index == FROM_CLIENT));
+    let check = format!(
+        "{} && tcp.flags.reset == 1",
+        who.filter_from(index == FROM_CLIENT)
+    );
     if !resets.injected.is_empty() {
         let (ttl, usual) = resets.ttls;
         let why = match resets.went_on {
@@ -145,7 +162,11 @@ fn reset(who: &Who, resets: &Resets, index: usize, found: &mut Vec<Finding>) {
             several(resets.injected.count(), "reset"),
             who.service(),
         );
-        let sure = if resets.went_on > 0 { Confidence::High } else { Confidence::Medium };
+        let sure = if resets.went_on > 0 {
+            Confidence::High
+        } else {
+            Confidence::Medium
+        };
         found.push(
             Finding::new(&rules::RESET_INJECTED, summary, resets.injected.clone())
                 .subject(who.subject())
@@ -177,7 +198,10 @@ fn slow_application(who: &Who, service: &Service, found: &mut Vec<Finding>) {
     let p95 = service.response.quantile_ns(0.95);
     let [up, down] = &service.directions;
     let round_trip = up.rtt.quantile_ns(0.5) + down.rtt.min_ns();
-    let lost = up.figures.lost_before + up.figures.retransmissions + down.figures.lost_before + down.figures.retransmissions;
+    let lost = up.figures.lost_before
+        + up.figures.retransmissions
+        + down.figures.lost_before
+        + down.figures.retransmissions;
     let share = f64::from(lost) / (up.packets + down.packets).max(1) as f64;
     if p95 < rules::SLOW_ANSWER.ns()
         || service.slow_responses.count() < rules::SLOW_ANSWERS.count()
