@@ -333,10 +333,7 @@ fn udp_tunnel<'a>(port: u16, mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
 /// Extension headers of GTP-U, in units of four bytes, the type of the next at the end of each.
 fn gtp_extensions(mut next: u8, cursor: &mut Cursor<'_>) {
     while next != 0 {
-        let len = cursor
-            .rest()
-            .first()
-            .map_or(0, |units| usize::from(*units) * 4);
+        let len = cursor.rest().first().map_or(0, |units| usize::from(*units) * 4);
         if len == 0 {
             return;
         }

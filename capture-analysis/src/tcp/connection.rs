@@ -80,12 +80,29 @@ pub(crate) struct Outcome {
     pub(crate) kind: Kind,
     /// It announces a closed window.
     pub(crate) zero_window: bool,
+    /// It acknowledges much later than others did.
+    pub(crate) late_ack: bool,
+    /// It leaves no room for another full segment in the window.
+    pub(crate) fills_window: bool,
     /// Its sender went on after a delayed acknowledgement.
     pub(crate) delayed_write: bool,
     /// From the last of a request to the first of its answer.
     pub(crate) response_ns: Option<u64>,
     /// The handshake ended with this.
     pub(crate) established: bool,
+}
+
+impl Outcome {
+    /// Whether it is worth a look at what is kept of the service.
+    #[inline]
+    pub(crate) fn is_notable(&self) -> bool {
+        !matches!(self.kind, Kind::Data | Kind::Control)
+            || self.zero_window
+            || self.late_ack
+            || self.fills_window
+            || self.delayed_write
+            || self.response_ns.is_some()
+    }
 }
 
 impl Connection {
@@ -157,6 +174,8 @@ impl Connection {
         let mut outcome = Outcome {
             kind: Kind::Control,
             zero_window: false,
+            late_ack: false,
+            fills_window: false,
             delayed_write: false,
             response_ns: None,
             established: false,
@@ -326,14 +345,17 @@ impl Connection {
         let window = u32::from(segment.tcp.window) << scale.min(14);
         let was_outstanding = other.in_flight() > 0;
         let (was_acked, sent_ns) = (other.acked, other.data_ns);
-        other.acknowledge(segment, window == own.window);
+        outcome.late_ack = other.acknowledge(segment, window == own.window);
         if !segment.is(TcpFlags::RST) {
             own.window = window;
             own.window_max = own.window_max.max(window);
         }
         let all = was_outstanding && other.acked == other.next && other.acked != was_acked;
-        if all && segment.len == 0 {
-            let ms = segment.ns.saturating_sub(sent_ns) / 1_000_000;
+        // One small segment, whose acknowledgement came later than a round trip.
+        let is_small = other.acked.wrapping_sub(was_acked) < other.largest.max(USUAL_MSS - 100);
+        if all && segment.len == 0 && is_small {
+            let waited_ns = segment.ns.saturating_sub(sent_ns);
+            let ms = waited_ns.saturating_sub(other.rtt.min_ns()) / 1_000_000;
             let delayed = DELAYED_MS.iter().any(|range| range.contains(&ms));
             self.delayed_ns[side.other().index()] = if delayed { segment.ns } else { 0 };
         }
@@ -381,6 +403,9 @@ impl Connection {
         if outcome.kind != Kind::Data {
             return;
         }
+        let room = self.streams[side.other().index()].window;
+        let own = &self.streams[side.index()];
+        outcome.fills_window = room > 0 && own.in_flight().saturating_add(own.largest) > room;
         let delayed = std::mem::take(&mut self.delayed_ns[side.index()]);
         if delayed > 0 {
             let waited = segment.ns.saturating_sub(delayed);

@@ -43,6 +43,8 @@ pub(crate) struct Figures {
     pub(crate) segments: u32,
     /// Segments that were sent again.
     pub(crate) retransmissions: u32,
+    /// Those of them that are SYNs.
+    pub(crate) resent_syns: u32,
     /// Those of them sent by fast retransmit or SACK recovery.
     pub(crate) fast: u32,
     /// How often the retransmission timer expired.
@@ -79,6 +81,7 @@ impl Figures {
         let pairs = [
             (&mut self.segments, other.segments),
             (&mut self.retransmissions, other.retransmissions),
+            (&mut self.resent_syns, other.resent_syns),
             (&mut self.fast, other.fast),
             (&mut self.timeouts, other.timeouts),
             (&mut self.probes, other.probes),

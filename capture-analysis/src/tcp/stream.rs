@@ -20,6 +20,9 @@ const FARTHEST: u32 = 1 << 30;
 /// A resend where no stamp tells comes at least this long after what overtook it, as Wireshark has it.
 const SOON_NS: u64 = 3_000_000;
 
+/// Round trips that many times the shortest are remembered as evidence.
+const LATE: u64 = 3;
+
 /// Segment whose acknowledgement is timed.
 #[derive(Clone, Copy, Debug, Default)]
 struct Timed {
@@ -41,6 +44,9 @@ pub(crate) struct Stuck {
     pub(crate) backed_off: u16,
     pub(crate) first_ns: u64,
     pub(crate) last_ns: u64,
+    /// Numbers of the packets.
+    pub(crate) first: u64,
+    pub(crate) last: u64,
     gap_ns: u64,
 }
 
@@ -343,6 +349,8 @@ impl Stream {
                 resends: 1,
                 first_ns: segment.ns,
                 last_ns: segment.ns,
+                first: segment.number,
+                last: segment.number,
                 ..Stuck::default()
             };
             return;
@@ -353,6 +361,7 @@ impl Stream {
         }
         stuck.gap_ns = gap_ns;
         stuck.last_ns = segment.ns;
+        stuck.last = segment.number;
         stuck.resends = stuck.resends.saturating_add(1);
     }
 
@@ -384,22 +393,24 @@ impl Stream {
         self.timed = Timed::default();
         self.figures.retransmissions += 1;
         self.figures.timeouts += 1;
-        self.figures.episodes += u32::from(self.syns == 2);
+        self.figures.resent_syns += 1;
         Kind::Resent(Cause::Timeout)
     }
 
     /// An acknowledgement of it by the other end. `same_window`: it announces the window that it announced before.
+    /// Whether it came much later than others.
     #[inline]
-    pub(crate) fn acknowledge(&mut self, segment: &Segment<'_>, same_window: bool) {
+    pub(crate) fn acknowledge(&mut self, segment: &Segment<'_>, same_window: bool) -> bool {
         let ack = segment.tcp.acknowledgement;
         self.start(ack);
         let blocks = segment.tcp.sack.as_slice();
         let ahead = ack.wrapping_sub(self.acked) as i32;
+        let mut late = false;
         if ahead > 0 {
             if after(ack, self.next) && !self.never_seen(ack) {
-                return;
+                return false;
             }
-            self.advance(segment, ack, ahead as u32);
+            late = self.advance(segment, ack, ahead as u32);
         } else if ahead == 0
             && segment.end == segment.seq()
             && self.next != ack
@@ -411,16 +422,21 @@ impl Stream {
         if !blocks.is_empty() {
             self.selective(ack, blocks);
         }
+        late
     }
 
-    fn advance(&mut self, segment: &Segment<'_>, ack: u32, bytes: u32) {
+    fn advance(&mut self, segment: &Segment<'_>, ack: u32, bytes: u32) -> bool {
+        let mut late = false;
         let head = self.acked;
         let echo = segment.tcp.timestamps.map(|(_, echo)| echo);
         if self.timed.ns > 0 && !after(self.timed.end, ack) {
             let timed = std::mem::take(&mut self.timed);
             // The echo is of this segment, and not of a resend.
             if timed.tsval.is_none() || echo.is_none() || timed.tsval == echo {
-                self.rtt.add(segment.ns.saturating_sub(timed.ns));
+                let round_trip_ns = segment.ns.saturating_sub(timed.ns);
+                late =
+                    round_trip_ns >= self.rtt.min_ns().saturating_mul(LATE) && !self.rtt.is_empty();
+                self.rtt.add(round_trip_ns);
             }
             self.largest_acked = self.largest_acked.max(timed.len);
         }
@@ -448,6 +464,7 @@ impl Stream {
         if self.stuck.resends > 0 && after(ack, self.stuck.seq) {
             self.stuck = Stuck::default();
         }
+        late
     }
 
     /// Acknowledged, though not captured; false where it cannot be of this connection.

@@ -3,6 +3,8 @@
 mod findings;
 mod icmp;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use self::table::{Attempt, Service, Table, Who};
 use super::{Facts, Flow, Seen};
@@ -80,12 +82,7 @@ impl Detector {
         {
             connection.service = self.services.row(&who(seen, side, connection));
         }
-        let ordinary = matches!(outcome.kind, Kind::Data | Kind::Control);
-        if ordinary
-            && !outcome.zero_window
-            && outcome.response_ns.is_none()
-            && !outcome.delayed_write
-        {
+        if !outcome.is_notable() {
             return;
         }
         if let Some(service) = connection
@@ -261,6 +258,13 @@ impl Service {
         if outcome.zero_window {
             of.closed.add(number, ns);
         }
+        if outcome.fills_window {
+            of.full.add(number, ns);
+        }
+        if outcome.late_ack {
+            self.directions[1 - direction].late.add(number, ns);
+        }
+        let of = &mut self.directions[direction];
         if outcome.delayed_write {
             of.delayed_writes.add(number, ns);
         }
@@ -288,7 +292,7 @@ impl Service {
             .enumerate()
         {
             let of = &mut self.directions[direction];
-            of.end(connection, side, number);
+            of.end(connection, side);
         }
         let Some(reset) = connection.reset else {
             return;
@@ -314,7 +318,7 @@ impl Service {
 }
 
 impl table::Direction {
-    fn end(&mut self, connection: &Connection, side: Side, number: u64) {
+    fn end(&mut self, connection: &Connection, side: Side) {
         let stream = &connection.streams[side.index()];
         let other = &connection.streams[side.other().index()];
         self.figures.add(&stream.figures);
@@ -331,8 +335,8 @@ impl table::Direction {
             return;
         }
         let (sent, arrived) = (stuck.len.min(stream.largest.max(1)), stream.largest_acked);
-        let mut evidence = Evidence::of(number, stuck.first_ns);
-        evidence.merge(&Evidence::of(number, stuck.last_ns));
+        let mut evidence = Evidence::of(stuck.first, stuck.first_ns);
+        evidence.add(stuck.last, stuck.last_ns);
         if connection.is_first_since_idle(side) {
             self.after_idle.merge(&evidence);
             self.idle_s = connection.idle.map_or(0, |(_, seconds)| seconds);

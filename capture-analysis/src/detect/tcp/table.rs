@@ -135,6 +135,10 @@ pub(super) struct Direction {
     pub(super) reordered: Evidence,
     pub(super) doubled: Evidence,
     pub(super) delayed_writes: Evidence,
+    /// Packets that fill the window of the other end.
+    pub(super) full: Evidence,
+    /// Acknowledgements of it that came much later than others.
+    pub(super) late: Evidence,
     /// Packets in which its sender closes its window.
     pub(super) closed: Evidence,
     pub(super) closed_ns: u64,

@@ -104,7 +104,8 @@ fn path_ends(
 
 fn loss(who: &Who, index: usize, direction: &Direction, found: &mut Vec<Finding>) {
     let figures = &direction.figures;
-    let resent = u64::from(figures.retransmissions);
+    // SYNs are judged by how long the handshake takes.
+    let resent = u64::from(figures.retransmissions - figures.resent_syns);
     let share = resent as f64 / (u64::from(figures.segments) + resent).max(1) as f64;
     if !rules::LOSS_SHARE.is_reached(share)
         || resent < rules::LOSS_SEGMENTS.count()
@@ -117,7 +118,10 @@ fn loss(who: &Who, index: usize, direction: &Direction, found: &mut Vec<Finding>
     let mut kinds = Vec::new();
     for (count, kind) in [
         (figures.fast, "by fast retransmit"),
-        (figures.timeouts, "by timeout"),
+        (
+            figures.timeouts.saturating_sub(figures.resent_syns),
+            "by timeout",
+        ),
         (figures.probes, "as tail-loss probe"),
         (figures.spurious, "in vain, as the data had arrived"),
     ] {

@@ -120,7 +120,8 @@ fn full_queues(
         }
         for direction in &service.directions {
             port.packets += direction.packets;
-            port.resends += u64::from(direction.figures.retransmissions);
+            let figures = &direction.figures;
+            port.resends += u64::from(figures.retransmissions - figures.resent_syns);
         }
     }
     for (who, attempt) in detector.attempts.iter() {
@@ -132,8 +133,7 @@ fn full_queues(
     }
     let mut full = Vec::new();
     for ((server, number), port) in ports {
-        // Resends of SYNs and SYN/ACKs are what this is about; others are loss.
-        let lost = port.resends.saturating_sub(port.waited * 6) as f64 / port.packets.max(1) as f64;
+        let lost = port.resends as f64 / port.packets.max(1) as f64;
         if port.waited < rules::BACKLOG_SYNS.count()
             || port.prompt == 0
             || rules::LOSS_SHARE.is_reached(lost)

@@ -76,7 +76,7 @@ fn window_limited(who: &Who, service: &Service, index: usize, found: &mut Vec<Fi
         duration(direction.rtt.min_ns()),
         rate(bound),
     );
-    let evidence = direction.closed.clone();
+    let evidence = direction.full.clone();
     found.push(
         Finding::new(&rules::LIMITED, summary, evidence)
             .subject(who.subject())
@@ -110,15 +110,14 @@ fn inflation(who: &Who, service: &Service, index: usize, found: &mut Vec<Finding
         duration(p95),
     );
     found.push(
-        Finding::new(
-            &rules::INFLATION,
-            summary,
-            crate::evidence::Evidence::default(),
-        )
-        .subject(who.subject())
-        .confidence(Confidence::Medium)
-        .count(rtt.count())
-        .check(format!("{} && tcp.analysis.ack_rtt", who.filter())),
+        Finding::new(&rules::INFLATION, summary, direction.late.clone())
+            .subject(who.subject())
+            .confidence(Confidence::Medium)
+            .count(rtt.count())
+            .check(format!(
+                "{} && tcp.flags.ack == 1",
+                who.filter_from(index != FROM_CLIENT)
+            )),
     );
 }
 
