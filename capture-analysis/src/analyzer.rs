@@ -16,7 +16,7 @@ use crate::{
 /// Bounds of an analysis.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Most flows that are followed at once. Each takes about 256 bytes.
+    /// Most flows that are followed at once. Each takes about 256 bytes, and one of TCP 600 more.
     pub flows: usize,
     /// Most conversations in a report.
     pub conversations: usize,
@@ -238,7 +238,7 @@ fn tcp_figures(flow: &Flow, sides: &[Side]) -> Option<TcpFigures> {
     }
     let most = sides.iter().max_by_key(|side| flow.payload[side.index()])?;
     let rtt = match sides {
-        [side] => connection.streams[side.index()].rtt,
+        [side] => connection.streams[side.index()].rtt.histogram(),
         _ => round_trips(connection),
     };
     let handshake_ns = connection

@@ -43,6 +43,15 @@ pub(crate) struct Reset {
     end: u32,
 }
 
+/// A window that was closed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Closed {
+    /// Since when it is; 0 where it is open.
+    since_ns: u64,
+    all_ns: u64,
+    longest_ns: u64,
+}
+
 /// The state of a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
@@ -65,13 +74,11 @@ pub(crate) struct Connection {
     pub(crate) earlier: Option<Box<[Figures; 2]>>,
     /// Latest data of the client that the server has not answered; 0 for none.
     request_ns: u64,
-    /// How long a window has been closed, and was in all and at longest, by the side that closed it.
-    zero_since_ns: [u64; 2],
-    pub(crate) zero_ns: [u64; 2],
-    pub(crate) zero_longest_ns: [u64; 2],
+    /// How long the window of each side was closed; of most never.
+    closed: Option<Box<[Closed; 2]>>,
     /// Since when data of a side may go on, after a delayed acknowledgement.
     delayed_ns: [u64; 2],
-    pub(crate) reset: Option<Reset>,
+    pub(crate) reset: Option<Box<Reset>>,
 }
 
 /// What a packet did, for evidence.
@@ -134,9 +141,7 @@ impl Connection {
             idle: None,
             earlier: None,
             request_ns: 0,
-            zero_since_ns: [0; 2],
-            zero_ns: [0; 2],
-            zero_longest_ns: [0; 2],
+            closed: None,
             delayed_ns: [0; 2],
             reset: None,
         }
@@ -240,7 +245,7 @@ impl Connection {
             }
         };
         if is_copy {
-            stream.figures.network_duplicates += 1;
+            stream.figures_mut().network_duplicates += 1;
         }
         is_copy.then_some(Kind::Duplicate)
     }
@@ -381,22 +386,23 @@ impl Connection {
     /// Whether a window is closed by this.
     #[inline]
     fn window(&mut self, side: Side, window: u32, segment: &Segment<'_>) -> bool {
-        let since = &mut self.zero_since_ns[side.index()];
-        if window == 0 && !segment.is(TcpFlags::RST | TcpFlags::FIN) {
-            self.streams[side.index()].figures.zero_window += 1;
-            if *since == 0 {
-                *since = segment.ns;
+        let is_closed = window == 0 && !segment.is(TcpFlags::RST | TcpFlags::FIN);
+        if !is_closed && self.closed.is_none() {
+            return false;
+        }
+        let closed = &mut self.closed.get_or_insert_default()[side.index()];
+        if is_closed {
+            self.streams[side.index()].counts.zero_window += 1;
+            if closed.since_ns == 0 {
+                closed.since_ns = segment.ns;
             }
-            return true;
+        } else if closed.since_ns > 0 {
+            let time = segment.ns.saturating_sub(closed.since_ns);
+            closed.since_ns = 0;
+            closed.all_ns += time;
+            closed.longest_ns = closed.longest_ns.max(time);
         }
-        if *since > 0 {
-            let closed = segment.ns.saturating_sub(*since);
-            *since = 0;
-            self.zero_ns[side.index()] += closed;
-            let longest = &mut self.zero_longest_ns[side.index()];
-            *longest = closed.max(*longest);
-        }
-        false
+        is_closed
     }
 
     fn payload(&mut self, side: Side, segment: &Segment<'_>, outcome: &mut Outcome) {
@@ -412,7 +418,7 @@ impl Connection {
             if waited <= AT_ONCE_NS.saturating_add(self.round_trip_ns())
                 && segment.len < self.mss(side)
             {
-                self.streams[side.index()].figures.delayed_writes += 1;
+                self.streams[side.index()].figures_mut().delayed_writes += 1;
                 outcome.delayed_write = true;
             }
         }
@@ -433,7 +439,7 @@ impl Connection {
     #[cold]
     fn reset(&mut self, side: Side, segment: &Segment<'_>) {
         let own = &mut self.streams[side.index()];
-        own.figures.resets += 1;
+        own.counts.resets += 1;
         if self.reset.is_some() {
             return;
         }
@@ -442,7 +448,7 @@ impl Connection {
         let has_data = low.largest > 0 || high.largest > 0;
         let outstanding = low.in_flight() > 0 || high.in_flight() > 0;
         let after_idle = self.is_first_since_idle(side.other());
-        self.reset = Some(Reset {
+        self.reset = Some(Box::new(Reset {
             number: segment.number,
             ns: segment.ns,
             by: side,
@@ -453,7 +459,7 @@ impl Connection {
             after_idle,
             went_on: false,
             end: segment.end,
-        });
+        }));
     }
 
     /// Whether all that is outstanding of a side was sent after a long silence.
@@ -465,23 +471,34 @@ impl Connection {
 
     /// All that was counted of a side, earlier connections included.
     pub(crate) fn figures(&self, side: Side) -> Figures {
-        let mut figures = self.streams[side.index()].figures;
+        let mut figures = self.streams[side.index()].figures();
         if let Some(earlier) = &self.earlier {
             figures.add(&earlier[side.index()]);
         }
         figures
     }
 
-    /// Ends what is still open when the connection is not seen any more.
-    pub(crate) fn zero_until(&self, side: Side) -> (u64, u64) {
-        let index = side.index();
-        let open = match self.zero_since_ns[index] {
+    /// How long the window of this side was closed in all, and at longest, until the latest packet.
+    pub(crate) fn closed_ns(&self, side: Side) -> (u64, u64) {
+        let closed = self
+            .closed
+            .as_ref()
+            .map_or_else(Closed::default, |both| both[side.index()]);
+        let open = match closed.since_ns {
             0 => 0,
             since => self.last_ns.saturating_sub(since),
         };
-        (
-            self.zero_ns[index] + open,
-            self.zero_longest_ns[index].max(open),
-        )
+        (closed.all_ns + open, closed.longest_ns.max(open))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_small() {
+        let size = size_of::<Connection>();
+        assert!(size <= 600, "{size} bytes");
     }
 }

@@ -36,6 +36,16 @@ pub(crate) enum Kind {
     Copy,
 }
 
+/// Those counts of one direction of data that ordinary connections have too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) segments: u32,
+    pub(crate) zero_window: u32,
+    pub(crate) window_full: u32,
+    pub(crate) keep_alives: u32,
+    pub(crate) resets: u32,
+}
+
 /// Counts of one direction of data. Resends, losses and spurious ones are segments, where a frame of an offload is several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Figures {

@@ -1,7 +1,7 @@
 //! What is remembered of a direction of data once something went wrong in it: holes, and the resends that may turn out to
 //! have been unnecessary. Connections without trouble have none of this.
 
-use super::{Segment, holes::Holes, sequence::after};
+use super::{Segment, figures::Figures, holes::Holes, sequence::after, stream::Stuck};
 
 /// Resends whose end is waited for.
 const MOST: usize = 8;
@@ -19,6 +19,8 @@ pub(crate) struct Resend {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trouble {
     pub(crate) holes: Holes,
+    pub(crate) figures: Figures,
+    pub(crate) stuck: Stuck,
     resends: [Option<Resend>; MOST],
     next: u8,
 }

@@ -2,8 +2,8 @@
 
 use super::{
     Segment,
-    figures::{Cause, Figures, Kind},
-    histogram::Histogram,
+    figures::{Cause, Counts, Figures, Kind},
+    histogram::Samples,
     holes::Stamp,
     resend::Trouble,
     sequence::{after, later},
@@ -109,9 +109,8 @@ pub(crate) struct Stream {
     pub(crate) busy_ns: u64,
     pub(crate) limited_ns: u64,
     timed: Timed,
-    pub(crate) rtt: Histogram,
-    pub(crate) stuck: Stuck,
-    pub(crate) figures: Figures,
+    pub(crate) rtt: Samples,
+    pub(crate) counts: Counts,
     trouble: Option<Box<Trouble>>,
 }
 
@@ -209,7 +208,7 @@ impl Stream {
         if context.window == 0 {
             Kind::WindowProbe
         } else {
-            self.figures.keep_alives += 1;
+            self.counts.keep_alives += 1;
             Kind::KeepAlive
         }
     }
@@ -229,10 +228,10 @@ impl Stream {
             self.tsval = tsval;
         }
         self.newest = Stamp::of(segment);
-        self.figures.segments += segment.len.div_ceil(context.mss.max(1));
+        self.counts.segments += segment.len.div_ceil(context.mss.max(1));
         let in_flight = segment.end.wrapping_sub(self.acked);
         if context.window > 0 && in_flight == context.window && segment.len > 0 {
-            self.figures.window_full += 1;
+            self.counts.window_full += 1;
         }
     }
 
@@ -253,28 +252,28 @@ impl Stream {
             };
             if overtaken {
                 self.trouble().holes.sent_before(segment);
-                self.figures.reordered += 1;
+                self.figures_mut().reordered += 1;
                 return Kind::Reordered;
             }
         }
         let segments = segment.len.div_ceil(context.mss.max(1)).max(1);
         if context.seen_from != SeenFrom::Sender && hole.is_some() {
-            self.figures.lost_before += segments;
+            self.figures_mut().lost_before += segments;
         }
         if context.seen_from == SeenFrom::Receiver && hole.is_none() {
-            self.figures.spurious += segments;
+            self.figures_mut().spurious += segments;
         } else {
             self.trouble().resent(segment, segments);
         }
-        self.figures.retransmissions += segments;
+        self.figures_mut().retransmissions += segments;
         let cause = self.cause(segment, context);
         match cause {
-            Cause::Fast => self.figures.fast += segments,
-            Cause::Timeout => self.figures.timeouts += 1,
-            Cause::Probe => self.figures.probes += 1,
+            Cause::Fast => self.figures_mut().fast += segments,
+            Cause::Timeout => self.figures_mut().timeouts += 1,
+            Cause::Probe => self.figures_mut().probes += 1,
             Cause::AfterTimeout | Cause::Unknown => {}
         }
-        self.stuck(segment);
+        self.resent_head(segment);
         // What it is timed by may be acknowledged for the resend (Karn's algorithm); only a TSval tells.
         if self.timed.tsval.is_none() {
             self.timed = Timed::default();
@@ -290,8 +289,9 @@ impl Stream {
         let Some(resend) = self.trouble().original_of(segment) else {
             return false;
         };
-        self.figures.spurious += resend.segments;
-        self.figures.lost_before = self.figures.lost_before.saturating_sub(resend.segments);
+        let figures = self.figures_mut();
+        figures.spurious += resend.segments;
+        figures.lost_before = figures.lost_before.saturating_sub(resend.segments);
         true
     }
 
@@ -326,7 +326,8 @@ impl Stream {
             Cause::Unknown
         };
         if !self.in_recovery || cause == Cause::Timeout && !self.after_timeout {
-            self.figures.episodes += u32::from(!self.in_recovery);
+            let is_new = u32::from(!self.in_recovery);
+            self.figures_mut().episodes += is_new;
             self.in_recovery = true;
             self.recovery_end = self.next;
         }
@@ -337,11 +338,11 @@ impl Stream {
         cause
     }
 
-    fn stuck(&mut self, segment: &Segment<'_>) {
+    fn resent_head(&mut self, segment: &Segment<'_>) {
         if segment.seq() != self.acked && !after(self.acked, segment.seq()) {
             return;
         }
-        let stuck = &mut self.stuck;
+        let stuck = &mut self.trouble().stuck;
         if stuck.resends == 0 || stuck.seq != segment.seq() {
             *stuck = Stuck {
                 seq: segment.seq(),
@@ -391,9 +392,9 @@ impl Stream {
         }
         self.data_ns = segment.ns;
         self.timed = Timed::default();
-        self.figures.retransmissions += 1;
-        self.figures.timeouts += 1;
-        self.figures.resent_syns += 1;
+        self.figures_mut().retransmissions += 1;
+        self.figures_mut().timeouts += 1;
+        self.figures_mut().resent_syns += 1;
         Kind::Resent(Cause::Timeout)
     }
 
@@ -443,11 +444,14 @@ impl Stream {
         self.largest_acked = self.largest_acked.max(bytes.min(self.largest));
         if let Some(trouble) = &mut self.trouble {
             if let Some(resend) = trouble.acknowledged(head, ack, echo) {
-                self.figures.spurious += resend.segments;
+                trouble.figures.spurious += resend.segments;
             }
             if !trouble.holes.is_empty() {
                 let missed = trouble.holes.forget(ack);
-                self.figures.missed += missed.div_ceil(self.largest.max(536));
+                trouble.figures.missed += missed.div_ceil(self.largest.max(536));
+            }
+            if trouble.stuck.resends > 0 && after(ack, trouble.stuck.seq) {
+                trouble.stuck = Stuck::default();
             }
         }
         self.acked = ack;
@@ -461,9 +465,6 @@ impl Stream {
             self.in_recovery = false;
             self.after_timeout = false;
         }
-        if self.stuck.resends > 0 && after(ack, self.stuck.seq) {
-            self.stuck = Stuck::default();
-        }
         late
     }
 
@@ -474,7 +475,8 @@ impl Stream {
         if missed > FARTHEST {
             return false;
         }
-        self.figures.missed += missed.div_ceil(self.largest.max(536));
+        let largest = self.largest.max(536);
+        self.figures_mut().missed += missed.div_ceil(largest);
         self.next = ack;
         self.timed = Timed::default();
         true
@@ -493,7 +495,7 @@ impl Stream {
             && let Some(trouble) = &mut self.trouble
             && let Some(resend) = trouble.reported_twice(left, right)
         {
-            self.figures.spurious += resend.segments;
+            trouble.figures.spurious += resend.segments;
         }
         for (_, right) in &blocks[usize::from(is_duplicate)..] {
             if after(*right, ack) && !after(*right, self.next) {
@@ -505,6 +507,32 @@ impl Stream {
                 self.has_sacked = true;
             }
         }
+    }
+
+    /// All counts.
+    pub(crate) fn figures(&self) -> Figures {
+        let mut figures = self
+            .trouble
+            .as_ref()
+            .map_or_else(Figures::default, |trouble| trouble.figures);
+        figures.segments = self.counts.segments;
+        figures.zero_window = self.counts.zero_window;
+        figures.window_full = self.counts.window_full;
+        figures.keep_alives = self.counts.keep_alives;
+        figures.resets = self.counts.resets;
+        figures
+    }
+
+    /// The counts of what went wrong.
+    pub(crate) fn figures_mut(&mut self) -> &mut Figures {
+        &mut self.trouble().figures
+    }
+
+    /// The segment that was last sent in vain.
+    pub(crate) fn stuck(&self) -> Stuck {
+        self.trouble
+            .as_ref()
+            .map_or_else(Stuck::default, |trouble| trouble.stuck)
     }
 
     fn trouble(&mut self) -> &mut Trouble {

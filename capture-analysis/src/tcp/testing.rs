@@ -1,7 +1,7 @@
 //! Captures that tests make, packet by packet, and tshark to look at them with.
 
 use std::{
-    net::{IpAddr, Ipv4Addr},
+    net::Ipv4Addr,
     path::PathBuf,
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
@@ -143,12 +143,6 @@ impl TemporaryFile {
     }
 }
 
-impl TemporaryFile {
-    pub(crate) fn path(&self) -> &std::path::Path {
-        &self.0
-    }
-}
-
 impl Drop for TemporaryFile {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
@@ -256,12 +250,4 @@ pub(crate) fn ethernet(
     finish(
         PacketBuilder::ethernet2(source, destination).ip(IpHeaders::Ipv4(ip, Default::default())),
     )
-}
-
-/// The address of a finding's subject.
-pub(crate) fn is_about(finding: &Finding, source: IpAddr) -> bool {
-    finding
-        .subject
-        .source
-        .is_some_and(|address| address.ip() == source)
 }

@@ -146,7 +146,7 @@ impl Detector {
     fn end(&mut self, who: &Who, connection: &Connection, number: u64) {
         for side in [Side::Low, Side::High] {
             let stream = &connection.streams[side.index()];
-            self.total.figures.add(&stream.figures);
+            self.total.figures.add(&stream.figures());
         }
         self.total.rtt.merge(&round_trips(connection));
         if let Some((to_answer, to_ack)) = connection.handshake_ns {
@@ -174,6 +174,7 @@ impl Detector {
         let client = &connection.streams[connection.client.index()];
         let refused = connection
             .reset
+            .as_ref()
             .filter(|reset| reset.by != connection.client);
         if let Some(reset) = refused {
             attempt.refused.add(reset.number, reset.ns);
@@ -218,8 +219,8 @@ impl Detector {
 pub(crate) fn round_trips(connection: &Connection) -> Histogram {
     let [low, high] = &connection.streams;
     match low.rtt.min_ns() >= high.rtt.min_ns() {
-        true => low.rtt,
-        false => high.rtt,
+        true => low.rtt.histogram(),
+        false => high.rtt.histogram(),
     }
 }
 
@@ -294,7 +295,7 @@ impl Service {
             let of = &mut self.directions[direction];
             of.end(connection, side);
         }
-        let Some(reset) = connection.reset else {
+        let Some(reset) = &connection.reset else {
             return;
         };
         let resets = &mut self.resets[usize::from(reset.by != connection.client)];
@@ -321,16 +322,16 @@ impl table::Direction {
     fn end(&mut self, connection: &Connection, side: Side) {
         let stream = &connection.streams[side.index()];
         let other = &connection.streams[side.other().index()];
-        self.figures.add(&stream.figures);
-        self.rtt.merge(&stream.rtt);
+        self.figures.add(&stream.figures());
+        self.rtt.merge(&stream.rtt.histogram());
         self.seen_from = Some(connection.seen_from(side));
-        let (closed, longest) = connection.zero_until(side);
+        let (closed, longest) = connection.closed_ns(side);
         self.closed_ns += closed;
         self.closed_longest_ns = self.closed_longest_ns.max(longest);
         self.busy_ns += stream.busy_ns;
         self.limited_ns += stream.limited_ns;
         self.window = self.window.max(other.window_max);
-        let stuck = stream.stuck;
+        let stuck = stream.stuck();
         if u64::from(stuck.resends) < rules::RESENDS_IN_VAIN.count() {
             return;
         }
