@@ -8,13 +8,17 @@ use rustc_hash::FxBuildHasher;
 
 use super::Segment;
 
-/// Segments that are remembered, a power of two.
-const PLACES: usize = 4096;
+/// Segments that are remembered: sets of four, of which the oldest gives way, each a cache line.
+const SETS: usize = 2048;
+const WAYS: usize = 4;
+
+/// Hashes with the direction in the lowest bit, and times; the newest first.
+type Set = [(u64, u64); WAYS];
 
 /// The latest segments of all connections.
 #[derive(Debug)]
 pub(crate) struct Fingerprints {
-    places: Box<[(u64, u64)]>,
+    sets: Box<[Set]>,
 }
 
 /// The same segment, seen before.
@@ -29,7 +33,7 @@ pub(crate) struct Before {
 impl Default for Fingerprints {
     fn default() -> Self {
         Self {
-            places: vec![(0, 0); PLACES].into_boxed_slice(),
+            sets: vec![[(0, 0); WAYS]; SETS].into_boxed_slice(),
         }
     }
 }
@@ -54,9 +58,14 @@ impl Fingerprints {
         hasher.write_u64(u64::from(tcp.flags.0) << 16 | u64::from(tcp.window));
         let into = segment.direction == Some(Direction::Ingress);
         let hash = hasher.finish() & !1;
-        let place = &mut self.places[(hash >> 20) as usize % PLACES];
-        let (known, ns) = std::mem::replace(place, (hash | u64::from(into), segment.ns));
-        (known & !1 == hash && hash != 0).then(|| Before {
+        let set = &mut self.sets[(hash >> 20) as usize % SETS];
+        let before = set
+            .iter()
+            .find(|(known, _)| known & !1 == hash && hash != 0)
+            .copied();
+        set.copy_within(..WAYS - 1, 1);
+        set[0] = (hash | u64::from(into), segment.ns);
+        before.map(|(known, ns)| Before {
             age_ns: segment.ns.saturating_sub(ns),
             turned: into && known & 1 == 0 && segment.direction.is_some(),
         })

@@ -239,10 +239,10 @@ impl Stream {
     #[cold]
     fn old(&mut self, segment: &Segment<'_>, context: &Context) -> Kind {
         let ids_count = self.id_order > 4;
-        // A resend takes a round trip at least.
+        // A resend takes a round trip from what asked for it.
         let soon_ns = match context.round_trip_ns {
             0 => SOON_NS,
-            known => SOON_NS.min(known * 3 / 4),
+            known => known * 3 / 4,
         };
         let hole = self.trouble().holes.fill(segment);
         if context.seen_from != SeenFrom::Sender {

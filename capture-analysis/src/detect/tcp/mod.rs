@@ -183,7 +183,8 @@ impl Detector {
         } else if u64::from(client.syns) >= rules::UNANSWERED_SYNS.count() {
             attempt.unanswered.add(number, connection.syn_ns);
             attempt.unanswered_connections += 1;
-            attempt.last_syn_ns = attempt.last_syn_ns.max(connection.last_syn_ns);
+            let first = attempt.first_syn_ns.get_or_insert(connection.syn_ns);
+            *first = connection.syn_ns.min(*first);
             attempt.at_server |= connection.seen_from(connection.client) == SeenFrom::Receiver;
         }
     }

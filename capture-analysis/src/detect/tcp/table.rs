@@ -191,8 +191,8 @@ pub(super) struct Attempt {
     /// SYNs without any answer.
     pub(super) unanswered: Evidence,
     pub(super) unanswered_connections: u64,
-    /// SYNs of those that were sent more than once.
-    pub(super) last_syn_ns: u64,
+    /// The first SYN of the first of them.
+    pub(super) first_syn_ns: Option<u64>,
     pub(super) refused: Evidence,
     /// SYNs that arrive at the host where they were captured.
     pub(super) at_server: bool,

@@ -747,3 +747,26 @@ fn a_slow_network_is_no_slow_application() {
     simulation.close();
     assert!(simulation.codes().is_empty());
 }
+
+#[test]
+fn a_resend_that_was_not_needed() {
+    let mut simulation = Simulation::new();
+    simulation.open();
+    for _ in 0..6 {
+        let seq = simulation.next[CLIENT];
+        simulation
+            .send(CLIENT, 100)
+            .wait(50)
+            .resend(CLIENT, seq, 100)
+            .wait(20);
+        simulation.packet(SERVER, |packet| packet.sack = Some((seq, seq + 100)));
+        simulation.transfer(CLIENT, 20);
+    }
+    simulation.close();
+    let report = simulation.report();
+    let tcp = report.tcp.expect("TCP").figures;
+    assert_eq!((tcp.retransmissions, tcp.spurious_retransmissions), (6, 6));
+    assert_eq!(tcp.tail_loss_probes, 6);
+    let summary = &report.findings[0].summary;
+    assert!(summary.contains("6 in vain"), "{summary}");
+}

@@ -57,7 +57,7 @@ fn path_ends(
         );
     }
     let worst = &direction.worst;
-    if !is_in_vain(worst) || !facts.may_claim_absence(worst.last_ns) {
+    if !is_in_vain(worst) || !facts.may_claim_absence(worst.first_ns) {
         return !direction.after_idle.is_empty();
     }
     if !direction.too_large.is_empty() {
@@ -135,6 +135,7 @@ fn loss(who: &Who, index: usize, direction: &Direction, found: &mut Vec<Finding>
         format!(" ({})", kinds.join(", "))
     };
     let place = match direction.seen_from {
+        _ if needed == 0 => "; nothing was lost, its acknowledgements were late or lost".to_owned(),
         Some(SeenFrom::Sender) => "; they were lost after they left that host".to_owned(),
         Some(SeenFrom::Receiver) => format!(
             "; {} never arrived before",
@@ -152,8 +153,9 @@ fn loss(who: &Who, index: usize, direction: &Direction, found: &mut Vec<Finding>
         who.service(),
         percent(share),
     );
-    // Half of them unnecessary: nothing was lost, it was late.
+    // Half of them unnecessary: little was lost, it was late.
     let severity = match rules::LOSS_HIGH.is_reached(share) {
+        _ if needed == 0 => Severity::Info,
         true if needed * 2 > resent => Severity::High,
         _ => Severity::Warn,
     };

@@ -51,7 +51,8 @@ pub(super) fn findings(detector: &Detector, facts: &Facts, found: &mut Vec<Findi
     for (who, attempt) in detector.attempts.iter() {
         refused(who, attempt, found);
         let explained = full.contains(&(who.server, who.port)) || is_rejected(who);
-        if !explained && facts.may_claim_absence(attempt.last_syn_ns) {
+        let may_claim = |ns| facts.may_claim_absence(ns);
+        if !explained && attempt.first_syn_ns.is_some_and(may_claim) {
             unanswered(who, attempt, found);
         }
     }
