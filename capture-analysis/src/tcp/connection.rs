@@ -4,7 +4,7 @@ use super::{
     Fingerprints, Segment,
     figures::{Figures, Kind},
     sequence::after,
-    stream::{Context, Stream},
+    stream::{Context, Stream, add},
     vantage::{Place, SeenFrom},
 };
 use crate::{decode::TcpFlags, flow::Side};
@@ -245,7 +245,7 @@ impl Connection {
             }
         };
         if is_copy {
-            stream.figures_mut().network_duplicates += 1;
+            add(&mut stream.figures_mut().network_duplicates, 1);
         }
         is_copy.then_some(Kind::Duplicate)
     }
@@ -264,17 +264,18 @@ impl Connection {
         let passed = now_ns.saturating_sub(self.last_ns);
         self.last_ns = self.last_ns.max(now_ns);
         if passed >= LONG_SILENCE_S * 1_000_000_000 {
-            self.idle = Some((now_ns, (passed / 1_000_000_000) as u32));
+            let seconds = u32::try_from(passed / 1_000_000_000).unwrap_or(u32::MAX);
+            self.idle = Some((now_ns, seconds));
         }
         for index in [0, 1] {
             let window = self.streams[1 - index].window;
             let stream = &mut self.streams[index];
             let in_flight = stream.in_flight();
             if in_flight > 0 {
-                stream.busy_ns += passed;
+                stream.busy_ns = stream.busy_ns.saturating_add(passed);
                 let full = in_flight.saturating_add(stream.largest) > window;
                 if full && window > 0 && stream.largest > 0 {
-                    stream.limited_ns += passed;
+                    stream.limited_ns = stream.limited_ns.saturating_add(passed);
                 }
             }
         }
@@ -392,14 +393,14 @@ impl Connection {
         }
         let closed = &mut self.closed.get_or_insert_default()[side.index()];
         if is_closed {
-            self.streams[side.index()].counts.zero_window += 1;
+            add(&mut self.streams[side.index()].counts.zero_window, 1);
             if closed.since_ns == 0 {
                 closed.since_ns = segment.ns;
             }
         } else if closed.since_ns > 0 {
             let time = segment.ns.saturating_sub(closed.since_ns);
             closed.since_ns = 0;
-            closed.all_ns += time;
+            closed.all_ns = closed.all_ns.saturating_add(time);
             closed.longest_ns = closed.longest_ns.max(time);
         }
         is_closed
@@ -418,7 +419,7 @@ impl Connection {
             if waited <= AT_ONCE_NS.saturating_add(self.round_trip_ns())
                 && segment.len < self.mss(side)
             {
-                self.streams[side.index()].figures_mut().delayed_writes += 1;
+                add(&mut self.streams[side.index()].figures_mut().delayed_writes, 1);
                 outcome.delayed_write = true;
             }
         }
@@ -439,7 +440,7 @@ impl Connection {
     #[cold]
     fn reset(&mut self, side: Side, segment: &Segment<'_>) {
         let own = &mut self.streams[side.index()];
-        own.counts.resets += 1;
+        add(&mut own.counts.resets, 1);
         if self.reset.is_some() {
             return;
         }
@@ -488,7 +489,7 @@ impl Connection {
             0 => 0,
             since => self.last_ns.saturating_sub(since),
         };
-        (closed.all_ns + open, closed.longest_ns.max(open))
+        (closed.all_ns.saturating_add(open), closed.longest_ns.max(open))
     }
 }
 

@@ -114,6 +114,12 @@ pub(crate) struct Stream {
     trouble: Option<Box<Trouble>>,
 }
 
+/// Adds to a count, which does not wrap whatever a capture holds.
+#[inline]
+pub(crate) fn add(count: &mut u32, more: u32) {
+    *count = count.saturating_add(more);
+}
+
 impl Stream {
     #[inline]
     pub(crate) fn start(&mut self, seq: u32) {
@@ -208,7 +214,7 @@ impl Stream {
         if context.window == 0 {
             Kind::WindowProbe
         } else {
-            self.counts.keep_alives += 1;
+            add(&mut self.counts.keep_alives, 1);
             Kind::KeepAlive
         }
     }
@@ -228,10 +234,10 @@ impl Stream {
             self.tsval = tsval;
         }
         self.newest = Stamp::of(segment);
-        self.counts.segments += segment.len.div_ceil(context.mss.max(1));
+        add(&mut self.counts.segments, segment.len.div_ceil(context.mss.max(1)));
         let in_flight = segment.end.wrapping_sub(self.acked);
         if context.window > 0 && in_flight == context.window && segment.len > 0 {
-            self.counts.window_full += 1;
+            add(&mut self.counts.window_full, 1);
         }
     }
 
@@ -252,25 +258,25 @@ impl Stream {
             };
             if overtaken {
                 self.trouble().holes.sent_before(segment);
-                self.figures_mut().reordered += 1;
+                add(&mut self.figures_mut().reordered, 1);
                 return Kind::Reordered;
             }
         }
         let segments = segment.len.div_ceil(context.mss.max(1)).max(1);
         if context.seen_from != SeenFrom::Sender && hole.is_some() {
-            self.figures_mut().lost_before += segments;
+            add(&mut self.figures_mut().lost_before, segments);
         }
         if context.seen_from == SeenFrom::Receiver && hole.is_none() {
-            self.figures_mut().spurious += segments;
+            add(&mut self.figures_mut().spurious, segments);
         } else {
             self.trouble().resent(segment, segments);
         }
-        self.figures_mut().retransmissions += segments;
+        add(&mut self.figures_mut().retransmissions, segments);
         let cause = self.cause(segment, context);
         match cause {
-            Cause::Fast => self.figures_mut().fast += segments,
-            Cause::Timeout => self.figures_mut().timeouts += 1,
-            Cause::Probe => self.figures_mut().probes += 1,
+            Cause::Fast => add(&mut self.figures_mut().fast, segments),
+            Cause::Timeout => add(&mut self.figures_mut().timeouts, 1),
+            Cause::Probe => add(&mut self.figures_mut().probes, 1),
             Cause::AfterTimeout | Cause::Unknown => {}
         }
         self.resent_head(segment);
@@ -290,7 +296,7 @@ impl Stream {
             return false;
         };
         let figures = self.figures_mut();
-        figures.spurious += resend.segments;
+        add(&mut figures.spurious, resend.segments);
         figures.lost_before = figures.lost_before.saturating_sub(resend.segments);
         true
     }
@@ -327,7 +333,7 @@ impl Stream {
         };
         if !self.in_recovery || cause == Cause::Timeout && !self.after_timeout {
             let is_new = u32::from(!self.in_recovery);
-            self.figures_mut().episodes += is_new;
+            add(&mut self.figures_mut().episodes, is_new);
             self.in_recovery = true;
             self.recovery_end = self.next;
         }
@@ -357,7 +363,7 @@ impl Stream {
             return;
         }
         let gap_ns = segment.ns.saturating_sub(stuck.last_ns);
-        if gap_ns >= stuck.gap_ns * 3 / 2 && gap_ns >= RTO_MIN_NS {
+        if gap_ns >= stuck.gap_ns.saturating_mul(3) / 2 && gap_ns >= RTO_MIN_NS {
             stuck.backed_off = stuck.backed_off.saturating_add(1);
         }
         stuck.gap_ns = gap_ns;
@@ -392,9 +398,9 @@ impl Stream {
         }
         self.data_ns = segment.ns;
         self.timed = Timed::default();
-        self.figures_mut().retransmissions += 1;
-        self.figures_mut().timeouts += 1;
-        self.figures_mut().resent_syns += 1;
+        add(&mut self.figures_mut().retransmissions, 1);
+        add(&mut self.figures_mut().timeouts, 1);
+        add(&mut self.figures_mut().resent_syns, 1);
         Kind::Resent(Cause::Timeout)
     }
 
@@ -444,11 +450,11 @@ impl Stream {
         self.largest_acked = self.largest_acked.max(bytes.min(self.largest));
         if let Some(trouble) = &mut self.trouble {
             if let Some(resend) = trouble.acknowledged(head, ack, echo) {
-                trouble.figures.spurious += resend.segments;
+                add(&mut trouble.figures.spurious, resend.segments);
             }
             if !trouble.holes.is_empty() {
                 let missed = trouble.holes.forget(ack);
-                trouble.figures.missed += missed.div_ceil(self.largest.max(536));
+                add(&mut trouble.figures.missed, missed.div_ceil(self.largest.max(536)));
             }
             if trouble.stuck.resends > 0 && after(ack, trouble.stuck.seq) {
                 trouble.stuck = Stuck::default();
@@ -476,7 +482,7 @@ impl Stream {
             return false;
         }
         let largest = self.largest.max(536);
-        self.figures_mut().missed += missed.div_ceil(largest);
+        add(&mut self.figures_mut().missed, missed.div_ceil(largest));
         self.next = ack;
         self.timed = Timed::default();
         true
@@ -495,7 +501,7 @@ impl Stream {
             && let Some(trouble) = &mut self.trouble
             && let Some(resend) = trouble.reported_twice(left, right)
         {
-            trouble.figures.spurious += resend.segments;
+            add(&mut trouble.figures.spurious, resend.segments);
         }
         for (_, right) in &blocks[usize::from(is_duplicate)..] {
             if after(*right, ack) && !after(*right, self.next) {

@@ -129,7 +129,8 @@ impl Detector {
         else {
             return;
         };
-        service.duration_ns += flow.last_ns.saturating_sub(flow.first_ns);
+        let duration_ns = flow.last_ns.saturating_sub(flow.first_ns);
+        service.duration_ns = service.duration_ns.saturating_add(duration_ns);
         for (direction, side) in [connection.client, connection.client.other()]
             .into_iter()
             .enumerate()
@@ -327,10 +328,10 @@ impl table::Direction {
         self.rtt.merge(&stream.rtt.histogram());
         self.seen_from = Some(connection.seen_from(side));
         let (closed, longest) = connection.closed_ns(side);
-        self.closed_ns += closed;
+        self.closed_ns = self.closed_ns.saturating_add(closed);
         self.closed_longest_ns = self.closed_longest_ns.max(longest);
-        self.busy_ns += stream.busy_ns;
-        self.limited_ns += stream.limited_ns;
+        self.busy_ns = self.busy_ns.saturating_add(stream.busy_ns);
+        self.limited_ns = self.limited_ns.saturating_add(stream.limited_ns);
         self.window = self.window.max(other.window_max);
         let stuck = stream.stuck();
         if u64::from(stuck.resends) < rules::RESENDS_IN_VAIN.count() {

@@ -197,16 +197,14 @@ fn slow_application(who: &Who, service: &Service, found: &mut Vec<Finding>) {
     let p95 = service.response.quantile_ns(0.95);
     let [up, down] = &service.directions;
     let round_trip = up.rtt.quantile_ns(0.5) + down.rtt.min_ns();
-    let lost = up.figures.lost_before
-        + up.figures.retransmissions
-        + down.figures.lost_before
-        + down.figures.retransmissions;
-    let share = f64::from(lost) / (up.packets + down.packets).max(1) as f64;
+    let sent_again = [up, down].map(|direction| u64::from(direction.figures.retransmissions));
+    let lost = sent_again[0] + sent_again[1];
+    let share = lost as f64 / (up.packets + down.packets).max(1) as f64;
     if p95 < rules::SLOW_ANSWER.ns()
         || service.slow_responses.count() < rules::SLOW_ANSWERS.count()
         || !rules::SLOW_ANSWER_FACTOR.is_reached(p95 as f64 / round_trip.max(1) as f64)
         || rules::LOSS_SHARE.is_reached(share)
-        || up.closed_ns + down.closed_ns >= rules::CLOSED_TOTAL.ns()
+        || up.closed_ns.saturating_add(down.closed_ns) >= rules::CLOSED_TOTAL.ns()
     {
         return;
     }
