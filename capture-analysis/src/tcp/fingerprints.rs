@@ -1,7 +1,7 @@
 //! Segments that were seen a moment ago, to know those that the network delivers twice: a sender gives each packet an IP
 //! identification of its own, resends too (RFC 6864), so that two that are equal in everything were sent once.
 
-use std::hash::{BuildHasher as _, Hasher as _};
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
 
 use capture_common::Direction;
 use rustc_hash::FxBuildHasher;
@@ -56,6 +56,7 @@ impl Fingerprints {
             segment.len,
         ));
         hasher.write_u64(u64::from(tcp.flags.0) << 16 | u64::from(tcp.window));
+        segment.addresses.hash(&mut hasher);
         let into = segment.direction == Some(Direction::Ingress);
         let hash = hasher.finish() & !1;
         let set = &mut self.sets[(hash >> 20) as usize % SETS];

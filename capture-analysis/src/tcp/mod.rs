@@ -30,7 +30,10 @@ pub(crate) use self::{
     wireshark::Conversation,
 };
 pub use self::{vantage::SeenFrom, wireshark::WiresharkClasses};
-use crate::decode::{Decoded, Tcp, TcpFlags};
+use crate::{
+    address::Address,
+    decode::{Decoded, Tcp, TcpFlags},
+};
 
 /// A segment, and what its packet says.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +44,8 @@ pub(crate) struct Segment<'s> {
     pub(crate) ns: u64,
     /// Whether the capturing host received or sent it.
     pub(crate) direction: Option<Direction>,
+    /// From where, and where to.
+    pub(crate) addresses: (Address, Address),
     /// The header.
     pub(crate) tcp: &'s Tcp,
     /// Bytes of payload on the wire.
@@ -75,6 +80,7 @@ impl<'s> Segment<'s> {
             number,
             ns,
             direction,
+            addresses: (ip.source, ip.destination),
             tcp,
             len,
             end: tcp.sequence.wrapping_add(len).wrapping_add(control),

@@ -1,5 +1,4 @@
-//! The analyzer against the truth: transfers over a network with faults that a relay makes, captured at both ends. What
-//! was sent again is counted by the kernel and by the relay, what arrived late or twice by the relay.
+//! One run: a relay with faults, the agent at both ends, the analyzer on both captures, and what is known to be true.
 
 use std::{
     io::{Read as _, Write as _},
@@ -13,7 +12,7 @@ use capture_analysis::{Analyzer, Interface, Options, Packet, Report, TcpFigures}
 use capture_common::Direction;
 use capture_tests::{
     agent,
-    netns::{HOST_IF, Netns, PEER_IF, PEER4, PEER6},
+    netns::{HOST_IF, Netns, PEER_IF},
     output,
     pcapng::{self, INTERFACE, PACKET},
     readers,
@@ -21,12 +20,16 @@ use capture_tests::{
 };
 
 /// Analyzes a pcapng file of the agent.
-fn analyze(path: &Path, with_direction: bool) -> Report {
+pub(crate) fn analyze(path: &Path, with_direction: bool) -> Report {
     analyze_each(path, with_direction, |_, _| {})
 }
 
 /// Calls `each` after each packet, with its number.
-fn analyze_each(path: &Path, with_direction: bool, mut each: impl FnMut(u64, &Analyzer)) -> Report {
+pub(crate) fn analyze_each(
+    path: &Path,
+    with_direction: bool,
+    mut each: impl FnMut(u64, &Analyzer),
+) -> Report {
     let mut analyzer = Analyzer::new(Options {
         wireshark_classes: true,
         ..Options::default()
@@ -75,7 +78,7 @@ fn analyze_each(path: &Path, with_direction: bool, mut each: impl FnMut(u64, &An
 }
 
 /// Classes of Wireshark, in its order of names.
-const CLASSES: [&str; 14] = [
+pub(crate) const CLASSES: [&str; 14] = [
     "retransmission",
     "fast_retransmission",
     "spurious_retransmission",
@@ -93,7 +96,7 @@ const CLASSES: [&str; 14] = [
 ];
 
 /// Packets whose TCP classes are not those of tshark, with both.
-fn unlike_tshark(path: &Path) -> Vec<String> {
+pub(crate) fn unlike_tshark(path: &Path) -> Vec<String> {
     let names = CLASSES.map(|class| format!("tcp.analysis.{class}"));
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let theirs = readers::fields(path, "frame", &names);
@@ -117,7 +120,7 @@ fn unlike_tshark(path: &Path) -> Vec<String> {
 }
 
 /// A figure of the kernel's, of a namespace.
-fn nstat(namespace: &Netns, name: &str) -> u64 {
+pub(crate) fn nstat(namespace: &Netns, name: &str) -> u64 {
     let text = output(namespace.command("nstat").args(["-asz", name]));
     let line = text.lines().find(|line| line.starts_with(name));
     let value = line.and_then(|line| line.split_whitespace().nth(1));
@@ -128,28 +131,28 @@ fn nstat(namespace: &Netns, name: &str) -> u64 {
 }
 
 /// What is known of a transfer from the host to the peer.
-struct Outcome {
-    kernel: u64,
-    log: Log,
-    arrived: Arrived,
+pub(crate) struct Outcome {
+    pub(crate) kernel: u64,
+    pub(crate) log: Log,
+    pub(crate) arrived: Arrived,
     /// Of the host's capture and of the peer's, with direction and without.
-    at_sender: [Option<TcpFigures>; 2],
-    at_receiver: [Option<TcpFigures>; 2],
+    pub(crate) at_sender: [Option<TcpFigures>; 2],
+    pub(crate) at_receiver: [Option<TcpFigures>; 2],
     /// Packets of both captures that Wireshark has in other classes.
-    unlike: [Vec<String>; 2],
-    sender: Report,
-    receiver: Report,
-    nstat: [(&'static str, u64); 6],
+    pub(crate) unlike: [Vec<String>; 2],
+    pub(crate) sender: Report,
+    pub(crate) receiver: Report,
+    pub(crate) nstat: [(&'static str, u64); 6],
 }
 
 /// A transfer of so many bytes from the host to the peer.
-fn transfer(name: &str, faults: [Faults; 2], bytes: usize, peer: &str) -> Outcome {
+pub(crate) fn transfer(name: &str, faults: [Faults; 2], bytes: usize, peer: &str) -> Outcome {
     run(name, faults, &[], peer, |relay, address| {
         send(relay, address, bytes)
     })
 }
 
-fn send(relay: &Relay, address: SocketAddr, bytes: usize) {
+pub(crate) fn send(relay: &Relay, address: SocketAddr, bytes: usize) {
     let data: Vec<u8> = (0..bytes).map(|at| (at % 251) as u8).collect();
     let listener = relay
         .peer
@@ -174,7 +177,7 @@ fn send(relay: &Relay, address: SocketAddr, bytes: usize) {
 }
 
 /// Small requests, each of which waits for its answer.
-fn talk(relay: &Relay, address: SocketAddr, times: usize) {
+pub(crate) fn talk(relay: &Relay, address: SocketAddr, times: usize) {
     let listener = relay
         .peer
         .within(|| TcpListener::bind(address).expect("the server binds"));
@@ -198,7 +201,7 @@ fn talk(relay: &Relay, address: SocketAddr, times: usize) {
     });
 }
 
-fn run(
+pub(crate) fn run(
     name: &str,
     faults: [Faults; 2],
     settings: &[(&str, &str)],
@@ -274,7 +277,7 @@ fn run(
     outcome
 }
 
-fn print(name: &str, outcome: &Outcome) {
+pub(crate) fn print(name: &str, outcome: &Outcome) {
     println!(
         "{name}: kernel {} resends, relay {}, lost {}, doubled {}, arrived {:?}",
         outcome.kernel,
@@ -318,7 +321,7 @@ fn print(name: &str, outcome: &Outcome) {
 }
 
 /// Exact at the sender, within half a percent at the receiver.
-fn assert_true(outcome: &Outcome) {
+pub(crate) fn assert_true(outcome: &Outcome) {
     assert!(
         outcome.unlike.iter().all(Vec::is_empty),
         "classes of Wireshark: {:?}",
@@ -356,335 +359,22 @@ fn assert_true(outcome: &Outcome) {
     }
 }
 
-fn ms(count: u64) -> Duration {
+pub(crate) fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
-fn delayed() -> Faults {
+pub(crate) fn delayed() -> Faults {
     Faults {
         delay: ms(10),
         ..Faults::default()
     }
 }
 
-fn codes(report: &Report) -> Vec<&'static str> {
+pub(crate) fn codes(report: &Report) -> Vec<&'static str> {
     report
         .findings
         .iter()
         .map(|finding| finding.code)
         .filter(|code| !code.starts_with("capture."))
         .collect()
-}
-
-#[test]
-fn a_clean_network() {
-    let outcome = transfer("clean", [delayed(); 2], 5_000_000, PEER4);
-    assert_true(&outcome);
-    assert_eq!(outcome.arrived, Arrived::default());
-    assert!(codes(&outcome.sender).is_empty() && codes(&outcome.receiver).is_empty());
-}
-
-#[test]
-fn loss() {
-    for (name, loss) in [("loss-1", 0.01), ("loss-5", 0.05)] {
-        let lossy = Faults { loss, ..delayed() };
-        let outcome = transfer(name, [lossy, delayed()], 3_000_000, PEER4);
-        assert!(outcome.kernel > 0);
-        assert_true(&outcome);
-        for report in [&outcome.sender, &outcome.receiver] {
-            assert_eq!(codes(report), ["tcp.loss"]);
-        }
-    }
-}
-
-#[test]
-fn loss_of_acknowledgements_is_no_loss() {
-    let lossy = Faults {
-        loss_of_acks: 0.2,
-        ..delayed()
-    };
-    let outcome = transfer("acks", [delayed(), lossy], 3_000_000, PEER4);
-    assert_true(&outcome);
-}
-
-#[test]
-fn reordering() {
-    let jittery = Faults {
-        jitter: ms(6),
-        jitter_share: 0.2,
-        ..delayed()
-    };
-    let outcome = transfer("jitter", [jittery, delayed()], 5_000_000, PEER4);
-    assert!(outcome.arrived.reordered > 50);
-    assert_true(&outcome);
-    assert!(codes(&outcome.receiver).contains(&"net.reordering"));
-    assert!(!codes(&outcome.sender).contains(&"net.reordering"));
-}
-
-#[test]
-fn duplication() {
-    let doubling = Faults {
-        doubled: 0.02,
-        ..delayed()
-    };
-    let outcome = transfer("doubled", [doubling, delayed()], 5_000_000, PEER4);
-    assert!(outcome.arrived.doubled > 20);
-    assert_true(&outcome);
-    assert_eq!(codes(&outcome.receiver), ["net.duplication"]);
-}
-
-#[test]
-fn everything_at_once() {
-    let all = Faults {
-        loss: 0.02,
-        loss_of_acks: 0.02,
-        jitter: ms(5),
-        jitter_share: 0.1,
-        doubled: 0.01,
-        ..delayed()
-    };
-    let outcome = transfer("all", [all, all], 5_000_000, PEER4);
-    assert_true(&outcome);
-}
-
-#[test]
-fn loss_over_ipv6() {
-    let lossy = Faults {
-        loss: 0.02,
-        ..delayed()
-    };
-    let outcome = transfer("ipv6", [lossy, delayed()], 3_000_000, PEER6);
-    assert!(outcome.kernel > 0);
-    assert_true(&outcome);
-}
-
-#[test]
-fn everything_at_once_over_ipv6() {
-    let all = Faults {
-        loss: 0.02,
-        jitter: ms(5),
-        jitter_share: 0.1,
-        doubled: 0.01,
-        ..delayed()
-    };
-    let outcome = transfer("all-6", [all, all], 5_000_000, PEER6);
-    assert_true(&outcome);
-}
-
-#[test]
-fn without_timestamps() {
-    let all = Faults {
-        loss: 0.02,
-        jitter: ms(5),
-        jitter_share: 0.1,
-        doubled: 0.01,
-        ..delayed()
-    };
-    let settings = [("net/ipv4/tcp_timestamps", "0")];
-    let outcome = run("no-ts", [all, all], &settings, PEER4, |relay, address| {
-        send(relay, address, 3_000_000)
-    });
-    assert_true(&outcome);
-}
-
-#[test]
-fn without_selective_acknowledgements() {
-    let lossy = Faults {
-        loss: 0.02,
-        ..delayed()
-    };
-    let settings = [("net/ipv4/tcp_sack", "0")];
-    let outcome = run(
-        "no-sack",
-        [lossy, delayed()],
-        &settings,
-        PEER4,
-        |relay, address| send(relay, address, 1_000_000),
-    );
-    assert_true(&outcome);
-}
-
-#[test]
-fn why_it_was_sent_again() {
-    let lossy = Faults {
-        loss: 0.15,
-        ..delayed()
-    };
-    let outcome = run("talk", [lossy, delayed()], &[], PEER4, |relay, address| {
-        talk(relay, address, 60)
-    });
-    assert_true(&outcome);
-}
-
-/// Codes at the host and at the peer.
-fn found(
-    name: &str,
-    faults: [Faults; 2],
-    work: impl FnOnce(&Relay, SocketAddr),
-) -> [Vec<&'static str>; 2] {
-    let outcome = run(name, faults, &[], PEER4, work);
-    [codes(&outcome.sender), codes(&outcome.receiver)]
-}
-
-/// A server that takes a connection and does with it what it is told to, while the client does something else.
-fn both(
-    relay: &Relay,
-    address: SocketAddr,
-    client: impl FnOnce(TcpStream) + Send,
-    server: impl FnOnce(TcpStream) + Send,
-) {
-    let listener = relay
-        .peer
-        .within(|| TcpListener::bind(address).expect("the server binds"));
-    thread::scope(|scope| {
-        scope.spawn(|| server(listener.accept().expect("a connection comes in").0));
-        relay
-            .host
-            .within(|| client(TcpStream::connect(address).expect("the client connects")));
-    });
-}
-
-/// Leaves a connection open for as long as the tests run, as its end would be one more event.
-fn keep(stream: TcpStream) {
-    std::mem::forget(stream);
-}
-
-#[test]
-fn a_path_that_ends() {
-    let ends = Faults {
-        ends_after: Some(20),
-        ..delayed()
-    };
-    let [host, peer] = found("ends", [ends, delayed()], |relay, address| {
-        both(
-            relay,
-            address,
-            |mut stream| {
-                for _ in 0..30 {
-                    stream.write_all(&[1; 100]).expect("the kernel takes it");
-                    thread::sleep(ms(30));
-                }
-                thread::sleep(ms(7000));
-                keep(stream);
-            },
-            keep,
-        );
-    });
-    assert_eq!(host, ["tcp.dead_path"]);
-    assert_eq!(peer, [""; 0], "nothing arrives there");
-}
-
-#[test]
-fn a_smaller_mtu_on_the_way() {
-    let small = Faults {
-        mtu: Some(1300),
-        ..delayed()
-    };
-    let [host, _] = found("mtu", [small, delayed()], |relay, address| {
-        both(
-            relay,
-            address,
-            |mut stream| {
-                stream.write_all(&[1; 200]).expect("the kernel takes it");
-                thread::sleep(ms(100));
-                stream.write_all(&[1; 20_000]).expect("the kernel takes it");
-                thread::sleep(ms(7000));
-                keep(stream);
-            },
-            keep,
-        );
-    });
-    assert_eq!(host, ["pmtu.blackhole"]);
-}
-
-#[test]
-fn nobody_answers() {
-    let over = Faults {
-        ends_after: Some(0),
-        ..delayed()
-    };
-    let [host, peer] = found("silence", [over, delayed()], |relay, address| {
-        relay.host.within(|| {
-            let timeout = ms(7500);
-            assert!(TcpStream::connect_timeout(&address, timeout).is_err());
-        });
-    });
-    assert_eq!(host, ["tcp.no_answer"]);
-    assert_eq!(peer, [""; 0]);
-}
-
-#[test]
-fn nothing_listens() {
-    let [host, peer] = found("refused", [delayed(); 2], |relay, address| {
-        relay
-            .host
-            .within(|| assert!(TcpStream::connect(address).is_err()));
-    });
-    assert_eq!([host, peer], [["tcp.refused"], ["tcp.refused"]]);
-}
-
-#[test]
-fn an_application_that_does_not_read() {
-    let [host, peer] = found("unread", [delayed(); 2], |relay, address| {
-        both(
-            relay,
-            address,
-            |mut stream| stream.write_all(&[1; 8_000_000]).expect("the data is sent"),
-            |mut stream| {
-                thread::sleep(ms(3000));
-                let mut received = Vec::new();
-                stream.read_to_end(&mut received).expect("the data arrives");
-            },
-        );
-    });
-    assert_eq!([host, peer], [["tcp.zero_window"], ["tcp.zero_window"]]);
-}
-
-#[test]
-fn an_application_that_answers_late() {
-    let [host, peer] = found("late", [delayed(); 2], |relay, address| {
-        both(
-            relay,
-            address,
-            |mut stream| {
-                for _ in 0..4 {
-                    stream.write_all(&[1; 100]).expect("the request is sent");
-                    stream
-                        .read_exact(&mut [0; 100])
-                        .expect("the answer arrives");
-                }
-            },
-            |mut stream| {
-                while stream.read_exact(&mut [0; 100]).is_ok() {
-                    thread::sleep(ms(700));
-                    stream.write_all(&[1; 100]).expect("the answer is sent");
-                }
-            },
-        );
-    });
-    assert_eq!([host, peer], [["app.slow"], ["app.slow"]]);
-}
-
-#[test]
-fn a_reset_in_the_middle() {
-    let [host, peer] = found("reset", [delayed(); 2], |relay, address| {
-        both(
-            relay,
-            address,
-            |mut stream| {
-                stream
-                    .write_all(&[1; 100_000])
-                    .expect("the request is sent");
-                // The server goes away without having read: its kernel resets.
-                thread::sleep(ms(500));
-            },
-            |mut stream| {
-                stream
-                    .read_exact(&mut [0; 100])
-                    .expect("the request arrives");
-                thread::sleep(ms(200));
-            },
-        );
-    });
-    assert_eq!([host, peer], [["tcp.reset_mid"], ["tcp.reset_mid"]]);
 }
