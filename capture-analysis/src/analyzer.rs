@@ -5,20 +5,23 @@ use std::collections::BTreeMap;
 use crate::{
     copies::Copies,
     decode::Decoded,
-    detect::{Detectors, Facts, Flow, Seen},
+    detect::{Detectors, Facts, Flow, Seen, tcp::round_trips},
     finding::{Finding, time},
-    flow::{FlowKey, FlowTable},
+    flow::{FlowKey, FlowTable, Side},
     packet::{Interface, Losses, Packet},
-    report::{Conversation, Report},
+    report::{Conversation, Report, TcpFigures},
+    tcp::{Figures, Segment, WiresharkClasses},
 };
 
 /// Bounds of an analysis.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Most flows that are followed at once. Each takes about 256 bytes.
+    /// Most flows that are followed at once. Each takes about 256 bytes, and one of TCP 600 more.
     pub flows: usize,
     /// Most conversations in a report.
     pub conversations: usize,
+    /// Whether the TCP classes of Wireshark are found too, for [`Analyzer::wireshark_classes`].
+    pub wireshark_classes: bool,
 }
 
 impl Default for Options {
@@ -26,6 +29,7 @@ impl Default for Options {
         Self {
             flows: 65_536,
             conversations: 100,
+            wireshark_classes: false,
         }
     }
 }
@@ -43,6 +47,7 @@ pub struct Analyzer {
     copies: Copies,
     flows: FlowTable<Flow>,
     detectors: Detectors,
+    wireshark: WiresharkClasses,
 }
 
 impl Analyzer {
@@ -59,6 +64,7 @@ impl Analyzer {
             copies: Copies::default(),
             flows: FlowTable::new(options.flows),
             detectors: Detectors::default(),
+            wireshark: WiresharkClasses::default(),
         }
     }
 
@@ -105,6 +111,7 @@ impl Analyzer {
             direction: packet.direction,
             headers: &headers,
         };
+        self.wireshark = WiresharkClasses::default();
         let Some((key, side)) = FlowKey::of(&headers) else {
             return self.detectors.packet(&seen, None);
         };
@@ -119,6 +126,8 @@ impl Analyzer {
                 packets: [0; 2],
                 bytes: [0; 2],
                 payload: [0; 2],
+                tcp: None,
+                wireshark: None,
             },
             |key, flow| detectors.flow(key, &flow),
         );
@@ -127,7 +136,16 @@ impl Analyzer {
         flow.packets[side.index()] += 1;
         flow.bytes[side.index()] += u64::from(wire_len);
         flow.payload[side.index()] += u64::from(headers.payload_len);
+        if self.options.wireshark_classes {
+            self.wireshark = wireshark(flow, side, &seen);
+        }
         self.detectors.packet(&seen, Some((flow, side)));
+    }
+
+    /// What Wireshark calls the packet that was looked at last: none where it is not TCP, or where
+    /// [`Options::wireshark_classes`] is off.
+    pub fn wireshark_classes(&self) -> WiresharkClasses {
+        self.wireshark
     }
 
     /// The report, at the end.
@@ -153,6 +171,7 @@ impl Analyzer {
             complete: self.losses.map(|losses| losses == Losses::default()),
             findings,
             conversations: self.conversations(),
+            tcp: self.detectors.tcp(),
             evicted_flows: self.flows.evicted(),
         }
     }
@@ -163,6 +182,16 @@ impl Analyzer {
         flows.sort_by_key(|(key, flow)| (std::cmp::Reverse(bytes(flow)), flow.first_ns, key.ends));
         let flows = flows.into_iter().take(self.options.conversations);
         flows.map(|(key, flow)| conversation(key, flow)).collect()
+    }
+}
+
+fn wireshark(flow: &mut Flow, side: Side, seen: &Seen<'_, '_>) -> WiresharkClasses {
+    match Segment::of(seen.number, seen.ns, seen.direction, seen.headers) {
+        Some(segment) => flow
+            .wireshark
+            .get_or_insert_default()
+            .packet(side, &segment),
+        None => WiresharkClasses::default(),
     }
 }
 
@@ -191,7 +220,38 @@ fn conversation(key: &FlowKey, flow: &Flow) -> Conversation {
         bytes: of_both(flow.bytes),
         first: time(flow.first_ns),
         duration: seconds(flow.last_ns - flow.first_ns),
+        tcp: tcp_figures(flow, &[flow.client, flow.client.other()]),
+        directions: tcp_figures(flow, &[flow.client])
+            .zip(tcp_figures(flow, &[flow.client.other()]))
+            .map(<[_; 2]>::from),
     }
+}
+
+/// The figures of the data of these sides.
+fn tcp_figures(flow: &Flow, sides: &[Side]) -> Option<TcpFigures> {
+    let connection = flow.tcp.as_ref()?;
+    let mut figures = Figures::default();
+    let mut segments = 0;
+    for side in sides {
+        figures.add(&connection.figures(*side));
+        segments += flow.packets[side.index()];
+    }
+    let most = sides.iter().max_by_key(|side| flow.payload[side.index()])?;
+    let rtt = match sides {
+        [side] => connection.streams[side.index()].rtt.histogram(),
+        _ => round_trips(connection),
+    };
+    let handshake_ns = connection
+        .handshake_ns
+        .map(|(to_answer, to_ack)| to_answer + to_ack);
+    let seen_from = connection.seen_from(*most);
+    Some(TcpFigures::new(
+        segments,
+        &figures,
+        handshake_ns,
+        &rtt,
+        seen_from,
+    ))
 }
 
 fn seconds(ns: u64) -> f64 {

@@ -86,7 +86,9 @@ impl Evidence {
         let count = usize::try_from(self.count).unwrap_or(usize::MAX);
         let first = &self.first[..count.min(FIRST)];
         let last = &self.last[..count.saturating_sub(FIRST).min(LAST)];
-        let mut packets: Vec<_> = first.iter().chain(last).copied().collect();
+        // Merged evidence counts packets that it does not know.
+        let known = first.iter().chain(last).copied();
+        let mut packets: Vec<_> = known.filter(|number| *number != 0).collect();
         packets.sort_unstable();
         packets.dedup();
         packets
@@ -131,5 +133,16 @@ mod tests {
         assert_eq!(one.count(), 101);
         assert_eq!((one.since_ns(), one.until_ns()), (50, 199));
         assert_eq!(one.packets().len(), MOST_CITED);
+    }
+
+    #[test]
+    fn a_packet_that_counts_twice_is_cited_once() {
+        let mut twice = Evidence::of(5, 50);
+        twice.add(5, 60);
+        let mut one = Evidence::of(9, 90);
+        one.merge(&twice);
+        one.merge(&Evidence::of(7, 70));
+        assert_eq!(one.count(), 4);
+        assert_eq!(one.packets(), [5, 7, 9]);
     }
 }

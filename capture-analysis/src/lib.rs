@@ -16,6 +16,7 @@ mod flow;
 mod packet;
 mod report;
 pub mod rules;
+mod tcp;
 
 pub use self::{
     address::{Address, Mac},
@@ -23,5 +24,6 @@ pub use self::{
     evidence::{Evidence, MOST_CITED},
     finding::{Confidence, Finding, Severity, Subject},
     packet::{Interface, Losses, Packet},
-    report::{Conversation, Report},
+    report::{Conversation, Microseconds, Report, TcpFigures, TcpTotal},
+    tcp::{SeenFrom, WiresharkClasses},
 };

@@ -4,7 +4,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{address::Address, finding::Finding};
+use crate::{
+    address::Address,
+    finding::Finding,
+    tcp::{Figures, Histogram, SeenFrom},
+};
 
 /// What a capture says.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -27,6 +31,9 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// The flows with the most bytes.
     pub conversations: Vec<Conversation>,
+    /// The figures of all TCP connections.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tcp: Option<TcpTotal>,
     /// Flows that had to give way to others, and whose figures end early.
     pub evicted_flows: u64,
 }
@@ -55,4 +62,112 @@ pub struct Conversation {
     pub first: Option<Timestamp>,
     /// Seconds from the first packet to the last.
     pub duration: f64,
+    /// The figures of a TCP connection, both directions together.
+    #[serde(flatten)]
+    pub tcp: Option<TcpFigures>,
+    /// The figures of the data from the client, and from the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub directions: Option<[TcpFigures; 2]>,
+}
+
+/// All TCP connections together.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct TcpTotal {
+    /// Bytes on the wire.
+    pub bytes: u64,
+    /// The figures.
+    #[serde(flatten)]
+    pub figures: TcpFigures,
+}
+
+/// What is counted of TCP. Resends and losses are segments, where a frame of an offload holds several.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct TcpFigures {
+    /// Packets.
+    pub segments: u64,
+    /// Segments that their sender sent again.
+    pub retransmissions: u64,
+    /// Those of them sent by fast retransmit or SACK recovery (RFC 5681, 6675).
+    pub fast_retransmissions: u64,
+    /// How often a retransmission timer expired (RFC 6298).
+    pub timeouts: u64,
+    /// Tail-loss probes among the resends (RFC 8985).
+    pub tail_loss_probes: u64,
+    /// Resends that were not needed, as what they repeat had arrived.
+    pub spurious_retransmissions: u64,
+    /// Packets that arrived after others that were sent later.
+    pub reordered: u64,
+    /// Packets that the network delivered twice.
+    pub network_duplicates: u64,
+    /// Segments that were lost before they came past the capture.
+    pub lost_before_capture: u64,
+    /// Segments that were acknowledged, and that the capture never saw.
+    pub not_captured: u64,
+    /// Announcements of a closed window.
+    pub zero_window: u64,
+    /// Segments that filled the window of the receiver.
+    pub window_full: u64,
+    /// Keep-alives.
+    pub keep_alives: u64,
+    /// Resets.
+    pub resets: u64,
+    /// From the SYN to the end of the handshake, in microseconds; the median of several connections.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handshake_us: Option<u64>,
+    /// Round trips in microseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtt_us: Option<Microseconds>,
+    /// Where most of the data was seen from.
+    pub seen_from: SeenFrom,
+}
+
+/// Durations in microseconds. The quantiles are within a fifth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Microseconds {
+    /// The shortest.
+    pub min: u64,
+    /// The median.
+    pub p50: u64,
+    /// The 95th percentile.
+    pub p95: u64,
+}
+
+impl Microseconds {
+    pub(crate) fn of(durations: &Histogram) -> Option<Self> {
+        (!durations.is_empty()).then(|| Self {
+            min: durations.min_ns() / 1000,
+            p50: durations.quantile_ns(0.5) / 1000,
+            p95: durations.quantile_ns(0.95) / 1000,
+        })
+    }
+}
+
+impl TcpFigures {
+    pub(crate) fn new(
+        segments: u64,
+        figures: &Figures,
+        handshake_ns: Option<u64>,
+        rtt: &Histogram,
+        seen_from: SeenFrom,
+    ) -> Self {
+        Self {
+            segments,
+            retransmissions: figures.retransmissions.into(),
+            fast_retransmissions: figures.fast.into(),
+            timeouts: figures.timeouts.into(),
+            tail_loss_probes: figures.probes.into(),
+            spurious_retransmissions: figures.spurious.into(),
+            reordered: figures.reordered.into(),
+            network_duplicates: figures.network_duplicates.into(),
+            lost_before_capture: figures.lost_before.into(),
+            not_captured: figures.missed.into(),
+            zero_window: figures.zero_window.into(),
+            window_full: figures.window_full.into(),
+            keep_alives: figures.keep_alives.into(),
+            resets: figures.resets.into(),
+            handshake_us: handshake_ns.map(|ns| ns / 1000),
+            rtt_us: Microseconds::of(rtt),
+            seen_from,
+        }
+    }
 }

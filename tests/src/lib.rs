@@ -64,6 +64,7 @@ pub mod random;
 pub mod readers;
 pub mod record;
 pub mod reference;
+pub mod relay;
 pub mod rights;
 pub mod sandbox;
 pub mod seccomp;

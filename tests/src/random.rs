@@ -16,6 +16,11 @@ impl Random {
         Self(seed)
     }
 
+    /// With a seed of its own, for a part of a test.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     /// The next 64 bits.
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -573,6 +573,11 @@ impl Tap {
         Self(file)
     }
 
+    /// Its file: what is read left by the device, what is written comes in.
+    pub fn file(&self) -> &std::fs::File {
+        &self.0
+    }
+
     /// Lets a frame come in at the device.
     pub fn receive(&self, frame: &[u8]) {
         (&self.0)

@@ -2,14 +2,17 @@
 //! judged at the end, or in between for a running capture, by the [rules](crate::rules).
 
 mod capture;
+pub(crate) mod tcp;
 
 use capture_common::Direction;
 
 use crate::{
-    decode::Decoded,
+    decode::{Decoded, Transport},
     finding::Finding,
     flow::{FlowKey, Side},
     packet::Losses,
+    report::TcpTotal,
+    tcp::{Connection, Conversation},
 };
 
 /// A packet as detectors see it, copies on other interfaces taken out.
@@ -44,6 +47,10 @@ pub(crate) struct Flow {
     pub(crate) bytes: [u64; 2],
     /// Of each side: bytes of payload sent, resends included.
     pub(crate) payload: [u64; 2],
+    /// The connection, of TCP.
+    pub(crate) tcp: Option<Box<Connection>>,
+    /// The same as Wireshark has it, where that is asked for.
+    pub(crate) wireshark: Option<Box<Conversation>>,
 }
 
 /// What is known of the whole capture when findings are made.
@@ -77,14 +84,19 @@ impl Facts {
 #[derive(Debug, Default)]
 pub(crate) struct Detectors {
     capture: capture::Detector,
+    tcp: tcp::Detector,
 }
 
 impl Detectors {
     /// Looks at a packet, which `flow` and its sender belong to where it is of one.
     #[inline]
     pub(crate) fn packet(&mut self, seen: &Seen<'_, '_>, flow: Option<(&mut Flow, Side)>) {
-        let _ = flow;
         self.capture.packet(seen);
+        match (&seen.headers.transport, flow) {
+            (Transport::Tcp(_), Some((flow, side))) => self.tcp.packet(seen, flow, side),
+            (Transport::Icmp(icmp), _) if icmp.is_error() => self.tcp.icmp(seen),
+            _ => {}
+        }
     }
 
     /// A packet that was left out, as it is a copy of one of another interface.
@@ -96,6 +108,7 @@ impl Detectors {
     /// A flow that will not be seen again, or that is there at the end.
     pub(crate) fn flow(&mut self, key: &FlowKey, flow: &Flow) {
         self.capture.flow(key, flow);
+        self.tcp.flow(key, flow);
     }
 
     /// Whether only one direction was captured of nearly all flows.
@@ -103,10 +116,16 @@ impl Detectors {
         self.capture.is_one_sided()
     }
 
+    /// The figures of all TCP connections.
+    pub(crate) fn tcp(&self) -> Option<TcpTotal> {
+        self.tcp.total()
+    }
+
     /// Everything that is wrong.
     pub(crate) fn findings(&self, facts: &Facts) -> Vec<Finding> {
         let mut findings = Vec::new();
         self.capture.findings(facts, &mut findings);
+        self.tcp.findings(facts, &mut findings);
         findings
     }
 }

@@ -2,6 +2,7 @@
 //! stands here, with its reason and its source, and nowhere else.
 
 pub(crate) mod capture;
+pub(crate) mod tcp;
 
 use serde::Serialize;
 
@@ -62,7 +63,7 @@ pub struct Rule {
 }
 
 /// Every rule, by its code.
-pub static RULES: &[&[&Rule]] = &[capture::RULES];
+pub static RULES: &[&[&Rule]] = &[capture::RULES, tcp::RULES];
 
 /// All rules one after the other.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
@@ -89,9 +90,15 @@ mod tests {
             for text in [rule.definition, rule.advice, rule.reference] {
                 assert!(!text.trim().is_empty(), "{code}");
             }
-            assert!(rule.definition.ends_with('.') && rule.advice.ends_with('.'), "{code}");
+            assert!(
+                rule.definition.ends_with('.') && rule.advice.ends_with('.'),
+                "{code}"
+            );
             for threshold in rule.thresholds {
-                assert!(!threshold.reason.is_empty() && !threshold.source.is_empty(), "{code}");
+                assert!(
+                    !threshold.reason.is_empty() && !threshold.source.is_empty(),
+                    "{code}"
+                );
             }
         }
     }

@@ -1,0 +1,219 @@
+//! Windows, queues, resets, applications.
+
+use super::simulation::{CLIENT, SERVER, Simulation, send_in_vain};
+
+#[test]
+fn zero_window() {
+    let mut simulation = Simulation::new();
+    simulation.open().transfer(SERVER, 20);
+    simulation
+        .packet(CLIENT, |packet| packet.window = 0)
+        .wait(2000)
+        .ack(CLIENT);
+    simulation.transfer(SERVER, 20).close();
+    let finding = simulation.only("tcp.zero_window");
+    assert!(
+        finding.summary.starts_with("10.0.0.1 closed"),
+        "{}",
+        finding.summary
+    );
+}
+
+#[test]
+fn a_window_that_is_closed_for_a_moment() {
+    let mut simulation = Simulation::new();
+    simulation.open().transfer(SERVER, 20);
+    simulation
+        .packet(CLIENT, |packet| packet.window = 0)
+        .wait(50)
+        .ack(CLIENT);
+    simulation.transfer(SERVER, 20).close().nothing();
+}
+
+#[test]
+fn window_limited() {
+    let mut simulation = Simulation::new();
+    // 8 KiB, scaled by 128.
+    simulation.window = 64;
+    simulation.open();
+    for _ in 0..100 {
+        for _ in 0..8 {
+            simulation.send(CLIENT, 1000);
+        }
+        simulation.wait(20).ack(SERVER);
+    }
+    simulation.close();
+    let finding = simulation.only("tcp.window_limited");
+    assert!(
+        finding.summary.contains("3.3 Mbit/s") || finding.summary.contains("Mbit/s"),
+        "{}",
+        finding.summary
+    );
+}
+
+#[test]
+fn a_window_with_room_limits_nothing() {
+    let mut simulation = Simulation::new();
+    simulation.open().transfer(CLIENT, 200).close().nothing();
+}
+
+#[test]
+fn round_trips_that_grow() {
+    let mut simulation = Simulation::new();
+    simulation.open();
+    for index in 0..200 {
+        simulation
+            .send(CLIENT, 1000)
+            .send(CLIENT, 1000)
+            .wait(20 + index * 2)
+            .ack(SERVER);
+    }
+    simulation.close();
+    simulation.only("rtt.inflation");
+}
+
+#[test]
+fn delayed_acknowledgements_are_no_queue() {
+    let mut simulation = Simulation::new();
+    simulation.open();
+    for index in 0..200 {
+        let delay = if index % 8 == 0 { 220 } else { 20 };
+        simulation
+            .send(CLIENT, 1000)
+            .send(CLIENT, 1000)
+            .wait(delay)
+            .ack(SERVER);
+    }
+    simulation.close().nothing();
+}
+
+#[test]
+fn reset_in_the_middle() {
+    let mut simulation = Simulation::new();
+    simulation.open().send(CLIENT, 100).wait(20);
+    simulation.packet(SERVER, |packet| packet.rst = true);
+    let finding = simulation.only("tcp.reset_mid");
+    assert!(
+        finding.summary.starts_with("10.0.0.2 reset"),
+        "{}",
+        finding.summary
+    );
+}
+
+#[test]
+fn a_reset_behind_the_end_is_nothing() {
+    let mut simulation = Simulation::new();
+    simulation
+        .open()
+        .send(CLIENT, 100)
+        .wait(20)
+        .send(SERVER, 100)
+        .close();
+    simulation
+        .packet(CLIENT, |packet| packet.rst = true)
+        .nothing();
+}
+
+#[test]
+fn reset_from_somewhere_else() {
+    let mut simulation = Simulation::new();
+    simulation.open().send(CLIENT, 100).wait(20);
+    simulation.packet(SERVER, |packet| (packet.rst, packet.ttl) = (true, 250));
+    simulation.wait(10).send(SERVER, 1000);
+    let finding = simulation.only("tcp.reset_injected");
+    assert!(finding.summary.contains("went on"), "{}", finding.summary);
+}
+
+#[test]
+fn forgotten_after_a_silence() {
+    let mut simulation = Simulation::new();
+    simulation.open().transfer(CLIENT, 20).wait(600_000);
+    send_in_vain(&mut simulation, 300, 4);
+    let finding = simulation.only("tcp.idle_dropped");
+    assert!(
+        finding.summary.contains("After 600 s"),
+        "{}",
+        finding.summary
+    );
+}
+
+#[test]
+fn a_silence_that_ends_with_an_answer() {
+    let mut simulation = Simulation::new();
+    simulation
+        .open()
+        .transfer(CLIENT, 20)
+        .wait(600_000)
+        .transfer(CLIENT, 20)
+        .close()
+        .nothing();
+}
+
+#[test]
+fn small_writes_that_wait() {
+    let mut simulation = Simulation::new();
+    simulation.open();
+    for _ in 0..10 {
+        simulation
+            .send(CLIENT, 50)
+            .wait(61)
+            .ack(SERVER)
+            .send(CLIENT, 60)
+            .wait(20)
+            .send(SERVER, 100)
+            .ack(CLIENT)
+            .wait(5);
+    }
+    simulation.close();
+    simulation.only("tcp.delack_nagle");
+}
+
+#[test]
+fn a_server_that_takes_40_ms_is_no_delayed_acknowledgement() {
+    let mut simulation = Simulation::new();
+    simulation.open();
+    for _ in 0..10 {
+        simulation
+            .send(CLIENT, 50)
+            .wait(41)
+            .send(SERVER, 100)
+            .ack(CLIENT)
+            .wait(5);
+    }
+    simulation.close().nothing();
+}
+
+#[test]
+fn slow_application() {
+    let mut simulation = Simulation::new();
+    simulation.open();
+    for _ in 0..5 {
+        simulation
+            .send(CLIENT, 200)
+            .wait(20)
+            .ack(SERVER)
+            .wait(800)
+            .send(SERVER, 1000)
+            .ack(CLIENT)
+            .wait(10);
+    }
+    simulation.close();
+    simulation.only("app.slow");
+}
+
+#[test]
+fn a_slow_network_is_no_slow_application() {
+    let mut simulation = Simulation::new();
+    simulation.syn().wait(600).syn_ack().ack(CLIENT);
+    for _ in 0..5 {
+        simulation
+            .send(CLIENT, 200)
+            .wait(600)
+            .ack(SERVER)
+            .send(SERVER, 1000)
+            .ack(CLIENT)
+            .wait(10);
+    }
+    simulation.close();
+    assert!(simulation.codes().is_empty());
+}
