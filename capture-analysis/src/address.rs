@@ -123,7 +123,14 @@ mod tests {
 
     #[test]
     fn both_versions_come_back() {
-        for text in ["192.0.2.1", "255.255.255.255", "0.0.0.0", "2001:db8::1", "::", "::1"] {
+        for text in [
+            "192.0.2.1",
+            "255.255.255.255",
+            "0.0.0.0",
+            "2001:db8::1",
+            "::",
+            "::1",
+        ] {
             let ip: IpAddr = text.parse().expect("an address");
             let address = Address::from(ip);
             assert_eq!(address.ip(), ip);

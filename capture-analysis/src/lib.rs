@@ -16,6 +16,8 @@ mod flow;
 mod packet;
 mod report;
 pub mod rules;
+#[cfg(test)]
+mod testing;
 
 pub use self::{
     address::{Address, Mac},

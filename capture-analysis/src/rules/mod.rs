@@ -89,9 +89,15 @@ mod tests {
             for text in [rule.definition, rule.advice, rule.reference] {
                 assert!(!text.trim().is_empty(), "{code}");
             }
-            assert!(rule.definition.ends_with('.') && rule.advice.ends_with('.'), "{code}");
+            assert!(
+                rule.definition.ends_with('.') && rule.advice.ends_with('.'),
+                "{code}"
+            );
             for threshold in rule.thresholds {
-                assert!(!threshold.reason.is_empty() && !threshold.source.is_empty(), "{code}");
+                assert!(
+                    !threshold.reason.is_empty() && !threshold.source.is_empty(),
+                    "{code}"
+                );
             }
         }
     }
