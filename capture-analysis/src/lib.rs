@@ -7,17 +7,20 @@
 
 mod address;
 mod analyzer;
+mod app;
 mod copies;
 pub mod decode;
 mod detect;
 mod evidence;
 mod finding;
 mod flow;
+mod lru;
 mod packet;
 mod report;
 pub mod rules;
 #[cfg(test)]
 mod testing;
+mod text;
 
 pub use self::{
     address::{Address, Mac},
