@@ -153,6 +153,7 @@ impl Analyzer {
             complete: self.losses.map(|losses| losses == Losses::default()),
             findings,
             conversations: self.conversations(),
+            dns: self.detectors.dns(),
             evicted_flows: self.flows.evicted(),
         }
     }

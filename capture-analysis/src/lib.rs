@@ -14,10 +14,12 @@ mod detect;
 mod evidence;
 mod finding;
 mod flow;
+mod histogram;
 mod lru;
 mod packet;
 mod report;
 pub mod rules;
+mod sketch;
 #[cfg(test)]
 mod testing;
 mod text;
@@ -25,6 +27,7 @@ mod text;
 pub use self::{
     address::{Address, Mac},
     analyzer::{Analyzer, Options},
+    detect::net::dns::{DnsLatency, DnsName, DnsReport},
     evidence::{Evidence, MOST_CITED},
     finding::{Confidence, Finding, Severity, Subject},
     packet::{Interface, Losses, Packet},

@@ -51,13 +51,9 @@ impl<K: Copy + Eq + Hash, V> Lru<K, V> {
     }
 
     /// How many there are.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
-    }
-
-    /// Whether there is none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 
     /// The entry of this key, made by `new` where there is none. Of a full map the one that was not used for longest is
@@ -145,6 +141,15 @@ impl<K: Copy + Eq + Hash, V> Lru<K, V> {
     }
 
     /// The value of a key, which does not count as a use.
+    pub(crate) fn peek(&self, key: &K) -> Option<&V> {
+        let hash = FxBuildHasher.hash_one(key);
+        let id = *self
+            .index
+            .find(hash, |id| self.entries[*id as usize].key == *key)?;
+        Some(&self.entries[id as usize].value)
+    }
+
+    /// The value of a key, to be changed, which does not count as a use either.
     #[inline]
     pub(crate) fn peek_mut(&mut self, key: &K) -> Option<&mut V> {
         let hash = FxBuildHasher.hash_one(key);

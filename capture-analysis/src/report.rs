@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{address::Address, finding::Finding};
+use crate::{address::Address, detect::net::dns::DnsReport, finding::Finding};
 
 /// What a capture says.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -27,6 +27,9 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// The flows with the most bytes.
     pub conversations: Vec<Conversation>,
+    /// DNS; left out where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns: Option<DnsReport>,
     /// Flows that had to give way to others, and whose figures end early.
     pub evicted_flows: u64,
 }

@@ -2,13 +2,13 @@
 
 use std::{io::Write as _, net::IpAddr, process::Command};
 
-use crate::{Analyzer, Finding, Interface, Options, Packet, Report, decode::TcpFlags};
+use crate::{Analyzer, Finding, Interface, Losses, Options, Packet, Report, decode::TcpFlags};
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
 pub(crate) const MILLISECOND: u64 = 1_000_000;
 
 /// A time to begin with: 2026-01-01T00:00:00Z.
-pub(crate) const START: u64 = 1_767_225_600 * SECOND;
+const START: u64 = 1_767_225_600 * SECOND;
 
 /// The hardware address of a station.
 pub(crate) fn mac(last: u8) -> [u8; 6] {
@@ -246,6 +246,16 @@ impl Lab {
         self
     }
 
+    /// The capture says that it lost packets.
+    pub(crate) fn lose(&mut self, packets: u64) -> &mut Self {
+        let losses = Losses {
+            capture: packets,
+            interface: 0,
+        };
+        self.analyzer.losses(losses);
+        self
+    }
+
     /// The capture goes on for long enough that silence means something, and ends.
     pub(crate) fn end(mut self) -> Outcome {
         self.wait(10 * SECOND);
@@ -276,6 +286,19 @@ impl Outcome {
     pub(crate) fn only(&self, code: &str) -> &Finding {
         assert_eq!(self.codes(), [code], "{:#?}", self.report.findings);
         let finding = &self.report.findings[0];
+        self.check(finding);
+        finding
+    }
+
+    /// The one finding of this code, beside others.
+    pub(crate) fn findings_of(&self, code: &str) -> &Finding {
+        let mut findings = self
+            .report
+            .findings
+            .iter()
+            .filter(|finding| finding.code == code);
+        let finding = findings.next().expect("a finding");
+        assert!(findings.next().is_none(), "{code} is there twice");
         self.check(finding);
         finding
     }

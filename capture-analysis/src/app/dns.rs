@@ -25,7 +25,6 @@ pub(crate) const LLMNR_PORT: u16 = 5355;
 /// Types of records (IANA).
 pub(crate) mod kind {
     pub(crate) const A: u16 = 1;
-    pub(crate) const CNAME: u16 = 5;
     pub(crate) const NULL: u16 = 10;
     pub(crate) const PTR: u16 = 12;
     pub(crate) const TXT: u16 = 16;
@@ -280,6 +279,11 @@ impl<'a> Message<'a> {
     /// Operation: 0 is a query.
     pub(crate) fn operation(&self) -> u8 {
         (self.bytes[2] >> 3) & 15
+    }
+
+    /// Whether a NetBIOS name is asked of everybody (RFC 1002 section 4.2.1.1).
+    pub(crate) fn is_broadcast(&self) -> bool {
+        self.bytes[3] & 0x10 != 0
     }
 
     /// Whether it was cut to fit into a datagram.

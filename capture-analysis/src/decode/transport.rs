@@ -8,10 +8,6 @@ use super::{
 
 /// What IP carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one lives at a time, on the stack; boxing would cost an allocation a packet"
-)]
 pub enum Transport {
     /// Nothing that is decoded.
     None,

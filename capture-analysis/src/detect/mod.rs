@@ -2,9 +2,11 @@
 //! judged at the end, or in between for a running capture, by the [rules](crate::rules).
 
 mod capture;
+pub(crate) mod net;
 
 use capture_common::Direction;
 
+use self::net::dns::DnsReport;
 use crate::{
     decode::Decoded,
     finding::Finding,
@@ -62,7 +64,7 @@ pub(crate) struct Facts {
 impl Facts {
     /// Silence after a packet that is long enough to be called an absence: a second resend of a SYN (RFC 6298) or a
     /// second try of a resolver would have been seen.
-    const LONG_ENOUGH_NS: u64 = 3_000_000_000;
+    pub(crate) const LONG_ENOUGH_NS: u64 = 3_000_000_000;
 
     /// Whether "there was no answer to what came at `ns`" can be said: nothing was lost, both directions were seen,
     /// and the capture went on for long enough.
@@ -77,6 +79,7 @@ impl Facts {
 #[derive(Debug, Default)]
 pub(crate) struct Detectors {
     capture: capture::Detector,
+    net: net::Detectors,
 }
 
 impl Detectors {
@@ -85,6 +88,7 @@ impl Detectors {
     pub(crate) fn packet(&mut self, seen: &Seen<'_, '_>, flow: Option<(&mut Flow, Side)>) {
         let _ = flow;
         self.capture.packet(seen);
+        self.net.packet(seen);
     }
 
     /// A packet that was left out, as it is a copy of one of another interface.
@@ -103,10 +107,16 @@ impl Detectors {
         self.capture.is_one_sided()
     }
 
+    /// DNS in the report.
+    pub(crate) fn dns(&self) -> Option<DnsReport> {
+        self.net.dns()
+    }
+
     /// Everything that is wrong.
     pub(crate) fn findings(&self, facts: &Facts) -> Vec<Finding> {
         let mut findings = Vec::new();
         self.capture.findings(facts, &mut findings);
+        self.net.findings(facts, &mut findings);
         findings
     }
 }

@@ -2,6 +2,9 @@
 //! stands here, with its reason and its source, and nowhere else.
 
 pub(crate) mod capture;
+pub(crate) mod dns;
+pub(crate) mod link;
+pub(crate) mod network;
 
 use serde::Serialize;
 
@@ -62,7 +65,7 @@ pub struct Rule {
 }
 
 /// Every rule, by its code.
-pub static RULES: &[&[&Rule]] = &[capture::RULES];
+pub static RULES: &[&[&Rule]] = &[capture::RULES, link::RULES, dns::RULES, network::RULES];
 
 /// All rules one after the other.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
