@@ -8,7 +8,7 @@ pub(crate) const SECOND: u64 = 1_000_000_000;
 pub(crate) const MILLISECOND: u64 = 1_000_000;
 
 /// A time to begin with: 2026-01-01T00:00:00Z.
-const START: u64 = 1_767_225_600 * SECOND;
+pub(crate) const START: u64 = 1_767_225_600 * SECOND;
 
 /// The hardware address of a station.
 pub(crate) fn mac(last: u8) -> [u8; 6] {
