@@ -49,6 +49,18 @@ impl Address {
         }
     }
 
+    /// Whether it may be the source of a packet on a network: neither multicast nor loopback nor reserved (RFC 6890).
+    #[inline]
+    pub(crate) fn is_ordinary(self) -> bool {
+        match self.is_v4() {
+            true => {
+                let first = (self.0 as u32) >> 24;
+                first < 224 && first != 127
+            }
+            false => self.0 >> 120 != 0xff && self.0 != 1,
+        }
+    }
+
     /// Whether it is 0.0.0.0 or `::`.
     pub fn is_unspecified(self) -> bool {
         self.ip().is_unspecified()
@@ -123,12 +135,38 @@ mod tests {
 
     #[test]
     fn both_versions_come_back() {
-        for text in ["192.0.2.1", "255.255.255.255", "0.0.0.0", "2001:db8::1", "::", "::1"] {
+        for text in [
+            "192.0.2.1",
+            "255.255.255.255",
+            "0.0.0.0",
+            "2001:db8::1",
+            "::",
+            "::1",
+        ] {
             let ip: IpAddr = text.parse().expect("an address");
             let address = Address::from(ip);
             assert_eq!(address.ip(), ip);
             assert_eq!(address.is_v4(), ip.is_ipv4(), "{text}");
             assert_eq!(address.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn ordinary_sources() {
+        for (text, is_ordinary) in [
+            ("10.0.0.1", true),
+            ("0.0.0.0", true),
+            ("223.255.255.255", true),
+            ("224.0.0.1", false),
+            ("127.0.0.1", false),
+            ("240.0.0.1", false),
+            ("::", true),
+            ("fe80::1", true),
+            ("::1", false),
+            ("ff02::1", false),
+        ] {
+            let ip: IpAddr = text.parse().expect("an address");
+            assert_eq!(Address::from(ip).is_ordinary(), is_ordinary, "{text}");
         }
     }
 

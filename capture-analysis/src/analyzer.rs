@@ -172,6 +172,7 @@ impl Analyzer {
             findings,
             conversations: self.conversations(),
             tcp: self.detectors.tcp(),
+            dns: self.detectors.dns(),
             evicted_flows: self.flows.evicted(),
         }
     }

@@ -47,11 +47,12 @@ impl Evidence {
 
     /// Adds what another has; of its packets those that it still knows.
     pub fn merge(&mut self, other: &Self) {
-        let known = other.packets();
-        let unknown = other.count - known.len() as u64;
+        // With those that are there twice: they fill places.
+        let mut unknown = other.count;
         let (since, until) = (other.since_ns, other.until_ns);
-        for number in known {
+        for number in other.kept() {
             self.add(number, since);
+            unknown -= 1;
         }
         if other.count > 0 {
             self.until_ns = self.until_ns.max(until);
@@ -83,15 +84,21 @@ impl Evidence {
 
     /// The numbers that are cited, in ascending order, each once.
     pub fn packets(&self) -> Vec<u64> {
+        let mut packets: Vec<_> = self.kept().collect();
+        packets.sort_unstable();
+        packets.dedup();
+        packets
+    }
+}
+
+impl Evidence {
+    fn kept(&self) -> impl Iterator<Item = u64> {
         let count = usize::try_from(self.count).unwrap_or(usize::MAX);
         let first = &self.first[..count.min(FIRST)];
         let last = &self.last[..count.saturating_sub(FIRST).min(LAST)];
         // Merged evidence counts packets that it does not know.
         let known = first.iter().chain(last).copied();
-        let mut packets: Vec<_> = known.filter(|number| *number != 0).collect();
-        packets.sort_unstable();
-        packets.dedup();
-        packets
+        known.filter(|number| *number != 0)
     }
 }
 
@@ -120,6 +127,19 @@ mod tests {
             (evidence.count(), evidence.since_ns(), evidence.until_ns()),
             (100, 10, 1000)
         );
+    }
+
+    #[test]
+    fn a_packet_that_was_added_twice_leaves_no_hole() {
+        let mut one = Evidence::default();
+        for number in 1..=10 {
+            one.add(number, number);
+            one.add(number, number);
+        }
+        let mut all = Evidence::default();
+        all.merge(&one);
+        assert_eq!(all.count(), 20);
+        assert!(!all.packets().contains(&0), "{:?}", all.packets());
     }
 
     #[test]

@@ -7,20 +7,28 @@
 
 mod address;
 mod analyzer;
+mod app;
 mod copies;
 pub mod decode;
 mod detect;
 mod evidence;
 mod finding;
 mod flow;
+mod histogram;
+mod lru;
 mod packet;
 mod report;
 pub mod rules;
+mod sketch;
 mod tcp;
+#[cfg(test)]
+mod testing;
+mod text;
 
 pub use self::{
     address::{Address, Mac},
     analyzer::{Analyzer, Options},
+    detect::net::dns::{DnsLatency, DnsName, DnsReport},
     evidence::{Evidence, MOST_CITED},
     finding::{Confidence, Finding, Severity, Subject},
     packet::{Interface, Losses, Packet},

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::{
     address::Address,
+    detect::net::dns::DnsReport,
     finding::Finding,
     tcp::{Figures, Histogram, SeenFrom},
 };
@@ -34,6 +35,9 @@ pub struct Report {
     /// The figures of all TCP connections.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tcp: Option<TcpTotal>,
+    /// DNS; left out where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns: Option<DnsReport>,
     /// Flows that had to give way to others, and whose figures end early.
     pub evicted_flows: u64,
 }

@@ -1,7 +1,7 @@
 //! IPv4 (RFC 791) and IPv6 (RFC 8200) with extension headers, fragments, and tunnels directly within IP.
 
 use super::{
-    Cursor, Decoded, MAX_TUNNELS, Problem, Tunnel, be16, be32,
+    Cursor, Decoded, MAX_TUNNELS, Problem, Transport, Tunnel, be16, be32,
     link::{self, short},
     transport,
 };
@@ -116,7 +116,10 @@ pub(super) fn v4<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
         offset: u32::from(flags & 0x1fff) * 8,
         more: flags & 0x2000 != 0,
     });
-    let ip = Ip {
+    let Ok(offset) = u16::try_from(offset) else {
+        return into.problems.add(Problem::TooDeep);
+    };
+    let mut ip = Ip {
         source: Address::v4(be32(header, 12).to_be_bytes()),
         destination: Address::v4(be32(header, 16).to_be_bytes()),
         protocol: header[9],
@@ -125,7 +128,7 @@ pub(super) fn v4<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
         identification: Some(u32::from(be16(header, 4))),
         dont_fragment: flags & 0x4000 != 0,
         header_len: header_len as u16,
-        offset: offset as u16,
+        offset,
         total_len: total_len as u32,
         fragment,
     };
@@ -134,6 +137,13 @@ pub(super) fn v4<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
     }
     cursor.truncate(total_len);
     cursor.skip(header_len);
+    // RFC 4302, the one extension header that IPv4 has too.
+    if ip.protocol == protocol::AUTHENTICATION
+        && ip.fragment.is_none_or(|fragment| fragment.offset == 0)
+        && !extensions(&mut cursor, &mut ip, into)
+    {
+        return undecoded(ip, cursor, into);
+    }
     carried(ip, cursor, into);
 }
 
@@ -149,7 +159,7 @@ pub(super) fn v6<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
     let offset = cursor.at();
     let on_wire = (into.wire_len as usize).saturating_sub(offset);
     let claimed = match be16(header, 4) {
-        0 => on_wire,
+        0 if header[6] != protocol::NO_NEXT => on_wire,
         claimed => 40 + usize::from(claimed),
     };
     if claimed > on_wire {
@@ -161,6 +171,9 @@ pub(super) fn v6<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
         bytes.copy_from_slice(&header[at..at + 16]);
         Address::v6(bytes)
     };
+    let Ok(offset) = u16::try_from(offset) else {
+        return into.problems.add(Problem::TooDeep);
+    };
     let mut ip = Ip {
         source: address(8),
         destination: address(24),
@@ -170,17 +183,25 @@ pub(super) fn v6<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
         identification: None,
         dont_fragment: true,
         header_len: 40,
-        offset: offset as u16,
+        offset,
         total_len: total_len as u32,
         fragment: None,
     };
     cursor.truncate(total_len);
     cursor.skip(40);
     if is_extension(ip.protocol) && !extensions(&mut cursor, &mut ip, into) {
-        into.ip = Some(ip);
-        return;
+        return undecoded(ip, cursor, into);
     }
     carried(ip, cursor, into);
+}
+
+/// A packet of which it is not known what it carries.
+#[cold]
+fn undecoded<'a>(ip: Ip, cursor: Cursor<'a>, into: &mut Decoded<'a>) {
+    into.ip = Some(ip);
+    into.transport = Transport::None;
+    into.payload = cursor.rest();
+    into.payload_len = ip.total_len.saturating_sub(u32::from(ip.header_len));
 }
 
 fn is_extension(next: u8) -> bool {
@@ -203,7 +224,7 @@ fn is_extension(next: u8) -> bool {
 /// Follows extension headers up to what is carried; false where that is not reached.
 fn extensions(cursor: &mut Cursor<'_>, ip: &mut Ip, into: &mut Decoded<'_>) -> bool {
     for _ in 0..MAX_EXTENSIONS {
-        if !is_extension(ip.protocol) {
+        if !is_extension(ip.protocol) || (ip.is_v4() && ip.protocol != protocol::AUTHENTICATION) {
             return true;
         }
         let Some(header) = cursor.peek::<8>() else {
@@ -242,6 +263,8 @@ fn extensions(cursor: &mut Cursor<'_>, ip: &mut Ip, into: &mut Decoded<'_>) -> b
 #[inline]
 fn carried<'a>(ip: Ip, cursor: Cursor<'a>, into: &mut Decoded<'a>) {
     into.ip = Some(ip);
+    // Inside of a tunnel there is the transport of the outer packet.
+    into.transport = Transport::None;
     into.payload = cursor.rest();
     into.payload_len = ip.total_len.saturating_sub(u32::from(ip.header_len));
     if ip.fragment.is_some_and(|fragment| fragment.offset > 0) {
@@ -276,7 +299,8 @@ fn gre<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
         return short(into);
     };
     let flags = be16(header, 0);
-    if flags & 0x7 != 0 {
+    // Other versions, and source routing of RFC 1701, which nothing sends any more.
+    if flags & 0x4007 != 0 {
         return;
     }
     // Checksum, key and sequence number take four bytes each.
@@ -284,11 +308,23 @@ fn gre<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
     let optional = optional.iter().filter(|bit| flags & **bit != 0).count();
     cursor.skip(4 + optional * 4);
     let kind = be16(header, 2);
-    tunnel(Tunnel::Gre, into, |into| {
-        if kind == link::ether_type::TRANSPARENT_BRIDGING {
+    tunnel(Tunnel::Gre, into, |into| match kind {
+        link::ether_type::TRANSPARENT_BRIDGING => link::ethernet(cursor, into),
+        // ERSPAN: type I has no header of its own and no sequence number in GRE, II has eight bytes, III twelve and
+        // with the flag O eight more (draft-foschiano-erspan).
+        link::ether_type::ERSPAN => {
+            if flags & 0x1000 != 0 {
+                cursor.skip(8);
+            }
             link::ethernet(cursor, into);
-        } else {
-            link::by_ether_type(kind, cursor, into);
         }
+        link::ether_type::ERSPAN_III => {
+            let has_platform = cursor
+                .peek::<12>()
+                .is_some_and(|header| header[11] & 1 != 0);
+            cursor.skip(if has_platform { 20 } else { 12 });
+            link::ethernet(cursor, into);
+        }
+        _ => link::by_ether_type(kind, cursor, into),
     });
 }

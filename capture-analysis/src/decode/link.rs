@@ -22,6 +22,8 @@ pub(crate) mod ether_type {
     pub(crate) const IPV4: u16 = 0x0800;
     pub(crate) const ARP: u16 = 0x0806;
     pub(crate) const TRANSPARENT_BRIDGING: u16 = 0x6558;
+    pub(crate) const ERSPAN: u16 = 0x88be;
+    pub(crate) const ERSPAN_III: u16 = 0x22eb;
     pub(crate) const VLAN: u16 = 0x8100;
     pub(crate) const IPV6: u16 = 0x86dd;
     pub(crate) const MPLS: u16 = 0x8847;
@@ -34,6 +36,9 @@ pub(crate) mod ether_type {
 
 /// Most tags, and most MPLS labels, that are followed.
 const MAX_TAGS: usize = 8;
+
+/// Below the lowest EtherType this is the length of an IEEE 802.3 frame.
+const MAX_802_3_LEN: u16 = 1500;
 
 /// An Ethernet header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,11 +97,11 @@ pub(super) fn decode<'a>(link_type: u16, mut cursor: Cursor<'a>, into: &mut Deco
             }
             ppp(cursor, into);
         }
-        _ => into.payload = cursor.rest(),
+        _ => unknown(cursor, into),
     }
 }
 
-/// Ethernet II; frames with a length in place of the EtherType (IEEE 802.3) carry nothing that is looked into.
+/// Ethernet II, and IEEE 802.3 with SNAP.
 #[inline]
 pub(super) fn ethernet<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
     let Some(header) = cursor.peek::<14>() else {
@@ -135,11 +140,32 @@ pub(super) fn by_ether_type<'a>(mut kind: u16, mut cursor: Cursor<'a>, into: &mu
         ether_type::MPLS | ether_type::MPLS_MULTICAST => mpls(cursor, into),
         ether_type::PPPOE_SESSION => pppoe(cursor, into),
         deeper if is_vlan(deeper) => into.problems.add(Problem::TooDeep),
-        _ => {
-            into.payload = cursor.rest();
-            into.payload_len = into.wire_len.saturating_sub(cursor.at() as u32);
-        }
+        len if len <= MAX_802_3_LEN => llc(len, cursor, into),
+        _ => unknown(cursor, into),
     }
+}
+
+/// A length in place of the EtherType (IEEE 802.3), then LLC; SNAP (RFC 1042) brings the EtherType after all.
+#[cold]
+fn llc<'a>(len: u16, mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
+    cursor.truncate(usize::from(len));
+    match cursor.peek::<8>() {
+        Some([0xaa, 0xaa, 0x03, 0, 0, 0, high, low]) => {
+            let kind = u16::from_be_bytes([*high, *low]);
+            cursor.skip(8);
+            if kind > MAX_802_3_LEN {
+                return by_ether_type(kind, cursor, into);
+            }
+            unknown(cursor, into);
+        }
+        _ => unknown(cursor, into),
+    }
+}
+
+/// Something that is not looked into.
+fn unknown<'a>(cursor: Cursor<'a>, into: &mut Decoded<'a>) {
+    into.payload = cursor.rest();
+    into.payload_len = into.wire_len.saturating_sub(cursor.at() as u32);
 }
 
 #[inline]
@@ -164,7 +190,7 @@ fn mpls<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
                 cursor.skip(4);
                 ethernet(cursor, into);
             }
-            _ => into.payload = cursor.rest(),
+            _ => unknown(cursor, into),
         };
     }
     into.problems.add(Problem::TooDeep);
@@ -197,7 +223,7 @@ fn ppp<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
         0x0021 => ip::v4(cursor, into),
         0x0057 => ip::v6(cursor, into),
         0x0281 => mpls(cursor, into),
-        _ => into.payload = cursor.rest(),
+        _ => unknown(cursor, into),
     }
 }
 

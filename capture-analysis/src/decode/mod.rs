@@ -28,7 +28,7 @@ pub enum Tunnel {
     Ip,
     /// RFC 2784, 2890.
     Gre,
-    /// RFC 7348, UDP port 4789.
+    /// RFC 7348, UDP port 4789, or 8472 as Linux had it before.
     Vxlan,
     /// RFC 8926, UDP port 6081.
     Geneve,
@@ -123,15 +123,25 @@ impl<'a> Decoded<'a> {
         }
     }
 
-    /// The packet that an ICMP or ICMPv6 error quotes, as far as the quote goes. `None` where this is no error.
+    /// The packet that an ICMP or ICMPv6 error quotes, as far as the quote goes. Routers of old quote eight bytes behind the
+    /// IP header (RFC 792): of TCP these are the ports and the sequence number, and the rest of its header is zero. `None` where this is no error.
     pub fn quoted(&self) -> Option<Decoded<'a>> {
         let icmp = self.icmp()?;
         if !icmp.is_error() {
             return None;
         }
-        let mut quoted = Decoded::new(link::LINKTYPE_RAW, self.payload, self.payload_len);
-        // A quote is cut by nature.
+        // A quote is cut by nature: its own header says how long the packet was.
+        let wire_len = match *self.payload {
+            [first, _, high, low, ..] if first >> 4 == 4 => u16::from_be_bytes([high, low]).into(),
+            [first, _, _, _, high, low, ..] if first >> 4 == 6 => {
+                40 + u32::from(u16::from_be_bytes([high, low]))
+            }
+            _ => 0,
+        };
+        let wire_len = wire_len.max(self.payload.len() as u32);
+        let mut quoted = Decoded::new(link::LINKTYPE_RAW, self.payload, wire_len);
         quoted.problems = Problems::default();
+        quoted.transport = transport::quoted(&quoted).unwrap_or(quoted.transport);
         quoted.ip.is_some().then_some(quoted)
     }
 }

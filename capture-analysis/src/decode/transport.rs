@@ -8,10 +8,6 @@ use super::{
 
 /// What IP carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one lives at a time, on the stack; boxing would cost an allocation a packet"
-)]
 pub enum Transport {
     /// Nothing that is decoded.
     None,
@@ -172,6 +168,30 @@ pub(super) fn decode<'a>(ip: &Ip, cursor: Cursor<'a>, into: &mut Decoded<'a>) {
     }
 }
 
+/// The first eight bytes of a TCP header, where a quote ends before the header does.
+pub(super) fn quoted(quote: &Decoded<'_>) -> Option<Transport> {
+    let ip = quote.ip?;
+    let is_first = ip.fragment.is_none_or(|fragment| fragment.offset == 0);
+    if ip.protocol != protocol::TCP || quote.transport != Transport::None || !is_first {
+        return None;
+    }
+    let header = quote.payload.first_chunk::<8>()?;
+    Some(Transport::Tcp(Tcp {
+        source_port: be16(header, 0),
+        destination_port: be16(header, 2),
+        sequence: be32(header, 4),
+        acknowledgement: 0,
+        flags: TcpFlags::default(),
+        window: 0,
+        header_len: 0,
+        mss: None,
+        window_scale: None,
+        sack_permitted: false,
+        timestamps: None,
+        sack: SackBlocks::default(),
+    }))
+}
+
 /// Takes `header_len` bytes off the payload.
 #[inline]
 fn payload<'a>(mut cursor: Cursor<'a>, header_len: usize, into: &mut Decoded<'a>) {
@@ -285,7 +305,7 @@ fn udp<'a>(ip: &Ip, cursor: Cursor<'a>, into: &mut Decoded<'a>) {
     }
     payload(cursor, 8, into);
     into.transport = Transport::Udp(udp);
-    if matches!(udp.destination_port, 4789 | 6081 | 2152) && ip.fragment.is_none() {
+    if matches!(udp.destination_port, 4789 | 8472 | 6081 | 2152) && ip.fragment.is_none() {
         cursor.skip(8);
         udp_tunnel(udp.destination_port, cursor, into);
     }
@@ -298,7 +318,7 @@ fn udp_tunnel<'a>(port: u16, mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
     };
     match port {
         // The flag of a valid identifier, and nothing in the reserved bits.
-        4789 if header[0] == 0x08 && header[1..4] == [0; 3] => {
+        4789 | 8472 if header[0] == 0x08 && header[1..4] == [0; 3] => {
             cursor.skip(8);
             tunnel(Tunnel::Vxlan, into, |into| link::ethernet(cursor, into));
         }
@@ -333,7 +353,10 @@ fn udp_tunnel<'a>(port: u16, mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
 /// Extension headers of GTP-U, in units of four bytes, the type of the next at the end of each.
 fn gtp_extensions(mut next: u8, cursor: &mut Cursor<'_>) {
     while next != 0 {
-        let len = cursor.rest().first().map_or(0, |units| usize::from(*units) * 4);
+        let len = cursor
+            .rest()
+            .first()
+            .map_or(0, |units| usize::from(*units) * 4);
         if len == 0 {
             return;
         }

@@ -1,12 +1,7 @@
 //! What the capture itself lost, cut, or saw twice.
 
 use super::{Facts, Flow, Seen};
-use crate::{
-    evidence::Evidence,
-    finding::Finding,
-    flow::FlowKey,
-    rules::capture as rules,
-};
+use crate::{evidence::Evidence, finding::Finding, flow::FlowKey, rules::capture as rules};
 
 /// Longest Ethernet frame of the usual MTU, a tag included.
 const ETHERNET_MAX: u32 = 1518;

@@ -2,10 +2,12 @@
 //! judged at the end, or in between for a running capture, by the [rules](crate::rules).
 
 mod capture;
+pub(crate) mod net;
 pub(crate) mod tcp;
 
 use capture_common::Direction;
 
+use self::net::dns::DnsReport;
 use crate::{
     decode::{Decoded, Transport},
     finding::Finding,
@@ -69,7 +71,7 @@ pub(crate) struct Facts {
 impl Facts {
     /// Silence after a packet that is long enough to be called an absence: a second resend of a SYN (RFC 6298) or a
     /// second try of a resolver would have been seen.
-    const LONG_ENOUGH_NS: u64 = 3_000_000_000;
+    pub(crate) const LONG_ENOUGH_NS: u64 = 3_000_000_000;
 
     /// Whether "there was no answer to what came at `ns`" can be said: nothing was lost, both directions were seen,
     /// and the capture went on for long enough.
@@ -85,6 +87,7 @@ impl Facts {
 pub(crate) struct Detectors {
     capture: capture::Detector,
     tcp: tcp::Detector,
+    net: net::Detectors,
 }
 
 impl Detectors {
@@ -97,6 +100,7 @@ impl Detectors {
             (Transport::Icmp(icmp), _) if icmp.is_error() => self.tcp.icmp(seen),
             _ => {}
         }
+        self.net.packet(seen);
     }
 
     /// A packet that was left out, as it is a copy of one of another interface.
@@ -121,11 +125,17 @@ impl Detectors {
         self.tcp.total()
     }
 
+    /// DNS in the report.
+    pub(crate) fn dns(&self) -> Option<DnsReport> {
+        self.net.dns()
+    }
+
     /// Everything that is wrong.
     pub(crate) fn findings(&self, facts: &Facts) -> Vec<Finding> {
         let mut findings = Vec::new();
         self.capture.findings(facts, &mut findings);
         self.tcp.findings(facts, &mut findings);
+        self.net.findings(facts, &mut findings);
         findings
     }
 }

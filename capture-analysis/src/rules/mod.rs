@@ -2,6 +2,9 @@
 //! stands here, with its reason and its source, and nowhere else.
 
 pub(crate) mod capture;
+pub(crate) mod dns;
+pub(crate) mod link;
+pub(crate) mod network;
 pub(crate) mod tcp;
 
 use serde::Serialize;
@@ -63,7 +66,13 @@ pub struct Rule {
 }
 
 /// Every rule, by its code.
-pub static RULES: &[&[&Rule]] = &[capture::RULES, tcp::RULES];
+pub static RULES: &[&[&Rule]] = &[
+    capture::RULES,
+    link::RULES,
+    network::RULES,
+    tcp::RULES,
+    dns::RULES,
+];
 
 /// All rules one after the other.
 pub fn all() -> impl Iterator<Item = &'static Rule> {

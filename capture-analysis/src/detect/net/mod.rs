@@ -1,0 +1,190 @@
+//! What is wrong below and beside TCP: addresses and who gives them, names, routes, fragments, and packets that should not be.
+
+mod arp;
+mod dhcp;
+pub(crate) mod dns;
+mod echo;
+mod fragments;
+mod loops;
+mod malformed;
+mod poisoning;
+mod router;
+
+#[cfg(test)]
+mod tests;
+
+use super::{Facts, Seen};
+use crate::{
+    address::Address,
+    app::{
+        dhcp::{CLIENT_PORT, SERVER_PORT},
+        dhcpv6,
+        dns::{LLMNR_PORT, MDNS_PORT, NBNS_PORT, PORT as DNS_PORT},
+        ndp,
+    },
+    decode::{Icmp, Transport, Udp},
+    finding::{Confidence, Finding, Subject},
+};
+
+/// Most findings of one code.
+const MOST_OF_A_CODE: usize = 50;
+
+/// The detectors.
+#[derive(Debug, Default)]
+pub(super) struct Detectors {
+    arp: arp::Detector,
+    dhcp: dhcp::Detector,
+    router: router::Detector,
+    dns: dns::Detector,
+    poisoning: poisoning::Detector,
+    echo: echo::Detector,
+    fragments: fragments::Detector,
+    loops: loops::Detector,
+    malformed: malformed::Detector,
+}
+
+impl Detectors {
+    /// Looks at a packet.
+    #[inline]
+    pub(super) fn packet(&mut self, seen: &Seen<'_, '_>) {
+        self.malformed.packet(seen);
+        let headers = seen.headers;
+        if let Some(arp) = &headers.arp {
+            return self.arp.packet(seen, arp);
+        }
+        let Some(ip) = &headers.ip else { return };
+        self.loops.packet(seen, ip);
+        if let Some(fragment) = ip.fragment {
+            self.fragments.packet(seen, ip, fragment);
+        }
+        match &headers.transport {
+            Transport::Tcp(tcp) => {
+                self.malformed.tcp(seen, ip, tcp);
+                if tcp.source_port == DNS_PORT || tcp.destination_port == DNS_PORT {
+                    self.dns.segment(seen, tcp);
+                }
+            }
+            Transport::Udp(udp) => self.datagram(seen, udp),
+            Transport::Icmp(icmp) => self.icmp(seen, icmp),
+            Transport::Sctp(_) | Transport::None => {}
+        }
+    }
+
+    #[inline]
+    fn datagram(&mut self, seen: &Seen<'_, '_>, udp: &Udp) {
+        // The port of the server is the lower one of nearly all, and all that are looked at are below this.
+        let (source, destination) = (udp.source_port, udp.destination_port);
+        if source.min(destination) > LLMNR_PORT {
+            return;
+        }
+        for port in [source, destination] {
+            match port {
+                DNS_PORT => return self.dns.datagram(seen),
+                SERVER_PORT | CLIENT_PORT => return self.dhcp.v4(seen),
+                dhcpv6::CLIENT_PORT | dhcpv6::SERVER_PORT => return self.dhcp.v6(seen),
+                NBNS_PORT | LLMNR_PORT | MDNS_PORT => {
+                    return self.poisoning.datagram(seen, port);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[inline]
+    fn icmp(&mut self, seen: &Seen<'_, '_>, icmp: &Icmp) {
+        match (icmp.is_v6, icmp.kind) {
+            (false, 0 | 8) | (true, 128 | 129) => self.echo.packet(seen, icmp),
+            (false, 11) | (true, 3) if icmp.code == 0 => self.loops.expired(seen),
+            (true, ndp::ROUTER_ADVERTISEMENT) => {
+                if let Some(found) = ndp::RouterAdvertisement::new(icmp, seen.headers.payload) {
+                    self.router.packet(seen, &found);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Everything that is wrong.
+    pub(super) fn findings(&self, facts: &Facts, findings: &mut Vec<Finding>) {
+        let mut all = Vec::new();
+        self.all_findings(facts, &mut all);
+        all.sort_by_key(|finding| finding.code);
+        for of_code in all.chunk_by(|one, other| one.code == other.code) {
+            findings.extend(at_most(of_code));
+        }
+    }
+
+    fn all_findings(&self, facts: &Facts, findings: &mut Vec<Finding>) {
+        self.arp.findings(facts, findings);
+        self.dhcp.findings(facts, findings);
+        self.router.findings(facts, findings);
+        self.dns.findings(facts, findings);
+        self.poisoning.findings(facts, findings);
+        self.echo.findings(facts, findings);
+        self.fragments.findings(facts, findings);
+        self.loops.findings(facts, findings);
+        self.malformed.findings(facts, findings);
+    }
+
+    /// DNS in the report.
+    pub(super) fn dns(&self) -> Option<dns::DnsReport> {
+        self.dns.report()
+    }
+}
+
+/// The worst of many findings of one code, and how many others there are: nobody reads thousands, and whoever invents
+/// addresses could cause them.
+fn at_most(findings: &[Finding]) -> Vec<Finding> {
+    let mut worst = findings.to_vec();
+    if findings.len() <= MOST_OF_A_CODE {
+        return worst;
+    }
+    worst.sort_by_key(|finding| std::cmp::Reverse((finding.severity, finding.count)));
+    let others = worst.split_off(MOST_OF_A_CODE);
+    if let Some(first) = others.first() {
+        let count = others.iter().map(|finding| finding.count).sum();
+        let more = Finding {
+            summary: format!("The same was found {} more times, of others.", others.len()),
+            subject: Subject::default(),
+            ..first.clone()
+        };
+        worst.push(more.count(count));
+    }
+    worst
+}
+
+/// The link that a packet was on: the same addresses may be there on another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Link {
+    interface: u32,
+    vlan: Option<u16>,
+    tunnels: u8,
+}
+
+impl Link {
+    fn of(seen: &Seen<'_, '_>) -> Self {
+        Self {
+            interface: seen.interface,
+            vlan: seen.headers.vlan,
+            tunnels: seen.headers.tunnels,
+        }
+    }
+}
+
+/// A confidence, lower where the capture lost packets: what is missing might have explained it.
+fn confidence(facts: &Facts, confidence: Confidence) -> Confidence {
+    match (
+        facts.losses.unwrap_or_default() == Default::default(),
+        confidence,
+    ) {
+        (true, confidence) => confidence,
+        (false, Confidence::High) => Confidence::Medium,
+        (false, _) => Confidence::Low,
+    }
+}
+
+/// The part of a display filter for an address; `which` is `src`, `dst` or `addr`.
+fn filter(which: &str, address: Address) -> String {
+    let version = if address.is_v4() { "ip" } else { "ipv6" };
+    format!("{version}.{which} == {address}")
+}

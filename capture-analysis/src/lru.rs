@@ -1,0 +1,196 @@
+//! A map with a bound: the entry that was not used for longest gives way to a new one, which is counted. Everything that
+//! is keyed by what packets say lives in one.
+
+use std::hash::{BuildHasher as _, Hash};
+
+use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
+
+/// A place in a [`Lru`], valid until its entry is evicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Id(u32);
+
+/// A map of the entries that were used last.
+#[derive(Debug)]
+pub(crate) struct Lru<K, V> {
+    index: HashTable<u32>,
+    entries: Vec<Entry<K, V>>,
+    most: usize,
+    /// The entry that was used last, and the one that was not for longest.
+    newest: u32,
+    oldest: u32,
+    evicted: u64,
+}
+
+#[derive(Debug)]
+struct Entry<K, V> {
+    key: K,
+    newer: u32,
+    older: u32,
+    value: V,
+}
+
+const NONE: u32 = u32::MAX;
+
+impl<K: Copy + Eq + Hash, V> Lru<K, V> {
+    /// A map of at most `most` entries, at least one.
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            index: HashTable::new(),
+            entries: Vec::new(),
+            most: most.clamp(1, NONE as usize - 1),
+            newest: NONE,
+            oldest: NONE,
+            evicted: 0,
+        }
+    }
+
+    /// How many entries had to give way to others.
+    pub(crate) fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// How many there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The entry of this key, made by `new` where there is none. Of a full map the one that was not used for longest is
+    /// given to `evict` first.
+    #[inline]
+    pub(crate) fn get_or_insert(
+        &mut self,
+        key: &K,
+        new: impl FnOnce() -> V,
+        evict: impl FnOnce(&K, V),
+    ) -> Id {
+        let hash = FxBuildHasher.hash_one(key);
+        let found = self
+            .index
+            .find(hash, |id| self.entries[*id as usize].key == *key)
+            .copied();
+        let id = match found {
+            Some(id) if id == self.newest => return Id(id),
+            Some(id) => {
+                self.unlink(id);
+                id
+            }
+            None => self.insert(hash, key, new(), evict),
+        };
+        self.link(id);
+        Id(id)
+    }
+
+    fn insert(&mut self, hash: u64, key: &K, value: V, evict: impl FnOnce(&K, V)) -> u32 {
+        let entry = Entry {
+            key: *key,
+            newer: NONE,
+            older: NONE,
+            value,
+        };
+        let id = if self.entries.len() < self.most {
+            self.entries.push(entry);
+            self.entries.len() as u32 - 1
+        } else {
+            let id = self.oldest;
+            self.unlink(id);
+            let old_hash = FxBuildHasher.hash_one(self.entries[id as usize].key);
+            if let Ok(place) = self.index.find_entry(old_hash, |other| *other == id) {
+                place.remove();
+            }
+            let old = std::mem::replace(&mut self.entries[id as usize], entry);
+            evict(&old.key, old.value);
+            self.evicted += 1;
+            id
+        };
+        let entries = &self.entries;
+        self.index.insert_unique(hash, id, |id| {
+            FxBuildHasher.hash_one(entries[*id as usize].key)
+        });
+        id
+    }
+
+    fn unlink(&mut self, id: u32) {
+        let Entry { newer, older, .. } = self.entries[id as usize];
+        match self.entries.get_mut(newer as usize) {
+            Some(newer) => newer.older = older,
+            None => self.newest = older,
+        }
+        match self.entries.get_mut(older as usize) {
+            Some(older) => older.newer = newer,
+            None => self.oldest = newer,
+        }
+    }
+
+    fn link(&mut self, id: u32) {
+        let older = std::mem::replace(&mut self.newest, id);
+        let entry = &mut self.entries[id as usize];
+        entry.older = older;
+        entry.newer = NONE;
+        match self.entries.get_mut(older as usize) {
+            Some(older) => older.newer = id,
+            None => self.oldest = id,
+        }
+    }
+
+    /// The value at a place.
+    #[inline]
+    pub(crate) fn get_mut(&mut self, id: Id) -> &mut V {
+        &mut self.entries[id.0 as usize].value
+    }
+
+    /// The value of a key, which does not count as a use.
+    pub(crate) fn peek(&self, key: &K) -> Option<&V> {
+        let hash = FxBuildHasher.hash_one(key);
+        let id = *self
+            .index
+            .find(hash, |id| self.entries[*id as usize].key == *key)?;
+        Some(&self.entries[id as usize].value)
+    }
+
+    /// The value of a key, to be changed, which does not count as a use either.
+    #[inline]
+    pub(crate) fn peek_mut(&mut self, key: &K) -> Option<&mut V> {
+        let hash = FxBuildHasher.hash_one(key);
+        let id = *self
+            .index
+            .find(hash, |id| self.entries[*id as usize].key == *key)?;
+        Some(&mut self.entries[id as usize].value)
+    }
+
+    /// The value of a key, made by `new` where there is none; what gives way is forgotten.
+    #[inline]
+    pub(crate) fn entry(&mut self, key: &K, new: impl FnOnce() -> V) -> &mut V {
+        let id = self.get_or_insert(key, new, |_, _| ());
+        self.get_mut(id)
+    }
+
+    /// All entries, in no order that means anything.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.entries.iter().map(|entry| (&entry.key, &entry.value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_used_for_longest_gives_way() {
+        let mut table = Lru::new(3);
+        let mut evicted = Vec::new();
+        // 10 is used again before there is no room.
+        for key in [10, 11, 12, 10, 13, 14, 11] {
+            let id = table.get_or_insert(&key, || 0, |key, count| evicted.push((*key, count)));
+            *table.get_mut(id) += 1;
+        }
+        assert_eq!(evicted, [(11, 1), (12, 1), (10, 2)]);
+        assert_eq!((table.len(), table.evicted()), (3, 3));
+        let mut left: Vec<_> = table.iter().map(|(key, count)| (*key, *count)).collect();
+        left.sort_unstable();
+        assert_eq!(left, [(11, 1), (13, 1), (14, 1)]);
+        assert_eq!(table.peek_mut(&13), Some(&mut 1));
+        assert_eq!(table.peek_mut(&10), None);
+    }
+}

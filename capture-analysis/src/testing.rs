@@ -1,0 +1,326 @@
+//! Frames and whole captures for tests: small builders of headers, and a [`Lab`] that feeds an analyzer and can ask tshark.
+
+use std::{io::Write as _, net::IpAddr, process::Command};
+
+use crate::{Analyzer, Finding, Interface, Losses, Options, Packet, Report, decode::TcpFlags};
+
+pub(crate) const SECOND: u64 = 1_000_000_000;
+pub(crate) const MILLISECOND: u64 = 1_000_000;
+
+/// A time to begin with: 2026-01-01T00:00:00Z.
+pub(crate) const START: u64 = 1_767_225_600 * SECOND;
+
+/// The hardware address of a station.
+pub(crate) fn mac(last: u8) -> [u8; 6] {
+    [2, 0, 0, 0, 0, last]
+}
+
+fn internet_checksum(parts: &[&[u8]]) -> u16 {
+    let mut sum = 0u32;
+    for part in parts {
+        for pair in part.chunks(2) {
+            sum += u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or(0));
+        }
+    }
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
+}
+
+/// An Ethernet frame.
+pub(crate) fn ethernet(
+    source: [u8; 6],
+    destination: [u8; 6],
+    kind: u16,
+    payload: &[u8],
+) -> Vec<u8> {
+    [&destination[..], &source, &kind.to_be_bytes(), payload].concat()
+}
+
+/// What an IP header says beside addresses and protocol.
+#[derive(Clone, Copy)]
+pub(crate) struct Header {
+    pub(crate) ttl: u8,
+    pub(crate) id: u16,
+    /// Flags and offset, as in the header.
+    pub(crate) fragment: u16,
+}
+
+impl Default for Header {
+    fn default() -> Self {
+        Self {
+            ttl: 64,
+            id: 1,
+            fragment: 0,
+        }
+    }
+}
+
+/// An IP packet of the version of its addresses.
+pub(crate) fn ip(source: &str, destination: &str, protocol: u8, payload: &[u8]) -> Vec<u8> {
+    ip_with(Header::default(), source, destination, protocol, payload)
+}
+
+/// An IP packet with more said of its header. Identification and fragments are IPv4's.
+pub(crate) fn ip_with(
+    header: Header,
+    source: &str,
+    destination: &str,
+    protocol: u8,
+    payload: &[u8],
+) -> Vec<u8> {
+    let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+    match (address(source), address(destination)) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            let mut bytes = vec![0x45, 0];
+            bytes.extend((20 + payload.len() as u16).to_be_bytes());
+            bytes.extend(header.id.to_be_bytes());
+            bytes.extend(header.fragment.to_be_bytes());
+            bytes.extend([header.ttl, protocol, 0, 0]);
+            bytes.extend(source.octets());
+            bytes.extend(destination.octets());
+            let sum = internet_checksum(&[&bytes]);
+            bytes[10..12].copy_from_slice(&sum.to_be_bytes());
+            bytes.extend(payload);
+            bytes
+        }
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            let mut bytes = vec![0x60, 0, 0, 0];
+            bytes.extend((payload.len() as u16).to_be_bytes());
+            bytes.extend([protocol, header.ttl]);
+            bytes.extend(source.octets());
+            bytes.extend(destination.octets());
+            bytes.extend(payload);
+            bytes
+        }
+        _ => panic!("two versions of IP in one packet"),
+    }
+}
+
+/// An IP packet in an Ethernet frame between two stations.
+pub(crate) fn framed(packet: &[u8]) -> Vec<u8> {
+    let kind = if packet[0] >> 4 == 4 { 0x0800 } else { 0x86dd };
+    ethernet(mac(1), mac(2), kind, packet)
+}
+
+/// UDP, its checksum left out.
+pub(crate) fn udp(source: u16, destination: u16, payload: &[u8]) -> Vec<u8> {
+    let len = 8 + payload.len() as u16;
+    let fields = [source, destination, len, 0].map(u16::to_be_bytes);
+    [&fields.concat(), payload].concat()
+}
+
+/// TCP without options. The checksum is left wrong: sums are not judged.
+pub(crate) fn tcp(ports: (u16, u16), flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = [ports.0.to_be_bytes(), ports.1.to_be_bytes()].concat();
+    bytes.extend(sequence.to_be_bytes());
+    let acknowledgement: u32 = if flags & TcpFlags::ACK == 0 { 0 } else { 1 };
+    bytes.extend(acknowledgement.to_be_bytes());
+    bytes.extend((0x5000 | flags).to_be_bytes());
+    bytes.extend([0xff, 0xff, 0, 0, 0, 0]);
+    bytes.extend(payload);
+    bytes
+}
+
+/// ICMP; `rest` are bytes 4 to 8.
+pub(crate) fn icmp(kind: u8, code: u8, rest: u32, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![kind, code, 0, 0];
+    bytes.extend(rest.to_be_bytes());
+    bytes.extend(payload);
+    let sum = internet_checksum(&[&bytes]);
+    bytes[2..4].copy_from_slice(&sum.to_be_bytes());
+    bytes
+}
+
+/// A whole frame with UDP.
+pub(crate) fn udp_frame(from: (&str, u16), to: (&str, u16), payload: &[u8]) -> Vec<u8> {
+    framed(&ip(from.0, to.0, 17, &udp(from.1, to.1, payload)))
+}
+
+/// A whole frame with TCP.
+pub(crate) fn tcp_frame(
+    from: (&str, u16),
+    to: (&str, u16),
+    flags: u16,
+    sequence: u32,
+    payload: &[u8],
+) -> Vec<u8> {
+    let segment = tcp((from.1, to.1), flags, sequence, payload);
+    framed(&ip(from.0, to.0, 6, &segment))
+}
+
+/// A file of the name `pcap`, with nanoseconds, of frames and their times.
+pub(crate) fn pcap(link_type: u16, frames: &[(u64, Vec<u8>)]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let word = |word: u32, bytes: &mut Vec<u8>| bytes.extend(word.to_le_bytes());
+    for value in [
+        0xa1b2_3c4d,
+        0x0004_0002,
+        0,
+        0,
+        262_144,
+        u32::from(link_type),
+    ] {
+        word(value, &mut bytes);
+    }
+    for (ns, frame) in frames {
+        let len = frame.len() as u32;
+        for value in [(ns / SECOND) as u32, (ns % SECOND) as u32, len, len] {
+            word(value, &mut bytes);
+        }
+        bytes.extend(frame);
+    }
+    bytes
+}
+
+/// The output of tshark on these frames, a line each; `None` where tshark is not installed.
+pub(crate) fn tshark(
+    link_type: u16,
+    frames: &[(u64, Vec<u8>)],
+    args: &[&str],
+) -> Option<Vec<String>> {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(&pcap(link_type, frames))
+        .expect("a file with packets");
+    let mut command = Command::new("tshark");
+    command.arg("-n").arg("-r").arg(file.path()).args(args);
+    let Ok(output) = command.output() else {
+        eprintln!("not compared: tshark is not installed");
+        return None;
+    };
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "tshark {args:?}: {errors}");
+    let lines = String::from_utf8(output.stdout).expect("text");
+    Some(lines.lines().map(str::to_owned).collect())
+}
+
+/// A capture in the making, on one interface, that lost nothing.
+pub(crate) struct Lab {
+    analyzer: Analyzer,
+    link_type: u16,
+    frames: Vec<(u64, Vec<u8>)>,
+    now: u64,
+}
+
+impl Lab {
+    pub(crate) fn new() -> Self {
+        Self::of_link_type(1)
+    }
+
+    pub(crate) fn of_link_type(link_type: u16) -> Self {
+        let mut analyzer = Analyzer::new(Options::default());
+        let interface = Interface {
+            link_type,
+            ..Interface::default()
+        };
+        analyzer.interface(0, interface);
+        Self {
+            analyzer,
+            link_type,
+            frames: Vec::new(),
+            now: START,
+        }
+    }
+
+    /// Lets time go by.
+    pub(crate) fn wait(&mut self, ns: u64) -> &mut Self {
+        self.now += ns;
+        self
+    }
+
+    /// A frame, now. Each takes a microsecond.
+    pub(crate) fn send(&mut self, frame: Vec<u8>) -> &mut Self {
+        self.frames.push((self.now, frame));
+        let frame = &self.frames[self.frames.len() - 1].1;
+        self.analyzer.packet(&Packet {
+            number: self.frames.len() as u64,
+            timestamp_ns: self.now,
+            interface: 0,
+            direction: None,
+            original_len: frame.len() as u32,
+            lost_before: 0,
+            data: frame,
+        });
+        self.now += 1_000;
+        self
+    }
+
+    /// The capture says that it lost packets.
+    pub(crate) fn lose(&mut self, packets: u64) -> &mut Self {
+        let losses = Losses {
+            capture: packets,
+            interface: 0,
+        };
+        self.analyzer.losses(losses);
+        self
+    }
+
+    /// The capture goes on for long enough that silence means something, and ends.
+    pub(crate) fn end(mut self) -> Outcome {
+        self.wait(10 * SECOND);
+        self.send(udp_frame(("192.0.2.250", 9), ("192.0.2.251", 9), b"end"));
+        Outcome {
+            report: self.analyzer.finish(),
+            link_type: self.link_type,
+            frames: self.frames,
+        }
+    }
+}
+
+/// What came of a [`Lab`].
+pub(crate) struct Outcome {
+    pub(crate) report: Report,
+    link_type: u16,
+    frames: Vec<(u64, Vec<u8>)>,
+}
+
+impl Outcome {
+    /// Codes of the findings.
+    pub(crate) fn codes(&self) -> Vec<&'static str> {
+        let findings = self.report.findings.iter();
+        findings.map(|finding| finding.code).collect()
+    }
+
+    /// The only finding, which must have this code and whose `check` must show the packets that it cites.
+    pub(crate) fn only(&self, code: &str) -> &Finding {
+        assert_eq!(self.codes(), [code], "{:#?}", self.report.findings);
+        let finding = &self.report.findings[0];
+        self.check(finding);
+        finding
+    }
+
+    /// The one finding of this code, beside others.
+    pub(crate) fn findings_of(&self, code: &str) -> &Finding {
+        let mut findings = self
+            .report
+            .findings
+            .iter()
+            .filter(|finding| finding.code == code);
+        let finding = findings.next().expect("a finding");
+        assert!(findings.next().is_none(), "{code} is there twice");
+        self.check(finding);
+        finding
+    }
+
+    /// There is nothing to be said.
+    pub(crate) fn nothing(&self) {
+        assert_eq!(self.codes(), [""; 0], "{:#?}", self.report.findings);
+    }
+
+    /// Asks tshark whether a finding's `check` shows the packets that it cites.
+    pub(crate) fn check(&self, finding: &Finding) {
+        let args = ["-Y", &finding.check, "-T", "fields", "-e", "frame.number"];
+        let Some(shown) = tshark(self.link_type, &self.frames, &args) else {
+            return;
+        };
+        for cited in finding.packets.packets() {
+            assert!(
+                shown.contains(&cited.to_string()),
+                "{}: {} shows {shown:?}, and not {cited}",
+                finding.code,
+                finding.check
+            );
+        }
+    }
+}
