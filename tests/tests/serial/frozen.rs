@@ -193,7 +193,7 @@ fn a_stopped_agent_loses_nothing_that_the_ring_holds() {
     traffic::send(&lab.peer, PEER_IF, 5000, traffic::frames(0..500, FRAME));
     freeze(&running);
     traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(500..5500, FRAME));
-    // How long it stands still with a full ring.
+    // How long it stands still with packets in its ring.
     thread::sleep(Duration::from_millis(500));
     running.signal(Signal::SIGCONT);
     traffic::send(&lab.peer, PEER_IF, 5000, traffic::frames(5500..6000, FRAME));
