@@ -1,5 +1,5 @@
-//! Durations as a histogram of half octaves: 100 bytes for everything from 16 µs to 23 s, with a relative error of a fifth
-//! at most. The least and the greatest are exact.
+//! Durations as a histogram of half octaves, from 16 µs to 23 s, with a relative error of a fifth at most. The least and the
+//! greatest are exact. [`Samples`] are the 49 bytes of them that each connection has; a [`Histogram`] sums them up.
 
 /// Half octaves.
 const BUCKETS: usize = 41;
@@ -7,15 +7,15 @@ const BUCKETS: usize = 41;
 /// The first bucket holds what is shorter, in microseconds.
 const FIRST_US: u64 = 16;
 
-/// How long something took, many times.
+/// How long something took, of one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Histogram {
+pub(crate) struct Samples {
     min_us: u32,
     max_us: u32,
-    buckets: [u16; BUCKETS],
+    buckets: [u8; BUCKETS],
 }
 
-impl Default for Histogram {
+impl Default for Samples {
     fn default() -> Self {
         Self {
             min_us: u32::MAX,
@@ -25,7 +25,7 @@ impl Default for Histogram {
     }
 }
 
-impl Histogram {
+impl Samples {
     /// Adds a duration.
     #[inline]
     pub(crate) fn add(&mut self, ns: u64) {
@@ -34,28 +34,67 @@ impl Histogram {
         self.max_us = self.max_us.max(us);
         let place = &mut self.buckets[bucket(us)];
         *place += 1;
-        if *place == u16::MAX {
-            self.halve();
+        if *place == u8::MAX {
+            // Shares stay what they are, and what is rare stays there.
+            for count in &mut self.buckets {
+                *count = count.div_ceil(2);
+            }
         }
+    }
+
+    /// Whether there is none.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.min_us == u32::MAX && self.max_us == 0
+    }
+
+    /// The shortest, in nanoseconds; 0 of none.
+    #[inline]
+    pub(crate) fn min_ns(&self) -> u64 {
+        match self.is_empty() {
+            true => 0,
+            false => u64::from(self.min_us) * 1000,
+        }
+    }
+
+    /// As a histogram.
+    pub(crate) fn histogram(&self) -> Histogram {
+        Histogram {
+            min_us: self.min_us,
+            max_us: self.max_us,
+            buckets: self.buckets.map(u32::from),
+        }
+    }
+}
+
+/// How long something took, many times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Histogram {
+    min_us: u32,
+    max_us: u32,
+    buckets: [u32; BUCKETS],
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Samples::default().histogram()
+    }
+}
+
+impl Histogram {
+    /// Adds a duration.
+    pub(crate) fn add(&mut self, ns: u64) {
+        let mut one = Samples::default();
+        one.add(ns);
+        self.merge(&one.histogram());
     }
 
     /// Adds all of another.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.min_us = self.min_us.min(other.min_us);
         self.max_us = self.max_us.max(other.max_us);
-        for (index, more) in other.buckets.iter().enumerate() {
-            while u32::from(self.buckets[index]) + u32::from(*more) >= u32::from(u16::MAX) {
-                self.halve();
-            }
-            self.buckets[index] += more;
-        }
-    }
-
-    /// Old and new count alike; what is rare stays there.
-    #[cold]
-    fn halve(&mut self) {
-        for count in &mut self.buckets {
-            *count = count.div_ceil(2);
+        for (sum, more) in self.buckets.iter_mut().zip(other.buckets) {
+            *sum = sum.saturating_add(more);
         }
     }
 
@@ -151,14 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn very_many_lose_nothing_but_their_number() {
-        let mut all = Histogram::default();
+    fn very_many_of_a_connection_lose_nothing_but_their_number() {
+        let mut samples = Samples::default();
         for _ in 0..200_000 {
-            all.add(1_000_000);
+            samples.add(1_000_000);
         }
-        all.add(5_000_000_000);
-        let copy = all;
-        all.merge(&copy);
+        samples.add(5_000_000_000);
+        let mut all = samples.histogram();
+        all.merge(&samples.histogram());
         assert_eq!(all.quantile_ns(0.5), 1_000_000);
         assert_eq!(all.max_ns(), 5_000_000_000);
     }

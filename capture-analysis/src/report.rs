@@ -8,7 +8,8 @@ use crate::{
     address::Address,
     detect::net::dns::DnsReport,
     finding::Finding,
-    tcp::{Figures, Histogram, SeenFrom},
+    histogram::Histogram,
+    tcp::{Figures, SeenFrom},
 };
 
 /// What a capture says.

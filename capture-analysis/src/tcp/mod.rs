@@ -7,7 +7,6 @@
 mod connection;
 mod figures;
 mod fingerprints;
-mod histogram;
 mod holes;
 mod resend;
 mod sequence;
@@ -25,7 +24,6 @@ pub(crate) use self::{
     connection::{Connection, Outcome},
     figures::{Figures, Kind},
     fingerprints::Fingerprints,
-    histogram::Histogram,
     stream::Stuck,
     wireshark::Conversation,
 };
@@ -70,6 +68,12 @@ impl<'s> Segment<'s> {
         let (tcp, ip) = (headers.tcp()?, headers.ip.as_ref()?);
         // What the other fragments hold is not known.
         if ip.fragment.is_some() {
+            return None;
+        }
+        // No connection begins like this: `proto.malformed` tells of it.
+        let is_land = ip.source == ip.destination && tcp.source_port == tcp.destination_port;
+        let opens = tcp.flags.has(TcpFlags::SYN);
+        if opens && (is_land || tcp.flags.any(TcpFlags::FIN | TcpFlags::RST)) {
             return None;
         }
         let len = headers.payload_len;

@@ -6,13 +6,12 @@ pub(crate) use self::recovery::Stuck;
 use super::{
     Segment,
     figures::{Cause, Counts, Figures, Kind},
-    histogram::Samples,
     holes::Stamp,
     resend::Trouble,
     sequence::{after, later},
     vantage::SeenFrom,
 };
-use crate::decode::TcpFlags;
+use crate::{decode::TcpFlags, histogram::Samples};
 
 /// Farther than this ahead, a sequence number is not of this connection (RFC 7323: the largest window is 1 GiB).
 const FARTHEST: u32 = 1 << 30;

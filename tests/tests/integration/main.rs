@@ -3,6 +3,7 @@
 //! whose tests need the machine to themselves, and `disk`, which is a file system in its own process.
 
 mod accounts;
+mod analysis;
 mod binary;
 mod coexistence;
 mod daemon_api;

@@ -13,9 +13,10 @@ use crate::{
     evidence::Evidence,
     finding::Finding,
     flow::{FlowKey, Side},
+    histogram::Histogram,
     report::TcpTotal,
     rules::tcp as rules,
-    tcp::{Connection, Figures, Fingerprints, Histogram, Kind, Outcome, SeenFrom, Segment, Stuck},
+    tcp::{Connection, Figures, Fingerprints, Kind, Outcome, SeenFrom, Segment, Stuck},
 };
 
 /// Clients and ports of servers that are told apart.

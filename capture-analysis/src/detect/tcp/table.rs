@@ -9,7 +9,8 @@ use crate::{
     address::Address,
     evidence::Evidence,
     finding::Subject,
-    tcp::{Figures, Histogram, SeenFrom, Stuck},
+    histogram::Histogram,
+    tcp::{Figures, SeenFrom, Stuck},
 };
 
 /// A client, a server and its port.

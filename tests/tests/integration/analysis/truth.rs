@@ -6,7 +6,7 @@ use capture_tests::{
     relay::{Arrived, Faults},
 };
 
-use crate::run::{assert_true, codes, delayed, ms, run, send, talk, transfer};
+use super::run::{assert_true, codes, delayed, ms, run, send, talk, transfer};
 
 #[test]
 fn a_clean_network() {

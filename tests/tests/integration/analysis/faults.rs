@@ -11,7 +11,7 @@ use capture_tests::{
     relay::{Faults, Relay},
 };
 
-use crate::run::{codes, delayed, ms, run};
+use super::run::{codes, delayed, ms, run};
 
 /// Codes at the host and at the peer.
 fn found(
