@@ -14,6 +14,8 @@
 //! | `counters`, `progress`, `closing` | figures and files while the task runs, and its end |
 //! | `disk_budget` | room that all outputs of a daemon share |
 //! | `recovery` | what a killed agent left |
+//!
+//! The other way round, [`read`] reads the capture files of any tool.
 
 mod channel;
 mod closing;
@@ -33,6 +35,7 @@ mod path;
 mod program;
 mod progress;
 mod queue;
+pub mod read;
 mod recovery;
 mod rotation;
 mod sink;
