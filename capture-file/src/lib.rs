@@ -15,6 +15,8 @@
 //! | `disk_budget` | disk space that all outputs of a daemon share |
 //! | `recovery` | files that a killed agent left |
 //! | `error`, `clock` | kinds of errors, the wall clock |
+//!
+//! The other way round, [`read`] reads the capture files of any tool.
 
 mod channel;
 mod clock;
@@ -36,6 +38,7 @@ mod path;
 mod program;
 mod progress;
 mod queue;
+pub mod read;
 mod recovery;
 mod rotation;
 mod sizes;

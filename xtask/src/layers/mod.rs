@@ -14,17 +14,18 @@ use crate::{command, workspace};
 
 /// The crates of the product that run in user space, lowest first. Each may depend on those above it in
 /// this list, and on no other.
-const LAYERS: [&str; 6] = [
+const LAYERS: [&str; 7] = [
     "capture-common",
     "capture-task",
     "capture-file",
     "capture-engine",
+    "capture-analysis",
     "capture-daemon",
     "capture-agent",
 ];
 
 /// Crates that a layer must not bring in, not even through others.
-const WITHOUT: [(&str, &[&str]); 4] = [
+const WITHOUT: [(&str, &[&str]); 5] = [
     (
         "capture-task",
         &["aya", "axum", "clap", "hyper", "nix", "rusqlite", "tokio"],
@@ -34,6 +35,20 @@ const WITHOUT: [(&str, &[&str]); 4] = [
         &["aya", "axum", "clap", "hyper", "rusqlite"],
     ),
     ("capture-engine", &["axum", "clap", "hyper", "rusqlite"]),
+    (
+        "capture-analysis",
+        &[
+            "aya",
+            "axum",
+            "capture-engine",
+            "capture-file",
+            "clap",
+            "hyper",
+            "nix",
+            "rusqlite",
+            "tokio",
+        ],
+    ),
     ("capture-daemon", &["aya-ebpf", "clap"]),
 ];
 
