@@ -117,8 +117,11 @@ impl Inner {
         // By the wall clock, as whoever removes them.
         let now = self.clock.now();
         let kept = self.config().limits.retention;
-        let reading = ClockReading::of(&*self.clock);
-        self.retention().ended(*id, reading, kept);
+        // What an earlier daemon has ended keeps its files for what is left of the time that was said then.
+        if last.expires_at.is_none() {
+            let reading = ClockReading::of(&*self.clock);
+            self.retention().ended(*id, reading, kept);
+        }
         let expires_at = now.saturating_add(kept).unwrap_or(now);
         self.store_or_keep(id, last.end(now, expires_at));
         // Before its place is given up: a deletion waits for that, and then there is no record to tell of.

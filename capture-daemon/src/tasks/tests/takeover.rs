@@ -62,8 +62,12 @@ fn a_record_beside_the_file_is_the_end_and_stays() {
     text["novel"] = json!(1);
     text["spec"]["novel"] = json!(1);
     fs::write(sidecar(&path), text.to_string()).expect("a sidecar");
+    place.clock.advance(SignedDuration::from_mins(10));
     block_on(async {
         let tasks = place.tasks();
+        assert_eq!(get(&tasks, id).await, record);
+        // Its files go when the daemon that ended it has said.
+        tasks.0.sweep();
         assert_eq!(get(&tasks, id).await, record);
         end(tasks).await;
     });
