@@ -1,6 +1,6 @@
 //! The API over HTTP: `listen` opens the sockets, `server` accepts connections, `auth` lets requests in, a file for
 //! each resource answers them by means of the `state`, and what goes wrong is a `problem`. All decisions about
-//! tasks are made in [`Tasks`].
+//! tasks are made in `tasks::Tasks`.
 
 mod auth;
 mod blocking;
