@@ -7,12 +7,13 @@
 //! rate is kept by the program itself, which lets each frame wait for its time.
 
 use std::{
-    os::fd::{AsRawFd as _, OwnedFd},
+    os::fd::OwnedFd,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
 use capture_tests::{
+    bpf::{self, Array, AttachType, Instruction, ProgramType},
     netns::Netns,
     traffic::{self, Ipv4, UDP},
 };
@@ -22,10 +23,18 @@ use nix::{
 };
 
 use crate::{
-    bpf::{self, Hook, Instruction},
     case::{Frames, Share},
     interrupt,
 };
+
+/// Where a program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hook {
+    /// tc ingress, by TCX (Linux 6.6).
+    Tc,
+    /// Native XDP.
+    Xdp,
+}
 
 /// UDP destination port of frames that match.
 pub(crate) const MATCHING_PORT: u16 = 443;
@@ -98,9 +107,12 @@ impl Generator {
             let len = frames.len_at(number);
             Entry::new(&frame(len, port), longest - len).append_to(&mut table);
         }
-        let global = bpf::global(&table)?;
+        let global = Array::new(table.len(), 1).context("making the generator's table")?;
+        global
+            .set(0, &table)
+            .context("filling the generator's table")?;
         Ok(Self {
-            program: bpf::load(Hook::Xdp, &program(global.as_raw_fd()))?,
+            program: load(Hook::Xdp, &program(global.fd()))?,
             frame: frame(longest, OTHER_PORT),
             rate,
         })
@@ -199,6 +211,14 @@ pub(crate) fn two_cpus() -> Result<[usize; 2]> {
     }
 }
 
+fn load(hook: Hook, program: &[Instruction]) -> Result<OwnedFd> {
+    let kind = match hook {
+        Hook::Tc => ProgramType::Tc,
+        Hook::Xdp => ProgramType::Xdp,
+    };
+    bpf::load(kind, 0, program).context("the kernel refuses a program of the benchmark")
+}
+
 /// Attaches a program that lets everything pass, as long as what is returned is open.
 pub(crate) fn attach_empty(hook: Hook, to: &Netns, interface: &str) -> Result<OwnedFd> {
     // TCX_NEXT, XDP_PASS.
@@ -206,11 +226,16 @@ pub(crate) fn attach_empty(hook: Hook, to: &Netns, interface: &str) -> Result<Ow
         Hook::Tc => -1,
         Hook::Xdp => 2,
     };
-    let program = bpf::load(hook, &[op(0xb7, 0, 0, 0, verdict), op(0x95, 0, 0, 0, 0)])?;
+    let program = load(hook, &[op(0xb7, 0, 0, 0, verdict), op(0x95, 0, 0, 0, 0)])?;
     to.within(|| {
         let ifindex = nix::net::if_::if_nametoindex(interface)
             .with_context(|| format!("no interface {interface}"))?;
-        bpf::attach(hook, &program, ifindex)
+        // XDP_FLAGS_DRV_MODE.
+        let (attach_type, flags) = match hook {
+            Hook::Tc => (AttachType::TcxIngress, 0),
+            Hook::Xdp => (AttachType::Xdp, 4),
+        };
+        bpf::link(&program, ifindex, attach_type, flags).context("cannot attach an empty program")
     })
 }
 
@@ -280,12 +305,7 @@ fn program(table: i32) -> Vec<Instruction> {
 }
 
 const fn op(code: u8, destination: u8, source: u8, offset: i16, immediate: i32) -> Instruction {
-    Instruction {
-        code,
-        registers: destination | source << 4,
-        offset,
-        immediate,
-    }
+    Instruction::new(code, destination, source, offset, immediate)
 }
 
 #[cfg(test)]

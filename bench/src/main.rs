@@ -5,7 +5,6 @@
 //! `targets`, `table` and `chart` what comes out.
 
 mod args;
-mod bpf;
 mod case;
 mod chart;
 mod generator;

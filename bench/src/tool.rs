@@ -11,9 +11,8 @@ use clap::ValueEnum;
 use serde::{Serialize, Serializer};
 
 use crate::{
-    bpf::Hook,
     case::{Share, Sink, Snap},
-    generator::MATCHING_PORT,
+    generator::{Hook, MATCHING_PORT},
     reported_stats::{self, Claim},
 };
 

@@ -3,6 +3,8 @@
 
 use std::process::{Command, Output, Stdio};
 
+use capture_tests::or_skip;
+
 fn capture_agent(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_capture-agent"))
         .args(arguments)
@@ -106,19 +108,23 @@ fn interfaces_as_json() {
 /// glibc's getifaddrs gives no link for an interface without a hardware address.
 #[test]
 fn interfaces_without_hardware_address_are_listed() {
-    let script = format!(
-        "ip tuntap add tun0 mode tun && exec '{}' interfaces -o json",
-        env!("CARGO_BIN_EXE_capture-agent")
-    );
-    let output = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--net", "sh", "-c", &script])
-        .stdin(Stdio::null())
-        .output()
-        .expect("unshare runs");
-    if !output.status.success() {
-        eprintln!("skipped, no tun device here: {}", text(&output.stderr));
-        return;
-    }
+    const TUN: &str = "ip tuntap add tun0 mode tun";
+    let in_namespace = |script: &str| {
+        Command::new("unshare")
+            .args(["--user", "--map-root-user", "--net", "sh", "-c", script])
+            .stdin(Stdio::null())
+            .output()
+            .expect("unshare runs")
+    };
+    // First without the agent, whose failure is one of the test.
+    let made = in_namespace(TUN);
+    or_skip!(match made.status.success() {
+        true => Ok(()),
+        false => Err(format!("no tun device here: {}", text(&made.stderr).trim())),
+    });
+    let agent = env!("CARGO_BIN_EXE_capture-agent");
+    let output = in_namespace(&format!("{TUN} && exec '{agent}' interfaces -o json"));
+    assert!(output.status.success(), "{output:?}");
     let list: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let tun = list
         .as_array()

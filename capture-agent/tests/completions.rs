@@ -1,6 +1,11 @@
 //! Completion scripts as a shell uses them: bash is given the words of a line and asked what may come next.
 
-use std::process::{Command, Stdio};
+use std::{
+    io::ErrorKind,
+    process::{Command, Stdio},
+};
+
+use capture_tests::or_skip;
 
 fn script(shell: &str) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_capture-agent"))
@@ -129,23 +134,37 @@ fn no_command_leads_nowhere_in_bash() {
     }
 }
 
-/// Shells that are there take their script; bash is on every machine.
 #[test]
-fn shells_take_their_scripts() {
+fn bash_takes_its_script() {
+    takes_its_script("bash").expect("bash is on every machine");
+}
+
+#[test]
+fn zsh_takes_its_script() {
+    or_skip!(takes_its_script("zsh"));
+}
+
+#[test]
+fn fish_takes_its_script() {
+    or_skip!(takes_its_script("fish"));
+}
+
+/// Has a shell read its script without running it; an error where there is no such shell.
+fn takes_its_script(shell: &str) -> Result<(), String> {
     let directory = tempfile::tempdir().expect("a directory");
-    for shell in ["bash", "zsh", "fish"] {
-        let path = directory.path().join(shell);
-        std::fs::write(&path, script(shell)).expect("a script");
-        match Command::new(shell).arg("-n").arg(&path).output() {
-            Ok(output) => {
-                let stderr = String::from_utf8_lossy(&output.stderr);
-                assert!(
-                    output.status.success() && stderr.is_empty(),
-                    "{shell}: {stderr}"
-                );
-            }
-            Err(_) if shell != "bash" => println!("{shell} is not there"),
-            Err(error) => panic!("{shell}: {error}"),
+    let path = directory.path().join(shell);
+    std::fs::write(&path, script(shell)).expect("a script");
+    let output = match Command::new(shell).arg("-n").arg(&path).output() {
+        Ok(output) => output,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(format!("{shell} is not installed"));
         }
-    }
+        Err(error) => panic!("{shell}: {error}"),
+    };
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && stderr.is_empty(),
+        "{shell}: {stderr}"
+    );
+    Ok(())
 }

@@ -3,7 +3,6 @@
 //! comes before is a hook, what comes after is [`crate::classify()`].
 
 use capture_common::{Address, LinkLayer, MAX_EXTENSION_HEADERS, MAX_VLAN_TAGS, ProtocolClass};
-use network_types::ip::IpProto;
 
 /// A frame to parse, as the hook has it.
 pub trait Frame {
@@ -139,16 +138,17 @@ const ARP_LEN: usize = 28;
 const FRAGMENT_HEADER_LEN: usize = 8;
 const ICMP_HEADER_LEN: usize = 8;
 
-const TCP: u8 = IpProto::Tcp as u8;
-const UDP: u8 = IpProto::Udp as u8;
-const SCTP: u8 = IpProto::Sctp as u8;
-const ICMP: u8 = IpProto::Icmp as u8;
-const ICMPV6: u8 = IpProto::Ipv6Icmp as u8;
-const HOP_BY_HOP: u8 = IpProto::HopOpt as u8;
-const ROUTING: u8 = IpProto::Ipv6Route as u8;
-const FRAGMENT: u8 = IpProto::Ipv6Frag as u8;
-const AUTHENTICATION: u8 = IpProto::Ah as u8;
-const DESTINATION: u8 = IpProto::Ipv6Opts as u8;
+// Protocol numbers (IANA), of IPv4 and in the next-header field of IPv6 alike.
+const HOP_BY_HOP: u8 = 0;
+const ICMP: u8 = 1;
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const ROUTING: u8 = 43;
+const FRAGMENT: u8 = 44;
+const AUTHENTICATION: u8 = 51;
+const ICMPV6: u8 = 58;
+const DESTINATION: u8 = 60;
+const SCTP: u8 = 132;
 
 impl Headers {
     /// Headers of a frame in which nothing was found.

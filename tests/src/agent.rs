@@ -21,12 +21,13 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    accounting,
+    TIMEOUT, accounting,
     counters::Figures,
     eventually,
     netns::Netns,
     readers::{self, Packet},
     rights::Rights,
+    traffic,
 };
 
 /// A program with the verifier's work before it: loading may take a while on a busy machine.
@@ -115,7 +116,7 @@ pub fn start_as<'a>(
     form: &str,
     arguments: &[&str],
 ) -> Running<'a> {
-    let mut command = Rights::asked().command(namespace);
+    let mut command = Rights::from_env().command(namespace);
     command.args(["run", "-o", form]).args(arguments);
     spawn(namespace, directory, command)
 }
@@ -123,7 +124,7 @@ pub fn start_as<'a>(
 /// The same with a closing table in the place of the JSON summary.
 pub fn start_with_table<'a>(namespace: &'a Netns, arguments: &[&str]) -> Running<'a> {
     let directory = Arc::new(tempfile::tempdir().expect("a directory"));
-    let mut command = Rights::asked().command(namespace);
+    let mut command = Rights::from_env().command(namespace);
     command.arg("run").args(arguments);
     spawn(namespace, directory, command)
 }
@@ -139,7 +140,7 @@ pub fn spawn<'a>(namespace: &'a Netns, directory: Arc<TempDir>, command: Command
 /// Starts `capture-agent run -o json -w -` with more arguments, and gives its standard output to be read.
 pub fn piped<'a>(namespace: &'a Netns, arguments: &[&str]) -> (Running<'a>, ChildStdout) {
     let directory = Arc::new(tempfile::tempdir().expect("a directory"));
-    let mut command = Rights::asked().command(namespace);
+    let mut command = Rights::from_env().command(namespace);
     command.args(["run", "-o", "json", "-w", "-"]);
     command.args(arguments);
     let mut running = spawn_unread(namespace, directory, command);
@@ -163,7 +164,7 @@ fn spawn_unread<'a>(
         agents.0 += 1;
     }
     let found = names_in(directory.path());
-    Rights::asked().give(directory.path());
+    Rights::from_env().give(directory.path());
     command.current_dir(directory.path()).stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     // Behind `netns exec NAME`.
@@ -255,10 +256,42 @@ impl Running<'_> {
         kill(Pid::from_raw(self.pid() as i32), signal).expect("the agent runs");
     }
 
+    /// Asks for its figures (SIGUSR1) again and again, until there are some by which `check` holds of standard
+    /// error; `false` where that takes too long.
+    pub fn asks_until(&self, mut check: impl FnMut(&str) -> bool) -> bool {
+        eventually(TIMEOUT, || {
+            let before = self.stderr_so_far().len();
+            self.signal(Signal::SIGUSR1);
+            eventually(TIMEOUT, || self.stderr_so_far().len() > before);
+            check(&self.stderr_so_far())
+        })
+    }
+
+    /// Waits until this many packets have matched, and each is in the file or counted as lost: the rings and the
+    /// queue are empty.
+    pub fn wait_drained(&self, matched: u64) {
+        // `… matched 20,500, captured 20,000 (6.2 MB), lost 500 OF 20,500, …`.
+        let number = |line: &str, name: &str| -> Option<u64> {
+            let (_, rest) = line.split_once(name)?;
+            let number = rest.split(|other: char| !other.is_ascii_digit() && other != ',');
+            number
+                .map(|digits| digits.replace(',', ""))
+                .next()?
+                .parse()
+                .ok()
+        };
+        let is_drained = self.asks_until(|stderr| {
+            let line = stderr.lines().last().unwrap_or_default();
+            let figures = [" matched ", " captured ", " lost "].map(|name| number(line, name));
+            matches!(figures, [Some(all), Some(captured), Some(lost)]
+                if all == matched && captured + lost == matched)
+        });
+        assert!(is_drained, "{matched}: {}", self.stderr_so_far());
+    }
+
     /// Ends it by SIGTERM, when it has had the time to see what was sent.
     pub fn stop(self) -> Ended {
-        // Frames are in the ring when the sender returns, except those of a veth's own queue.
-        thread::sleep(Duration::from_millis(100));
+        traffic::settle();
         self.signal(Signal::SIGTERM);
         self.wait(END)
     }
@@ -302,7 +335,7 @@ impl Running<'_> {
             found: std::mem::take(&mut self.found),
         };
         self.leave_namespace(&ended);
-        ended.assert_kept_promises();
+        ended.assert_invariants();
         ended
     }
 
@@ -378,7 +411,7 @@ impl Ended {
         );
     }
 
-    fn assert_kept_promises(&self) {
+    fn assert_invariants(&self) {
         if self.status.signal().is_some() {
             return;
         }
@@ -421,7 +454,7 @@ impl Ended {
 
     /// The packets of a file that must hold what the summary says was captured, and, where it ends with
     /// statistics, say the same itself.
-    pub fn packets_told(&self, file: &Path) -> Vec<Packet> {
+    pub fn checked_packets(&self, file: &Path) -> Vec<Packet> {
         let figures = self.figures();
         let packets = readers::packets(file);
         readers::assert_ordered(&packets);
@@ -580,6 +613,14 @@ impl Ended {
             captured == count as u64,
             format_args!("{count} packets in the files"),
         );
+        packets
+    }
+
+    /// The packets of all files, which are the first of the numbered frames that were sent, none missing.
+    pub fn gapless_packets(&self) -> Vec<Packet> {
+        let packets = self.packets();
+        let message = format_args!("frames are missing among {}", packets.len());
+        self.check(readers::is_gapless(&packets), message);
         packets
     }
 

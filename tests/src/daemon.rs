@@ -8,7 +8,6 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, OnceLock},
     thread::{self, JoinHandle},
-    time::Duration,
 };
 
 use nix::{
@@ -19,16 +18,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
+    TIMEOUT,
     agent::{binary, lines_of},
     eventually,
     http::{self, Answer},
-    netns::Netns,
+    netns::{HOST_IF, Netns},
     openapi::{self, Document},
     output, readers, record,
 };
-
-/// How long a start, a change of state, or an end may take on a busy machine.
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// A daemon that runs.
 #[derive(Debug)]
@@ -76,6 +73,18 @@ pub fn configure_with(home: &TempDir, database: &Path, sections: &str) {
 /// No limits but those of the machine.
 pub const UNLIMITED: &str = "[quota]\nedition = \"unlimited\"\n[limits]\ndisk_budget = \"1TiB\"";
 
+/// A task of UDP on [`HOST_IF`] that lasts, with these fields besides or instead.
+pub fn udp_task(mut task: Value) -> Value {
+    let usual =
+        json!({"name": "a test", "interfaces": [HOST_IF], "protocol": "udp", "duration": "10m"});
+    for (field, value) in usual.as_object().expect("an object") {
+        if task.get(field).is_none() {
+            task[field] = value.clone();
+        }
+    }
+    task
+}
+
 /// Starts a daemon in a new home, and waits until it is ready.
 pub fn start(namespace: &Netns) -> Daemon {
     start_in(namespace, &home(UNLIMITED))
@@ -112,7 +121,7 @@ impl Daemon {
     /// Waits for the line `ready`.
     pub fn ready(self) -> Self {
         let is_ready = || self.stderr().lines().any(|line| line == "ready");
-        let ready = eventually(LIMIT, || {
+        let ready = eventually(TIMEOUT, || {
             is_ready() || self.reader.as_ref().is_none_or(JoinHandle::is_finished)
         });
         assert!(ready && is_ready(), "not ready; stderr:\n{}", self.stderr());
@@ -235,7 +244,7 @@ impl Daemon {
     #[track_caller]
     pub fn wait(&self, id: &str, what: &str, check: impl Fn(&Value) -> bool) -> Value {
         let mut task = Value::Null;
-        let came = eventually(LIMIT, || {
+        let came = eventually(TIMEOUT, || {
             task = self.task(id);
             check(&task)
         });
@@ -279,7 +288,7 @@ impl Daemon {
         let task = self.wait(id, "the end", |task| {
             task["state"] == "completed" || task["state"] == "failed"
         });
-        self.assert_kept_promises(&task);
+        self.assert_invariants(&task);
         task
     }
 
@@ -307,7 +316,7 @@ impl Daemon {
 
     /// The figures add up, the files are as the record says, and so is the sidecar beside each.
     #[track_caller]
-    fn assert_kept_promises(&self, task: &Value) {
+    fn assert_invariants(&self, task: &Value) {
         let counters = &task["counters"];
         let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("{task}"));
         let dropped = ["ring", "queue", "write", "copy"];
@@ -363,7 +372,7 @@ impl Daemon {
     #[track_caller]
     pub fn wait_end(mut self) -> Ended {
         let mut status = None;
-        let in_time = eventually(LIMIT, || {
+        let in_time = eventually(TIMEOUT, || {
             status = self.child.try_wait().expect("the daemon is our child");
             status.is_some()
         });

@@ -8,8 +8,9 @@
 //!
 //! # What a machine needs
 //!
-//! Root, network namespaces, veth, tun, macvlan, vxlan and bridge devices, FUSE (without `/dev/fuse` the
-//! tests of disks that fail say that they tested nothing), and these Debian packages:
+//! Root, network namespaces, veth, tun, macvlan, vxlan and bridge devices, and these Debian packages. What else a
+//! test needs (FUSE, devices that not every kernel has) is asked for by [`or_skip!`], and counted where it is
+//! missing ([`skips`]).
 //!
 //! | package | programs |
 //! | --- | --- |
@@ -31,6 +32,7 @@
 //! | variable | meaning | usual | long |
 //! | --- | --- | --- | --- |
 //! | `CAPTURE_TEST_SEED` | seed of what is random | fixed | any |
+//! | `CAPTURE_TEST_SKIPS` | file that skipped tests are noted in | standard error | any |
 //! | `CAPTURE_TEST_RIGHTS` | rights of the agents under test: `root`, or `unit` for those of the systemd unit | `root` | `unit` |
 //! | `CAPTURE_TEST_CHURN` | tasks that come and go | 500 | 5,000 |
 //! | `CAPTURE_TEST_KILLS` | captures that are killed | 12 | 1,000 |
@@ -43,10 +45,11 @@
 //! | `CAPTURE_TEST_DAEMON_KILLS` | kills of the daemon | 8 | 100 |
 //! | `CAPTURE_TEST_DAEMON_LOAD` | seconds of traffic on 64 tasks with 100 clients | 4 | 60 |
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
 mod accounting;
 pub mod agent;
+pub mod bpf;
 pub mod counters;
 pub mod cpus;
 pub mod daemon;
@@ -65,6 +68,7 @@ pub mod rights;
 pub mod sandbox;
 pub mod seccomp;
 pub mod signals;
+pub mod skips;
 pub mod small_disk;
 pub mod stream;
 pub mod table;
@@ -86,8 +90,11 @@ pub fn output(command: &mut Command) -> String {
     String::from_utf8_lossy(&done.stdout).into_owned()
 }
 
+/// How long a test waits for what has to come: longer than it takes on a busy machine.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Asks again until the answer is yes; `false` when the time is over.
-pub fn eventually(limit: std::time::Duration, mut check: impl FnMut() -> bool) -> bool {
+pub fn eventually(limit: Duration, mut check: impl FnMut() -> bool) -> bool {
     let end = std::time::Instant::now() + limit;
     loop {
         if check() {
@@ -96,7 +103,7 @@ pub fn eventually(limit: std::time::Duration, mut check: impl FnMut() -> bool) -
         if std::time::Instant::now() > end {
             return false;
         }
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

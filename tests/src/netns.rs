@@ -3,7 +3,7 @@
 //! Everything disappears on drop, and what a killed run left behind goes at the next start.
 
 use std::{
-    ffi::{CString, OsStr},
+    ffi::OsStr,
     fs::File,
     io::Write as _,
     path::PathBuf,
@@ -19,7 +19,11 @@ use std::{
 use nix::sched::{CloneFlags, setns};
 use serde_json::Value;
 
-use crate::{eventually, output, rights};
+use crate::{
+    TIMEOUT,
+    bpf::{self, AttachType},
+    eventually, output, rights,
+};
 
 /// Every namespace of the tests begins with this, the process and a number follow.
 const PREFIX: &str = "cap-t-";
@@ -197,23 +201,64 @@ impl Netns {
         ));
     }
 
-    /// Adds a VLAN sub-interface with an address; `false` where the kernel has no such device.
-    pub fn vlan(&self, name: &str, lower: &str, id: u16, ipv4: &str) -> bool {
-        let made = Command::new("ip")
-            .args(["-n", &self.name, "link", "add", name, "link", lower])
-            .args(["type", "vlan", "id", &id.to_string()])
-            .output()
-            .expect("ip starts");
-        if !made.status.success() {
-            return false;
-        }
+    /// Adds a VLAN sub-interface with an address.
+    ///
+    /// # Errors
+    /// Where the kernel has no such devices.
+    pub fn vlan(&self, name: &str, lower: &str, id: u16, ipv4: &str) -> Result<(), String> {
+        self.link(name, "vlan", &["link", lower], &["id", &id.to_string()])?;
         self.ip(&format!(
             "addr add {ipv4}/24 dev {name}\nlink set {name} arp off up"
         ));
-        true
+        Ok(())
     }
 
-    /// Adds a bridge over interfaces of this namespace, up. A frame whose tag was stripped on the
+    /// Adds a tunnel between two addresses, without a link header: `ipip`, `sit`, `gre`, `ip6tnl` or `ip6gre`.
+    ///
+    /// # Errors
+    /// Where the kernel has no such devices.
+    pub fn tunnel(&self, name: &str, kind: &str, local: &str, remote: &str) -> Result<(), String> {
+        self.link(name, kind, &[], &["local", local, "remote", remote])
+    }
+
+    /// `ip link add NAME LINK type KIND OPTIONS`.
+    fn link(&self, name: &str, kind: &str, link: &[&str], options: &[&str]) -> Result<(), String> {
+        let made = Command::new("ip")
+            .args(["-n", &self.name, "link", "add", name])
+            .args(link)
+            .args(["type", kind])
+            .args(options)
+            .output()
+            .expect("ip starts");
+        if made.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&made.stderr);
+        // The second is what it says where the kernel has no words of its own for it.
+        let unknown = ["Unknown device type", "Operation not supported"];
+        assert!(
+            unknown.iter().any(|words| said.contains(words)),
+            "{name} of type {kind}: {said}"
+        );
+        Err(format!("this kernel has no {kind} devices"))
+    }
+
+    /// Whether TCX programs of both directions are on an interface.
+    pub fn is_attached(&self, interface: &str) -> bool {
+        let attachments = self.attachments();
+        ["ingress", "egress"].iter().all(|side| {
+            let start = format!("{interface} tcx {side} ");
+            attachments.iter().any(|line| line.starts_with(&start))
+        })
+    }
+
+    /// Waits until an agent that follows interfaces captures on this one.
+    pub fn wait_attached(&self, interface: &str) {
+        let follows = eventually(TIMEOUT, || self.is_attached(interface));
+        assert!(follows, "{interface}: {:?}", self.attachments());
+    }
+
+    /// Adds a bridge over interfaces of this namespace, up, and waits until its ports forward. A frame whose tag was stripped on the
     /// way in leaves by the other port with the tag still in metadata.
     pub fn bridge(&self, name: &str, ports: &[&str]) {
         self.ip(&format!(
@@ -223,6 +268,15 @@ impl Netns {
             self.ip(&format!("link set {port} master {name} up"));
         }
         self.ip(&format!("link set {name} up"));
+        // A moment after the bridge is up; nobody but the test sends anything.
+        let forwards = |port: &str| {
+            let mut ip = Command::new("ip");
+            ip.args(["-n", &self.name, "-j", "-d", "link", "show", "dev", port]);
+            output(&mut ip).contains("\"state\":\"forwarding\"")
+        };
+        for port in ports {
+            assert!(eventually(TIMEOUT, || forwards(port)), "{port} of {name}");
+        }
     }
 
     /// What is attached to the interfaces here: XDP, TCX, and tc filters with their queueing
@@ -239,7 +293,10 @@ impl Netns {
             if let Some(xdp) = link.get("xdp") {
                 found.push(format!("{name} xdp {xdp}"));
             }
-            for (direction, kind) in [("ingress", BPF_TCX_INGRESS), ("egress", BPF_TCX_EGRESS)] {
+            for (direction, kind) in [
+                ("ingress", AttachType::TcxIngress),
+                ("egress", AttachType::TcxEgress),
+            ] {
                 for program in self.within(|| tcx_programs(&name, kind)) {
                     found.push(format!("{name} tcx {direction} program {program}"));
                 }
@@ -360,60 +417,16 @@ fn remove_leftovers() {
     }
 }
 
-/// `enum bpf_cmd` in include/uapi/linux/bpf.h.
-const BPF_PROG_QUERY: libc::c_long = 16;
-/// `enum bpf_attach_type`.
-const BPF_TCX_INGRESS: u32 = 46;
-const BPF_TCX_EGRESS: u32 = 47;
-
-/// The head of `union bpf_attr` for `BPF_PROG_QUERY`.
-#[repr(C)]
-#[derive(Default)]
-struct Query {
-    target_ifindex: u32,
-    attach_type: u32,
-    query_flags: u32,
-    attach_flags: u32,
-    prog_ids: u64,
-    count: u32,
-    reserved: u32,
-    rest: [u64; 4],
-}
-
 /// Identifiers of the TCX programs on an interface of this thread's namespace. Asked of the kernel
 /// because bpftool before 7.3 knows no TCX.
-fn tcx_programs(interface: &str, attach_type: u32) -> Vec<u32> {
-    let c_name = CString::new(interface).expect("interface names hold no NUL");
-    let Ok(target_ifindex) = nix::net::if_::if_nametoindex(c_name.as_c_str()) else {
+fn tcx_programs(interface: &str, attach_type: AttachType) -> Vec<u32> {
+    let Ok(ifindex) = nix::net::if_::if_nametoindex(interface) else {
         return Vec::new();
     };
-    let mut ids = [0_u32; 64];
-    let mut query = Query {
-        target_ifindex,
-        attach_type,
-        prog_ids: ids.as_mut_ptr() as u64,
-        count: 64,
-        ..Query::default()
-    };
-    // SAFETY: `query` has the layout of the kernel's structure and outlives the call; `prog_ids`
-    // has room for `count` identifiers.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            BPF_PROG_QUERY,
-            &raw mut query,
-            size_of::<Query>(),
-        )
-    };
-    if result < 0 {
-        let error = std::io::Error::last_os_error();
-        // EINVAL: a kernel without TCX (before 6.6).
-        assert_eq!(
-            error.raw_os_error(),
-            Some(libc::EINVAL),
-            "TCX query of {interface}: {error}"
-        );
-        return Vec::new();
+    match bpf::attached(ifindex, attach_type) {
+        Ok(ids) => ids,
+        // A kernel without TCX (before 6.6).
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Vec::new(),
+        Err(error) => panic!("TCX query of {interface}: {error}"),
     }
-    ids[..query.count as usize].to_vec()
 }

@@ -1,32 +1,18 @@
 //! Programs of somebody else on an interface: a few instructions that count what they are shown in an
-//! array map and give a fixed verdict, put together by hand and loaded by bpf(2), so that nothing of
-//! the product is in them.
+//! array map and give a fixed verdict, put together by hand and loaded by [`bpf`](crate::bpf), so that
+//! nothing of the product is in them.
 
-use std::{
-    io::Error,
-    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
-    process::Command,
-};
+use std::{os::fd::OwnedFd, process::Command};
 
 use tempfile::TempDir;
 
-use crate::{netns::Netns, output};
+use crate::{
+    bpf::{self, Array, AttachType, Instruction, ProgramType},
+    netns::Netns,
+    output,
+    traffic::Direction,
+};
 
-/// `enum bpf_cmd` in include/uapi/linux/bpf.h.
-const MAP_CREATE: libc::c_long = 0;
-const MAP_LOOKUP_ELEM: libc::c_long = 1;
-const PROG_LOAD: libc::c_long = 5;
-const OBJ_PIN: libc::c_long = 6;
-const LINK_CREATE: libc::c_long = 28;
-/// `BPF_MAP_TYPE_ARRAY`.
-const ARRAY: u32 = 2;
-/// `enum bpf_prog_type`.
-const SCHED_CLS: u32 = 3;
-const XDP: u32 = 6;
-/// `enum bpf_attach_type`.
-const ATTACH_XDP: u32 = 37;
-const ATTACH_TCX_INGRESS: u32 = 46;
-const ATTACH_TCX_EGRESS: u32 = 47;
 /// `BPF_F_XDP_HAS_FRAGS`.
 const HAS_FRAGS: u32 = 1 << 5;
 /// `XDP_FLAGS_SKB_MODE` and `XDP_FLAGS_DRV_MODE` in include/uapi/linux/if_link.h.
@@ -41,18 +27,9 @@ pub const PASS: i32 = 0;
 pub const DROP: i32 = 2;
 const XDP_PASS: i32 = 2;
 
-/// A way through an interface.
+/// Where a program goes among the TCX programs that are there at the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// What comes in.
-    Ingress,
-    /// What goes out.
-    Egress,
-}
-
-/// A place among the TCX programs that are there at the time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Position {
     /// Before all of them, `BPF_F_BEFORE`.
     First = 1 << 3,
     /// After all of them, `BPF_F_AFTER`.
@@ -72,21 +49,27 @@ pub enum Xdp {
 
 /// A program on an interface. It goes when this is dropped; a filter goes with its namespace.
 #[derive(Debug)]
-pub struct Foreign {
-    map: OwnedFd,
+pub struct ForeignProgram {
+    map: Array,
     _program: OwnedFd,
     _link: Option<OwnedFd>,
 }
 
-impl Foreign {
+impl ForeignProgram {
     /// A TCX link.
-    pub fn tcx(namespace: &Netns, interface: &str, side: Side, place: Place, verdict: i32) -> Self {
-        let (map, program) = load(SCHED_CLS, 0, verdict);
-        let attach_type = match side {
-            Side::Ingress => ATTACH_TCX_INGRESS,
-            Side::Egress => ATTACH_TCX_EGRESS,
+    pub fn tcx(
+        namespace: &Netns,
+        interface: &str,
+        direction: Direction,
+        position: Position,
+        verdict: i32,
+    ) -> Self {
+        let (map, program) = load(ProgramType::Tc, 0, verdict);
+        let attach_type = match direction {
+            Direction::Ingress => AttachType::TcxIngress,
+            Direction::Egress => AttachType::TcxEgress,
         };
-        let link = link(namespace, interface, &program, attach_type, place as u32);
+        let link = link(namespace, interface, &program, attach_type, position as u32);
         Self {
             map,
             _program: program,
@@ -101,8 +84,8 @@ impl Foreign {
             Xdp::Generic => (0, SKB_MODE),
             Xdp::GenericFrags => (HAS_FRAGS, SKB_MODE),
         };
-        let (map, program) = load(XDP, load_flags, XDP_PASS);
-        let link = link(namespace, interface, &program, ATTACH_XDP, flags);
+        let (map, program) = load(ProgramType::Xdp, load_flags, XDP_PASS);
+        let link = link(namespace, interface, &program, AttachType::Xdp, flags);
         Self {
             map,
             _program: program,
@@ -111,23 +94,19 @@ impl Foreign {
     }
 
     /// A `bpf` filter that decides by itself, on the interface's clsact qdisc.
-    pub fn filter(namespace: &Netns, interface: &str, side: Side, verdict: i32) -> Self {
-        let (map, program) = load(SCHED_CLS, 0, verdict);
+    pub fn filter(namespace: &Netns, interface: &str, direction: Direction, verdict: i32) -> Self {
+        let (map, program) = load(ProgramType::Tc, 0, verdict);
         // tc takes programs that are pinned in a file system for them.
-        let place = Bpffs::new();
-        let path = place.0.path().join("program");
-        let text = std::ffi::CString::new(path.to_str().expect("text")).expect("no NUL");
-        let mut attr = [0_u64; 16];
-        attr[0] = text.as_ptr() as u64;
-        attr[1] = u64::from(program.as_raw_fd() as u32);
-        bpf(OBJ_PIN, &mut attr);
-        let side = match side {
-            Side::Ingress => "ingress",
-            Side::Egress => "egress",
+        let bpffs = Bpffs::new();
+        let path = bpffs.0.path().join("program");
+        bpf::pin(&program, &path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let direction = match direction {
+            Direction::Ingress => "ingress",
+            Direction::Egress => "egress",
         };
         let mut tc = Command::new("tc");
         tc.args(["-n", namespace.name(), "filter", "add", "dev", interface]);
-        tc.args([side, "prio", "1", "bpf", "da", "pinned"]);
+        tc.args([direction, "prio", "1", "bpf", "da", "pinned"]);
         output(tc.arg(&path));
         Self {
             map,
@@ -147,13 +126,8 @@ impl Foreign {
     }
 
     fn value(&self, key: u32) -> u64 {
-        let mut value = 0_u64;
-        let mut attr = [0_u64; 16];
-        attr[0] = u64::from(self.map.as_raw_fd() as u32);
-        attr[1] = (&raw const key) as u64;
-        attr[2] = (&raw mut value) as u64;
-        bpf(MAP_LOOKUP_ELEM, &mut attr);
-        value
+        let value = self.map.get(key).expect("an entry of the map");
+        u64::from_ne_bytes(value.try_into().expect("eight bytes"))
     }
 }
 
@@ -175,89 +149,55 @@ impl Drop for Bpffs {
     }
 }
 
-/// `struct bpf_insn`.
-fn instruction(code: u8, target: u8, source: u8, offset: i16, immediate: i32) -> [u8; 8] {
-    let [low, high] = offset.to_ne_bytes();
-    let [a, b, c, d] = immediate.to_ne_bytes();
-    [code, target | source << 4, low, high, a, b, c, d]
-}
-
 /// The instructions that add register 7 to an element of the map.
-fn add(map: &OwnedFd, key: i32) -> Vec<[u8; 8]> {
+fn add(map: &Array, key: i32) -> Vec<Instruction> {
     vec![
         // The key is put on the stack, and its address into r2.
-        instruction(0x62, 10, 0, -4, key),
-        instruction(0xbf, 2, 10, 0, 0),
-        instruction(0x07, 2, 0, 0, -4),
+        Instruction::new(0x62, 10, 0, -4, key),
+        Instruction::new(0xbf, 2, 10, 0, 0),
+        Instruction::new(0x07, 2, 0, 0, -4),
         // r1 is the map: a load of 64 bits, which takes two instructions.
-        instruction(0x18, 1, 1, 0, map.as_raw_fd()),
-        instruction(0, 0, 0, 0, 0),
+        Instruction::new(0x18, 1, 1, 0, map.fd()),
+        Instruction::new(0, 0, 0, 0, 0),
         // bpf_map_lookup_elem.
-        instruction(0x85, 0, 0, 0, 1),
-        instruction(0x15, 0, 0, 1, 0),
+        Instruction::new(0x85, 0, 0, 0, 1),
+        Instruction::new(0x15, 0, 0, 1, 0),
         // An atomic addition of r7 where r0 points to.
-        instruction(0xdb, 0, 7, 0, 0),
+        Instruction::new(0xdb, 0, 7, 0, 0),
     ]
 }
 
 /// Loads a program and its map.
-fn load(kind: u32, flags: u32, verdict: i32) -> (OwnedFd, OwnedFd) {
-    let mut attr = [0_u64; 16];
-    // Type and size of keys, size of values and number of elements.
-    attr[0] = u64::from(ARRAY) | 4 << 32;
-    attr[1] = 8 | 2 << 32;
-    let map = new_fd(MAP_CREATE, &mut attr);
+fn load(kind: ProgramType, flags: u32, verdict: i32) -> (Array, OwnedFd) {
+    let map = Array::new(size_of::<u64>(), 2).unwrap_or_else(|error| panic!("a map: {error}"));
     // r6 is the context.
-    let mut code = vec![instruction(0xbf, 6, 1, 0, 0), instruction(0xb7, 7, 0, 0, 1)];
+    let mut code = vec![
+        Instruction::new(0xbf, 6, 1, 0, 0),
+        Instruction::new(0xb7, 7, 0, 0, 1),
+    ];
     code.extend(add(&map, 0));
-    if kind == SCHED_CLS {
+    if kind == ProgramType::Tc {
         // r7 is `len` of `struct __sk_buff`.
-        code.push(instruction(0x61, 7, 6, 0, 0));
+        code.push(Instruction::new(0x61, 7, 6, 0, 0));
         code.extend(add(&map, 1));
     }
-    code.push(instruction(0xb7, 0, 0, 0, verdict));
-    code.push(instruction(0x95, 0, 0, 0, 0));
-    let mut attr = [0_u64; 16];
-    attr[0] = u64::from(kind) | (code.len() as u64) << 32;
-    attr[1] = code.as_ptr() as u64;
-    attr[2] = c"GPL".as_ptr() as u64;
-    // `prog_flags` is the second half of the word at byte 40.
-    attr[5] = u64::from(flags) << 32;
-    (map, new_fd(PROG_LOAD, &mut attr))
+    code.push(Instruction::new(0xb7, 0, 0, 0, verdict));
+    code.push(Instruction::new(0x95, 0, 0, 0, 0));
+    let program = bpf::load(kind, flags, &code).unwrap_or_else(|error| panic!("{kind:?}: {error}"));
+    (map, program)
 }
 
 fn link(
     namespace: &Netns,
     interface: &str,
     program: &OwnedFd,
-    attach_type: u32,
+    attach_type: AttachType,
     flags: u32,
 ) -> OwnedFd {
     namespace.within(|| {
         let index = nix::net::if_::if_nametoindex(interface)
             .unwrap_or_else(|error| panic!("{interface}: {error}"));
-        let mut attr = [0_u64; 16];
-        attr[0] = u64::from(program.as_raw_fd() as u32) | u64::from(index) << 32;
-        attr[1] = u64::from(attach_type) | u64::from(flags) << 32;
-        new_fd(LINK_CREATE, &mut attr)
+        bpf::link(program, index, attach_type, flags)
+            .unwrap_or_else(|error| panic!("{attach_type:?} on {interface}: {error}"))
     })
-}
-
-fn new_fd(command: libc::c_long, attr: &mut [u64; 16]) -> OwnedFd {
-    let fd = bpf(command, attr);
-    // SAFETY: the kernel has just made the descriptor, and nobody else knows it.
-    unsafe { OwnedFd::from_raw_fd(fd) }
-}
-
-fn bpf(command: libc::c_long, attr: &mut [u64; 16]) -> i32 {
-    // SAFETY: `attr` is as long as is said, zero where nothing is meant, and what it points to is
-    // alive in the caller.
-    let result =
-        unsafe { libc::syscall(libc::SYS_bpf, command, attr.as_mut_ptr(), size_of_val(attr)) };
-    assert!(
-        result >= 0,
-        "bpf command {command}: {}",
-        Error::last_os_error()
-    );
-    result as i32
 }

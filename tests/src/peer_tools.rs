@@ -16,12 +16,10 @@ use nix::{
 use tempfile::TempDir;
 
 use crate::{
-    eventually,
+    TIMEOUT, eventually,
     netns::Netns,
     readers::{self, Packet},
 };
-
-const LIMIT: Duration = Duration::from_secs(10);
 
 /// A tcpdump that captures.
 #[derive(Debug)]
@@ -52,14 +50,21 @@ impl Tcpdump {
             .stderr(Stdio::null())
             .spawn()
             .expect("tcpdump starts");
-        let begun = eventually(LIMIT, || file.metadata().is_ok_and(|meta| meta.len() >= 24));
+        let begun = eventually(TIMEOUT, || {
+            file.metadata().is_ok_and(|meta| meta.len() >= 24)
+        });
         assert!(begun, "tcpdump captures on {interface}");
         Self { child, directory }
     }
 
-    /// Ends it when it has written so many packets, or does not write any more, and gives what it has.
-    pub fn packets(mut self, expected: usize) -> Vec<Packet> {
-        let file = self.directory.path().join("theirs.pcap");
+    /// Its file.
+    pub fn file(&self) -> PathBuf {
+        self.directory.path().join("theirs.pcap")
+    }
+
+    /// Ends it when it has written so many packets, or does not write any more.
+    pub fn end(&mut self, expected: usize) {
+        let file = self.file();
         let is_there = || {
             let len = file.metadata().expect("it is there").len();
             // Each packet is at least its header; only then is it worth reading them.
@@ -68,7 +73,20 @@ impl Tcpdump {
         eventually(Duration::from_secs(3), is_there);
         kill(Pid::from_raw(self.child.id() as i32), Signal::SIGINT).expect("tcpdump runs");
         self.child.wait().expect("tcpdump ends");
-        readers::packets(&file)
+    }
+
+    /// The same, and gives what it has.
+    pub fn packets(mut self, expected: usize) -> Vec<Packet> {
+        self.end(expected);
+        readers::packets(&self.file())
+    }
+}
+
+impl Drop for Tcpdump {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -111,7 +129,7 @@ impl Tool {
             child,
             directory,
         };
-        let begun = eventually(LIMIT, || tool.words().contains(ready));
+        let begun = eventually(TIMEOUT, || tool.words().contains(ready));
         assert!(begun, "{name} captures: {}", tool.words());
         tool
     }

@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::output;
+use crate::{output, traffic};
 
 /// One packet of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +106,17 @@ pub fn fields(path: &Path, filter: &str, names: &[&str]) -> Vec<Vec<String>> {
         .collect()
 }
 
+/// The numbers of numbered frames among packets, in their order.
+pub fn numbers(packets: &[Packet]) -> impl Iterator<Item = u32> {
+    let numbers = packets.iter();
+    numbers.filter_map(|packet| traffic::number_in(&packet.bytes))
+}
+
+/// Whether packets are numbered frames from 0 on, none missing: the first that were sent.
+pub fn is_gapless(packets: &[Packet]) -> bool {
+    numbers(packets).eq(0..packets.len() as u32)
+}
+
 /// How many packets of a file pass a tcpdump expression.
 pub fn tcpdump_count(path: &Path, expression: &str) -> usize {
     let mut command = Command::new("tcpdump");
@@ -119,6 +130,19 @@ pub fn tcpdump_count(path: &Path, expression: &str) -> usize {
         .next()
         .and_then(|word| word.parse().ok());
     count.unwrap_or_else(|| panic!("{command:?} says: {text}"))
+}
+
+/// Writes the packets of a file that pass a tcpdump expression into another one.
+pub fn tcpdump_filter(from: &Path, expression: &str, to: &Path) {
+    output(
+        // Without its optimizer, which is not what is tested.
+        Command::new("tcpdump")
+            .args(["-O", "-Z", "root", "--nano", "-r"])
+            .arg(from)
+            .arg("-w")
+            .arg(to)
+            .arg(expression),
+    );
 }
 
 /// What capinfos says of a file, in full.

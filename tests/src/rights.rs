@@ -34,7 +34,7 @@ pub enum Rights {
 
 impl Rights {
     /// Those that `CAPTURE_TEST_RIGHTS` names, `root` or `unit`; `root` where it is not set.
-    pub fn asked() -> Self {
+    pub fn from_env() -> Self {
         match std::env::var("CAPTURE_TEST_RIGHTS").as_deref() {
             Err(_) | Ok("root") => Self::Root,
             Ok("unit") => Self::Unit,

@@ -92,7 +92,7 @@ impl Sandbox {
                 .arg(root.join("deploy"))
                 .arg(&work),
         );
-        let built = work.join("target/release");
+        let built = work.join("target/dist");
         fs::create_dir_all(&built).expect("a directory");
         fs::copy(agent::binary(), built.join("capture-agent")).expect("a copy of the agent");
     }

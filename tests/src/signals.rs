@@ -48,14 +48,14 @@ impl Process {
 
 /// Signals that a process gets one after the other, until this is dropped.
 #[derive(Debug)]
-pub struct Shower {
+pub struct RepeatedSignals {
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<u32>>,
 }
 
-impl Shower {
+impl RepeatedSignals {
     /// Begins to send them, round and round.
-    pub fn on(pid: u32, signals: &'static [Signal], pause: Duration) -> Self {
+    pub fn start(pid: u32, signals: &'static [Signal], pause: Duration) -> Self {
         let process = Process::of(pid);
         let is_over = Arc::new(AtomicBool::new(false));
         let over = Arc::clone(&is_over);
@@ -83,7 +83,7 @@ impl Shower {
     }
 }
 
-impl Drop for Shower {
+impl Drop for RepeatedSignals {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
     }

@@ -5,27 +5,19 @@ use crate::{
     agent::{self, Ended, Running},
     netns::{HOST_IF, Lab, PEER_IF},
     reference::{Filter, Matcher},
-    traffic,
+    traffic::{self, Direction},
 };
 
 /// A frame with the name that the expectations use. The bytes are unique among their set.
 pub type Labelled = (&'static str, Vec<u8>);
 
-/// Which way the frames go, seen from the agent's interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// In. The stack moves the outer VLAN tag into metadata before tc sees the frame.
-    Ingress,
-    /// Out. Tags stay where the sender put them.
-    Egress,
-}
-
-/// Sends the frames one way.
-pub fn send(lab: &Lab, way: Way, frames: &[Labelled]) {
+/// Sends the frames in or out, seen from the agent's interface. On the direction in the stack moves the outer VLAN tag into
+/// metadata before tc sees the frame; on the direction out tags stay where the sender put them.
+pub fn send(lab: &Lab, direction: Direction, frames: &[Labelled]) {
     let bytes: Vec<_> = frames.iter().map(|(_, frame)| frame.clone()).collect();
-    match way {
-        Way::Ingress => traffic::send(&lab.peer, PEER_IF, 2000, bytes),
-        Way::Egress => traffic::send(&lab.host, HOST_IF, 2000, bytes),
+    match direction {
+        Direction::Ingress => traffic::send(&lab.peer, PEER_IF, 2000, bytes),
+        Direction::Egress => traffic::send(&lab.host, HOST_IF, 2000, bytes),
     };
 }
 
@@ -62,7 +54,12 @@ fn expected(labels: &'static str, frames: &[Labelled]) -> Vec<&'static str> {
 
 /// Starts an agent for every filter, sends the frames, and compares what each took with the labels
 /// beside the filter. The reference matcher has to agree with the labels, too.
-pub fn check(way: Way, hook: &str, frames: &[Labelled], filters: &[(&str, &'static str)]) {
+pub fn check(
+    direction: Direction,
+    hook: &str,
+    frames: &[Labelled],
+    filters: &[(&str, &'static str)],
+) {
     for (filter, labels) in filters {
         let (reference, expected) = (reference(filter, frames), expected(labels, frames));
         assert_eq!(
@@ -84,13 +81,13 @@ pub fn check(way: Way, hook: &str, frames: &[Labelled], filters: &[(&str, &'stat
             })
             .collect();
         running.iter().for_each(Running::wait_ready);
-        send(&lab, way, frames);
+        send(&lab, direction, frames);
         for (running, (filter, expectation)) in running.into_iter().zip(filters) {
             let ended = running.stop().expect_whole("user");
             let (taken, expected) = (labels(&ended, frames), expected(expectation, frames));
             if taken != expected {
                 wrong.push(format!(
-                    "{hook} {way:?} {filter}\n took     {taken:?}\n expected {expected:?}"
+                    "{hook} {direction:?} {filter}\n took     {taken:?}\n expected {expected:?}"
                 ));
             }
         }

@@ -8,12 +8,13 @@ use std::{
     ffi::CString,
     io::{Error, Read as _, Write as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    ops::Range,
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
     thread,
     time::{Duration, Instant},
 };
 
-use crate::netns::Netns;
+use crate::netns::{Lab, Netns, PEER_IF};
 
 /// EtherTypes (IEEE 802 Numbers).
 pub const ETHERTYPE_IPV4: u16 = 0x0800;
@@ -274,6 +275,48 @@ pub fn udp_frame(from: SocketAddr, to: SocketAddr, number: u32, len: usize) -> V
     }
 }
 
+/// A numbered UDP frame of strangers, from 192.0.2.1 port 1000 to 192.0.2.2 port 53, to which no stack answers.
+pub fn frame(number: u32, len: usize) -> Vec<u8> {
+    udp_frame(
+        SocketAddr::from(([192, 0, 2, 1], 1000)),
+        SocketAddr::from(([192, 0, 2, 2], 53)),
+        number,
+        len,
+    )
+}
+
+/// Frames as of [`frame`], with these numbers.
+pub fn frames(numbers: Range<u32>, len: usize) -> impl Iterator<Item = Vec<u8>> + Send {
+    numbers.map(move |number| frame(number, len))
+}
+
+/// A direction of traffic, seen from an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// What comes in.
+    Ingress,
+    /// What goes out.
+    Egress,
+}
+
+/// Gives what was sent the time to come to the programs. Frames are in the ring when the sender returns, except
+/// those of a veth's own queue, of which nobody tells how long it is.
+pub fn settle() {
+    thread::sleep(Duration::from_millis(100));
+}
+
+/// Numbered UDP frames from the peer of a [`Lab`], port 4000, to its host, port 9.
+pub fn frames_to_host(numbers: Range<u32>, len: usize) -> impl Iterator<Item = Vec<u8>> + Send {
+    let from = SocketAddr::from(([10, 0, 0, 2], 4000));
+    let to = SocketAddr::from(([10, 0, 0, 1], 9));
+    numbers.map(move |number| udp_frame(from, to, number, len))
+}
+
+/// Sends [`frames_to_host`] at a rate that no default ring overflows at.
+pub fn send_to_host(lab: &Lab, numbers: Range<u32>, len: usize) {
+    send(&lab.peer, PEER_IF, 20_000, frames_to_host(numbers, len));
+}
+
 /// Traffic that a capture of UDP port 9 must leave out: each differs from it in something else.
 pub fn other_traffic(number: u32) -> Vec<u8> {
     let payload = numbered(number, 26);
@@ -402,6 +445,7 @@ fn send_batch(socket: &OwnedFd, batch: &mut [Vec<u8>]) -> Result<(), Error> {
         if error.raw_os_error() != Some(libc::ENOBUFS) {
             return Err(error);
         }
+        // As long as it takes to make room for some; nothing can be waited for.
         thread::sleep(Duration::from_micros(100));
     }
     Ok(())

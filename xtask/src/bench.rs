@@ -1,11 +1,14 @@
-//! Builds the benchmarks in release mode around the kernel object, and runs them as root. What they
+//! Builds the benchmarks and the agent as it is installed, around the kernel object, and runs them as root. What they
 //! measure is in `capture-engine/src/kernel/bench.rs` and in `bench/`.
 
-use std::path::{PathBuf, absolute};
+use std::{
+    path::{PathBuf, absolute},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result};
 
-use crate::{build, command, packages, run, workspace};
+use crate::{build, build::Profile, command, packages, run, workspace};
 
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
@@ -60,24 +63,29 @@ fn capture(options: &[String]) -> Result<()> {
             command::report(&error);
         }
     }
-    let agent = build::agent(&build::object()?, true)?;
-    let mut cargo = command::cargo();
-    cargo.args(["build", "--release", "--package", "capture-bench"]);
-    command::run(&mut cargo).context("cannot build the benchmark")?;
-    let target = workspace::target_dir()?;
-    let mut benchmark = run::as_root(&target.join("release/bench-capture"));
+    let agent = build::agent(&build::object()?, Profile::Dist)?;
+    command::run(&mut cargo_build()).context("cannot build the benchmark")?;
+    let mut benchmark = run::as_root(&Profile::Dist.directory()?.join("bench-capture"));
     benchmark.arg("--agent").arg(agent);
-    benchmark.arg("--directory").arg(target.join("bench"));
+    let directory = workspace::target_dir()?.join("bench");
+    benchmark.arg("--directory").arg(directory);
     command::run(benchmark.args(options))
 }
 
 /// Builds the benchmark of the kernel programs and returns its path.
 fn kernel() -> Result<PathBuf> {
     let object = build::object()?;
-    let mut cargo = command::cargo();
-    cargo.args(["build", "--release", "--package", "capture-bench"]);
+    let mut cargo = cargo_build();
     cargo.args(["--features", "kernel", "--bin", "bench-kernel"]);
     command::run(cargo.env(build::OBJECT_VARIABLE, object))
         .context("cannot build the benchmark")?;
-    Ok(workspace::target_dir()?.join("release/bench-kernel"))
+    Ok(Profile::Dist.directory()?.join("bench-kernel"))
+}
+
+/// Compiles the benchmarks, of the profile of the agent that they measure.
+fn cargo_build() -> Command {
+    let mut cargo = command::cargo();
+    let profile = Profile::Dist.name();
+    cargo.args(["build", "--profile", profile, "--package", "capture-bench"]);
+    cargo
 }

@@ -1,7 +1,10 @@
 //! Builds the kernel programs for the BPF target, then the agent that embeds their object. `run`
 //! and `test` start from the agent this makes, `lint` shares how the kernel crate is compiled.
 
-use std::{env::consts::ARCH, path::PathBuf};
+use std::{
+    env::consts::ARCH,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -13,14 +16,53 @@ pub(crate) const OBJECT_VARIABLE: &str = "CAPTURE_EBPF_OBJECT";
 /// Arguments of `cargo xtask build`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Optimise the agent; the kernel programs always are
-    #[arg(long)]
+    /// Optimise the agent within each crate; the kernel programs always are optimised
+    #[arg(long, conflicts_with = "dist")]
     release: bool,
+    /// Optimise the agent across crates and strip it, as it is installed
+    #[arg(long)]
+    dist: bool,
+}
+
+/// How the agent is compiled: a profile of cargo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Not optimised.
+    Dev,
+    /// Optimised within each crate: the agent under test.
+    Release,
+    /// Optimised across crates and stripped: what is installed and measured.
+    Dist,
+}
+
+impl Profile {
+    /// Its name for cargo.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Release => "release",
+            Self::Dist => "dist",
+        }
+    }
+
+    /// Where its programs are.
+    pub(crate) fn directory(self) -> Result<PathBuf> {
+        let name = match self {
+            Self::Dev => "debug",
+            other => other.name(),
+        };
+        Ok(workspace::target_dir()?.join(name))
+    }
 }
 
 /// `cargo xtask build`: prints the path of the agent.
 pub(crate) fn build(arguments: &Arguments) -> Result<()> {
-    let agent = agent(&object()?, arguments.release)?;
+    let profile = match arguments {
+        Arguments { dist: true, .. } => Profile::Dist,
+        Arguments { release: true, .. } => Profile::Release,
+        Arguments { .. } => Profile::Dev,
+    };
+    let agent = agent(&object()?, profile)?;
     println!("{}", agent.display());
     Ok(())
 }
@@ -42,7 +84,7 @@ pub(crate) fn object() -> Result<PathBuf> {
 }
 
 /// Builds the agent around the kernel object and returns its path.
-pub(crate) fn agent(object: &std::path::Path, release: bool) -> Result<PathBuf> {
+pub(crate) fn agent(object: &Path, profile: Profile) -> Result<PathBuf> {
     let mut cargo = command::cargo();
     cargo.args([
         "build",
@@ -50,14 +92,12 @@ pub(crate) fn agent(object: &std::path::Path, release: bool) -> Result<PathBuf> 
         "capture-agent",
         "--bin",
         "capture-agent",
+        "--profile",
+        profile.name(),
     ]);
-    if release {
-        cargo.arg("--release");
-    }
     // A flag would change the shape of the target directory; the command line outranks that.
     command::run(cargo.env(OBJECT_VARIABLE, object)).context("cannot build the agent")?;
-    let profile = if release { "release" } else { "debug" };
-    Ok(workspace::target_dir()?.join(profile).join("capture-agent"))
+    Ok(profile.directory()?.join("capture-agent"))
 }
 
 /// Builds the program that makes and sends the frames of `vm-test`, and returns its path.
@@ -65,5 +105,5 @@ pub(crate) fn frames() -> Result<PathBuf> {
     let mut cargo = command::cargo();
     command::run(cargo.args(["build", "--package", "capture-tests", "--bin", "frames"]))
         .context("cannot build the program that sends frames")?;
-    Ok(workspace::target_dir()?.join("debug/frames"))
+    Ok(Profile::Dev.directory()?.join("frames"))
 }

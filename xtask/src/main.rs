@@ -17,6 +17,7 @@ mod results;
 mod root;
 mod run;
 mod setup;
+mod skips;
 mod test;
 mod toolchain;
 mod vm_test;
@@ -38,7 +39,7 @@ struct Arguments {
 enum Action {
     /// Build the kernel programs and the agent that carries them
     Build(build::Arguments),
-    /// Build a release agent and capture with it, through sudo where needed
+    /// Build the agent as it is installed and capture with it, through sudo where needed
     Run(run::Arguments),
     /// Run all tests: those of the host, then whole captures as root
     Test(test::Arguments),

@@ -1,5 +1,5 @@
-//! Reads libtest's result lines as they stream by and adds them up. `test` runs every test binary
-//! through here, so that one line can sum up a whole run.
+//! Reads libtest's lines as they stream by and adds them up. `test` runs every test binary through here, so
+//! that one line can sum up a whole run. Which tests may be skipped is in `skips`.
 
 use std::{
     fmt,
@@ -11,13 +11,57 @@ use anyhow::{Context as _, Result};
 
 use crate::command;
 
+/// Begins the reason of an ignored test that another test runs as a process of its own, or a person by hand: it
+/// checks nothing by itself.
+const HELPER: &str = "run by ";
+
+/// A test that was not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Skip {
+    pub(crate) test: String,
+    pub(crate) reason: String,
+}
+
+impl Skip {
+    /// The test of a line `TEST: REASON`.
+    pub(crate) fn of_line(line: &str) -> Option<Self> {
+        let (test, reason) = line.split_once(": ")?;
+        Some(Self {
+            test: test.trim().to_owned(),
+            reason: reason.trim().to_owned(),
+        })
+    }
+
+    /// The test of libtest's line `test TEST ... ignored, REASON`, unless it is a helper of another.
+    fn of_ignored(line: &str) -> Option<Self> {
+        let (start, reason) = line.split_once(" ... ignored")?;
+        // Output without a line end may come before it.
+        let (_, test) = start.rsplit_once("test ")?;
+        let reason = reason.trim_start_matches(',').trim();
+        if reason.starts_with(HELPER) {
+            return None;
+        }
+        let reason = if reason.is_empty() { "ignored" } else { reason };
+        Some(Self {
+            test: test.to_owned(),
+            reason: reason.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { test, reason } = self;
+        write!(f, "{test}: {reason}")
+    }
+}
+
 /// How many tests ended how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
-    /// Ignored tests, in libtest's words.
-    pub(crate) skipped: u64,
+    pub(crate) skipped: Vec<Skip>,
 }
 
 impl Tally {
@@ -54,10 +98,18 @@ impl Tally {
         Ok(())
     }
 
+    /// Takes the tests that noted that they were skipped, which libtest counts as passed.
+    pub(crate) fn add_skips(&mut self, skips: Vec<Skip>) {
+        self.passed = self.passed.saturating_sub(skips.len() as u64);
+        self.skipped.extend(skips);
+    }
+
     /// Adds `line` if it is a binary's result, such as
-    /// `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; …`.
+    /// `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; …`, or tells of an ignored
+    /// test, as in `test module::name ... ignored, why`.
     fn add_line(&mut self, line: &str) {
         let line = without_colour(line);
+        self.skipped.extend(Skip::of_ignored(&line));
         // A test that prints without a line end pushes the result behind its own words.
         let Some((_, result)) = line.split_once("test result: ") else {
             return;
@@ -75,7 +127,6 @@ impl Tally {
             match what {
                 "passed" => self.passed += number,
                 "failed" => self.failed += number,
-                "ignored" => self.skipped += number,
                 _ => {}
             }
         }
@@ -90,8 +141,8 @@ impl fmt::Display for Tally {
             skipped,
         } = self;
         write!(f, "{passed} passed, {failed} failed")?;
-        if *skipped > 0 {
-            write!(f, ", {skipped} skipped")?;
+        if !skipped.is_empty() {
+            write!(f, ", {} skipped", skipped.len())?;
         }
         Ok(())
     }
@@ -133,10 +184,41 @@ mod tests {
             Tally {
                 passed: 7,
                 failed: 2,
-                skipped: 1
+                skipped: Vec::new()
             }
         );
-        assert_eq!(tally.to_string(), "7 passed, 2 failed, 1 skipped");
+        assert_eq!(tally.to_string(), "7 passed, 2 failed");
+    }
+
+    #[test]
+    fn skipped_tests_are_not_passed() {
+        let mut tally = tally(&[
+            "test a::b ... ignored, run by c",
+            "test a::d ... ignored, takes an hour",
+            "test result: ok. 3 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out",
+        ]);
+        assert_eq!(tally.to_string(), "3 passed, 0 failed, 1 skipped");
+        tally.add_skips(vec![Skip {
+            test: "a::e".to_owned(),
+            reason: "no /dev/fuse".to_owned(),
+        }]);
+        assert_eq!(tally.to_string(), "2 passed, 0 failed, 2 skipped");
+    }
+
+    #[test]
+    fn ignored_tests_are_skipped_and_helpers_are_none() {
+        let skip = |line| Skip::of_ignored(line).map(|skip| skip.to_string());
+        assert_eq!(
+            skip("test a::b ... ignored, takes an hour").as_deref(),
+            Some("a::b: takes an hour")
+        );
+        assert_eq!(
+            skip("12test a::b ... ignored").as_deref(),
+            Some("a::b: ignored")
+        );
+        assert_eq!(skip("test a::b ... ignored, run by a::c"), None);
+        assert_eq!(skip("test a::b ... ok"), None);
+        assert_eq!(skip("test result: ok. 1 passed; 1 ignored"), None);
     }
 
     #[test]
@@ -146,8 +228,7 @@ mod tests {
             tally,
             Tally {
                 passed: 1,
-                failed: 0,
-                skipped: 0
+                ..Tally::default()
             }
         );
         assert_eq!(tally.to_string(), "1 passed, 0 failed");
@@ -175,7 +256,7 @@ mod tests {
             !Tally {
                 passed: 1,
                 failed: 1,
-                skipped: 0
+                ..Tally::default()
             }
             .is_good()
         );
@@ -190,9 +271,8 @@ mod tests {
         assert_eq!(
             tally,
             Tally {
-                passed: 0,
                 failed: 1,
-                skipped: 0
+                ..Tally::default()
             }
         );
     }

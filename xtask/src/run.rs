@@ -1,11 +1,11 @@
-//! Builds a release agent as the present user and becomes `capture-agent run`, through sudo where
+//! Builds the agent as it is installed, as the present user and becomes `capture-agent run`, through sudo where
 //! that user is not root. What follows is the agent's: signals, output, exit code.
 
 use std::{fs, os::unix::process::CommandExt as _, path::Path, process::Command};
 
 use anyhow::{Result, anyhow};
 
-use crate::{build, command, packages};
+use crate::{build, build::Profile, command, packages};
 
 /// Arguments of `cargo xtask run`.
 #[derive(clap::Args)]
@@ -17,7 +17,7 @@ pub(crate) struct Arguments {
 
 /// `cargo xtask run`.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let agent = build::agent(&build::object()?, true)?;
+    let agent = build::agent(&build::object()?, Profile::Dist)?;
     let arguments = if arguments.agent.is_empty() {
         let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
         let interface = default_interface(&routes).unwrap_or("any");

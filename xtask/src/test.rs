@@ -7,6 +7,7 @@
 
 use std::{
     env,
+    ffi::OsString,
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
 };
@@ -14,7 +15,13 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::{build, command, install, packages, results::Tally, run, vm_test};
+use crate::{
+    build, command, install, packages,
+    results::Tally,
+    run,
+    skips::{self, Notes},
+    vm_test,
+};
 
 /// The package of the end-to-end tests.
 const END_TO_END: &str = "capture-tests";
@@ -25,15 +32,14 @@ const AGENT_VARIABLE: &str = "CAPTURE_AGENT_BIN";
 /// The variable by which they learn with which rights it runs, and its value for those of the systemd unit.
 const RIGHTS: (&str, &str) = ("CAPTURE_TEST_RIGHTS", "unit");
 
-/// The end-to-end tests that run once more with these rights: every kind of hook, alone, together and beside
-/// programs of others. What they need of the kernel is what any other capture needs.
-const WITH_UNIT_RIGHTS: [&str; 6] = [
-    "coexistence",
-    "foreign",
-    "mixture",
-    "shapes",
-    "stacked",
-    "tasks",
+/// The end-to-end tests that run once more with these rights, by binary and module: every kind of hook, alone,
+/// together and beside programs of others. What they need of the kernel is what any other capture needs.
+const WITH_UNIT_RIGHTS: [(&str, &[&str]); 2] = [
+    (
+        "integration",
+        &["coexistence", "foreign", "shapes", "stacked", "tasks"],
+    ),
+    ("serial", &["mixture"]),
 ];
 
 /// The path part of tests outside [`END_TO_END`] that need root.
@@ -82,12 +88,12 @@ pub(crate) fn test(arguments: &Arguments) -> ExitCode {
     let mut tally = Tally::default();
     // Tests of the host crates have their files judged by the same programs.
     let mut outcomes = vec![packages::ensure_tools(packages::TEST_TOOLS)];
-    if arguments.no_privileged {
-        outcomes.push(host(arguments, None, &mut tally));
-    } else {
-        let object = build::object();
-        outcomes.push(host(arguments, object.as_deref().ok(), &mut tally));
-        outcomes.push(object.and_then(|object| privileged(arguments, &object, &mut tally)));
+    match Notes::new() {
+        Ok(notes) => {
+            outcomes.extend(workspace(arguments, &notes, &mut tally));
+            outcomes.push(notes.count(&mut tally));
+        }
+        error => outcomes.push(error.map(drop)),
     }
     if arguments.install {
         outcomes.push(install::check(&mut tally));
@@ -95,6 +101,7 @@ pub(crate) fn test(arguments: &Arguments) -> ExitCode {
     if !arguments.kernels.is_empty() {
         outcomes.push(vm_test::run(&arguments.kernels, None, false, &mut tally));
     }
+    outcomes.push(skips::judge(&mut tally));
     for error in outcomes.into_iter().filter_map(Result::err) {
         command::report(&error);
         tally.failed += 1;
@@ -107,8 +114,25 @@ pub(crate) fn test(arguments: &Arguments) -> ExitCode {
     }
 }
 
+/// The tests of the workspace. What keeps some from running does not keep the others.
+fn workspace(arguments: &Arguments, notes: &Notes, tally: &mut Tally) -> Vec<Result<()>> {
+    if arguments.no_privileged {
+        return vec![host(arguments, None, notes, tally)];
+    }
+    let object = build::object();
+    vec![
+        host(arguments, object.as_deref().ok(), notes, tally),
+        object.and_then(|object| privileged(arguments, &object, notes, tally)),
+    ]
+}
+
 /// All but the end-to-end tests, as the present user.
-fn host(arguments: &Arguments, object: Option<&Path>, tally: &mut Tally) -> Result<()> {
+fn host(
+    arguments: &Arguments,
+    object: Option<&Path>,
+    notes: &Notes,
+    tally: &mut Tally,
+) -> Result<()> {
     let mut cargo = command::cargo();
     cargo.args([
         "test",
@@ -124,35 +148,51 @@ fn host(arguments: &Arguments, object: Option<&Path>, tally: &mut Tally) -> Resu
     if let Some(object) = object {
         cargo.env(build::OBJECT_VARIABLE, object);
     }
+    cargo.env(skips::VARIABLE, notes.path());
     tally.run(cargo.args(&arguments.tests))
 }
 
 /// The end-to-end tests, and what [`host`] left out for lack of root.
-fn privileged(arguments: &Arguments, object: &Path, tally: &mut Tally) -> Result<()> {
-    let agent = build::agent(object, true)?;
-
+fn privileged(
+    arguments: &Arguments,
+    object: &Path,
+    notes: &Notes,
+    tally: &mut Tally,
+) -> Result<()> {
+    let agent = build::agent(object, build::Profile::Release)?;
+    let mut variables = vec![
+        (AGENT_VARIABLE, agent.into_os_string()),
+        (skips::VARIABLE, notes.path().into()),
+    ];
     if !packages::is_root() {
         for package in WITH_PRIVILEGED {
             for binary in compile(package, object)? {
-                let names = privileged_tests(&binary, &arguments.tests)?;
-                if !names.is_empty() {
-                    let mut tests = binary.as_root(&agent, &[]);
-                    tally.run(tests.arg("--exact").args(names).args(&arguments.tests))?;
-                }
+                let mut names = binary.tests(&arguments.tests)?;
+                names.retain(|name| name.contains(PRIVILEGED));
+                binary.run(&names, &variables, arguments, tally)?;
             }
         }
     }
     let binaries = compile(END_TO_END, object)?;
     for binary in &binaries {
-        tally.run(binary.as_root(&agent, &[]).args(&arguments.tests))?;
+        tally.run(binary.as_root(&variables).args(&arguments.tests))?;
     }
-    for name in WITH_UNIT_RIGHTS {
+    let (name, value) = RIGHTS;
+    variables.push((name, value.into()));
+    for (name, modules) in WITH_UNIT_RIGHTS {
         let binary = binaries.iter().find(|binary| binary.name == name);
         let binary = binary.with_context(|| format!("{END_TO_END} has no tests `{name}`"))?;
+        let all = binary.tests(&[])?;
+        let has = |module: &str| all.iter().any(|test| is_in(test, module));
+        if let Some(missing) = modules.iter().find(|module| !has(module)) {
+            bail!("{END_TO_END} has no tests `{missing}::` in `{name}`");
+        }
         command::say(format_args!(
             "the same with the rights of the systemd unit:"
         ));
-        tally.run(binary.as_root(&agent, &[RIGHTS]).args(&arguments.tests))?;
+        let mut names = binary.tests(&arguments.tests)?;
+        names.retain(|test| modules.iter().any(|module| is_in(test, module)));
+        binary.run(&names, &variables, arguments, tally)?;
     }
     Ok(())
 }
@@ -192,36 +232,52 @@ fn binaries(messages: &str) -> Vec<Binary> {
         .collect()
 }
 
-/// The tests of `binary` that need root, of those that `filters` lets through.
-fn privileged_tests(binary: &Binary, filters: &[String]) -> Result<Vec<String>> {
-    let mut list = Command::new(&binary.path);
-    list.current_dir(&binary.directory)
-        .args(["--list", "--format", "terse"])
-        .args(filters);
-    Ok(privileged_names(&command::output(&mut list)?))
-}
-
-fn privileged_names(list: &str) -> Vec<String> {
+/// The names of the tests in libtest's list.
+fn listed(list: &str) -> Vec<String> {
     list.lines()
         .filter_map(|line| line.strip_suffix(": test"))
-        .filter(|name| name.contains(PRIVILEGED))
         .map(str::to_owned)
         .collect()
 }
 
+/// Whether a test is in this module of its binary's root.
+fn is_in(test: &str, module: &str) -> bool {
+    test.split_once("::")
+        .is_some_and(|(root, _)| root == module)
+}
+
 impl Binary {
-    /// The command that runs all its tests as root, with what cargo and xtask tell a test, and more variables.
-    /// Where there is no sudo the tests run, and fail, without.
-    fn as_root(&self, agent: &Path, more: &[(&'static str, &str)]) -> Command {
+    /// The names of its tests, of those that `filters` let through.
+    fn tests(&self, filters: &[String]) -> Result<Vec<String>> {
+        let mut list = Command::new(&self.path);
+        list.current_dir(&self.directory)
+            .args(["--list", "--format", "terse"])
+            .args(filters);
+        Ok(listed(&command::output(&mut list)?))
+    }
+
+    /// Runs these of its tests as root.
+    fn run(
+        &self,
+        names: &[String],
+        variables: &[(&'static str, OsString)],
+        arguments: &Arguments,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        // Without a name libtest runs them all.
+        if names.is_empty() {
+            return Ok(());
+        }
+        let mut tests = self.as_root(variables);
+        tally.run(tests.arg("--exact").args(names).args(&arguments.tests))
+    }
+
+    /// The command that runs all its tests as root, with these variables, and what cargo tells a test. Where there
+    /// is no sudo the tests run, and fail, without.
+    fn as_root(&self, variables: &[(&'static str, OsString)]) -> Command {
         command::say(format_args!("running {}", self.path.display()));
-        let mut variables = vec![
-            (AGENT_VARIABLE, agent.as_os_str().to_owned()),
-            (
-                "CARGO_MANIFEST_DIR",
-                self.directory.clone().into_os_string(),
-            ),
-        ];
-        variables.extend(more.iter().map(|(name, value)| (*name, value.into())));
+        let mut variables = variables.to_vec();
+        variables.push(("CARGO_MANIFEST_DIR", self.directory.clone().into()));
         if let Some(backtrace) = env::var_os("RUST_BACKTRACE") {
             variables.push(("RUST_BACKTRACE", backtrace));
         }
@@ -233,7 +289,7 @@ impl Binary {
             // sudo drops the environment; `env` behind it needs no right to keep it.
             let mut sudo = run::as_root(Path::new("env"));
             for (name, value) in variables {
-                let mut assignment = std::ffi::OsString::from(name);
+                let mut assignment = OsString::from(name);
                 assignment.push("=");
                 assignment.push(value);
                 sudo.arg(assignment);
@@ -269,8 +325,11 @@ mod tests {
     }
 
     #[test]
-    fn only_the_tests_that_need_root_are_named() {
-        let list = "plan::tests::a: test\nkernel::privileged::b: test\nbench: benchmark\n";
-        assert_eq!(privileged_names(list), ["kernel::privileged::b"]);
+    fn tests_are_chosen_by_their_module() {
+        let list = "tasks::a: test\ndaemon_tasks::b: test\nbench: benchmark\n";
+        let mut names = listed(list);
+        assert_eq!(names, ["tasks::a", "daemon_tasks::b"]);
+        names.retain(|name| is_in(name, "tasks"));
+        assert_eq!(names, ["tasks::a"]);
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn closing_table(ended: &Ended, elapsed: Duration) -> String {
     let elapsed = Duration::from_secs(elapsed.as_secs());
     let reason = reason_text(*stop_reason);
     rows.push((
-        "stopped",
+        "ended",
         format!("{reason}, after {}", duration_text(elapsed)),
     ));
     rows.extend(file_rows(files));
@@ -187,14 +187,14 @@ pub(super) fn file_rows(files: &[FileRecord]) -> Vec<(&'static str, String)> {
 
 pub(super) fn reason_text(reason: StopReason) -> &'static str {
     match reason {
-        StopReason::Duration => "duration is over",
-        StopReason::MaxPackets => "packets are complete",
-        StopReason::MaxFileBytes => "limit of bytes or files is reached",
-        StopReason::User => "as asked",
+        StopReason::Duration => "duration reached",
+        StopReason::MaxPackets => "packet limit reached",
+        StopReason::MaxFileBytes => "size limit reached",
+        StopReason::User => "stopped by user",
         StopReason::InterfaceGone => "interface is gone",
         StopReason::DiskFull => "disk is full",
         StopReason::IoError => "writing failed",
-        StopReason::Shutdown => "shutdown",
+        StopReason::Shutdown => "daemon shut down before its end",
         StopReason::Interrupted => "interrupted",
         StopReason::Error => "error",
     }
@@ -307,7 +307,7 @@ mod tests {
             "matched     10\n\
              captured    10 (900 B)\n\
              lost        0, the capture is complete\n\
-             stopped     as asked, after 12s\n\
+             ended       stopped by user, after 12s\n\
              file        eth0.pcapng (1.2 kB)\n"
         );
     }
@@ -352,7 +352,7 @@ mod tests {
         assert_eq!(
             compact_table(tasks),
             "TASK        MATCHED  CAPTURED  LOST  STOPPED               FILE\n\
-             dns          12,345    12,340     5  as asked              eth0.pcapng\n\
+             dns          12,345    12,340     5  stopped by user       eth0.pcapng\n\
              everything        0         0     0  FAILED: disk is full  none\n"
         );
     }

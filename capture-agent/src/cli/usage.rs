@@ -1,9 +1,15 @@
-//! Usage errors: clap's several paragraphs as one line and a hint. Help and version, which clap
-//! treats as errors too, go to stdout.
+//! Usage errors in words of our own: one line that says what is wrong with the command line, and a hint. Help
+//! and version, which clap treats as errors too, go to stdout.
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use std::{env, error::Error as _, ffi::OsString};
 
-use super::say;
+use capture_task::plan::quote;
+use clap::{
+    Arg, Command, CommandFactory as _,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+use super::{args::Arguments, say};
 use crate::cli::exit::Exit;
 
 /// Shows what clap has to say, and gives the exit code that goes with it.
@@ -19,41 +25,156 @@ pub(super) fn report(error: &clap::Error) -> Exit {
             Exit::Usage
         }
         _ => {
-            for line in brief(error) {
-                say(&format!("capture-agent: {line}"));
-            }
+            let typed: Vec<_> = env::args_os().skip(1).collect();
+            say(&format!("capture-agent: {}", sentence(error, &typed)));
+            say(&format!("capture-agent: {}", hint(error, &typed)));
             Exit::Usage
         }
     }
 }
 
-/// What is wrong, and what to do about it.
-fn brief(error: &clap::Error) -> [String; 2] {
-    let text = error.render().to_string();
-    let text = text.split("\n\nUsage:").next().unwrap_or(&text);
-    let text = text
-        .split("\n\nFor more information")
-        .next()
-        .unwrap_or(text);
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let message = lines.collect::<Vec<_>>().join("; ");
-    let message = message
-        .strip_prefix("error: ")
-        .unwrap_or(&message)
-        .replace(":;", ":");
-    [message, hint(error)]
+/// What is wrong with the arguments behind the name of the program.
+fn sentence(error: &clap::Error, typed: &[OsString]) -> String {
+    let text = |kind| words(error.get(kind));
+    let argument = text(ContextKind::InvalidArg);
+    let mut sentence = match error.kind() {
+        ErrorKind::UnknownArgument => format!("unexpected argument {argument}"),
+        ErrorKind::InvalidSubcommand => {
+            format!("unknown command {}", text(ContextKind::InvalidSubcommand))
+        }
+        ErrorKind::MissingRequiredArgument => format!("missing: {argument}"),
+        ErrorKind::MissingSubcommand => {
+            let command = text(ContextKind::InvalidSubcommand);
+            format!("{command} needs one of the commands it has")
+        }
+        ErrorKind::ArgumentConflict => match given(error.get(ContextKind::PriorArg), typed) {
+            other if other.is_empty() || other == argument => format!("{argument} is given twice"),
+            other => format!("{argument} cannot be used with {other}"),
+        },
+        ErrorKind::InvalidValue if text(ContextKind::InvalidValue) == "\"\"" => {
+            format!("{argument} needs a value")
+        }
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+            let value = text(ContextKind::InvalidValue);
+            let why = error.source().map(|source| format!(": {source}"));
+            format!(
+                "invalid value {value} for {argument}{}",
+                why.unwrap_or_default()
+            )
+        }
+        ErrorKind::TooManyValues
+        | ErrorKind::TooFewValues
+        | ErrorKind::WrongNumberOfValues
+        | ErrorKind::NoEquals => format!("wrong number of values for {argument}"),
+        ErrorKind::InvalidUtf8 => "an argument is not valid UTF-8".to_owned(),
+        other => other.as_str().unwrap_or("invalid arguments").to_owned(),
+    };
+    let allowed = text(ContextKind::ValidValue);
+    if !allowed.is_empty() {
+        sentence.push_str(&format!("; possible values: {allowed}"));
+    }
+    let meant = [
+        ContextKind::SuggestedArg,
+        ContextKind::SuggestedSubcommand,
+        ContextKind::SuggestedValue,
+    ];
+    if let Some(meant) = meant.map(text).into_iter().find(|meant| !meant.is_empty()) {
+        sentence.push_str(&format!("; did you mean {meant}?"));
+    }
+    sentence
 }
 
-fn hint(error: &clap::Error) -> String {
-    let help = "try `capture-agent --help`";
+/// A part of an error: what was typed in quotes, options and placeholders as they are.
+fn words(value: Option<&ContextValue>) -> String {
+    match value {
+        Some(ContextValue::String(text)) => word(text),
+        Some(ContextValue::Strings(texts)) => listed(texts),
+        _ => String::new(),
+    }
+}
+
+/// Of the options that exclude another, those that were typed: clap names all members of a group.
+fn given(value: Option<&ContextValue>, typed: &[OsString]) -> String {
+    let Some(ContextValue::Strings(excluded)) = value else {
+        return words(value);
+    };
+    let root = root();
+    let (command, _) = command_of(&root, typed);
+    let is_given = |excluded: &&String| {
+        let mut arguments = command.get_arguments();
+        let argument = arguments.find(|argument| argument.to_string() == **excluded);
+        argument.is_some_and(|argument| typed.iter().any(|typed| sets(typed, argument)))
+    };
+    let given: Vec<_> = excluded.iter().filter(is_given).collect();
+    if given.is_empty() {
+        return listed(excluded);
+    }
+    listed(given)
+}
+
+/// Whether `--long`, `--long=VALUE`, `-s` or `-sVALUE` of this argument was typed.
+fn sets(typed: &OsString, argument: &Arg) -> bool {
+    let Some(typed) = typed.to_str() else {
+        return false;
+    };
+    if let Some(long) = typed.strip_prefix("--") {
+        return argument.get_long() == long.split('=').next();
+    }
+    let short = typed
+        .strip_prefix('-')
+        .and_then(|short| short.chars().next());
+    short.is_some() && short == argument.get_short()
+}
+
+fn listed<'a>(texts: impl IntoIterator<Item = &'a String>) -> String {
+    let texts: Vec<_> = texts.into_iter().map(|text| word(text)).collect();
+    texts.join(", ")
+}
+
+fn word(text: &str) -> String {
+    let is_plain = text.chars().all(|c| c.is_ascii_graphic() || c == ' ');
+    if is_plain && (text.starts_with("--") || text.starts_with('<')) {
+        text.to_owned()
+    } else {
+        quote(text)
+    }
+}
+
+/// What to do about it.
+fn hint(error: &clap::Error, typed: &[OsString]) -> String {
+    let (_, line) = command_of(&root(), typed);
+    let help = format!("try `{line} --help`");
     let unexpected = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(text)) if error.kind() == ErrorKind::UnknownArgument => text,
-        _ => return help.to_owned(),
+        _ => return help,
     };
     if unexpected.starts_with('-') {
-        return help.to_owned();
+        return help;
     }
     format!("a filter is given by options such as --ip, --port and --protocol; {help}")
+}
+
+/// The whole command line. What an argument is shown as is known once it is built.
+fn root() -> Command {
+    let mut root = Arguments::command();
+    root.build();
+    root
+}
+
+/// The subcommand that was typed, as far as there is one, and how it is called.
+fn command_of<'a>(root: &'a Command, typed: &[OsString]) -> (&'a Command, String) {
+    let mut command = root;
+    let mut line = root.get_name().to_owned();
+    let is_option = |word: &&OsString| word.as_encoded_bytes().starts_with(b"-");
+    for word in typed.iter().filter(|word| !is_option(word)) {
+        let Some(inner) = word.to_str().and_then(|word| command.find_subcommand(word)) else {
+            break;
+        };
+        command = inner;
+        line.push(' ');
+        line.push_str(inner.get_name());
+    }
+    (command, line)
 }
 
 #[cfg(test)]
@@ -61,55 +182,76 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::cli::args::Arguments;
 
     fn of(arguments: &str) -> [String; 2] {
-        let arguments = ["capture-agent"].into_iter().chain(arguments.split(' '));
-        brief(&Arguments::try_parse_from(arguments).expect_err("not valid"))
+        let typed: Vec<_> = arguments.split(' ').map(OsString::from).collect();
+        let name = OsString::from("capture-agent");
+        let error = Arguments::try_parse_from([name].iter().chain(&typed)).expect_err("not valid");
+        [sentence(&error, &typed), hint(&error, &typed)]
     }
 
     #[test]
     fn one_line_and_a_hint() {
-        for (arguments, message, hint) in [
+        for (arguments, message, end_of_hint) in [
             (
                 "run --protocl udp",
-                "unexpected argument '--protocl' found; tip: a similar argument exists: '--protocol'",
-                "--help",
+                "unexpected argument --protocl; did you mean --protocol?",
+                "try `capture-agent run --help`",
             ),
             (
                 "run -i lo port 53",
-                "unexpected argument 'port' found",
-                "options such as --ip",
+                "unexpected argument \"port\"",
+                "options such as --ip, --port and --protocol; try `capture-agent run --help`",
             ),
             (
-                "run -i lo --ip 1.1.1.1 --ip 1.1.1.2",
-                "the argument '--ip <ADDRESS>' cannot be used multiple times",
-                "--help",
+                "-v run -i lo --ip 1.1.1.1 --ip 1.1.1.2",
+                "--ip <ADDRESS> is given twice",
+                "try `capture-agent run --help`",
             ),
             (
                 "interfaces -o xml",
-                "invalid value 'xml' for '--output <FORM>'; [possible values: table, json]",
-                "--help",
+                "invalid value \"xml\" for --output <FORM>; possible values: \"table\", \"json\"",
+                "try `capture-agent interfaces --help`",
+            ),
+            (
+                "task list --limit x",
+                "invalid value \"x\" for --limit <COUNT>: invalid digit found in string",
+                "try `capture-agent task list --help`",
             ),
             (
                 "rum",
-                "unrecognized subcommand 'rum'; tip: a similar subcommand exists: 'run'",
-                "--help",
+                "unknown command \"rum\"; did you mean \"run\"?",
+                "try `capture-agent --help`",
+            ),
+            (
+                "task creat",
+                "unknown command \"creat\"; did you mean \"create\"?",
+                "try `capture-agent task --help`",
             ),
             (
                 "completions",
-                "the following required arguments were not provided: <SHELL>",
-                "--help",
+                "missing: <SHELL>",
+                "try `capture-agent completions --help`",
             ),
             (
                 "run -i",
-                "a value is required for '--interface <IF>' but none was supplied",
-                "--help",
+                "--interface <IF> needs a value",
+                "try `capture-agent run --help`",
+            ),
+            (
+                "run -i lo --tasks x.json",
+                "--tasks <FILE> cannot be used with --interface <IF>",
+                "try `capture-agent run --help`",
+            ),
+            (
+                "run \u{1b}[31m",
+                "unexpected argument \"\\u{1b}[31m\"",
+                "try `capture-agent run --help`",
             ),
         ] {
             let found = of(arguments);
             assert_eq!(found[0], message, "{arguments}");
-            assert!(found[1].contains(hint), "{arguments}: {}", found[1]);
+            assert!(found[1].ends_with(end_of_hint), "{arguments}: {}", found[1]);
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::{env, os::unix::fs::symlink, sync::Arc};
 
 use capture_daemon::Deadlines;
-use capture_tests::daemon::{self, Daemon, UNLIMITED};
+use capture_tests::daemon::{self, Daemon, UNLIMITED, udp_task};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -25,10 +25,6 @@ fn home(disk: &FaultyDisk) -> Arc<TempDir> {
     Arc::new(home)
 }
 
-fn task(name: &str) -> Value {
-    json!({"name": name, "interfaces": [HOST_IF], "protocol": "udp", "duration": "10m"})
-}
-
 fn wait_for_end(daemon: &Daemon, id: &str) -> Value {
     daemon.wait(id, "the end", |task| task["state"] == "failed")
 }
@@ -36,13 +32,11 @@ fn wait_for_end(daemon: &Daemon, id: &str) -> Value {
 #[test]
 fn a_task_of_the_daemon_that_cannot_write_fails_and_the_next_one_does_not() {
     let lab = Lab::new();
-    let Some(disk) = FaultyDisk::new() else {
-        return;
-    };
+    let disk = or_skip!(FaultyDisk::new());
     let daemon = daemon::start_in(&lab.host, &home(&disk));
-    let id = daemon.run(task("to fail"));
+    let id = daemon.run(udp_task(json!({"name": "to fail"})));
     disk.fail(Call::Write, disk.asked(Call::Write) + 2, Fault::Error(EIO));
-    traffic::send(&lab.peer, PEER_IF, 10_000, frames(3000));
+    traffic::send(&lab.peer, PEER_IF, 10_000, traffic::frames(0..3000, 300));
     let failed = wait_for_end(&daemon, &id);
     assert_eq!(failed["stop_reason"], "io_error", "{failed}");
     assert!(failed["error"].is_string(), "{failed}");
@@ -51,8 +45,8 @@ fn a_task_of_the_daemon_that_cannot_write_fails_and_the_next_one_does_not() {
     disk.heal();
     let captured = failed["counters"]["captured"].as_u64();
     assert_eq!(Some(daemon.packets(&id).len() as u64), captured, "{failed}");
-    let id = daemon.run(task("to succeed"));
-    traffic::send(&lab.peer, PEER_IF, 10_000, frames(100));
+    let id = daemon.run(udp_task(json!({"name": "to succeed"})));
+    traffic::send(&lab.peer, PEER_IF, 10_000, traffic::frames(0..100, 300));
     daemon.captured(&id, 100);
     assert_eq!(daemon.stop_task(&id)["verdict"], "complete");
     daemon.stop();
@@ -62,16 +56,14 @@ fn a_task_of_the_daemon_that_cannot_write_fails_and_the_next_one_does_not() {
 #[test]
 fn the_end_of_the_daemon_names_the_task_that_hangs() {
     let lab = Lab::new();
-    let Some(disk) = FaultyDisk::new() else {
-        return;
-    };
+    let disk = or_skip!(FaultyDisk::new());
     let home = home(&disk);
     let daemon = daemon::start_in(&lab.host, &home);
-    let id = daemon.run(task("in a hole"));
+    let id = daemon.run(udp_task(json!({"name": "in a hole"})));
     disk.fail(Call::Write, disk.asked(Call::Write) + 1, Fault::Stall);
-    traffic::send(&lab.peer, PEER_IF, 10_000, frames(3000));
-    let said = |text: &str| eventually(LIMIT, || daemon.stderr().contains(text));
-    let stalls = eventually(LIMIT, || disk.stalled() > 0);
+    traffic::send(&lab.peer, PEER_IF, 10_000, traffic::frames(0..3000, 300));
+    let said = |text: &str| eventually(TIMEOUT, || daemon.stderr().contains(text));
+    let stalls = eventually(TIMEOUT, || disk.stalled() > 0);
     daemon.signal(Signal::SIGTERM);
     let heard = said("SIGTERM: ending");
     daemon.signal(Signal::SIGTERM);
@@ -130,17 +122,15 @@ fn start_with_a_short_deadline(lab: &Lab, home: &Arc<TempDir>) -> Daemon {
 fn the_end_of_the_daemon_has_a_deadline() {
     const COUNT: u32 = 3000;
     let lab = Lab::new();
-    let Some(disk) = FaultyDisk::new() else {
-        return;
-    };
+    let disk = or_skip!(FaultyDisk::new());
     let home = home(&disk);
     let daemon = start_with_a_short_deadline(&lab, &home);
-    let hole = daemon.run(task("in a hole"));
-    let good = daemon.run(task("on solid ground"));
+    let hole = daemon.run(udp_task(json!({"name": "in a hole"})));
+    let good = daemon.run(udp_task(json!({"name": "on solid ground"})));
     disk.stall_writes_to(&daemon.captures(&hole).join("capture.pcapng.part"));
-    traffic::send(&lab.peer, PEER_IF, 10_000, frames(COUNT));
+    traffic::send(&lab.peer, PEER_IF, 10_000, traffic::frames(0..COUNT, 300));
     daemon.captured(&good, COUNT.into());
-    let stalls = eventually(LIMIT, || disk.stalled() > 0);
+    let stalls = eventually(TIMEOUT, || disk.stalled() > 0);
     assert!(stalls, "{}", daemon.stderr());
     let asked = Instant::now();
     daemon.signal(Signal::SIGTERM);
@@ -148,7 +138,7 @@ fn the_end_of_the_daemon_has_a_deadline() {
     let file = daemon.captures(&good).join("capture.pcapng");
     assert!(eventually(DEADLINE, || file.exists()), "closed");
     let said = || daemon.stderr().contains("not everything has ended in time");
-    let said = eventually(LIMIT, said);
+    let said = eventually(TIMEOUT, said);
     let took = asked.elapsed();
     disk.heal();
     let ended = daemon.wait_end();

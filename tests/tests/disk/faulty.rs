@@ -151,11 +151,10 @@ impl Shared {
 }
 
 impl FaultyDisk {
-    /// Mounts a disk without faults. `None`, and words about it, where the machine has no FUSE.
-    pub(crate) fn new() -> Option<Self> {
+    /// Mounts a disk without faults. An error where the machine has no FUSE.
+    pub(crate) fn new() -> Result<Self, &'static str> {
         if !Path::new("/dev/fuse").exists() {
-            println!("NOT TESTED: this machine has no /dev/fuse");
-            return None;
+            return Err("this machine has no /dev/fuse");
         }
         let directory = tempfile::tempdir().expect("a directory");
         let shared = Arc::new(Shared::default());
@@ -163,7 +162,7 @@ impl FaultyDisk {
         config.mount_options = vec![MountOption::FSName("faulty".to_owned())];
         let mounted = fuser::spawn_mount(Requests(Arc::clone(&shared)), directory.path(), &config);
         let session = mounted.expect("root may mount a file system of its own");
-        Some(Self {
+        Ok(Self {
             shared,
             session: Some(session),
             directory,
@@ -171,10 +170,10 @@ impl FaultyDisk {
     }
 
     /// A disk whose requests of this kind, from this one on (counted from 1), come to this.
-    pub(crate) fn with(call: Call, from: usize, fault: Fault) -> Option<Self> {
+    pub(crate) fn with(call: Call, from: usize, fault: Fault) -> Result<Self, &'static str> {
         let disk = Self::new()?;
         disk.fail(call, from, fault);
-        Some(disk)
+        Ok(disk)
     }
 
     /// Adds a fault: requests of this kind, from this one on (counted from 1).

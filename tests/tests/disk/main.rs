@@ -14,10 +14,11 @@ use std::{
 };
 
 use capture_tests::{
+    TIMEOUT,
     agent::{self, Ended, Running},
     eventually,
     netns::{HOST_IF, Lab, PEER_IF},
-    pcapng, readers,
+    or_skip, pcapng, readers,
     traffic::{self, number_in},
 };
 use nix::{
@@ -27,18 +28,6 @@ use nix::{
 use serde_json::json;
 
 use self::faulty::{Call, Fault, FaultyDisk};
-
-const LIMIT: Duration = Duration::from_secs(20);
-
-fn frame(number: u32, len: usize) -> Vec<u8> {
-    let from = "192.0.2.1:1000".parse().expect("an address");
-    let to = "192.0.2.2:53".parse().expect("an address");
-    traffic::udp_frame(from, to, number, len)
-}
-
-fn frames(count: u32) -> impl Iterator<Item = Vec<u8>> + Send {
-    (0..count).map(|number| frame(number, 300))
-}
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("a plain path")
@@ -55,9 +44,8 @@ fn start<'a>(lab: &'a Lab, form: &str, file: &Path, more: &[&str]) -> Running<'a
 
 /// The file holds the first so many of the frames sent, and all that is said of it is true.
 fn assert_first_ones(ended: &Ended, file: &Path) -> usize {
-    let packets = ended.packets_told(file);
-    let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
-    ended.check(numbers.eq(0..packets.len() as u32), "not the first ones");
+    let packets = ended.checked_packets(file);
+    ended.check(readers::is_gapless(&packets), "not the first ones");
     packets.len()
 }
 
@@ -88,14 +76,12 @@ fn a_failed_write_ends_the_task_and_the_file_on_a_record() {
     let lab = Lab::new();
     for (code, from, form, name, reason) in cases {
         // Takes a part of the buffer first, as a disk does that becomes full within it.
-        let Some(disk) = FaultyDisk::with(Call::Write, from, Fault::Error(code)) else {
-            return;
-        };
+        let disk = or_skip!(FaultyDisk::with(Call::Write, from, Fault::Error(code)));
         disk.fail(Call::Write, from - 1, Fault::Short(1000));
         let file = disk.path(name);
         let running = start(&lab, form, &file, &[]);
-        traffic::send(&lab.peer, PEER_IF, 10_000, frames(3000));
-        let ended = running.wait(LIMIT);
+        traffic::send(&lab.peer, PEER_IF, 10_000, traffic::frames(0..3000, 300));
+        let ended = running.wait(TIMEOUT);
         assert_failed(&ended, reason);
         ended.check(ended.figures().write > 0, "counted as not written");
         assert_first_ones(&ended, &file);
@@ -107,9 +93,7 @@ fn a_failed_write_ends_the_task_and_the_file_on_a_record() {
 #[test]
 fn a_file_without_a_packet_replaces_none() {
     let lab = Lab::new();
-    let Some(disk) = FaultyDisk::new() else {
-        return;
-    };
+    let disk = or_skip!(FaultyDisk::new());
     let file = disk.path("o.pcapng");
     fs::write(&file, "an older capture").expect("it can be written");
     disk.fail(
@@ -119,7 +103,7 @@ fn a_file_without_a_packet_replaces_none() {
     );
     let directory = Arc::new(tempfile::tempdir().expect("a directory"));
     let arguments = ["-i", HOST_IF, "-w", text(&file)];
-    let ended = agent::start_in(&lab.host, directory, &arguments).wait(LIMIT);
+    let ended = agent::start_in(&lab.host, directory, &arguments).wait(TIMEOUT);
     assert_failed(&ended, "disk_full");
     assert_eq!(ended.summary()["files"], json!([]));
     assert_eq!(disk.names(), ["o.pcapng"]);
@@ -131,16 +115,14 @@ fn a_file_without_a_packet_replaces_none() {
 fn short_writes_lose_and_repeat_nothing() {
     let lab = Lab::new();
     for (most, name) in [(1, "o.pcap"), (777, "o.pcapng"), (4096, "o.pcapng")] {
-        let Some(disk) = FaultyDisk::with(Call::Write, 1, Fault::Short(most)) else {
-            return;
-        };
+        let disk = or_skip!(FaultyDisk::with(Call::Write, 1, Fault::Short(most)));
         let file = disk.path(name);
         let count = if most == 1 { 50 } else { 3000 };
         let running = start(&lab, "json", &file, &[]);
-        traffic::send(&lab.peer, PEER_IF, 20_000, frames(count));
+        traffic::send(&lab.peer, PEER_IF, 20_000, traffic::frames(0..count, 300));
         let ended = running.stop().expect_whole("user");
-        let packets = ended.packets_told(&file);
-        let sent: Vec<_> = frames(count).collect();
+        let packets = ended.checked_packets(&file);
+        let sent: Vec<_> = traffic::frames(0..count, 300).collect();
         let found: Vec<_> = packets.into_iter().map(|packet| packet.bytes).collect();
         ended.check(found == sent, "each as it was sent");
     }
@@ -156,11 +138,9 @@ fn a_failed_sync_is_never_tried_again() {
         (EIO, "table", "io_error"),
         (EDQUOT, "json", "disk_full"),
     ] {
-        let Some(disk) = FaultyDisk::with(Call::Sync, 1, Fault::Error(code)) else {
-            return;
-        };
+        let disk = or_skip!(FaultyDisk::with(Call::Sync, 1, Fault::Error(code)));
         let running = start(&lab, form, &disk.path("o.pcapng"), &[]);
-        traffic::send(&lab.peer, PEER_IF, 0, frames(100));
+        traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..100, 300));
         let ended = running.stop();
         assert_failed(&ended, reason);
         if form == "json" {
@@ -200,11 +180,9 @@ fn a_name_that_does_not_come_or_may_not_last() {
             "cannot sync the directory of",
         ),
     ] {
-        let Some(disk) = FaultyDisk::with(call, 1, Fault::Error(EIO)) else {
-            return;
-        };
+        let disk = or_skip!(FaultyDisk::with(call, 1, Fault::Error(EIO)));
         let running = start(&lab, "json", &disk.path("o.pcapng"), &[]);
-        traffic::send(&lab.peer, PEER_IF, 0, frames(100));
+        traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..100, 300));
         let ended = running.stop().expect_stderr(&[words]);
         assert_failed(&ended, "io_error");
         ended.check(
@@ -221,11 +199,9 @@ fn a_name_that_does_not_come_or_may_not_last() {
 #[test]
 fn an_error_of_close_after_a_sync_is_none() {
     let lab = Lab::new();
-    let Some(disk) = FaultyDisk::with(Call::Close, 1, Fault::Error(EIO)) else {
-        return;
-    };
+    let disk = or_skip!(FaultyDisk::with(Call::Close, 1, Fault::Error(EIO)));
     let running = start(&lab, "json", &disk.path("o.pcapng"), &[]);
-    traffic::send(&lab.peer, PEER_IF, 0, frames(100));
+    traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..100, 300));
     let ended = running.stop().expect_whole("user");
     assert_eq!(assert_first_ones(&ended, &disk.path("o.pcapng")), 100);
 }
@@ -235,16 +211,14 @@ fn an_error_of_close_after_a_sync_is_none() {
 #[test]
 fn a_torn_file_is_left_to_the_recovery() {
     let lab = Lab::new();
-    let Some(disk) = FaultyDisk::with(Call::Write, 4, Fault::Error(EIO)) else {
-        return;
-    };
+    let disk = or_skip!(FaultyDisk::with(Call::Write, 4, Fault::Error(EIO)));
     // Less than a packet: the write may be of one alone.
     disk.fail(Call::Write, 3, Fault::Short(100));
     disk.fail(Call::Truncate, 1, Fault::Error(EIO));
     let file = disk.path("o.pcapng");
     let running = start(&lab, "json", &file, &[]);
-    traffic::send(&lab.peer, PEER_IF, 10_000, frames(3000));
-    let ended = running.wait(LIMIT);
+    traffic::send(&lab.peer, PEER_IF, 10_000, traffic::frames(0..3000, 300));
+    let ended = running.wait(TIMEOUT);
     assert_failed(&ended, "io_error");
     assert_eq!(disk.names(), ["o.pcapng.part"]);
     disk.heal();
@@ -258,22 +232,15 @@ fn a_torn_file_is_left_to_the_recovery() {
 #[test]
 fn a_disk_that_fills_up_in_rotation() {
     let lab = Lab::new();
-    let Some(disk) = FaultyDisk::new() else {
-        return;
-    };
+    let disk = or_skip!(FaultyDisk::new());
     let rotation = ["-C", "100kB"];
     let running = start(&lab, "json", &disk.path("o.pcapng"), &rotation);
-    traffic::send(&lab.peer, PEER_IF, 10_000, frames(1000));
-    let rotated = eventually(LIMIT, || disk.asked(Call::Rename) >= 2);
+    traffic::send(&lab.peer, PEER_IF, 10_000, traffic::frames(0..1000, 300));
+    let rotated = eventually(TIMEOUT, || disk.asked(Call::Rename) >= 2);
     assert!(rotated, "{:?}", disk.names());
     disk.fail(Call::Write, 1, Fault::Error(ENOSPC));
-    traffic::send(
-        &lab.peer,
-        PEER_IF,
-        10_000,
-        (1000..3000).map(|number| frame(number, 300)),
-    );
-    let ended = running.wait(LIMIT);
+    traffic::send(&lab.peer, PEER_IF, 10_000, traffic::frames(1000..3000, 300));
+    let ended = running.wait(TIMEOUT);
     assert_failed(&ended, "disk_full");
     let mut packets = Vec::new();
     for file in ended.summary()["files"].as_array().expect("files") {
@@ -287,8 +254,7 @@ fn a_disk_that_fills_up_in_rotation() {
     }
     let captured = ended.figures().captured;
     ended.check(captured == packets.len() as u64, "as many as it says");
-    let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
-    ended.check(numbers.eq(0..packets.len() as u32), "not the first ones");
+    ended.check(readers::is_gapless(&packets), "not the first ones");
 }
 
 /// `ulimit -f`, and file systems with a largest file: an error of the write, and not a signal that kills.
@@ -315,8 +281,8 @@ fn a_largest_file_is_an_error_of_the_write() {
             )
         };
         assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
-        traffic::send(&lab.peer, PEER_IF, 10_000, frames(1000));
-        let ended = running.wait(LIMIT).expect_stderr(&["File too large"]);
+        traffic::send(&lab.peer, PEER_IF, 10_000, traffic::frames(0..1000, 300));
+        let ended = running.wait(TIMEOUT).expect_stderr(&["File too large"]);
         assert_failed(&ended, "io_error");
         let count = assert_first_ones(&ended, &file);
         let len = file.metadata().expect("it is there").len();
@@ -334,9 +300,7 @@ fn a_largest_file_is_an_error_of_the_write() {
 fn a_stalled_disk_is_its_own_tasks_loss() {
     const COUNT: u32 = 80_000;
     let lab = Lab::new();
-    let Some(disk) = FaultyDisk::with(Call::Write, 2, Fault::Stall) else {
-        return;
-    };
+    let disk = or_skip!(FaultyDisk::with(Call::Write, 2, Fault::Stall));
     let directory = tempfile::tempdir().expect("a directory");
     let tasks = json!({ "tasks": [
         { "name": "stalled", "interfaces": [HOST_IF], "write": text(&disk.path("stalled.pcapng")) },
@@ -345,10 +309,9 @@ fn a_stalled_disk_is_its_own_tasks_loss() {
     let file = directory.path().join("tasks.json");
     fs::write(&file, tasks.to_string()).expect("it can be written");
     let running = agent::capture(&lab.host, &["--tasks", text(&file)]);
-    let large = |numbers: std::ops::Range<u32>| numbers.map(|number| frame(number, 1400));
+    let large = |numbers: std::ops::Range<u32>| numbers.map(|number| traffic::frame(number, 1400));
     traffic::send(&lab.peer, PEER_IF, 30_000, large(0..COUNT));
-    // Frames are in the ring when the sender returns, except those of a veth's own queue.
-    thread::sleep(Duration::from_millis(100));
+    traffic::settle();
 
     let asked = Instant::now();
     running.signal(Signal::SIGINT);
@@ -358,13 +321,13 @@ fn a_stalled_disk_is_its_own_tasks_loss() {
         "closed"
     );
     let hangs = "\"stalled\": its output is not closed after";
-    let said = eventually(LIMIT, || running.stderr_so_far().contains(hangs));
+    let said = eventually(TIMEOUT, || running.stderr_so_far().contains(hangs));
     let took = asked.elapsed();
     let stderr = running.stderr_so_far();
     assert!(said && took < Duration::from_secs(8), "{took:?}: {stderr}");
     assert!(stderr.contains("(write to "), "what hangs: {stderr}");
     disk.heal();
-    let ended = running.wait(LIMIT).expect_code(0);
+    let ended = running.wait(TIMEOUT).expect_code(0);
 
     let records = ended.records();
     let by_name = |name: &str| {
@@ -374,7 +337,7 @@ fn a_stalled_disk_is_its_own_tasks_loss() {
     assert_eq!(by_name("quick")["counters"]["captured"], COUNT);
     assert_eq!(by_name("quick")["verdict"], "complete");
     let packets = readers::packets(&quick);
-    let numbers = packets.iter().filter_map(|packet| number_in(&packet.bytes));
+    let numbers = readers::numbers(&packets);
     assert!(numbers.eq(0..COUNT), "{} packets", packets.len());
 
     let stalled = by_name("stalled");
@@ -383,10 +346,7 @@ fn a_stalled_disk_is_its_own_tasks_loss() {
     ended.check(queue > Some(0), "it lost some for want of a buffer");
     assert_eq!(stalled["state"], "completed");
     let path = disk.path("stalled.pcapng");
-    let numbers: Vec<_> = readers::packets(&path)
-        .iter()
-        .filter_map(|packet| number_in(&packet.bytes))
-        .collect();
+    let numbers: Vec<_> = readers::numbers(&readers::packets(&path)).collect();
     assert_eq!(Some(numbers.len() as u64), captured);
     assert_eq!(
         captured.zip(queue).map(|(a, b)| a + b),
@@ -402,13 +362,12 @@ fn a_stalled_disk_is_its_own_tasks_loss() {
 #[test]
 fn a_short_stall_loses_nothing() {
     let lab = Lab::new();
-    let Some(disk) = FaultyDisk::with(Call::Write, 2, Fault::Stall) else {
-        return;
-    };
+    let disk = or_skip!(FaultyDisk::with(Call::Write, 2, Fault::Stall));
     let file = disk.path("o.pcapng");
     let running = start(&lab, "json", &file, &[]);
-    traffic::send(&lab.peer, PEER_IF, 10_000, frames(5000));
-    assert!(eventually(LIMIT, || disk.stalled() > 0), "it stalls");
+    traffic::send(&lab.peer, PEER_IF, 10_000, traffic::frames(0..5000, 300));
+    assert!(eventually(TIMEOUT, || disk.stalled() > 0), "it stalls");
+    // How long it stalls.
     thread::sleep(Duration::from_millis(300));
     disk.heal();
     let ended = running.stop().expect_whole("user");
@@ -419,18 +378,16 @@ fn a_short_stall_loses_nothing() {
 #[test]
 fn a_second_signal_gives_a_stalled_disk_up() {
     let lab = Lab::new();
-    let Some(disk) = FaultyDisk::with(Call::Sync, 1, Fault::Stall) else {
-        return;
-    };
+    let disk = or_skip!(FaultyDisk::with(Call::Sync, 1, Fault::Stall));
     let running = start(&lab, "table", &disk.path("o.pcapng"), &[]);
-    traffic::send(&lab.peer, PEER_IF, 0, frames(100));
+    traffic::send(&lab.peer, PEER_IF, 0, traffic::frames(0..100, 300));
     running.signal(Signal::SIGINT);
     let words = [
         "its output is not closed after",
         "(sync ",
         "o.pcapng.part, for",
     ];
-    let said = eventually(LIMIT, || {
+    let said = eventually(TIMEOUT, || {
         let stderr = running.stderr_so_far();
         words.iter().all(|word| stderr.contains(word))
     });
@@ -438,13 +395,13 @@ fn a_second_signal_gives_a_stalled_disk_up() {
     running.signal(Signal::SIGINT);
     let words = "aborted by a second signal";
     assert!(
-        eventually(LIMIT, || running.stderr_so_far().contains(words)),
+        eventually(TIMEOUT, || running.stderr_so_far().contains(words)),
         "{}",
         running.stderr_so_far()
     );
     // A process goes only when the last of its system calls has come back.
     disk.heal();
-    running.wait(LIMIT).expect_code(1);
+    running.wait(TIMEOUT).expect_code(1);
     assert_eq!(disk.names(), ["o.pcapng.part"]);
     assert_eq!(readers::packets(&disk.path("o.pcapng.part")).len(), 100);
 }

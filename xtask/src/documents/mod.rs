@@ -1,5 +1,6 @@
 //! The documents, checked: links lead somewhere, pages are short and plain, every block of commands has a
-//! language by which `tests/tests/documents` runs it, and the reference has what the source has, and nothing else.
+//! language by which `tests/tests/integration/documents` runs it, and the reference has what the source has, and
+//! nothing else.
 
 mod command_line;
 mod facts;

@@ -14,7 +14,7 @@ const RELATIVE: [&str; 6] = ["that", "which", "what", "whose", "where", "who"];
 /// Most of these in a thousand words.
 const MOST_RELATIVE: usize = 20;
 
-/// Languages of blocks of commands, which `tests/tests/documents` runs.
+/// Languages of blocks of commands, which `tests/tests/integration/documents` runs.
 const COMMANDS: [&str; 2] = ["sh", "console"];
 
 /// Languages of other blocks.

@@ -35,7 +35,7 @@ use self::{
 use crate::{
     build, command,
     packages::{self, Tool},
-    results::Tally,
+    results::{Skip, Tally},
     workspace,
 };
 
@@ -149,7 +149,7 @@ pub(crate) fn run(
     let many = tasks::expected(&frames)?;
     let agent = match agent {
         Some(agent) => agent.to_owned(),
-        None => build::agent(&build::object()?, true)?,
+        None => build::agent(&build::object()?, build::Profile::Release)?,
     };
     let load = Load {
         agent,
@@ -167,7 +167,12 @@ pub(crate) fn run(
         // One after the other: they come by way of one apt and one cache.
         let kernel = choice.fetch();
         if let (Err(error), true, true) = (&kernel, choice.is_optional(), kernels.is_empty()) {
-            command::say(format_args!("{} is skipped: {error:#}", choice.name));
+            let skip = Skip {
+                test: format!("vm-test {}", choice.name),
+                reason: format!("{error:#}"),
+            };
+            command::say(format_args!("skipped: {skip}"));
+            tally.skipped.push(skip);
             continue;
         }
         jobs.push((choice.name, kernel));

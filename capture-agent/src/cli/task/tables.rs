@@ -220,7 +220,7 @@ mod tests {
     fn a_task_in_lines() {
         let text = task(&record(|_| ()));
         for line in [
-            "state       completed: duration is over\n",
+            "state       completed: duration reached\n",
             "interfaces  eth0\n",
             "duration    10m\n",
             "started     2026-11-23T16:29:38Z\n",
@@ -230,7 +230,7 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line}{text}");
         }
-        assert!(outcome(&record(|_| ())).contains("completed: duration is over, after 10m\n"));
+        assert!(outcome(&record(|_| ())).contains("completed: duration reached, after 10m\n"));
     }
 
     #[test]

@@ -86,9 +86,9 @@ fn fill(lab: &Lab) {
 }
 
 /// Writes the stored database of this version. Run once for each, when its step is ready:
-/// `cargo test -p capture-agent --lib -- --ignored keep_a_database`.
+/// `cargo test -p capture-daemon --lib -- --ignored keep_a_database`.
 #[test]
-#[ignore = "writes the fixture of the newest version"]
+#[ignore = "run by hand, writes the fixture of the newest version"]
 fn keep_a_database() {
     let path = stored(newest());
     assert!(!path.exists(), "{} is never changed", path.display());
@@ -204,22 +204,6 @@ fn a_new_database_is_for_its_owner_only() {
     assert_eq!(mode(&path), 0o600);
 }
 
-/// A command of root's may come before the first start of the daemon, which is another user.
-#[test]
-fn a_new_database_belongs_to_who_owns_its_directory() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    if std::os::unix::fs::chown(directory.path(), Some(65534), Some(65534)).is_err() {
-        return;
-    }
-    let path = directory.path().join("state.db");
-    let store = try_open(&path).expect("it is made");
-    for name in ["state.db", "state.db-wal", "state.db-shm"] {
-        let metadata = fs::metadata(directory.path().join(name)).expect("it is there");
-        assert_eq!((metadata.uid(), metadata.gid()), (65534, 65534), "{name}");
-    }
-    drop(store);
-}
-
 #[test]
 fn what_was_begun_and_is_empty_becomes_a_database() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -314,5 +298,25 @@ fn every_connection_is_set_up() {
             .pragma_query_value(None, "journal_mode", |row| row.get(0))
             .expect("journal_mode");
         assert_eq!(mode, "wal");
+    }
+}
+
+mod privileged {
+    use std::os::unix::fs::chown;
+
+    use super::*;
+
+    /// A command of root's may come before the first start of the daemon, which is another user.
+    #[test]
+    fn a_new_database_belongs_to_who_owns_its_directory() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        chown(directory.path(), Some(65534), Some(65534)).expect("root may");
+        let path = directory.path().join("state.db");
+        let store = try_open(&path).expect("it is made");
+        for name in ["state.db", "state.db-wal", "state.db-shm"] {
+            let metadata = fs::metadata(directory.path().join(name)).expect("it is there");
+            assert_eq!((metadata.uid(), metadata.gid()), (65534, 65534), "{name}");
+        }
+        drop(store);
     }
 }
