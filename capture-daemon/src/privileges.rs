@@ -27,9 +27,6 @@ const NEEDED: [Capability; 3] = [
 
 /// Gives up what is not needed. Beforehand uses it for what lasts: the limits of memory and descriptors,
 /// membership in the group of the socket, which can then be given to that group, and the user.
-///
-/// # Errors
-/// The kernel refuses. Then something is held that should not be.
 pub(super) fn give_up(paths: &Paths, socket_group: Option<u32>) -> Result<()> {
     raise_limits();
     let group = socket_group.map(Gid::from_raw);

@@ -43,9 +43,6 @@ fn owner(path: &Path) -> Option<u32> {
 
 /// Becomes a user with its groups and one more. The capabilities that are permitted stay so, and none is in force
 /// afterwards.
-///
-/// # Errors
-/// The kernel refuses.
 pub(super) fn become_user(user: &User, group: Option<Gid>) -> Result<()> {
     let become_it = || -> nix::Result<()> {
         let name = CString::new(user.name.as_str()).unwrap_or_default();

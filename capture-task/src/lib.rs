@@ -5,6 +5,7 @@
 pub mod error;
 pub mod plan;
 mod printable;
+pub mod problem;
 pub mod task;
 
 pub use self::printable::printable;

@@ -8,13 +8,13 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use capture_task::plan::Keyword as _;
+use capture_task::{plan::Keyword as _, problem::ROLE};
 use http::{HeaderMap, Method, header, request::Parts};
 
 use super::{
     blocking::blocking,
     host_check,
-    problem::{Problem, ROLE, Result},
+    problem::{Problem, Result},
     state::Api,
 };
 use crate::{

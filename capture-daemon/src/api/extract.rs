@@ -7,13 +7,16 @@ use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, FromRequestParts, RawPathParams, Request},
 };
-use capture_task::plan::{MOST_FAULTS, nearest, quote};
+use capture_task::{
+    plan::{MOST_FAULTS, nearest, quote},
+    problem::ProblemError,
+};
 use http::{HeaderMap, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 use ulid::Ulid;
 
-use super::problem::{Problem, ProblemError, Result};
+use super::problem::{Problem, Result};
 
 /// Most bytes of a body: twice what the longest lists of a task take.
 pub(super) const MAX_BODY_BYTES: usize = 64 * 1024;

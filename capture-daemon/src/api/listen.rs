@@ -39,9 +39,6 @@ pub(super) type Listeners = (UnixListener, Vec<(TcpListener, Option<TlsAcceptor>
 
 impl Sockets {
     /// Opens all that the configuration names. The Unix socket is for the members of group `gid`.
-    ///
-    /// # Errors
-    /// A socket cannot be opened, another daemon has it, or the certificate cannot be used.
     pub(super) fn open(config: &Config, gid: Option<u32>) -> Result<Self> {
         let certificate = match &config.http.tls {
             Some(tls) => Some(Certificate::load(&tls.cert, &tls.key)?),
@@ -88,10 +85,7 @@ impl Sockets {
         Ok((unix, listeners))
     }
 
-    /// Takes over a new certificate and group.
-    ///
-    /// # Errors
-    /// One of them cannot be used; nothing has changed then.
+    /// Takes over a new certificate and group, or on an error neither.
     pub(super) fn reload(&self, config: &Config, gid: Option<u32>) -> Result<()> {
         let with_files = self.certificate.as_ref().zip(config.http.tls.as_ref());
         let fresh = with_files.map(|(certificate, Tls { cert, key })| {

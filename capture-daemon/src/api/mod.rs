@@ -1,6 +1,6 @@
 //! The API over HTTP: `listen` opens the sockets, `server` accepts connections, `auth` lets requests in, a file for
 //! each resource answers them by means of the `state`, and what goes wrong is a `problem`. All decisions about
-//! tasks are made in [`Tasks`].
+//! tasks are made in `tasks::Tasks`.
 
 mod auth;
 mod blocking;
@@ -53,9 +53,6 @@ use super::{config::Config, tasks::Tasks};
 const AUDIT_FLUSH_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Whether the API could be served as the configuration says, as far as that can be told without a socket.
-///
-/// # Errors
-/// The certificate or the group of the socket cannot be used.
 pub(crate) fn check(config: &Config) -> crate::error::Result<()> {
     Policy::of(config)?;
     match &config.http.tls {
@@ -77,9 +74,6 @@ impl Server {
     /// Opens the sockets and begins to answer.
     ///
     /// Must be called within a runtime.
-    ///
-    /// # Errors
-    /// A socket cannot be opened, another daemon has it, or the certificate cannot be used.
     pub(crate) async fn start(config: &Config, tasks: Tasks) -> crate::error::Result<Self> {
         Self::start_with(config, tasks, Limits::default())
     }
@@ -109,10 +103,7 @@ impl Server {
     }
 
     /// Takes over what may change while it runs: the certificate, the names of the host, the group of
-    /// the socket.
-    ///
-    /// # Errors
-    /// Something of it cannot be used; then nothing has changed.
+    /// the socket. An error changes nothing.
     pub(crate) fn reload(&self, config: &Config) -> crate::error::Result<()> {
         let policy = Policy::of(config)?;
         self.sockets.reload(config, policy.access.gid())?;

@@ -6,7 +6,10 @@ use axum::{
     body::Bytes,
     response::{IntoResponse as _, Response},
 };
-use capture_task::plan::FaultKind;
+use capture_task::{
+    plan::FaultKind,
+    problem::{MEDIA_TYPE, ProblemBody, ProblemError},
+};
 use http::{HeaderValue, header};
 use utoipa::{
     OpenApi,
@@ -19,9 +22,7 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    events, files, health, interfaces, problem,
-    problem::{ProblemBody, ProblemError},
-    quota,
+    events, files, health, interfaces, quota,
     state::{Api, PREFIX},
     tasks,
 };
@@ -167,7 +168,7 @@ fn describe_problem(response: &mut utoipa::openapi::Response) {
     let content = ContentBuilder::new().schema(Some(schema)).build();
     response
         .content
-        .insert(problem::MEDIA_TYPE.to_owned(), RefOr::T(content));
+        .insert(MEDIA_TYPE.to_owned(), RefOr::T(content));
 }
 
 #[cfg(test)]
@@ -216,7 +217,7 @@ mod tests {
                     let RefOr::T(response) = response else {
                         panic!("{path} {status} is a reference");
                     };
-                    let is_problem = response.content.contains_key(problem::MEDIA_TYPE);
+                    let is_problem = response.content.contains_key(MEDIA_TYPE);
                     let is_error = status.as_str() >= "400" && status != HEAD_TOO_LONG;
                     assert_eq!(is_problem, is_error, "{path} {status}");
                 }

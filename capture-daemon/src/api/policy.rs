@@ -21,9 +21,6 @@ pub(super) struct Policy {
 
 impl Policy {
     /// The policy of a configuration.
-    ///
-    /// # Errors
-    /// The list of groups cannot be read.
     pub(super) fn of(config: &Config) -> crate::error::Result<Self> {
         Ok(Self {
             hosts: AllowedHosts::new(&config.http.allowed_hosts),

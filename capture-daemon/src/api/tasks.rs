@@ -8,6 +8,7 @@ use axum::{
 };
 use capture_task::{
     plan::{Fault, FaultKind, Field, JsonTask, Keyword as _, RequestOrigin, parse_keyword},
+    problem::{EDITION, KEY_REUSED, ROLE, UNFINISHED},
     task,
     task::{TaskRecord, TaskSpec},
 };
@@ -21,7 +22,7 @@ use super::{
     auth::Principal,
     extract::{Fields, Query, TaskPath},
     new_task::NewTaskSchema,
-    problem::{EDITION, KEY_REUSED, Problem, ROLE, Result, UNFINISHED},
+    problem::{Problem, Result},
     state::{Api, PREFIX},
 };
 use crate::{

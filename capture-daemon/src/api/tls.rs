@@ -30,9 +30,6 @@ pub(super) struct Certificate(RwLock<Arc<CertifiedKey>>);
 
 impl Certificate {
     /// Reads the chain and the key, both PEM.
-    ///
-    /// # Errors
-    /// A file cannot be read, is not what it should be, or the two do not belong together.
     pub(super) fn load(chain: &Path, key: &Path) -> Result<Arc<Self>> {
         Ok(Arc::new(Self(RwLock::new(pair(chain, key)?))))
     }

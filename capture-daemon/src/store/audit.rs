@@ -105,10 +105,8 @@ impl Store {
         self.0.limiter.admits(caller, event, now)
     }
 
-    /// Writes the counts of what had no line of its own; to be called now and then, and with `all` at the end.
-    ///
-    /// # Errors
-    /// The database cannot be written; the counts are lost.
+    /// Writes the counts of what had no line of its own; to be called now and then, and with `all` at the end. On an error they
+    /// are lost.
     pub(crate) fn flush_audit(&self, all: bool) -> Result<(), Failure> {
         let summaries = self.0.limiter.take(all, self.0.clock.elapsed());
         if summaries.is_empty() {

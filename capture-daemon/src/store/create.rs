@@ -22,10 +22,7 @@ use crate::access::{Account, Actor};
 const KEY_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 
 impl Store {
-    /// Creates a task, or says why not. Whether the actor may create tasks is for the caller to know.
-    ///
-    /// # Errors
-    /// The refusal. It is in the audit log, unless the store itself failed.
+    /// Creates a task, or says why not, which is in the audit log too. Whether the actor may is for the caller to know.
     pub(crate) fn create(
         &self,
         new: &NewTask,

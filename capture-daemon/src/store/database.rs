@@ -119,9 +119,6 @@ impl Store {
 
     /// Makes the reserve whole where there is room, writes what waits, and finds out whether a database
     /// that could not be written can be now. To be called now and then.
-    ///
-    /// # Errors
-    /// It cannot be written.
     pub(crate) fn catch_up(&self) -> Result<(), Failure> {
         self.replenish();
         self.write_late()?;

@@ -60,9 +60,6 @@ impl From<Error> for CreateError {
 impl Tasks {
     /// Creates a task for an actor who may; with `dry_run` there is none, and only what is wrong is said. It
     /// starts when `start_at` has come and there is room for it.
-    ///
-    /// # Errors
-    /// Everything that is wrong with the request, or why it is refused.
     pub(crate) async fn create(
         &self,
         mut spec: TaskSpec,
@@ -105,9 +102,6 @@ impl Tasks {
 
     /// All that is wrong with a request of which some fields could not be read: that, and what is wrong with
     /// the others.
-    ///
-    /// # Errors
-    /// The daemon is ending.
     pub(crate) async fn faults(
         &self,
         spec: TaskSpec,

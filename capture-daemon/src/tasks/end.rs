@@ -117,7 +117,7 @@ impl Inner {
         // By the wall clock, as whoever removes them.
         let now = self.clock.now();
         let kept = self.config().limits.retention;
-        // What an earlier daemon promised stands, as that of all tasks that it left.
+        // What an earlier daemon has ended keeps its files for what is left of the time that was said then.
         if last.expires_at.is_none() {
             let reading = ClockReading::of(&*self.clock);
             self.retention().ended(*id, reading, kept);

@@ -34,10 +34,7 @@ impl LazyEngine {
         self.engine.get()
     }
 
-    /// The engine, started where it was not.
-    ///
-    /// # Errors
-    /// What keeps it from starting. The next call tries again.
+    /// The engine, started where it was not; after a failure the next call tries again.
     pub(super) fn start(&self) -> Result<&Arc<Engine>> {
         let _one = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(engine) = self.engine.get() {

@@ -77,9 +77,6 @@ impl TaskPage {
 impl Tasks {
     /// Takes over the tasks of the store: recovers what those have left that the last daemon did not end,
     /// and begins to run those that wait. Waits for the disk, and must be called within a runtime.
-    ///
-    /// # Errors
-    /// The store or the captures cannot be read, or written.
     pub(crate) fn start(
         config: Arc<LiveConfig>,
         store: Store,
@@ -146,9 +143,6 @@ impl Tasks {
     }
 
     /// A task as it is now.
-    ///
-    /// # Errors
-    /// [`TaskError::NotFound`], or the store's.
     pub(crate) async fn get(&self, id: TaskId) -> Result<TaskRecord, TaskError> {
         self.blocking(move |inner| {
             let stored = inner.stored(&id)?;
@@ -172,9 +166,6 @@ impl Tasks {
     }
 
     /// Asks for the end of a task, and gives the task as it is then; one that has ended stays as it is.
-    ///
-    /// # Errors
-    /// [`TaskError::NotFound`], [`TaskError::Forbidden`], or the store's.
     pub(crate) async fn stop(&self, id: TaskId, actor: &Actor) -> Result<TaskRecord, TaskError> {
         let actor = actor.clone();
         self.blocking(move |inner| {
@@ -190,9 +181,6 @@ impl Tasks {
     }
 
     /// Removes a task and its files. With `force` a running one is ended first.
-    ///
-    /// # Errors
-    /// [`TaskError::NotFound`], [`TaskError::Forbidden`], [`TaskError::Unfinished`], or the store's.
     pub(crate) async fn delete(
         &self,
         id: TaskId,
@@ -228,9 +216,6 @@ impl Tasks {
     }
 
     /// Opens a file of a task. Whoever then sends any of it says so by [`Tasks::downloaded`] first.
-    ///
-    /// # Errors
-    /// [`TaskError::NotFound`], [`TaskError::Forbidden`], [`TaskError::FilesRemoved`], or the file system's.
     pub(crate) async fn open_file(
         &self,
         id: TaskId,
@@ -249,10 +234,7 @@ impl Tasks {
         .await
     }
 
-    /// Notes that an actor gets a file of a task, or a part of one.
-    ///
-    /// # Errors
-    /// It cannot be noted, and must then not be done.
+    /// Notes that an actor gets a file of a task, or a part of one. If that fails, nothing may be sent.
     pub(crate) async fn downloaded(&self, id: TaskId, index: u64, actor: &Actor) -> Result<()> {
         let actor = actor.clone();
         self.blocking(move |inner| {

@@ -1,7 +1,7 @@
 //! What the daemon refuses, in words of the command line: each fault with its option, and the kind
 //! of error that goes with the status. What a later daemon says beyond what is known here is said as it comes.
 
-use capture_daemon::api::problem::{
+use capture_task::problem::{
     EDITION, KEY_REUSED, NO_SPACE, ProblemBody, ProblemError, ROLE, UNFINISHED,
 };
 use http::StatusCode;
