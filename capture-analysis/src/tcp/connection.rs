@@ -17,6 +17,9 @@ const USUAL_MSS: u32 = 1460;
 /// A delayed acknowledgement: 40 ms of Linux, 200 ms of Windows and others (RFC 1122 section 4.2.3.2), in milliseconds.
 const DELAYED_MS: [std::ops::RangeInclusive<u64>; 2] = [36..=50, 180..=225];
 
+/// TSval changes at least as often (RFC 7323 section 5.4 allows a second; systems have 1, 4 or 10 ms).
+const TICK_NS: u64 = 10_000_000;
+
 /// Silence of which state on the way may be forgotten, in seconds.
 const LONG_SILENCE_S: u64 = 60;
 
@@ -201,10 +204,12 @@ impl Connection {
         let stream = &mut self.streams[side.index()];
         let is_copy = match segment.ip_id {
             Some(_) => segment.tcp.timestamps.is_some() || stream.ids_vary(),
-            // Two acknowledgements may be equal, and a TSval lasts a millisecond: only data, and less than a round trip.
+            // Two acknowledgements may be equal; data with the same TSval was sent within one tick of it, and a resend takes
+            // a round trip.
             None => {
                 let short = match round_trip_ns {
                     0 => 1_000_000,
+                    longer if longer >= TICK_NS => u64::MAX,
                     known => known / 2,
                 };
                 segment.end != segment.seq()
