@@ -4,7 +4,7 @@
 //! agent in one of them ([`agent`]), sends frames from either side ([`traffic`]), and has the
 //! files read by programs that share no code with the product ([`readers`]). [`mod@reference`] says
 //! what a task should have matched, of frames and filters that [`generate`] makes at random.
-//! Everything panics with context: nothing here is recovered.
+//! [`relay`] is a network with faults, for the analyzer. Everything panics with context: nothing here is recovered.
 //!
 //! # What a machine needs
 //!
@@ -43,6 +43,7 @@
 //! | `CAPTURE_TEST_REQUESTS` | random requests to the API | 2,000 | 100,000 |
 //! | `CAPTURE_TEST_DAEMON_ROUNDS` | tasks of the daemon that come and go | 40 | 1,000 |
 //! | `CAPTURE_TEST_DAEMON_KILLS` | kills of the daemon | 8 | 100 |
+//! | `CAPTURE_TEST_KEEP` | directory for the captures that the analyzer is tried on | none | any |
 //! | `CAPTURE_TEST_DAEMON_LOAD` | seconds of traffic on 64 tasks with 100 clients | 4 | 60 |
 
 use std::{process::Command, time::Duration};

@@ -6,7 +6,7 @@ use self::events::{Closed, Reset};
 use super::{
     Fingerprints, Segment,
     figures::{Figures, Kind},
-    stream::{Context, Stream, add},
+    stream::{Context, Stream, TICK_NS, add},
     vantage::{Place, SeenFrom},
 };
 use crate::{decode::TcpFlags, flow::Side};
@@ -166,17 +166,22 @@ impl Connection {
             outcome.kind = self.syn(side, segment, &mut outcome.established);
             return outcome;
         }
+        // Before its acknowledgement: what it answers was outstanding.
+        if segment.is(TcpFlags::RST) {
+            self.reset(side, segment);
+        }
         if segment.is(TcpFlags::ACK) {
             self.acknowledge(side, segment, &mut outcome);
         }
         if segment.is(TcpFlags::RST) {
-            self.reset(side, segment);
             return outcome;
         }
         let context = self.context(side);
         outcome.kind = self.streams[side.index()].data(segment, &context);
         if segment.len > 0 {
             self.payload(side, segment, &mut outcome);
+        } else if outcome.kind == Kind::Control {
+            self.streams[side.index()].ask_for_echo(segment);
         }
         if segment.is(TcpFlags::FIN) {
             self.streams[side.index()].fin = true;
@@ -201,10 +206,12 @@ impl Connection {
         let stream = &mut self.streams[side.index()];
         let is_copy = match segment.ip_id {
             Some(_) => segment.tcp.timestamps.is_some() || stream.ids_vary(),
-            // Two acknowledgements may be equal, and a TSval lasts a millisecond: only data, and less than a round trip.
+            // Two acknowledgements may be equal; data with the same TSval was sent within one tick of it, and a resend takes
+            // a round trip.
             None => {
                 let short = match round_trip_ns {
                     0 => 1_000_000,
+                    longer if longer >= TICK_NS => u64::MAX,
                     known => known / 2,
                 };
                 segment.end != segment.seq()
