@@ -39,18 +39,6 @@ impl Histogram {
         }
     }
 
-    /// Adds all of another.
-    pub(crate) fn merge(&mut self, other: &Self) {
-        self.min_us = self.min_us.min(other.min_us);
-        self.max_us = self.max_us.max(other.max_us);
-        for (index, more) in other.buckets.iter().enumerate() {
-            while u32::from(self.buckets[index]) + u32::from(*more) >= u32::from(u16::MAX) {
-                self.halve();
-            }
-            self.buckets[index] += more;
-        }
-    }
-
     /// Old and new count alike; what is rare stays there.
     #[cold]
     fn halve(&mut self) {
@@ -157,8 +145,6 @@ mod tests {
             all.add(1_000_000);
         }
         all.add(5_000_000_000);
-        let copy = all;
-        all.merge(&copy);
         assert_eq!(all.quantile_ns(0.5), 1_000_000);
         assert_eq!(all.max_ns(), 5_000_000_000);
     }

@@ -12,6 +12,7 @@ mod copies;
 pub mod decode;
 mod detect;
 mod evidence;
+pub mod fields;
 mod finding;
 mod flow;
 mod histogram;
