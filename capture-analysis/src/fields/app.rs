@@ -9,7 +9,7 @@ use crate::{
     address::Address,
     app::{
         dhcp,
-        dns::{LLMNR_PORT, MDNS_PORT, Message, Name, PORT, kind},
+        dns::{LLMNR_PORT, MDNS_PORT, Message, Name, PORT, Record, kind},
     },
     decode::{be16, be32},
 };
@@ -74,42 +74,34 @@ impl Walk<'_> {
             );
         }
         for record in message.records().take(MOST_RECORDS) {
-            // The data is a part of the message.
-            let data_at = record.data.as_ptr() as usize - bytes.as_ptr() as usize;
-            let at = data_at - 10;
-            if let Some(name) = message.name(record.name_at) {
-                let text = Value::Text(name.to_string());
-                self.add(
-                    "dns.resp.name",
-                    text,
-                    start + record.name_at,
-                    at - record.name_at,
-                );
+            self.record(start, bytes, &message, &record);
+        }
+    }
+
+    /// A record of a message whose bytes begin at `start`.
+    fn record(&mut self, start: usize, bytes: &[u8], message: &Message<'_>, record: &Record<'_>) {
+        // The data is a part of the message.
+        let data_at = record.data.as_ptr() as usize - bytes.as_ptr() as usize;
+        let at = data_at - 10;
+        if let Some(name) = message.name(record.name_at) {
+            let (text, len) = (Value::Text(name.to_string()), at - record.name_at);
+            self.add("dns.resp.name", text, start + record.name_at, len);
+        }
+        let kind = Value::Number(record.kind.into());
+        self.add("dns.resp.type", kind, start + at, 2);
+        let ttl = Value::Number(be32(bytes, at + 4).into());
+        self.add("dns.resp.ttl", ttl, start + at + 4, 4);
+        let address = match (record.kind, record.data) {
+            (kind::A, &[a, b, c, d]) => Some(("dns.a", Address::v4([a, b, c, d]))),
+            (kind::AAAA, data) => {
+                let data = data.first_chunk::<16>();
+                data.map(|bytes| ("dns.aaaa", Address::v6(*bytes)))
             }
-            self.add(
-                "dns.resp.type",
-                Value::Number(record.kind.into()),
-                start + at,
-                2,
-            );
-            let ttl = Value::Number(be32(bytes, at + 4).into());
-            self.add("dns.resp.ttl", ttl, start + at + 4, 4);
-            let address = match (record.kind, record.data) {
-                (kind::A, &[a, b, c, d]) => Some(("dns.a", Address::v4([a, b, c, d]))),
-                (kind::AAAA, data) => {
-                    let data = data.first_chunk::<16>();
-                    data.map(|bytes| ("dns.aaaa", Address::v6(*bytes)))
-                }
-                _ => None,
-            };
-            if let Some((name, address)) = address {
-                self.add(
-                    name,
-                    Value::Address(address),
-                    start + data_at,
-                    record.data.len(),
-                );
-            }
+            _ => None,
+        };
+        if let Some((name, address)) = address {
+            let value = Value::Address(address);
+            self.add(name, value, start + data_at, record.data.len());
         }
     }
 }

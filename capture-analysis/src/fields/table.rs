@@ -76,6 +76,14 @@ pub(super) const SLL: &[Spec] = &[
     whole("sll.etype", 14, 2, Hex),
 ];
 
+pub(super) const SLL2: &[Spec] = &[
+    whole("sll.etype", 0, 2, Hex),
+    whole("sll.ifindex", 4, 4, Number),
+    whole("sll.hatype", 8, 2, Number),
+    whole("sll.pkttype", 10, 1, Number),
+    whole("sll.halen", 11, 1, Number),
+];
+
 pub(super) const ARP: &[Spec] = &[
     whole("arp.hw.type", 0, 2, Number),
     whole("arp.proto.type", 2, 2, Hex),
@@ -247,6 +255,12 @@ pub(super) const VXLAN: &[Spec] = &[
     whole("vxlan.flags", 0, 2, Hex),
     whole("vxlan.gbp", 2, 2, Number),
     whole("vxlan.vni", 4, 3, Number),
+];
+
+pub(super) const GENEVE: &[Spec] = &[
+    bits("geneve.version", 0, 1, 0xc0, Number),
+    whole("geneve.proto_type", 2, 2, Hex),
+    whole("geneve.vni", 4, 3, Hex),
 ];
 
 pub(super) const DNS: &[Spec] = &[

@@ -106,7 +106,20 @@ impl Walk<'_> {
                 );
                 self.tunnel(Self::ethernet);
             }
+            6081 if self.header(8).is_some_and(|header| header[0] >> 6 == 0) => self.geneve(),
             destination => self.datagram(be16(header, 0), destination),
+        }
+    }
+
+    fn geneve(&mut self) {
+        let Some(header) = self.header(8) else { return };
+        let (options, kind) = (usize::from(header[0] & 0x3f) * 4, be16(header, 2));
+        let title = "Generic Network Virtualization Encapsulation";
+        self.layer("geneve", title, 8 + options, table::GENEVE);
+        match kind {
+            0x6558 => self.tunnel(Self::ethernet),
+            0x0800 | 0x86dd => self.tunnel(Self::ip),
+            _ => self.data(),
         }
     }
 

@@ -128,6 +128,11 @@ impl<'a> Walk<'a> {
                 self.layer("sll", "Linux cooked capture v1", 16, table::SLL);
                 self.by_ether_type(kind);
             }
+            276 => {
+                let kind = self.header(20).map(|header| be16(header, 0));
+                self.layer("sll", "Linux cooked capture v2", 20, table::SLL2);
+                self.by_ether_type(kind);
+            }
             _ => self.data(),
         }
     }
