@@ -2,8 +2,10 @@
 //! nothing is privileged.
 //!
 //! [`Analyzer`] is the entrance. The way of a packet: `copies` takes out what other interfaces saw too, `decode` finds the
-//! headers, `flow` the conversation that it belongs to, and the detectors in `detect` measure. `rules` has what the
-//! measurements mean: every threshold with its reason and source.
+//! headers, `flow` the conversation that it belongs to, and the detectors in `detect` measure, with `app` for what lies in
+//! the payload. `rules` has what the measurements mean: every threshold with its reason and source.
+//!
+//! [`fields`] is apart: the tree of fields of one packet, for people who look at it.
 
 mod address;
 mod analyzer;
@@ -12,6 +14,7 @@ mod copies;
 pub mod decode;
 mod detect;
 mod evidence;
+pub mod fields;
 mod finding;
 mod flow;
 mod histogram;

@@ -195,6 +195,39 @@ pub(crate) fn tshark(
     Some(lines.lines().map(str::to_owned).collect())
 }
 
+/// Name, offset, length and value of a field, as both sides say them.
+pub(crate) type Said = (String, u32, u32, String);
+
+/// The fields of each frame as tshark has them. `None` where tshark is not installed.
+pub(crate) fn pdml(link_type: u16, frames: &[(u64, Vec<u8>)]) -> Option<Vec<Vec<Said>>> {
+    let lines = tshark(
+        link_type,
+        frames,
+        &["-d", "mpls.label==17,pwethcw", "-T", "pdml"],
+    )?;
+    let mut packets = Vec::new();
+    for line in lines {
+        let line = line.trim_start();
+        if line.starts_with("<packet>") {
+            packets.push(Vec::new());
+        }
+        let attribute = |name: &str| {
+            let start = line.find(&format!(" {name}=\""))? + name.len() + 3;
+            let len = line[start..].find('"')?;
+            Some(line[start..start + len].to_owned())
+        };
+        let number = |name| attribute(name).and_then(|value| value.parse().ok());
+        let field = attribute("name")
+            .zip(number("pos"))
+            .zip(number("size"))
+            .zip(attribute("show"));
+        if let (Some((((name, at), len), value)), Some(packet)) = (field, packets.last_mut()) {
+            packet.push((name, at, len, value));
+        }
+    }
+    Some(packets)
+}
+
 /// A capture in the making, on one interface, that lost nothing.
 pub(crate) struct Lab {
     analyzer: Analyzer,

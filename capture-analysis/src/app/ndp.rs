@@ -11,6 +11,9 @@ pub(crate) const ROUTER_ADVERTISEMENT: u8 = 134;
 /// Most options that are looked at.
 const MAX_OPTIONS: usize = 32;
 
+/// Prefixes of a router, no more than these.
+pub(crate) type Prefixes = [Option<(Address, u8)>; 4];
+
 /// A router advertisement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RouterAdvertisement {
@@ -18,8 +21,8 @@ pub(crate) struct RouterAdvertisement {
     pub(crate) lifetime: u16,
     /// Whether addresses come by DHCPv6.
     pub(crate) is_managed: bool,
-    /// The first prefix for addresses, and its length.
-    pub(crate) prefix: Option<(Address, u8)>,
+    /// The first prefixes, and their lengths.
+    pub(crate) prefixes: Prefixes,
     /// Hardware address of the router.
     pub(crate) mac: Option<Mac>,
 }
@@ -34,7 +37,7 @@ impl RouterAdvertisement {
         let mut advertisement = Self {
             lifetime: icmp.rest as u16,
             is_managed: icmp.rest & 0x0080_0000 != 0,
-            prefix: None,
+            prefixes: [None; 4],
             mac: None,
         };
         for _ in 0..MAX_OPTIONS {
@@ -45,9 +48,12 @@ impl RouterAdvertisement {
             };
             match kind {
                 1 => advertisement.mac = option[2..].first_chunk().map(|bytes| Mac(*bytes)),
-                3 if len == 32 && advertisement.prefix.is_none() => {
+                3 if len == 32 => {
                     let prefix = option[16..].first_chunk().map(|bytes| Address::v6(*bytes));
-                    advertisement.prefix = prefix.map(|prefix| (prefix, option[2]));
+                    let free = advertisement.prefixes.iter_mut().find(|one| one.is_none());
+                    if let Some(place) = free {
+                        *place = prefix.map(|prefix| (prefix, option[2]));
+                    }
                 }
                 _ => {}
             }

@@ -178,7 +178,7 @@ fn router_advertisements_are_read() {
     let found = ndp::RouterAdvertisement::new(&icmp, &payload).expect("an advertisement");
     assert_eq!((found.lifetime, found.is_managed), (1800, true));
     assert_eq!(found.mac, Some(Mac([2, 0, 0, 0, 0, 1])));
-    let prefix = found.prefix.map(|(prefix, len)| (prefix.to_string(), len));
+    let prefix = found.prefixes[0].map(|(prefix, len)| (prefix.to_string(), len));
     assert_eq!(prefix, Some(("2001:db8::".to_owned(), 64)));
 }
 

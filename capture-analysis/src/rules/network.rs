@@ -69,9 +69,9 @@ pub(crate) const LOOP_WITHIN: Threshold = Threshold {
 /// Times that a packet comes by again.
 pub(crate) const ROUNDS: Threshold = Threshold {
     name: "times that a packet comes by again",
-    value: 2.0,
+    value: 3.0,
     unit: "rounds",
-    reason: "once is a packet that was captured before and behind a router",
+    reason: "once or twice is a packet that was captured before and behind routers, which a host with containers has inside",
     source: "RFC 1812 section 5.3.1",
 };
 

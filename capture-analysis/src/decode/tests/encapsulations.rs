@@ -230,6 +230,15 @@ pub(super) fn all() -> Vec<(&'static str, u16, Vec<u8>, u8)> {
     ]
 }
 
+impl Decoded<'_> {
+    /// Link types and frames, for other tests.
+    pub(crate) fn examples() -> Vec<(u16, Vec<u8>)> {
+        let all = all().into_iter();
+        all.map(|(_, link_type, frame, _)| (link_type, frame))
+            .collect()
+    }
+}
+
 /// The datagram is found in all of them, and where tshark finds it.
 #[test]
 fn the_datagram_is_found() {

@@ -98,10 +98,10 @@ impl Detector {
                     router: message.router,
                     name_server: message.name_server,
                 };
-                if let Some(address) = message.server.or(source) {
-                    // What answers DHCPINFORM gives no address, and may leave out the rest.
-                    let settings = (!message.given.is_unspecified()).then_some(settings);
-                    self.server(seen, network, address, settings);
+                // What answers DHCPINFORM, or offers a boot file alone, gives no address.
+                let server = message.server.or(source);
+                if let Some(address) = server.filter(|_| !message.given.is_unspecified()) {
+                    self.server(seen, network, address, Some(settings));
                 }
             }
             dhcp::kind::NAK => {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{confidence, filter};
 use crate::{
-    address::Address,
+    address::{Address, Mac},
     app::dns::{MDNS_PORT, Message, NBNS_PORT, Name, hash, kind},
     detect::{Facts, Seen},
     evidence::Evidence,
@@ -24,8 +24,17 @@ const MOST_SHOWN: usize = 3;
 /// Bytes of a name that are shown, as of NetBIOS.
 const SHOWN_LEN: usize = 15;
 
-#[derive(Debug, Default)]
+/// Who answers: a station, whatever its addresses are, or an address where there are no stations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Who {
+    Station(Mac),
+    Host(Address),
+}
+
+#[derive(Debug)]
 struct Responder {
+    /// The address of the first answer.
+    address: Address,
     names: [u64; MOST_NAMES],
     shown: [[u8; SHOWN_LEN]; MOST_SHOWN],
     count: usize,
@@ -37,7 +46,7 @@ struct Responder {
 /// Measures who answers for which names.
 #[derive(Debug)]
 pub(super) struct Detector {
-    responders: Lru<Address, Box<Responder>>,
+    responders: Lru<Who, Box<Responder>>,
     /// NetBIOS queries to everybody: client and identifier. A name server is asked alone.
     broadcasts: Lru<(Address, u16), ()>,
 }
@@ -84,7 +93,12 @@ impl Detector {
             else {
                 continue;
             };
-            let responder = self.responders.entry(&ip.source, Box::default);
+            let who = match seen.headers.ethernet {
+                Some(ethernet) => Who::Station(ethernet.source),
+                None => Who::Host(ip.source),
+            };
+            let new = || Box::new(Responder::new(ip.source));
+            let responder = self.responders.entry(&who, new);
             responder.is_sure |= port != MDNS_PORT;
             responder.add(&label[..len]);
             responder.packets.add(seen.number, seen.ns);
@@ -97,9 +111,9 @@ impl Detector {
         let is_poisoner =
             |responder: &Responder| responder.count as u64 >= rules::ANSWERED_NAMES.count();
         let mut found: Vec<_> = responders.filter(|(_, one)| is_poisoner(one)).collect();
-        found.sort_by_key(|(address, _)| **address);
-        for (address, responder) in found {
-            findings.push(responder.finding(*address, facts));
+        found.sort_by_key(|(who, _)| **who);
+        for (who, responder) in found {
+            findings.push(responder.finding(*who, facts));
         }
     }
 }
@@ -139,6 +153,17 @@ fn own_name(
 }
 
 impl Responder {
+    fn new(address: Address) -> Self {
+        Self {
+            address,
+            names: [0; MOST_NAMES],
+            shown: [[0; SHOWN_LEN]; MOST_SHOWN],
+            count: 0,
+            is_sure: false,
+            packets: Evidence::default(),
+        }
+    }
+
     fn add(&mut self, label: &[u8]) {
         let hash = hash(label);
         let known = &self.names[..self.count];
@@ -152,7 +177,8 @@ impl Responder {
         self.count += 1;
     }
 
-    fn finding(&self, address: Address, facts: &Facts) -> Finding {
+    fn finding(&self, who: Who, facts: &Facts) -> Finding {
+        let address = self.address;
         let more = if self.count == MOST_NAMES {
             "or more "
         } else {
@@ -182,11 +208,15 @@ impl Responder {
         } else {
             Confidence::Medium
         };
-        let source = filter("src", address);
+        let (mac, source) = match who {
+            Who::Station(mac) => (Some(mac), format!("eth.src == {mac}")),
+            Who::Host(address) => (None, filter("src", address)),
+        };
         Finding::new(&rules::POISONING, summary, self.packets.clone())
             .confidence(confidence(facts, sure))
             .subject(Subject {
                 source: Some(address),
+                mac,
                 protocol: Some("udp"),
                 ..Subject::default()
             })

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{Link, confidence};
 use crate::{
     address::{Address, Mac},
-    app::ndp::RouterAdvertisement,
+    app::ndp::{Prefixes, RouterAdvertisement},
     detect::{Facts, Seen},
     evidence::Evidence,
     finding::{Confidence, Finding, Subject},
@@ -22,7 +22,7 @@ struct Router {
     mac: Option<Mac>,
     /// Whether it ever was a default router.
     is_default: bool,
-    prefix: Option<(Address, u8)>,
+    prefixes: Prefixes,
     packets: Evidence,
 }
 
@@ -46,7 +46,9 @@ impl Detector {
         };
         if let Some(router) = self.routers.iter_mut().find(is_same) {
             router.is_default |= advertisement.lifetime > 0;
-            router.prefix = router.prefix.or(advertisement.prefix);
+            if router.prefixes[0].is_none() {
+                router.prefixes = advertisement.prefixes;
+            }
             router.packets.add(seen.number, seen.ns);
         } else if self.routers.len() < MOST {
             self.routers.push(Router {
@@ -54,7 +56,7 @@ impl Detector {
                 address: ip.source,
                 mac,
                 is_default: advertisement.lifetime > 0,
-                prefix: advertisement.prefix,
+                prefixes: advertisement.prefixes,
                 packets: Evidence::of(seen.number, seen.ns),
             });
         } else {
@@ -89,8 +91,10 @@ impl Detector {
         let defaults: Vec<_> = routers.iter().filter(|router| router.is_default).collect();
         let is_flood = defaults.len() as u64 >= rules::ROUTERS.count();
         let other = defaults.iter().find(|router| {
-            let prefixes = router.prefix.zip(first.prefix);
-            first.is_default && prefixes.is_some_and(|(one, other)| one != other)
+            let both_announce = router.prefixes[0].is_some() && first.prefixes[0].is_some();
+            let mut prefixes = router.prefixes.iter().flatten();
+            let has_common = prefixes.any(|prefix| first.prefixes.contains(&Some(*prefix)));
+            first.is_default && both_announce && !has_common
         });
         let mac = |router: &Router| router.mac.unwrap_or_default();
         let (culprit, summary, sure) = if is_flood {
@@ -113,7 +117,7 @@ impl Detector {
             for (place, router) in [first, router].into_iter().enumerate() {
                 summary.push_str(if place > 0 { ";" } else { "" });
                 let _ = write!(summary, " {} ({})", router.address, mac(router));
-                if let Some((prefix, len)) = router.prefix {
+                if let Some((prefix, len)) = router.prefixes[0] {
                     let _ = write!(summary, " announces {prefix}/{len}");
                 }
             }

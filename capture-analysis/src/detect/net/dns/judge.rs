@@ -20,7 +20,13 @@ use crate::{
 pub(super) fn findings(dns: &Detector, facts: &Facts, findings: &mut Vec<Finding>) {
     let open = open(dns, facts);
     for (address, server) in dns.servers.sorted() {
-        findings.extend(unanswered(address, server, open.get(&address), facts));
+        findings.extend(unanswered(
+            address,
+            server,
+            open.get(&address),
+            dns.answers > 0,
+            facts,
+        ));
         findings.extend(slow(address, server));
         let (servfail, refused) = (&server.servfail, &server.refused);
         findings.extend(failures(
@@ -73,6 +79,7 @@ fn unanswered(
     address: Address,
     server: &Server,
     open: Option<&Evidence>,
+    are_answers_seen: bool,
     facts: &Facts,
 ) -> Option<Finding> {
     // What was given up during the capture counts only where nothing was lost either.
@@ -105,6 +112,11 @@ fn unanswered(
     Some(
         Finding::new(&rules::NO_ANSWER, summary, packets)
             .severity(severity)
+            // Where no server answers at all, the capture may have only one direction.
+            .confidence(match are_answers_seen {
+                true => Confidence::High,
+                false => Confidence::Medium,
+            })
             .subject(subject(address, None))
             .check(check),
     )

@@ -2,7 +2,7 @@
 
 use crate::{
     decode::TcpFlags,
-    finding::Severity,
+    finding::{Confidence, Severity},
     testing::{Lab, MILLISECOND, SECOND, tcp_frame, udp_frame},
 };
 
@@ -68,7 +68,10 @@ fn queries_without_an_answer() {
     let outcome = lab.end();
     let finding = outcome.only("dns.unanswered");
     assert_eq!(finding.summary, "10.0.0.53 answered none of 3 DNS queries.");
-    assert_eq!(finding.severity, Severity::High);
+    assert_eq!(
+        (finding.severity, finding.confidence),
+        (Severity::High, Confidence::Medium)
+    );
 }
 
 #[test]

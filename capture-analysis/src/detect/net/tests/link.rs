@@ -164,6 +164,22 @@ fn a_second_dhcp_server() {
     }
 }
 
+/// A server of boot files gives no address.
+#[test]
+fn a_server_of_boot_files_is_no_second_server() {
+    let mut lab = Lab::new();
+    lab.send(from_client(7, 1));
+    lab.send(from_server("10.0.0.1", 7, 2, 1));
+    let mut message = dhcp(2, 7, 2, &[54, 4, 10, 0, 0, 5, 60, 3, b'P', b'X', b'E']);
+    message[16..20].fill(0);
+    lab.send(udp_frame(
+        ("10.0.0.5", 67),
+        ("255.255.255.255", 68),
+        &message,
+    ));
+    lab.end().nothing();
+}
+
 #[test]
 fn a_client_that_is_refused() {
     let mut lab = Lab::new();

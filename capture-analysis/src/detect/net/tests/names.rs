@@ -64,6 +64,18 @@ fn a_host_that_answers_for_all_names() {
     assert_eq!(finding.confidence, Confidence::High);
 }
 
+/// One host by both versions of IP is one finding.
+#[test]
+fn a_host_with_two_addresses_is_one_host() {
+    let mut lab = Lab::new();
+    for (id, name) in (0..).zip(["wpad", "fielserver", "printsrv"]) {
+        llmnr(&mut lab, id, name);
+        let answer = message(id, 0x8000, name, 1, &OWN);
+        lab.send(udp_frame(("fe80::66", 5355), ("fe80::9", 50_001), &answer));
+    }
+    assert_eq!(lab.end().only("name.poisoning").count, 6);
+}
+
 #[test]
 fn a_host_that_answers_for_its_own_name_and_a_name_server() {
     let mut lab = Lab::new();

@@ -244,7 +244,7 @@ fn impossible_packets() {
         let mut lab = Lab::new();
         lab.send(frame.clone()).wait(SECOND).send(frame);
         let outcome = lab.end();
-        let finding = outcome.only("proto.malformed");
+        let finding = outcome.findings_of("proto.malformed");
         assert_eq!(finding.summary, format!("2 packets {summary}."));
         assert_eq!(finding.severity, severity);
     }
