@@ -1,9 +1,11 @@
 //! IPv4 (RFC 791) and IPv6 (RFC 8200) with extension headers, fragments, and tunnels directly within IP.
 
 use super::{
-    Cursor, Decoded, MAX_TUNNELS, Problem, Transport, Tunnel, be16, be32,
-    link::{self, short},
-    transport,
+    bytes::{Cursor, be16, be32},
+    decoded::{Decoded, Next},
+    headers::{Fragment, Ip, Transport, Tunnel},
+    link::ether_type,
+    problem::Problem,
 };
 use crate::address::Address;
 
@@ -32,74 +34,29 @@ pub(crate) mod protocol {
 /// Most extension headers that are followed.
 const MAX_EXTENSIONS: usize = 16;
 
-/// An IPv4 or IPv6 header, with what extension headers say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ip {
-    /// Source address.
-    pub source: Address,
-    /// Destination address.
-    pub destination: Address,
-    /// What it carries, the last next-header field of IPv6.
-    pub protocol: u8,
-    /// Time to live, hop limit.
-    pub ttl: u8,
-    /// Type of service, traffic class: DSCP in the upper six bits, ECN in the lower two.
-    pub traffic_class: u8,
-    /// Identification: of every IPv4 packet, and of fragments of IPv6.
-    pub identification: Option<u32>,
-    /// The flag of IPv4; IPv6 is never fragmented on the way.
-    pub dont_fragment: bool,
-    /// Bytes of the headers up to what is carried.
-    pub header_len: u16,
-    /// Offset of the header in the frame.
-    pub offset: u16,
-    /// Length of the packet on the wire, header included. A jumbogram or a super-frame of an offload gives 0 in the
-    /// header; this is then what the frame holds.
-    pub total_len: u32,
-    /// Where the packet is part of a fragmented one.
-    pub fragment: Option<Fragment>,
-}
-
-/// A part of a fragmented packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fragment {
-    /// Where its payload lies in that of the whole, in bytes.
-    pub offset: u32,
-    /// Whether others follow.
-    pub more: bool,
-}
-
-impl Ip {
-    /// Whether it is IPv4.
-    #[inline]
-    pub fn is_v4(&self) -> bool {
-        self.source.is_v4()
-    }
-}
-
 /// IP of either version, by the first nibble.
 #[inline]
-pub(super) fn any<'a>(cursor: Cursor<'a>, into: &mut Decoded<'a>) {
+pub(super) fn any<'a>(cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Next<'a> {
     match cursor.rest().first().map(|first| first >> 4) {
-        Some(4) => v4(cursor, into),
-        Some(6) => v6(cursor, into),
-        Some(_) => into.problems.add(Problem::IpVersion),
-        None => short(into),
+        Some(4) => Next::Ipv4(cursor),
+        Some(6) => Next::Ipv6(cursor),
+        Some(_) => into.stop(Problem::IpVersion),
+        None => into.short(),
     }
 }
 
 /// IPv4.
 #[inline]
-pub(super) fn v4<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
+pub(super) fn v4<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Next<'a> {
     let Some(header) = cursor.peek::<20>() else {
-        return short(into);
+        return into.short();
     };
     let header_len = usize::from(header[0] & 0x0f) * 4;
     if header[0] >> 4 != 4 {
-        return into.problems.add(Problem::IpVersion);
+        return into.stop(Problem::IpVersion);
     }
     if header_len < 20 {
-        return into.problems.add(Problem::IpHeaderLength);
+        return into.stop(Problem::IpHeaderLength);
     }
     let offset = cursor.at();
     let on_wire = (into.wire_len as usize).saturating_sub(offset);
@@ -117,7 +74,7 @@ pub(super) fn v4<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
         more: flags & 0x2000 != 0,
     });
     let Ok(offset) = u16::try_from(offset) else {
-        return into.problems.add(Problem::TooDeep);
+        return into.stop(Problem::TooDeep);
     };
     let mut ip = Ip {
         source: Address::v4(be32(header, 12).to_be_bytes()),
@@ -133,7 +90,7 @@ pub(super) fn v4<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
         fragment,
     };
     if cursor.left() < header_len {
-        short(into);
+        into.short();
     }
     cursor.truncate(total_len);
     cursor.skip(header_len);
@@ -144,17 +101,17 @@ pub(super) fn v4<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
     {
         return undecoded(ip, cursor, into);
     }
-    carried(ip, cursor, into);
+    carried(ip, cursor, into)
 }
 
 /// IPv6.
 #[inline]
-pub(super) fn v6<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
+pub(super) fn v6<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Next<'a> {
     let Some(header) = cursor.peek::<40>() else {
-        return short(into);
+        return into.short();
     };
     if header[0] >> 4 != 6 {
-        return into.problems.add(Problem::IpVersion);
+        return into.stop(Problem::IpVersion);
     }
     let offset = cursor.at();
     let on_wire = (into.wire_len as usize).saturating_sub(offset);
@@ -172,7 +129,7 @@ pub(super) fn v6<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
         Address::v6(bytes)
     };
     let Ok(offset) = u16::try_from(offset) else {
-        return into.problems.add(Problem::TooDeep);
+        return into.stop(Problem::TooDeep);
     };
     let mut ip = Ip {
         source: address(8),
@@ -192,16 +149,17 @@ pub(super) fn v6<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
     if is_extension(ip.protocol) && !extensions(&mut cursor, &mut ip, into) {
         return undecoded(ip, cursor, into);
     }
-    carried(ip, cursor, into);
+    carried(ip, cursor, into)
 }
 
 /// A packet of which it is not known what it carries.
 #[cold]
-fn undecoded<'a>(ip: Ip, cursor: Cursor<'a>, into: &mut Decoded<'a>) {
+fn undecoded<'a>(ip: Ip, cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Next<'a> {
     into.ip = Some(ip);
     into.transport = Transport::None;
     into.payload = cursor.rest();
     into.payload_len = ip.total_len.saturating_sub(u32::from(ip.header_len));
+    Next::End
 }
 
 fn is_extension(next: u8) -> bool {
@@ -228,7 +186,7 @@ fn extensions(cursor: &mut Cursor<'_>, ip: &mut Ip, into: &mut Decoded<'_>) -> b
             return true;
         }
         let Some(header) = cursor.peek::<8>() else {
-            short(into);
+            into.short();
             return false;
         };
         let len = match ip.protocol {
@@ -261,70 +219,55 @@ fn extensions(cursor: &mut Cursor<'_>, ip: &mut Ip, into: &mut Decoded<'_>) -> b
 
 /// What an IP packet carries.
 #[inline]
-fn carried<'a>(ip: Ip, cursor: Cursor<'a>, into: &mut Decoded<'a>) {
+fn carried<'a>(ip: Ip, cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Next<'a> {
     into.ip = Some(ip);
     // Inside of a tunnel there is the transport of the outer packet.
     into.transport = Transport::None;
     into.payload = cursor.rest();
     into.payload_len = ip.total_len.saturating_sub(u32::from(ip.header_len));
     if ip.fragment.is_some_and(|fragment| fragment.offset > 0) {
-        return;
+        return Next::End;
     }
     match ip.protocol {
-        protocol::IPV4 | protocol::IPV6 => {
-            tunnel(Tunnel::Ip, into, |into| any(cursor, into));
-        }
+        protocol::IPV4 | protocol::IPV6 => into.enter(Tunnel::Ip, Next::Ip(cursor)),
         protocol::GRE => gre(cursor, into),
-        _ => transport::decode(&ip, cursor, into),
+        _ => Next::Transport(ip, cursor),
     }
-}
-
-/// Goes into a tunnel, unless there are too many around it already.
-pub(super) fn tunnel<'a>(
-    kind: Tunnel,
-    into: &mut Decoded<'a>,
-    inner: impl FnOnce(&mut Decoded<'a>),
-) {
-    if into.tunnels >= MAX_TUNNELS {
-        return into.problems.add(Problem::TooDeep);
-    }
-    into.tunnels += 1;
-    into.tunnel = Some(kind);
-    inner(into);
 }
 
 /// GRE with its optional fields (RFC 2784, 2890); version 1 is PPTP's and carries PPP (RFC 2637).
-fn gre<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
+fn gre<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Next<'a> {
     let Some(header) = cursor.peek::<4>() else {
-        return short(into);
+        return into.short();
     };
     let flags = be16(header, 0);
     // Other versions, and source routing of RFC 1701, which nothing sends any more.
     if flags & 0x4007 != 0 {
-        return;
+        return Next::End;
     }
     // Checksum, key and sequence number take four bytes each.
     let optional = [0x8000, 0x2000, 0x1000];
     let optional = optional.iter().filter(|bit| flags & **bit != 0).count();
     cursor.skip(4 + optional * 4);
     let kind = be16(header, 2);
-    tunnel(Tunnel::Gre, into, |into| match kind {
-        link::ether_type::TRANSPARENT_BRIDGING => link::ethernet(cursor, into),
+    let inner = match kind {
+        ether_type::TRANSPARENT_BRIDGING => Next::Ethernet(cursor),
         // ERSPAN: type I has no header of its own and no sequence number in GRE, II has eight bytes, III twelve and
         // with the flag O eight more (draft-foschiano-erspan).
-        link::ether_type::ERSPAN => {
+        ether_type::ERSPAN => {
             if flags & 0x1000 != 0 {
                 cursor.skip(8);
             }
-            link::ethernet(cursor, into);
+            Next::Ethernet(cursor)
         }
-        link::ether_type::ERSPAN_III => {
+        ether_type::ERSPAN_III => {
             let has_platform = cursor
                 .peek::<12>()
                 .is_some_and(|header| header[11] & 1 != 0);
             cursor.skip(if has_platform { 20 } else { 12 });
-            link::ethernet(cursor, into);
+            Next::Ethernet(cursor)
         }
-        _ => link::by_ether_type(kind, cursor, into),
-    });
+        _ => Next::EtherType(kind, cursor),
+    };
+    into.enter(Tunnel::Gre, inner)
 }

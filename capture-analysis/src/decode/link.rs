@@ -1,7 +1,12 @@
 //! Link layers and what lies between them and IP: Ethernet with tags, MPLS, PPPoE, Linux cooked captures, raw IP,
 //! BSD loopback, PPP; and ARP.
 
-use super::{Cursor, Decoded, Problem, be16, be32, ip};
+use super::{
+    bytes::{Cursor, be16, be32},
+    decoded::{Decoded, Next},
+    headers::{Arp, Ethernet},
+    problem::Problem,
+};
 use crate::address::{Address, Mac};
 
 // LINKTYPE_ numbers (tcpdump.org/linktypes.html).
@@ -40,62 +45,42 @@ const MAX_TAGS: usize = 8;
 /// Below the lowest EtherType this is the length of an IEEE 802.3 frame.
 const MAX_802_3_LEN: u16 = 1500;
 
-/// An Ethernet header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ethernet {
-    /// Destination.
-    pub destination: Mac,
-    /// Source.
-    pub source: Mac,
-}
-
-/// An ARP message for IPv4 over Ethernet (RFC 826).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arp {
-    /// 1 request, 2 reply.
-    pub operation: u16,
-    /// Sender hardware address.
-    pub sender_mac: Mac,
-    /// Sender protocol address.
-    pub sender: Address,
-    /// Target hardware address.
-    pub target_mac: Mac,
-    /// Target protocol address.
-    pub target: Address,
-}
-
 /// Decodes a frame that begins as `link_type` says.
 #[inline]
-pub(super) fn decode<'a>(link_type: u16, mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
+pub(super) fn decode<'a>(
+    link_type: u16,
+    mut cursor: Cursor<'a>,
+    into: &mut Decoded<'a>,
+) -> Next<'a> {
     match link_type {
         LINKTYPE_ETHERNET => ethernet(cursor, into),
-        LINKTYPE_RAW | LINKTYPE_IPV4 | LINKTYPE_IPV6 => ip::any(cursor, into),
-        raw if DLT_RAW.contains(&raw) => ip::any(cursor, into),
+        LINKTYPE_RAW | LINKTYPE_IPV4 | LINKTYPE_IPV6 => Next::Ip(cursor),
+        raw if DLT_RAW.contains(&raw) => Next::Ip(cursor),
         LINKTYPE_LINUX_SLL => {
             let Some(header) = cursor.peek::<16>() else {
-                return short(into);
+                return into.short();
             };
             cursor.skip(16);
-            by_ether_type(be16(header, 14), cursor, into);
+            by_ether_type(be16(header, 14), cursor, into)
         }
         LINKTYPE_LINUX_SLL2 => {
             let Some(header) = cursor.peek::<20>() else {
-                return short(into);
+                return into.short();
             };
             cursor.skip(20);
-            by_ether_type(be16(header, 0), cursor, into);
+            by_ether_type(be16(header, 0), cursor, into)
         }
         // The family before IP has values of the host that wrote the file; the version of IP says enough.
         LINKTYPE_NULL | LINKTYPE_LOOP => {
             cursor.skip(4);
-            ip::any(cursor, into);
+            Next::Ip(cursor)
         }
         LINKTYPE_PPP => {
             // RFC 1662: address and control may be left out.
             if cursor.peek::<2>() == Some(&[0xff, 0x03]) {
                 cursor.skip(2);
             }
-            ppp(cursor, into);
+            ppp(cursor, into)
         }
         _ => unknown(cursor, into),
     }
@@ -103,9 +88,9 @@ pub(super) fn decode<'a>(link_type: u16, mut cursor: Cursor<'a>, into: &mut Deco
 
 /// Ethernet II, and IEEE 802.3 with SNAP.
 #[inline]
-pub(super) fn ethernet<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
+pub(super) fn ethernet<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Next<'a> {
     let Some(header) = cursor.peek::<14>() else {
-        return short(into);
+        return into.short();
     };
     let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, ..] = *header;
     if into.tunnels == 0 {
@@ -115,18 +100,22 @@ pub(super) fn ethernet<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
         });
     }
     cursor.skip(14);
-    by_ether_type(be16(header, 12), cursor, into);
+    by_ether_type(be16(header, 12), cursor, into)
 }
 
 /// What an EtherType announces.
 #[inline]
-pub(super) fn by_ether_type<'a>(mut kind: u16, mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
+pub(super) fn by_ether_type<'a>(
+    mut kind: u16,
+    mut cursor: Cursor<'a>,
+    into: &mut Decoded<'a>,
+) -> Next<'a> {
     for _ in 0..MAX_TAGS {
         if !is_vlan(kind) {
             break;
         }
         let Some(tag) = cursor.peek::<4>() else {
-            return short(into);
+            return into.short();
         };
         into.vlan.get_or_insert(be16(tag, 0) & 0x0fff);
         kind = be16(tag, 2);
@@ -134,12 +123,12 @@ pub(super) fn by_ether_type<'a>(mut kind: u16, mut cursor: Cursor<'a>, into: &mu
     }
     into.ether_type = kind;
     match kind {
-        ether_type::IPV4 => ip::v4(cursor, into),
-        ether_type::IPV6 => ip::v6(cursor, into),
+        ether_type::IPV4 => Next::Ipv4(cursor),
+        ether_type::IPV6 => Next::Ipv6(cursor),
         ether_type::ARP => arp(cursor, into),
         ether_type::MPLS | ether_type::MPLS_MULTICAST => mpls(cursor, into),
         ether_type::PPPOE_SESSION => pppoe(cursor, into),
-        deeper if is_vlan(deeper) => into.problems.add(Problem::TooDeep),
+        deeper if is_vlan(deeper) => into.stop(Problem::TooDeep),
         len if len <= MAX_802_3_LEN => llc(len, cursor, into),
         _ => unknown(cursor, into),
     }
@@ -147,7 +136,7 @@ pub(super) fn by_ether_type<'a>(mut kind: u16, mut cursor: Cursor<'a>, into: &mu
 
 /// A length in place of the EtherType (IEEE 802.3), then LLC; SNAP (RFC 1042) brings the EtherType after all.
 #[cold]
-fn llc<'a>(len: u16, mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
+fn llc<'a>(len: u16, mut cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Next<'a> {
     cursor.truncate(usize::from(len));
     match cursor.peek::<8>() {
         Some([0xaa, 0xaa, 0x03, 0, 0, 0, high, low]) => {
@@ -156,16 +145,17 @@ fn llc<'a>(len: u16, mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
             if kind > MAX_802_3_LEN {
                 return by_ether_type(kind, cursor, into);
             }
-            unknown(cursor, into);
+            unknown(cursor, into)
         }
         _ => unknown(cursor, into),
     }
 }
 
 /// Something that is not looked into.
-fn unknown<'a>(cursor: Cursor<'a>, into: &mut Decoded<'a>) {
+fn unknown<'a>(cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Next<'a> {
     into.payload = cursor.rest();
     into.payload_len = into.wire_len.saturating_sub(cursor.at() as u32);
+    Next::End
 }
 
 #[inline]
@@ -175,39 +165,39 @@ fn is_vlan(kind: u16) -> bool {
 }
 
 /// RFC 3032: labels to the bottom of the stack, then IP by its version, or Ethernet behind a control word (RFC 4385).
-fn mpls<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
+fn mpls<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Next<'a> {
     for _ in 0..MAX_TAGS {
         let Some(label) = cursor.peek::<4>() else {
-            return short(into);
+            return into.short();
         };
         cursor.skip(4);
         if label[2] & 1 == 0 {
             continue;
         }
         return match cursor.rest().first().map(|first| first >> 4) {
-            Some(4 | 6) => ip::any(cursor, into),
+            Some(4 | 6) => Next::Ip(cursor),
             Some(0) => {
                 cursor.skip(4);
-                ethernet(cursor, into);
+                ethernet(cursor, into)
             }
             _ => unknown(cursor, into),
         };
     }
-    into.problems.add(Problem::TooDeep);
+    into.stop(Problem::TooDeep)
 }
 
 /// RFC 2516: version, code, session, length, then PPP.
-fn pppoe<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
+fn pppoe<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Next<'a> {
     let Some(header) = cursor.peek::<6>() else {
-        return short(into);
+        return into.short();
     };
     cursor.skip(6);
     cursor.truncate(usize::from(be16(header, 4)));
-    ppp(cursor, into);
+    ppp(cursor, into)
 }
 
 /// The protocol field of PPP (RFC 1661), one byte where it is odd.
-fn ppp<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
+fn ppp<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Next<'a> {
     let protocol = match *cursor.rest() {
         [odd, ..] if odd & 1 == 1 => {
             cursor.skip(1);
@@ -217,23 +207,23 @@ fn ppp<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) {
             cursor.skip(2);
             u16::from_be_bytes([first, second])
         }
-        _ => return short(into),
+        _ => return into.short(),
     };
     match protocol {
-        0x0021 => ip::v4(cursor, into),
-        0x0057 => ip::v6(cursor, into),
+        0x0021 => Next::Ipv4(cursor),
+        0x0057 => Next::Ipv6(cursor),
         0x0281 => mpls(cursor, into),
         _ => unknown(cursor, into),
     }
 }
 
-fn arp<'a>(cursor: Cursor<'a>, into: &mut Decoded<'a>) {
+fn arp<'a>(cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Next<'a> {
     let Some(message) = cursor.peek::<28>() else {
-        return short(into);
+        return into.short();
     };
     // Hardware type 1, protocol type 0x0800, lengths 6 and 4: others are no concern of IPv4 over Ethernet.
     if be32(message, 0) != 0x0001_0800 || be16(message, 4) != 0x0604 {
-        return;
+        return Next::End;
     }
     let mac = |at: usize| {
         let mut mac = [0; 6];
@@ -248,12 +238,5 @@ fn arp<'a>(cursor: Cursor<'a>, into: &mut Decoded<'a>) {
         target_mac: mac(18),
         target: address(24),
     });
-}
-
-/// The frame ends within a header: where all of it was captured, the sender is to blame.
-#[cold]
-pub(super) fn short(into: &mut Decoded<'_>) {
-    if !into.is_cut() {
-        into.problems.add(Problem::ShortHeader);
-    }
+    Next::End
 }

@@ -5,122 +5,42 @@
 //! Application protocols are decoded from [`Decoded::payload`] by the modules that judge them.
 
 mod bytes;
+mod decoded;
+mod headers;
 mod ip;
 mod link;
 mod problem;
 mod transport;
 
 pub(crate) use self::bytes::{Cursor, be16, be32};
+use self::decoded::Next;
 pub use self::{
-    ip::{Fragment, Ip},
-    link::{Arp, Ethernet},
+    decoded::{Decoded, MAX_TUNNELS},
+    headers::{
+        Arp, Ethernet, Fragment, Icmp, Ip, SackBlocks, Sctp, Tcp, TcpFlags, Transport, Tunnel, Udp,
+    },
     problem::{Problem, Problems},
-    transport::{Icmp, SackBlocks, Sctp, Tcp, TcpFlags, Transport, Udp},
 };
-
-/// Most packets within packets that are looked into.
-pub const MAX_TUNNELS: u8 = 4;
-
-/// How a packet is carried inside another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Tunnel {
-    /// IPv4 or IPv6 directly within IP (RFC 2003, 4213, 2473).
-    Ip,
-    /// RFC 2784, 2890.
-    Gre,
-    /// RFC 7348, UDP port 4789, or 8472 as Linux had it before.
-    Vxlan,
-    /// RFC 8926, UDP port 6081.
-    Geneve,
-    /// GTP-U, UDP port 2152 (3GPP TS 29.281).
-    Gtp,
-}
-
-/// The headers of one frame. Of a tunnel they are the inner ones; `tunnels` says that there were others around them.
-#[derive(Clone, Copy, Debug)]
-pub struct Decoded<'a> {
-    /// The captured bytes of the frame.
-    pub frame: &'a [u8],
-    /// Length on the wire in bytes.
-    pub wire_len: u32,
-    /// The outermost Ethernet header.
-    pub ethernet: Option<Ethernet>,
-    /// EtherType of what the innermost link layer carries, 0 where there is none.
-    pub ether_type: u16,
-    /// VLAN identifier of the outermost tag.
-    pub vlan: Option<u16>,
-    /// How many tunnels are around the headers below.
-    pub tunnels: u8,
-    /// The innermost tunnel.
-    pub tunnel: Option<Tunnel>,
-    /// An ARP message.
-    pub arp: Option<Arp>,
-    /// IPv4 or IPv6.
-    pub ip: Option<Ip>,
-    /// What IP carries. Nothing of a fragment but the first is decoded.
-    pub transport: Transport,
-    /// Bytes of the payload of `transport` that were captured; without a transport, of IP.
-    pub payload: &'a [u8],
-    /// Length of that payload on the wire, as the headers say.
-    pub payload_len: u32,
-    /// What is wrong with the headers.
-    pub problems: Problems,
-}
 
 impl<'a> Decoded<'a> {
     /// Decodes a frame that begins as the LINKTYPE_ number says; of an unknown one only the length is known.
     #[inline]
     pub fn new(link_type: u16, frame: &'a [u8], wire_len: u32) -> Self {
-        let mut decoded = Self {
-            frame,
-            wire_len,
-            ethernet: None,
-            ether_type: 0,
-            vlan: None,
-            tunnels: 0,
-            tunnel: None,
-            arp: None,
-            ip: None,
-            transport: Transport::None,
-            payload: &[],
-            payload_len: 0,
-            problems: Problems::default(),
-        };
-        link::decode(link_type, Cursor::new(frame), &mut decoded);
+        let mut decoded = Self::undecoded(frame, wire_len);
+        let into = &mut decoded;
+        let mut next = link::decode(link_type, Cursor::new(frame), into);
+        loop {
+            next = match next {
+                Next::End => break,
+                Next::Ethernet(cursor) => link::ethernet(cursor, into),
+                Next::EtherType(kind, cursor) => link::by_ether_type(kind, cursor, into),
+                Next::Ip(cursor) => ip::any(cursor, into),
+                Next::Ipv4(cursor) => ip::v4(cursor, into),
+                Next::Ipv6(cursor) => ip::v6(cursor, into),
+                Next::Transport(ip, cursor) => transport::decode(&ip, cursor, into),
+            };
+        }
         decoded
-    }
-
-    /// Whether less was captured than was on the wire.
-    #[inline]
-    pub fn is_cut(&self) -> bool {
-        self.frame.len() < self.wire_len as usize
-    }
-
-    /// The TCP header.
-    #[inline]
-    pub fn tcp(&self) -> Option<&Tcp> {
-        match &self.transport {
-            Transport::Tcp(tcp) => Some(tcp),
-            _ => None,
-        }
-    }
-
-    /// The UDP header.
-    #[inline]
-    pub fn udp(&self) -> Option<&Udp> {
-        match &self.transport {
-            Transport::Udp(udp) => Some(udp),
-            _ => None,
-        }
-    }
-
-    /// The ICMP or ICMPv6 header.
-    #[inline]
-    pub fn icmp(&self) -> Option<&Icmp> {
-        match &self.transport {
-            Transport::Icmp(icmp) => Some(icmp),
-            _ => None,
-        }
     }
 
     /// The packet that an ICMP or ICMPv6 error quotes, as far as the quote goes. Routers of old quote eight bytes behind the
