@@ -8,9 +8,10 @@ use crate::{
     app::{dhcp, dhcpv6},
     detect::{Facts, Seen},
     evidence::Evidence,
-    finding::{Confidence, Finding, Severity, Subject},
+    finding::{Confidence, Finding, Subject},
     lru::Lru,
     rules::link as rules,
+    severity::Severity,
 };
 
 /// Most clients that are remembered.

@@ -6,9 +6,10 @@ use crate::{
     decode::{Fragment, Ip},
     detect::{Facts, Seen},
     evidence::Evidence,
-    finding::{Confidence, Finding, Severity, Subject},
+    finding::{Confidence, Finding, Subject},
     lru::Lru,
     rules::network as rules,
+    severity::Severity,
 };
 
 /// Most packets in parts, and most pairs of hosts, that are followed at once.

@@ -12,9 +12,10 @@ use crate::{
     decode::{Ip, Problem, Tcp, TcpFlags},
     detect::{Facts, Seen},
     evidence::Evidence,
-    finding::{Confidence, Finding, Severity, Subject},
+    finding::{Confidence, Finding, Subject},
     lru::Lru,
     rules::network as rules,
+    severity::Severity,
 };
 
 /// Most kinds of packets and senders that are told apart.

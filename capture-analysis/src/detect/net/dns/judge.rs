@@ -12,8 +12,9 @@ use crate::{
     app::dns::Name,
     detect::Facts,
     evidence::Evidence,
-    finding::{Confidence, Finding, Severity, Subject},
+    finding::{Confidence, Finding, Subject},
     rules::{Rule, dns as rules},
+    severity::Severity,
     text::duration,
 };
 

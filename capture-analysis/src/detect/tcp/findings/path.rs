@@ -9,8 +9,9 @@ use crate::{
             table::{Direction, FROM_CLIENT, Service, Who},
         },
     },
-    finding::{Confidence, Finding, Severity},
+    finding::{Confidence, Finding},
     rules::tcp as rules,
+    severity::Severity,
     tcp::SeenFrom,
 };
 
