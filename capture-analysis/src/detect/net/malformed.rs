@@ -6,11 +6,14 @@ use std::{
     net::IpAddr,
 };
 
-use super::{confidence, filter};
+use super::filter::filter;
 use crate::{
     address::Address,
     decode::{Ip, Problem, Tcp, TcpFlags},
-    detect::{Facts, Seen},
+    detect::{
+        facts::{Facts, confidence},
+        seen::Seen,
+    },
     evidence::Evidence,
     finding::{Confidence, Finding, Subject},
     lru::Lru,

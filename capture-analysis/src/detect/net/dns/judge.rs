@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::{
-    super::{confidence, filter},
-    Detector,
+    detector::Detector,
     servers::{Failures, Server},
 };
 use crate::{
     address::Address,
     app::dns::Name,
-    detect::Facts,
+    detect::{
+        facts::{Facts, confidence},
+        net::filter::filter,
+    },
     evidence::Evidence,
     finding::{Confidence, Finding, Subject},
     rules::{Rule, dns as rules},
