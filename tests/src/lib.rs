@@ -41,6 +41,7 @@
 //! | `CAPTURE_TEST_REQUESTS` | random requests to the API | 2,000 | 100,000 |
 //! | `CAPTURE_TEST_DAEMON_ROUNDS` | tasks of the daemon that come and go | 40 | 1,000 |
 //! | `CAPTURE_TEST_DAEMON_KILLS` | kills of the daemon | 8 | 100 |
+//! | `CAPTURE_TEST_KEEP` | directory for the captures that the analyzer is tried on | none | any |
 //! | `CAPTURE_TEST_DAEMON_LOAD` | seconds of traffic on 64 tasks with 100 clients | 4 | 60 |
 
 use std::process::Command;

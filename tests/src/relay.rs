@@ -45,6 +45,8 @@ pub struct Faults {
     pub mtu: Option<usize>,
     /// From this number of frames with data on, nothing passes.
     pub ends_after: Option<u64>,
+    /// Behind this frame with data comes a reset in the name of its sender, from a few hops away (IPv4 alone).
+    pub reset_after: Option<u64>,
 }
 
 /// A frame of TCP that came into the relay.
@@ -168,6 +170,39 @@ impl Tcp {
             len: carried.checked_sub(header)? as u32 + control,
         })
     }
+}
+
+/// A reset that continues a segment of IPv4, with another time to live than its sender's.
+fn forged_reset(frame: &[u8]) -> Vec<u8> {
+    const RST_ACK: u8 = 0x14;
+    let tcp = Tcp::of(frame).expect("a segment");
+    let mut reset = frame[..54].to_vec();
+    reset[16..18].copy_from_slice(&40u16.to_be_bytes());
+    (reset[22], reset[24], reset[25]) = (250, 0, 0);
+    let seq = tcp.seq.wrapping_add(tcp.len);
+    reset[38..42].copy_from_slice(&seq.to_be_bytes());
+    (reset[46], reset[47]) = (0x50, RST_ACK);
+    reset[50..54].fill(0);
+    let header = checksum(&reset[14..34], 0);
+    reset[24..26].copy_from_slice(&header.to_be_bytes());
+    // The pseudo header: both addresses, the protocol, the length.
+    let pseudo = checksum(&reset[26..34], 6 + 20);
+    let sum = checksum(&reset[34..54], u32::from(!pseudo));
+    reset[50..52].copy_from_slice(&sum.to_be_bytes());
+    reset
+}
+
+/// The checksum of RFC 1071.
+fn checksum(bytes: &[u8], start: u32) -> u16 {
+    let pairs = bytes.chunks_exact(2);
+    let sum: u32 = pairs
+        .map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]))
+        .sum();
+    let mut sum = start + sum;
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
 }
 
 /// A relay at work, between [`HOST_IF`] of `host` and [`PEER_IF`] of `peer`.
@@ -298,6 +333,13 @@ impl Worker {
         if self.happens(loss) || is_long || is_over {
             self.logs[from].lost += u64::from(has_data);
             return;
+        }
+        if faults.reset_after == Some(self.data[from]) && has_data {
+            self.number += 1;
+            let due = Instant::now() + faults.delay + Duration::from_millis(1);
+            let reset = forged_reset(frame);
+            self.waiting
+                .push(Reverse((due, self.number, from, None, reset)));
         }
         let copies = 1 + u64::from(self.happens(faults.doubled));
         self.logs[from].doubled += copies - 1;

@@ -245,7 +245,7 @@ pub(crate) const RESETS: Threshold = Threshold {
 
 pub(crate) const IDLE: Threshold = Threshold {
     name: "silence after which the connection was gone",
-    value: 60.0,
+    value: 300.0,
     unit: "s",
     reason: "boxes on the way forget connections; they should not within two hours",
     source: "RFC 5382 section 5, REQ-5",

@@ -169,11 +169,14 @@ impl Connection {
             outcome.kind = self.syn(side, segment, &mut outcome.established);
             return outcome;
         }
+        // Before its acknowledgement: what it answers was outstanding.
+        if segment.is(TcpFlags::RST) {
+            self.reset(side, segment);
+        }
         if segment.is(TcpFlags::ACK) {
             self.acknowledge(side, segment, &mut outcome);
         }
         if segment.is(TcpFlags::RST) {
-            self.reset(side, segment);
             return outcome;
         }
         let context = self.context(side);

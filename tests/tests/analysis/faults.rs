@@ -7,11 +7,13 @@ use std::{
 };
 
 use capture_tests::{
-    netns::PEER4,
+    agent,
+    netns::{HOST_IF, Lab, PEER4},
     relay::{Faults, Relay},
+    traffic,
 };
 
-use crate::run::{codes, delayed, ms, run};
+use crate::run::{analyze, codes, delayed, ms, run, send};
 
 /// Codes at the host and at the peer.
 fn found(
@@ -184,4 +186,130 @@ fn a_reset_in_the_middle() {
         );
     });
     assert_eq!([host, peer], [["tcp.reset_mid"], ["tcp.reset_mid"]]);
+}
+
+#[test]
+fn a_reset_by_somebody_else() {
+    let forging = Faults {
+        reset_after: Some(5),
+        ..delayed()
+    };
+    let [_, peer] = found("forged", [forging, delayed()], |relay, address| {
+        both(
+            relay,
+            address,
+            |mut stream| {
+                for _ in 0..20 {
+                    // The connection ends in between.
+                    let _ = stream.write_all(&[1; 100]);
+                    thread::sleep(ms(20));
+                }
+            },
+            |mut stream| {
+                let mut received = Vec::new();
+                assert!(stream.read_to_end(&mut received).is_err(), "it is reset");
+            },
+        );
+    });
+    assert_eq!(peer, ["tcp.reset_injected"]);
+}
+
+#[test]
+fn a_small_receive_buffer() {
+    let settings = [("net/ipv4/tcp_rmem", "4096 16384 16384")];
+    let outcome = run(
+        "window",
+        [delayed(); 2],
+        &settings,
+        PEER4,
+        |relay, address| send(relay, address, 2_000_000),
+    );
+    assert_eq!(codes(&outcome.sender), ["tcp.window_limited"]);
+}
+
+#[test]
+fn a_full_queue_of_new_connections() {
+    let settings = [("net/core/somaxconn", "1")];
+    let outcome = run(
+        "backlog",
+        [delayed(); 2],
+        &settings,
+        PEER4,
+        |relay, address| {
+            let listener = relay
+                .peer
+                .within(|| TcpListener::bind(address).expect("the server binds"));
+            relay.host.within(|| {
+                thread::scope(|scope| {
+                    for _ in 0..8 {
+                        let connect = || {
+                            let timeout = ms(3500);
+                            if let Ok(stream) = TcpStream::connect_timeout(&address, timeout) {
+                                keep(stream);
+                            }
+                        };
+                        // Threads of this one, so that they are in its namespace.
+                        scope.spawn(connect);
+                        thread::sleep(ms(30));
+                    }
+                });
+            });
+            std::mem::forget(listener);
+        },
+    );
+    for report in [&outcome.sender, &outcome.receiver] {
+        assert_eq!(codes(report), ["tcp.backlog"]);
+    }
+}
+
+#[test]
+fn small_writes_that_wait_for_each_other() {
+    let [host, peer] = found("nagle", [delayed(); 2], |relay, address| {
+        both(
+            relay,
+            address,
+            |mut stream| {
+                for _ in 0..60 {
+                    stream.write_all(&[1; 50]).expect("the head is sent");
+                    stream.write_all(&[1; 50]).expect("the rest is sent");
+                    stream
+                        .read_exact(&mut [0; 100])
+                        .expect("the answer arrives");
+                }
+            },
+            |mut stream| {
+                while stream.read_exact(&mut [0; 100]).is_ok() {
+                    stream.write_all(&[1; 100]).expect("the answer is sent");
+                }
+            },
+        );
+    });
+    assert_eq!([host, peer], [["tcp.delack_nagle"], ["tcp.delack_nagle"]]);
+}
+
+#[test]
+fn a_fast_transfer_has_no_finding() {
+    let lab = Lab::new();
+    let running = agent::capture(
+        &lab.host,
+        &[
+            "-i",
+            HOST_IF,
+            "--hook",
+            "tc",
+            "--protocol",
+            "tcp",
+            "--max-bytes",
+            "128",
+            "-w",
+            "o.pcapng",
+        ],
+    );
+    let sent = vec![7; 300_000_000];
+    let address = SocketAddr::new(PEER4.parse().expect("an address"), 8080);
+    let received = traffic::tcp_transfer(&lab.host, &lab.peer, address, &sent);
+    assert!(received == sent, "the transfer itself");
+    let ended = running.stop();
+    let report = analyze(&ended.file(), true);
+    assert_eq!(codes(&report), [""; 0], "{:#?}", report.findings);
 }

@@ -308,10 +308,10 @@ impl Service {
             resets.ttls = (reset.ttl, usual);
             resets.went_on += u64::from(reset.went_on);
         } else if reset.is_mid {
-            if reset.after_idle {
+            if let Some(seconds) = long_silence(connection).filter(|_| reset.after_idle) {
                 let idle = &mut self.directions[usize::from(reset.by == connection.client)];
                 idle.after_idle.add(reset.number, reset.ns);
-                idle.idle_s = connection.idle.map_or(0, |(_, seconds)| seconds);
+                idle.idle_s = idle.idle_s.max(seconds);
                 return;
             }
             resets.mid.add(reset.number, reset.ns);
@@ -340,9 +340,10 @@ impl table::Direction {
         let (sent, arrived) = (stuck.len.min(stream.largest.max(1)), stream.largest_acked);
         let mut evidence = Evidence::of(stuck.first, stuck.first_ns);
         evidence.add(stuck.last, stuck.last_ns);
-        if connection.is_first_since_idle(side) {
+        let silence = long_silence(connection).filter(|_| connection.is_first_since_idle(side));
+        if let Some(seconds) = silence {
             self.after_idle.merge(&evidence);
-            self.idle_s = connection.idle.map_or(0, |(_, seconds)| seconds);
+            self.idle_s = self.idle_s.max(seconds);
         } else if f64::from(sent) >= rules::FULL_SIZE.value && sent > arrived {
             self.too_large.merge(&evidence);
             self.sizes = (arrived.max(self.sizes.0), sent.max(self.sizes.1));
@@ -353,6 +354,12 @@ impl table::Direction {
             self.worst = stuck;
         }
     }
+}
+
+/// Seconds of silence, where a box on the way may have forgotten the connection in them.
+fn long_silence(connection: &Connection) -> Option<u32> {
+    let seconds = connection.idle.map(|(_, seconds)| seconds);
+    seconds.filter(|seconds| rules::IDLE.is_reached((*seconds).into()))
 }
 
 /// Whether a segment was sent in vain often enough, and later and later.

@@ -42,7 +42,7 @@ fn path_ends(
 ) -> bool {
     let (from, to) = who.ends(index);
     let filter = format!("{} && tcp.len > 0", who.filter_from(index == FROM_CLIENT));
-    if !direction.after_idle.is_empty() && f64::from(direction.idle_s) >= rules::IDLE.value {
+    if !direction.after_idle.is_empty() {
         let summary = format!(
             "After {} s of silence the data of {from} to {to} ({}) was not answered, or with a reset, in {}.",
             direction.idle_s,

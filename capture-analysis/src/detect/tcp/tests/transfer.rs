@@ -217,3 +217,24 @@ fn a_slow_network_is_no_slow_application() {
     simulation.close();
     assert!(simulation.codes().is_empty());
 }
+
+#[test]
+fn a_short_silence_is_not_why_a_path_is_dead() {
+    let mut simulation = Simulation::new();
+    simulation.open().transfer(CLIENT, 20).wait(100_000);
+    send_in_vain(&mut simulation, 300, 4);
+    simulation.only("tcp.dead_path");
+}
+
+#[test]
+fn reset_after_a_silence() {
+    let mut simulation = Simulation::new();
+    simulation
+        .open()
+        .transfer(CLIENT, 20)
+        .wait(600_000)
+        .send(CLIENT, 300)
+        .wait(20)
+        .packet(SERVER, |packet| packet.rst = true);
+    simulation.only("tcp.idle_dropped");
+}
