@@ -183,6 +183,8 @@ impl Connection {
         outcome.kind = self.streams[side.index()].data(segment, &context);
         if segment.len > 0 {
             self.payload(side, segment, &mut outcome);
+        } else if outcome.kind == Kind::Control {
+            self.streams[side.index()].ask_for_echo(segment);
         }
         if segment.is(TcpFlags::FIN) {
             self.streams[side.index()].fin = true;

@@ -55,6 +55,8 @@ pub(crate) struct Stream {
     in_recovery: bool,
     after_timeout: bool,
     probed: bool,
+    /// What is timed has no data: its TSval is waited for.
+    times_echo: bool,
     ids_vary: bool,
     dup_acks: u8,
     pub(crate) scale: Option<u8>,
@@ -200,7 +202,8 @@ impl Stream {
 
     #[inline]
     fn new_data(&mut self, segment: &Segment<'_>, context: &Context) {
-        if self.timed.ns == 0 {
+        if self.timed.ns == 0 || self.times_echo {
+            self.times_echo = false;
             self.timed = Timed {
                 end: segment.end,
                 len: segment.len.min(context.mss),
@@ -255,6 +258,38 @@ impl Stream {
         Kind::Resent(Cause::Timeout)
     }
 
+    /// An acknowledgement that its sender sends. Of one that only receives, the echo in full segments is timed; of those
+    /// that have the same TSval the first.
+    #[inline]
+    pub(crate) fn ask_for_echo(&mut self, segment: &Segment<'_>) {
+        let Some(tsval) = segment.tsval() else { return };
+        if std::mem::replace(&mut self.tsval, tsval) != tsval && self.timed.ns == 0 {
+            self.times_echo = true;
+            self.timed = Timed {
+                end: self.next,
+                len: 0,
+                tsval: Some(tsval),
+                ns: segment.ns,
+            };
+        }
+    }
+
+    /// A full segment of the other end.
+    #[inline]
+    pub(crate) fn echoed(&mut self, segment: &Segment<'_>) {
+        let (Some((_, echo)), Some(asked)) = (segment.tcp.timestamps, self.timed.tsval) else {
+            return;
+        };
+        if !self.times_echo || after(asked, echo) {
+            return;
+        }
+        if asked == echo {
+            self.rtt.add(segment.ns.saturating_sub(self.timed.ns));
+        }
+        self.times_echo = false;
+        self.timed = Timed::default();
+    }
+
     /// An acknowledgement of it by the other end. `same_window`: it announces the window that it announced before.
     /// Whether it came much later than others.
     #[inline]
@@ -287,7 +322,7 @@ impl Stream {
         let mut late = false;
         let head = self.acked;
         let echo = segment.tcp.timestamps.map(|(_, echo)| echo);
-        if self.timed.ns > 0 && !after(self.timed.end, ack) {
+        if self.timed.ns > 0 && !self.times_echo && !after(self.timed.end, ack) {
             let timed = std::mem::take(&mut self.timed);
             // The echo is of this segment, and not of a resend.
             if timed.tsval.is_none() || echo.is_none() || timed.tsval == echo {

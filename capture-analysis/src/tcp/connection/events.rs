@@ -120,6 +120,9 @@ impl Connection {
         if outcome.kind != Kind::Data {
             return;
         }
+        if segment.len >= self.mss(side) {
+            self.streams[side.other().index()].echoed(segment);
+        }
         let room = self.streams[side.other().index()].window;
         let own = &self.streams[side.index()];
         outcome.fills_window = room > 0 && own.in_flight().saturating_add(own.largest) > room;

@@ -238,3 +238,18 @@ fn reset_after_a_silence() {
         .packet(SERVER, |packet| packet.rst = true);
     simulation.only("tcp.idle_dropped");
 }
+
+#[test]
+fn a_receiver_times_the_echo_of_its_acknowledgements() {
+    let mut simulation = Simulation::new();
+    simulation.open().send(CLIENT, 100).wait(20);
+    for _ in 0..50 {
+        simulation.send(SERVER, 1448).ack(CLIENT).wait(35);
+    }
+    simulation.close();
+    let report = simulation.report();
+    let from_client = &report.conversations[0].directions.as_ref().expect("TCP")[0];
+    let rtt = from_client.rtt_us.expect("round trips");
+    assert_eq!(rtt.min / 1000, 20, "the handshake");
+    assert!((30_000..40_000).contains(&rtt.p50), "{rtt:?}");
+}
