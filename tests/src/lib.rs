@@ -4,7 +4,7 @@
 //! agent in one of them ([`agent`]), sends frames from either side ([`traffic`]), and has the
 //! files read by programs that share no code with the product ([`readers`]). [`mod@reference`] says
 //! what a task should have matched, of frames and filters that [`generate`] makes at random.
-//! Everything panics with context: nothing here is recovered.
+//! [`relay`] is a network with faults, for the analyzer. Everything panics with context: nothing here is recovered.
 //!
 //! # What a machine needs
 //!

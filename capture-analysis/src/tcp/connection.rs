@@ -6,7 +6,7 @@ use self::events::{Closed, Reset};
 use super::{
     Fingerprints, Segment,
     figures::{Figures, Kind},
-    stream::{Context, Stream, add},
+    stream::{Context, Stream, TICK_NS, add},
     vantage::{Place, SeenFrom},
 };
 use crate::{decode::TcpFlags, flow::Side};
@@ -16,9 +16,6 @@ const USUAL_MSS: u32 = 1460;
 
 /// A delayed acknowledgement: 40 ms of Linux, 200 ms of Windows and others (RFC 1122 section 4.2.3.2), in milliseconds.
 const DELAYED_MS: [std::ops::RangeInclusive<u64>; 2] = [36..=50, 180..=225];
-
-/// TSval changes at least as often (RFC 7323 section 5.4 allows a second; systems have 1, 4 or 10 ms).
-const TICK_NS: u64 = 10_000_000;
 
 /// Silence of which state on the way may be forgotten, in seconds.
 const LONG_SILENCE_S: u64 = 60;

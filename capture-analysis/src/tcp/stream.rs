@@ -14,6 +14,9 @@ use super::{
 };
 use crate::decode::TcpFlags;
 
+/// TSval changes at least as often (RFC 7323 section 5.4 allows a second; systems have 1, 4 or 10 ms).
+pub(crate) const TICK_NS: u64 = 10_000_000;
+
 /// Farther than this ahead, a sequence number is not of this connection (RFC 7323: the largest window is 1 GiB).
 const FARTHEST: u32 = 1 << 30;
 

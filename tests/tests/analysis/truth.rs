@@ -3,7 +3,7 @@
 
 use capture_tests::{
     netns::{PEER4, PEER6},
-    relay::{Arrived, Faults},
+    relay::Faults,
 };
 
 use crate::run::{assert_true, codes, delayed, ms, run, send, talk, transfer};
@@ -12,13 +12,13 @@ use crate::run::{assert_true, codes, delayed, ms, run, send, talk, transfer};
 fn a_clean_network() {
     let outcome = transfer("clean", [delayed(); 2], 5_000_000, PEER4);
     assert_true(&outcome);
-    assert_eq!(outcome.arrived, Arrived::default());
+    assert_eq!(outcome.arrived.reordered + outcome.arrived.doubled, 0);
     assert!(codes(&outcome.sender).is_empty() && codes(&outcome.receiver).is_empty());
 }
 
 #[test]
 fn loss() {
-    for (name, loss) in [("loss-1", 0.01), ("loss-5", 0.05)] {
+    for (name, loss) in [("loss-2", 0.02), ("loss-5", 0.05)] {
         let lossy = Faults { loss, ..delayed() };
         let outcome = transfer(name, [lossy, delayed()], 3_000_000, PEER4);
         assert!(outcome.kernel > 0);

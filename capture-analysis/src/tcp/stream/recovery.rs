@@ -1,6 +1,6 @@
 //! Segments that begin before the highest that was seen: sent again, overtaken, or late, and why.
 
-use super::{Context, Stream, Timed, add};
+use super::{Context, Stream, TICK_NS, Timed, add};
 use crate::tcp::{
     Segment,
     figures::{Cause, Kind},
@@ -37,9 +37,10 @@ impl Stream {
     #[cold]
     pub(super) fn old(&mut self, segment: &Segment<'_>, context: &Context) -> Kind {
         let ids_count = self.id_order > 4;
-        // A resend takes a round trip from what asked for it.
+        // A resend takes a round trip from what asked for it, and gets another TSval in that time.
         let soon_ns = match context.round_trip_ns {
             0 => SOON_NS,
+            longer if longer >= TICK_NS && segment.tsval().is_some() => u64::MAX,
             known => known * 3 / 4,
         };
         let hole = self.trouble().holes.fill(segment);
