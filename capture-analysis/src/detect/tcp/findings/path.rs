@@ -105,7 +105,7 @@ fn path_ends(
 fn loss(who: &Who, index: usize, direction: &Direction, found: &mut Vec<Finding>) {
     let figures = &direction.figures;
     // SYNs are judged by how long the handshake takes.
-    let resent = u64::from(figures.retransmissions - figures.resent_syns);
+    let resent = u64::from(figures.retransmissions.saturating_sub(figures.resent_syns));
     let share = resent as f64 / (u64::from(figures.segments) + resent).max(1) as f64;
     if !rules::LOSS_SHARE.is_reached(share)
         || resent < rules::LOSS_SEGMENTS.count()

@@ -122,7 +122,7 @@ fn full_queues(
         for direction in &service.directions {
             port.packets += direction.packets;
             let figures = &direction.figures;
-            port.resends += u64::from(figures.retransmissions - figures.resent_syns);
+            port.resends += u64::from(figures.retransmissions.saturating_sub(figures.resent_syns));
         }
     }
     for (who, attempt) in detector.attempts.iter() {

@@ -1,5 +1,6 @@
 //! Loss, reordering, doubling, paths that end.
 
+use capture_common::Direction;
 use etherparse::Icmpv4Type;
 
 use super::simulation::{CLIENT, SERVER, Simulation, icmp_error, send_in_vain};
@@ -194,4 +195,24 @@ fn a_resend_that_was_not_needed() {
     assert_eq!(tcp.tail_loss_probes, 6);
     let summary = &report.findings[0].summary;
     assert!(summary.contains("6 in vain"), "{summary}");
+}
+
+#[test]
+fn loopback_shows_each_packet_twice_and_doubles_none() {
+    let mut simulation = Simulation::new();
+    simulation.open().transfer(SERVER, 40).close();
+    let once = std::mem::take(&mut simulation.capture.packets);
+    for packet in once {
+        let (ns, frame) = (packet.ns, packet.frame);
+        simulation
+            .capture
+            .push(ns, Some(Direction::Egress), frame.clone());
+        simulation
+            .capture
+            .push(ns + 3_000, Some(Direction::Ingress), frame);
+    }
+    let report = simulation.report();
+    assert!(report.findings.is_empty(), "{:#?}", report.findings);
+    let tcp = report.tcp.expect("TCP").figures;
+    assert_eq!((tcp.retransmissions, tcp.network_duplicates), (0, 0));
 }
