@@ -2,6 +2,7 @@
 
 use capture_analysis::{Finding, Report, Severity, TcpTotal};
 use capture_task::printable;
+use textwrap::{WordSeparator, WordSplitter};
 
 use super::Analysis;
 use crate::cli::report::{bytes_text, count_text};
@@ -16,10 +17,10 @@ pub(super) fn text(analysis: &Analysis, color: bool) -> String {
     let Analysis { files, report } = analysis;
     let mut text = String::new();
     for file in files {
+        text.push_str(&format!("{}\n", printable(&file.name)));
         let mut line = format!(
-            "{}: {} packets, {}",
-            printable(&file.name),
-            count_text(report.packets),
+            "{}, {}",
+            packets_text(report.packets),
             bytes_text(report.bytes)
         );
         if let Some(first) = report.first {
@@ -188,6 +189,13 @@ fn end(ip: std::net::IpAddr, port: u16) -> String {
     }
 }
 
+fn packets_text(count: u64) -> String {
+    match count {
+        1 => "1 packet".to_owned(),
+        count => format!("{} packets", count_text(count)),
+    }
+}
+
 fn seconds_text(seconds: f64) -> String {
     match seconds {
         short if short < 10.0 => format!("{short:.3} s"),
@@ -196,20 +204,22 @@ fn seconds_text(seconds: f64) -> String {
 }
 
 fn push(text: &mut String, indent: &str, paragraph: &str) {
-    let options = textwrap::Options::new(WIDTH)
-        .initial_indent(indent)
-        .subsequent_indent(indent)
-        .break_words(false);
-    text.push_str(&textwrap::fill(paragraph, options));
-    text.push('\n');
+    wrap(text, indent, indent, paragraph);
 }
 
 fn push_labelled(text: &mut String, label: &str, value: &str) {
     let first = format!("{label:<11} ");
+    wrap(text, &first, "            ", value);
+}
+
+/// Between words only: an address or a date is one.
+fn wrap(text: &mut String, first: &str, others: &str, paragraph: &str) {
     let options = textwrap::Options::new(WIDTH)
-        .initial_indent(&first)
-        .subsequent_indent("            ")
+        .initial_indent(first)
+        .subsequent_indent(others)
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation)
         .break_words(false);
-    text.push_str(&textwrap::fill(value, options));
+    text.push_str(&textwrap::fill(paragraph, options));
     text.push('\n');
 }

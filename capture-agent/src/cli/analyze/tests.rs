@@ -86,7 +86,7 @@ fn text_fits_and_shows_no_control_characters() {
         assert!(line.chars().count() <= 80, "{line}");
     }
     for part in [
-        "2 packets, 108 B, 1.000 s from 1970-01-01 00:00:00 UTC\n",
+        "pcap\n2 packets, 108 B, 1.000 s from 1970-01-01 00:00:00 UTC\n",
         "not known whether the capture itself lost packets\nfound: 1 high\n\nHIGH  proto.malformed\n",
         "packets 1 2, from 0.000 s to 1.000 s\n",
     ] {
