@@ -211,7 +211,7 @@ fn conversation(key: &FlowKey, flow: &Flow) -> Conversation {
             17 => "udp".to_owned(),
             58 => "icmpv6".to_owned(),
             132 => "sctp".to_owned(),
-            other => other.to_string(),
+            other => format!("protocol {other}"),
         },
         client: client.address,
         client_port: client.port,

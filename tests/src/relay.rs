@@ -78,8 +78,10 @@ pub struct Arrived {
     pub resent: u64,
     /// Segments that came after others that were sent later.
     pub reordered: u64,
-    /// Frames that came a second time.
+    /// Frames with data that came a second time.
     pub doubled: u64,
+    /// Those without, which are known only by their IP identification.
+    pub doubled_acks: u64,
 }
 
 impl Log {
@@ -96,7 +98,10 @@ impl Log {
         for index in &self.arrived {
             let frame = self.frames[*index];
             if !known.insert(*index) {
-                arrived.doubled += 1;
+                match frame.len {
+                    0 => arrived.doubled_acks += 1,
+                    _ => arrived.doubled += 1,
+                }
                 continue;
             }
             if frame.len == 0 {

@@ -6,7 +6,7 @@ mod task;
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 pub(super) use self::{
@@ -69,6 +69,10 @@ pub(super) enum Command {
     Interfaces(InterfacesArgs),
     /// Check whether this machine can capture, and say what is missing.
     Doctor(DoctorArgs),
+    /// Say what is wrong in a capture file: losses, resets, silent servers, address conflicts and more.
+    ///
+    /// Reads pcap and pcapng, also compressed by gzip or zstd. Needs no privilege.
+    Analyze(AnalyzeArgs),
     /// Make capture files of what killed captures left behind.
     Recover(RecoverArgs),
     /// Print a completion script for a shell.
@@ -101,6 +105,27 @@ pub(super) struct InterfacesArgs {
 pub(super) struct DoctorArgs {
     #[command(flatten)]
     pub(super) form: FormArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AnalyzeArgs {
+    /// The capture, "-" for standard input.
+    #[arg(value_name = "FILE|-", value_hint = ValueHint::FilePath)]
+    pub(super) file: PathBuf,
+    /// End with exit code 7 if there is a finding of this severity or worse.
+    #[arg(long, value_name = "SEVERITY")]
+    pub(super) fail_on: Option<FailOn>,
+    #[command(flatten)]
+    pub(super) form: FormArgs,
+}
+
+/// From which severity on a finding is a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailOn {
+    /// `warn` and `high`.
+    Warn,
+    /// `high`.
+    High,
 }
 
 #[derive(Debug, Args)]

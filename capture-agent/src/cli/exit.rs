@@ -22,6 +22,8 @@ pub(crate) enum Exit {
     Unreachable = 5,
     /// A privilege or a kernel feature is missing.
     Missing = 6,
+    /// A finding is as bad as `analyze --fail-on` says, or worse.
+    Finding = 7,
 }
 
 impl From<Exit> for ExitCode {

@@ -121,7 +121,8 @@ fn doctor_text(report: &Report, color: bool) -> String {
     text
 }
 
-fn use_color() -> bool {
+/// Whether colours are wanted and would be seen.
+pub(super) fn use_color() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }
 

@@ -3,6 +3,7 @@
 //! a line or two on stderr and an exit code. `task` and `quota` ask a daemon through `client`; `token`
 //! and `audit` open its database.
 
+mod analyze;
 mod args;
 mod audit;
 mod client;
@@ -81,6 +82,7 @@ fn execute(command: Command) -> Result<Exit> {
             listing::interfaces(args.form.output)
         }
         Command::Doctor(args) => listing::doctor(args.form.output),
+        Command::Analyze(args) => analyze::analyze(&args),
         Command::Recover(args) => recover::recover(&args),
         Command::Completions { shell } => print(&completions::script(shell)).map(|()| Exit::Ok),
     }

@@ -4,7 +4,7 @@
 use super::{Segment, sequence::after};
 
 /// Most holes of one direction that are remembered; the oldest is forgotten where there are more.
-const MOST: usize = 64;
+const MOST: usize = 128;
 
 /// When a segment was sent, as far as it says so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,21 +54,22 @@ pub(crate) struct Hole {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Holes {
     list: Vec<Hole>,
-    /// Some had to be forgotten.
-    overflowed: bool,
+    /// The last that had to be forgotten, from the start of the first of them.
+    forgotten: Option<Hole>,
 }
 
 impl Holes {
     /// Opens one behind all others.
     pub(crate) fn open(&mut self, start: u32, end: u32, behind: Stamp) {
         if self.list.len() == MOST {
-            self.list.remove(0);
-            self.overflowed = true;
+            let oldest = self.list.remove(0);
+            let start = self.forgotten.map_or(oldest.start, |hole| hole.start);
+            self.forgotten = Some(Hole { start, ..oldest });
         }
         self.list.push(Hole { start, end, behind });
     }
 
-    /// Fills what lies in a range; the first hole that this touches.
+    /// Fills what lies in a range; the first hole that this touches, be it a forgotten one.
     pub(crate) fn fill(&mut self, segment: &Segment<'_>) -> Option<Hole> {
         let (start, end) = (segment.seq(), segment.end);
         let mut found = None;
@@ -93,14 +94,13 @@ impl Holes {
                     self.list[index] = left;
                     if self.list.len() < MOST {
                         self.list.insert(index + 1, right);
-                    } else {
-                        self.overflowed = true;
                     }
                     index += 2;
                 }
             }
         }
-        found
+        let is_forgotten = |hole: &Hole| after(hole.end, start) && !after(hole.start, start);
+        found.or_else(|| self.forgotten.filter(is_forgotten))
     }
 
     /// What lies in front of what was just filled by an overtaken segment was sent before that one.
@@ -113,6 +113,7 @@ impl Holes {
     /// Forgets what lies before `ack`: it arrived, though not here. Bytes that were forgotten.
     pub(crate) fn forget(&mut self, ack: u32) -> u32 {
         let mut missed = 0u32;
+        self.forgotten = self.forgotten.filter(|hole| after(hole.end, ack));
         self.list.retain_mut(|hole| {
             if !after(ack, hole.start) {
                 return true;
@@ -123,11 +124,6 @@ impl Holes {
             hole.end != end
         });
         missed
-    }
-
-    /// Whether something that was not seen may be in none of them.
-    pub(crate) fn overflowed(&self) -> bool {
-        self.overflowed
     }
 
     #[inline]

@@ -76,8 +76,6 @@ pub(crate) struct Stream {
     recovery_end: u32,
     /// The latest TSval.
     pub(crate) tsval: u32,
-    /// Of the segment with the highest sequence number.
-    newest: Stamp,
     /// Window that its sender announces, in bytes.
     pub(crate) window: u32,
     pub(crate) window_max: u32,
@@ -216,7 +214,6 @@ impl Stream {
         if let Some(tsval) = segment.tsval() {
             self.tsval = tsval;
         }
-        self.newest = Stamp::of(segment);
         add(
             &mut self.counts.segments,
             segment.len.div_ceil(context.mss.max(1)),

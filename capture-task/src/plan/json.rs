@@ -225,7 +225,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::plan::{Wording, text::is_printable};
+    use crate::{plan::Wording, printable::is_printable};
 
     fn faults(task: Value) -> Vec<(String, &'static str)> {
         let Value::Object(fields) = task else {

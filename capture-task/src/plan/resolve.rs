@@ -18,12 +18,13 @@ use super::{
         MAX_INTERFACE_NAME, MAX_INTERFACES, MAX_NAME_CHARS,
     },
     origin::RequestOrigin,
-    ports,
-    text::is_printable,
-    units,
+    ports, units,
     validated::{InterfaceSelection, Plan, Rotate},
 };
-use crate::task::{Quantity, RotateSpec, TaskSpec};
+use crate::{
+    printable::is_printable,
+    task::{Quantity, RotateSpec, TaskSpec},
+};
 
 impl Plan {
     /// The plan for a request, or everything that is wrong with it.

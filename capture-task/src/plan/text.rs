@@ -42,14 +42,6 @@ pub fn quote(text: &str) -> String {
     }
 }
 
-/// Neither a control character, nor one that breaks lines or reorders the text around it.
-pub(super) fn is_printable(character: char) -> bool {
-    !character.is_control()
-        && !matches!(character,
-            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
-}
-
 /// The candidate that the user most likely meant, if any is near.
 pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let text = text.to_lowercase();

@@ -30,7 +30,7 @@ impl Stream {
         if context.seen_from != SeenFrom::Sender {
             let overtaken = match hole {
                 Some(hole) => !hole.behind.is_before(segment, ids_count, soon_ns),
-                None => self.was_resent_too(segment) || self.was_forgotten(segment, ids_count),
+                None => self.was_resent_too(segment),
             };
             if overtaken {
                 self.trouble().holes.sent_before(segment);
@@ -75,12 +75,6 @@ impl Stream {
         add(&mut figures.spurious, resend.segments);
         figures.lost_before = figures.lost_before.saturating_sub(resend.segments);
         true
-    }
-
-    /// In a hole that was forgotten: sent before the newest that was seen, and equal to nothing that was.
-    fn was_forgotten(&mut self, segment: &Segment<'_>, ids_count: bool) -> bool {
-        let newest = self.newest;
-        self.trouble().holes.overflowed() && !newest.is_before(segment, ids_count, 0)
     }
 
     /// Why it was sent again.

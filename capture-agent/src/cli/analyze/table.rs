@@ -1,0 +1,225 @@
+//! The answer as text of 80 columns: what the capture is and whether it is complete, findings with the worst first, figures.
+
+use capture_analysis::{Finding, Report, Severity, TcpTotal};
+use capture_task::printable;
+use textwrap::{WordSeparator, WordSplitter};
+
+use super::Analysis;
+use crate::cli::report::{bytes_text, count_text};
+
+const WIDTH: usize = 80;
+
+/// Findings that are shown; JSON has all.
+const MOST: usize = 20;
+
+/// The text, with colours where a terminal shows it.
+pub(super) fn text(analysis: &Analysis, color: bool) -> String {
+    let Analysis { files, report } = analysis;
+    let mut text = String::new();
+    for file in files {
+        text.push_str(&format!("{}\n", printable(&file.name)));
+        let mut line = format!(
+            "{}, {}",
+            packets_text(report.packets),
+            bytes_text(report.bytes)
+        );
+        if let Some(first) = report.first {
+            line.push_str(&format!(
+                ", {} from {}",
+                seconds_text(report.duration),
+                first.strftime("%Y-%m-%d %H:%M:%S UTC")
+            ));
+        }
+        push(&mut text, "", &line);
+        if let Some(damage) = &file.damage {
+            push(&mut text, "", &format!("DAMAGED: {}", printable(damage)));
+        }
+    }
+    push(&mut text, "", completeness(report));
+    push(&mut text, "", &verdict(&report.findings));
+    for finding in report.findings.iter().take(MOST) {
+        text.push('\n');
+        push_finding(&mut text, finding, report, color);
+    }
+    if report.findings.len() > MOST {
+        let more = report.findings.len() - MOST;
+        let line = format!("and {more} more findings; `-o json` has all");
+        text.push('\n');
+        push(&mut text, "", &line);
+    }
+    text.push_str(&figures(report));
+    text
+}
+
+fn completeness(report: &Report) -> &'static str {
+    match report.complete {
+        Some(true) => "complete: the capture lost nothing",
+        Some(false) => "NOT complete: the capture itself lost packets",
+        None => "not known whether the capture itself lost packets",
+    }
+}
+
+/// How many of which severity, in one sentence.
+fn verdict(findings: &[Finding]) -> String {
+    let count = |severity| findings.iter().filter(|it| it.severity == severity).count();
+    let parts = [
+        (count(Severity::High), "high"),
+        (count(Severity::Warn), "warn"),
+        (count(Severity::Info), "info"),
+    ];
+    let parts: Vec<_> = parts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    match parts.as_slice() {
+        [] => "nothing found".to_owned(),
+        parts => format!("found: {}", parts.join(", ")),
+    }
+}
+
+fn push_finding(text: &mut String, finding: &Finding, report: &Report, color: bool) {
+    let (word, code) = match finding.severity {
+        Severity::High => ("HIGH", "31"),
+        Severity::Warn => ("WARN", "33"),
+        Severity::Info => ("info", "36"),
+    };
+    let word = match color {
+        true => format!("\x1b[1;{code}m{word}\x1b[0m"),
+        false => word.to_owned(),
+    };
+    text.push_str(&format!("{word}  {}\n", finding.code));
+    const INDENT: &str = "      ";
+    push(text, INDENT, &printable(&finding.summary));
+    push(text, INDENT, &evidence(finding, report));
+    if !finding.alternatives.is_empty() {
+        let line = format!("could also be: {}", finding.alternatives.join("; "));
+        push(text, INDENT, &line);
+    }
+    if !finding.check.is_empty() {
+        // Not wrapped: it is to be copied.
+        text.push_str(&format!("{INDENT}filter: {}\n", printable(&finding.check)));
+    }
+}
+
+/// Which packets, and when, counted from the first packet as Wireshark does.
+fn evidence(finding: &Finding, report: &Report) -> String {
+    let packets: Vec<_> = finding
+        .packets
+        .packets()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let mut line = match packets.as_slice() {
+        [] => return format!("{} times", count_text(finding.count)),
+        [one] => format!("packet {one}"),
+        many => format!("packets {}", many.join(" ")),
+    };
+    let since_start = |time: Option<jiff::Timestamp>| {
+        let elapsed = time?.duration_since(report.first?);
+        Some(elapsed.as_secs_f64())
+    };
+    match (since_start(finding.since), since_start(finding.until)) {
+        (Some(since), Some(until)) if until - since >= 0.0005 => {
+            line.push_str(&format!(", from {since:.3} s to {until:.3} s"));
+        }
+        (Some(since), _) => line.push_str(&format!(", at {since:.3} s")),
+        _ => {}
+    }
+    line
+}
+
+/// The figures behind the findings.
+fn figures(report: &Report) -> String {
+    let mut rows = Vec::new();
+    if let Some(TcpTotal { bytes, figures }) = &report.tcp {
+        rows.push((
+            "TCP",
+            format!(
+                "{} segments, {}",
+                count_text(figures.segments),
+                bytes_text(*bytes)
+            ),
+        ));
+        let resent = format!(
+            "{} segments: {} fast, {} timeouts, {} spurious; {} reordered, {} doubled by the network",
+            count_text(figures.retransmissions),
+            count_text(figures.fast_retransmissions),
+            count_text(figures.timeouts),
+            count_text(figures.spurious_retransmissions),
+            count_text(figures.reordered),
+            count_text(figures.network_duplicates),
+        );
+        rows.push(("resent", resent));
+        if let Some(rtt) = figures.rtt_us {
+            let ms = |us: u64| format!("{:.1}", us as f64 / 1000.0);
+            let (min, p50, p95) = (ms(rtt.min), ms(rtt.p50), ms(rtt.p95));
+            let line = format!("least {min} ms, median {p50} ms, 95 % within {p95} ms");
+            rows.push(("round trip", line));
+        }
+    }
+    for conversation in report.conversations.iter().take(3) {
+        let [sent, received] = conversation.bytes;
+        rows.push((
+            "talks most",
+            format!(
+                "{} {} to {}: {} sent, {} received",
+                conversation.protocol,
+                end(conversation.client.ip(), conversation.client_port),
+                end(conversation.server.ip(), conversation.server_port),
+                bytes_text(sent),
+                bytes_text(received)
+            ),
+        ));
+    }
+    let mut text = String::new();
+    for (label, value) in rows {
+        if text.is_empty() {
+            text.push('\n');
+        }
+        push_labelled(&mut text, label, &value);
+    }
+    text
+}
+
+fn end(ip: std::net::IpAddr, port: u16) -> String {
+    match (ip, port) {
+        (_, 0) => ip.to_string(),
+        _ => std::net::SocketAddr::new(ip, port).to_string(),
+    }
+}
+
+fn packets_text(count: u64) -> String {
+    match count {
+        1 => "1 packet".to_owned(),
+        count => format!("{} packets", count_text(count)),
+    }
+}
+
+fn seconds_text(seconds: f64) -> String {
+    match seconds {
+        short if short < 10.0 => format!("{short:.3} s"),
+        long => format!("{long:.0} s"),
+    }
+}
+
+fn push(text: &mut String, indent: &str, paragraph: &str) {
+    wrap(text, indent, indent, paragraph);
+}
+
+fn push_labelled(text: &mut String, label: &str, value: &str) {
+    let first = format!("{label:<11} ");
+    wrap(text, &first, "            ", value);
+}
+
+/// Between words only: an address or a date is one.
+fn wrap(text: &mut String, first: &str, others: &str, paragraph: &str) {
+    let options = textwrap::Options::new(WIDTH)
+        .initial_indent(first)
+        .subsequent_indent(others)
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation)
+        .break_words(false);
+    text.push_str(&textwrap::fill(paragraph, options));
+    text.push('\n');
+}
