@@ -3,8 +3,8 @@
 
 use std::hash::{BuildHasher as _, Hash};
 
+use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use rustc_hash::FxBuildHasher;
 
 /// A place in a [`Lru`], valid until its entry is evicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub(crate) struct Id(u32);
 #[derive(Debug)]
 pub(crate) struct Lru<K, V> {
     index: HashTable<u32>,
+    /// With a seed of its own: whoever sends the packets chooses the keys, and must not find keys of the same hash.
+    hasher: RandomState,
     entries: Vec<Entry<K, V>>,
     most: usize,
     /// The entry that was used last, and the one that was not for longest.
@@ -37,6 +39,7 @@ impl<K: Copy + Eq + Hash, V> Lru<K, V> {
     pub(crate) fn new(most: usize) -> Self {
         Self {
             index: HashTable::new(),
+            hasher: RandomState::default(),
             entries: Vec::new(),
             most: most.clamp(1, NONE as usize - 1),
             newest: NONE,
@@ -65,7 +68,7 @@ impl<K: Copy + Eq + Hash, V> Lru<K, V> {
         new: impl FnOnce() -> V,
         evict: impl FnOnce(&K, V),
     ) -> Id {
-        let hash = FxBuildHasher.hash_one(key);
+        let hash = self.hasher.hash_one(key);
         let found = self
             .index
             .find(hash, |id| self.entries[*id as usize].key == *key)
@@ -95,7 +98,7 @@ impl<K: Copy + Eq + Hash, V> Lru<K, V> {
         } else {
             let id = self.oldest;
             self.unlink(id);
-            let old_hash = FxBuildHasher.hash_one(self.entries[id as usize].key);
+            let old_hash = self.hasher.hash_one(self.entries[id as usize].key);
             if let Ok(place) = self.index.find_entry(old_hash, |other| *other == id) {
                 place.remove();
             }
@@ -104,10 +107,9 @@ impl<K: Copy + Eq + Hash, V> Lru<K, V> {
             self.evicted += 1;
             id
         };
-        let entries = &self.entries;
-        self.index.insert_unique(hash, id, |id| {
-            FxBuildHasher.hash_one(entries[*id as usize].key)
-        });
+        let (entries, hasher) = (&self.entries, &self.hasher);
+        self.index
+            .insert_unique(hash, id, |id| hasher.hash_one(entries[*id as usize].key));
         id
     }
 
@@ -142,7 +144,7 @@ impl<K: Copy + Eq + Hash, V> Lru<K, V> {
 
     /// The value of a key, which does not count as a use.
     pub(crate) fn peek(&self, key: &K) -> Option<&V> {
-        let hash = FxBuildHasher.hash_one(key);
+        let hash = self.hasher.hash_one(key);
         let id = *self
             .index
             .find(hash, |id| self.entries[*id as usize].key == *key)?;
@@ -152,7 +154,7 @@ impl<K: Copy + Eq + Hash, V> Lru<K, V> {
     /// The value of a key, to be changed, which does not count as a use either.
     #[inline]
     pub(crate) fn peek_mut(&mut self, key: &K) -> Option<&mut V> {
-        let hash = FxBuildHasher.hash_one(key);
+        let hash = self.hasher.hash_one(key);
         let id = *self
             .index
             .find(hash, |id| self.entries[*id as usize].key == *key)?;
@@ -175,6 +177,12 @@ impl<K: Copy + Eq + Hash, V> Lru<K, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_knows_the_hash_of_a_key() {
+        let [one, other] = [(); 2].map(|()| Lru::<u64, ()>::new(1));
+        assert_ne!(one.hasher.hash_one(1), other.hasher.hash_one(1));
+    }
 
     #[test]
     fn what_was_not_used_for_longest_gives_way() {

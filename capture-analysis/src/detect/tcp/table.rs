@@ -2,8 +2,8 @@
 
 use std::hash::BuildHasher as _;
 
+use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use rustc_hash::FxBuildHasher;
 
 use crate::{
     address::Address,
@@ -79,6 +79,8 @@ pub(super) const FROM_CLIENT: usize = 0;
 #[derive(Debug)]
 pub(super) struct Table<T> {
     index: HashTable<u32>,
+    /// Seeded, as that of [`Lru`](crate::lru::Lru).
+    hasher: RandomState,
     rows: Vec<(Who, T)>,
     most: usize,
     /// How often there was no room for one.
@@ -89,6 +91,7 @@ impl<T: Default> Table<T> {
     pub(super) fn new(most: usize) -> Self {
         Self {
             index: HashTable::new(),
+            hasher: RandomState::default(),
             rows: Vec::new(),
             most,
             refused: 0,
@@ -97,8 +100,8 @@ impl<T: Default> Table<T> {
 
     /// The row of this, made where there is none and room for it.
     pub(super) fn row(&mut self, who: &Who) -> Option<u32> {
-        let hash = FxBuildHasher.hash_one(who);
-        let rows = &self.rows;
+        let hash = self.hasher.hash_one(who);
+        let (rows, hasher) = (&self.rows, &self.hasher);
         let found = self.index.find(hash, |row| rows[*row as usize].0 == *who);
         if let Some(row) = found {
             return Some(*row);
@@ -108,7 +111,7 @@ impl<T: Default> Table<T> {
             return None;
         }
         let row = rows.len() as u32;
-        let rehash = |row: &u32| FxBuildHasher.hash_one(rows[*row as usize].0);
+        let rehash = |row: &u32| hasher.hash_one(rows[*row as usize].0);
         self.index.insert_unique(hash, row, rehash);
         self.rows.push((*who, T::default()));
         Some(row)
