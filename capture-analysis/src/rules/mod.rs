@@ -7,6 +7,9 @@ pub(crate) mod link;
 pub(crate) mod network;
 pub(crate) mod tcp;
 
+#[cfg(test)]
+mod reference;
+
 use serde::Serialize;
 
 use crate::finding::Severity;
