@@ -8,19 +8,8 @@ use crate::{
     address::{Address, Mac},
     evidence::Evidence,
     rules::Rule,
+    severity::Severity,
 };
-
-/// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Worth knowing.
-    Info,
-    /// Probably a fault.
-    Warn,
-    /// A fault, or an attack.
-    High,
-}
 
 /// How sure it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]

@@ -22,6 +22,7 @@ mod lru;
 mod packet;
 mod report;
 pub mod rules;
+mod severity;
 mod sketch;
 mod tcp;
 #[cfg(test)]
@@ -31,10 +32,12 @@ mod text;
 pub use self::{
     address::{Address, Mac},
     analyzer::{Analyzer, Options},
-    detect::net::dns::{DnsLatency, DnsName, DnsReport},
     evidence::{Evidence, MOST_CITED},
-    finding::{Confidence, Finding, Severity, Subject},
+    finding::{Confidence, Finding, Subject},
     packet::{Interface, Losses, Packet},
-    report::{Conversation, Microseconds, Report, TcpFigures, TcpTotal},
+    report::{
+        Conversation, DnsLatency, DnsName, DnsReport, Microseconds, Report, TcpFigures, TcpTotal,
+    },
+    severity::Severity,
     tcp::{SeenFrom, WiresharkClasses},
 };

@@ -1,12 +1,14 @@
 //! The whole answer: totals, findings, conversations.
 
+mod dns;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub use self::dns::{DnsLatency, DnsName, DnsReport};
 use crate::{
     address::Address,
-    detect::net::dns::DnsReport,
     finding::Finding,
     histogram::Histogram,
     tcp::{Figures, SeenFrom},

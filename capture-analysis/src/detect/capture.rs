@@ -1,6 +1,9 @@
 //! What the capture itself lost, cut, or saw twice.
 
-use super::{Facts, Flow, Seen};
+use super::{
+    facts::Facts,
+    seen::{Flow, Seen},
+};
 use crate::{evidence::Evidence, finding::Finding, flow::FlowKey, rules::capture as rules};
 
 /// Longest Ethernet frame of the usual MTU, a tag included.

@@ -2,85 +2,21 @@
 //! judged at the end, or in between for a running capture, by the [rules](crate::rules).
 
 mod capture;
-pub(crate) mod net;
+mod facts;
+mod net;
+mod seen;
 pub(crate) mod tcp;
 
-use capture_common::Direction;
-
-use self::net::dns::DnsReport;
+pub(crate) use self::{
+    facts::Facts,
+    seen::{Flow, Seen},
+};
 use crate::{
-    decode::{Decoded, Transport},
+    decode::Transport,
     finding::Finding,
     flow::{FlowKey, Side},
-    packet::Losses,
-    report::TcpTotal,
-    tcp::{Connection, Conversation},
+    report::{DnsReport, TcpTotal},
 };
-
-/// A packet as detectors see it, copies on other interfaces taken out.
-#[derive(Clone, Copy)]
-pub(crate) struct Seen<'s, 'a> {
-    /// As [`Packet::number`](crate::Packet::number).
-    pub(crate) number: u64,
-    /// As [`Packet::timestamp_ns`](crate::Packet::timestamp_ns).
-    pub(crate) ns: u64,
-    /// As [`Packet::interface`](crate::Packet::interface).
-    pub(crate) interface: u32,
-    /// As [`Packet::direction`](crate::Packet::direction).
-    pub(crate) direction: Option<Direction>,
-    /// The headers.
-    pub(crate) headers: &'s Decoded<'a>,
-}
-
-/// What is known of one flow. The TCP state and that of the application stand apart, for those flows that have one.
-#[derive(Debug)]
-pub(crate) struct Flow {
-    /// Time of the first packet.
-    pub(crate) first_ns: u64,
-    /// Time of the latest packet.
-    pub(crate) last_ns: u64,
-    /// Number of the first packet.
-    pub(crate) first_packet: u64,
-    /// The end that sent the first packet; of TCP the one that sent the SYN, where it was seen.
-    pub(crate) client: Side,
-    /// Of each side: packets sent.
-    pub(crate) packets: [u64; 2],
-    /// Of each side: bytes on the wire of the packets sent.
-    pub(crate) bytes: [u64; 2],
-    /// Of each side: bytes of payload sent, resends included.
-    pub(crate) payload: [u64; 2],
-    /// The connection, of TCP.
-    pub(crate) tcp: Option<Box<Connection>>,
-    /// The same as Wireshark has it, where that is asked for.
-    pub(crate) wireshark: Option<Box<Conversation>>,
-}
-
-/// What is known of the whole capture when findings are made.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Facts {
-    /// Time of the first packet.
-    pub(crate) first_ns: u64,
-    /// Time of the last packet.
-    pub(crate) last_ns: u64,
-    /// What the capture lost itself; `None` where the file does not say.
-    pub(crate) losses: Option<Losses>,
-    /// Whether of nearly all flows only one direction is there.
-    pub(crate) one_sided: bool,
-}
-
-impl Facts {
-    /// Silence after a packet that is long enough to be called an absence: a second resend of a SYN (RFC 6298) or a
-    /// second try of a resolver would have been seen.
-    pub(crate) const LONG_ENOUGH_NS: u64 = 3_000_000_000;
-
-    /// Whether "there was no answer to what came at `ns`" can be said: nothing was lost, both directions were seen,
-    /// and the capture went on for long enough.
-    pub(crate) fn may_claim_absence(&self, ns: u64) -> bool {
-        self.losses.unwrap_or_default() == Losses::default()
-            && !self.one_sided
-            && self.last_ns.saturating_sub(ns) >= Self::LONG_ENOUGH_NS
-    }
-}
 
 /// All detectors.
 #[derive(Debug, Default)]
@@ -134,7 +70,7 @@ impl Detectors {
     pub(crate) fn findings(&self, facts: &Facts) -> Vec<Finding> {
         let mut findings = Vec::new();
         self.capture.findings(facts, &mut findings);
-        self.tcp.findings(facts, &mut findings);
+        tcp::findings(&self.tcp, facts, &mut findings);
         self.net.findings(facts, &mut findings);
         findings
     }

@@ -1,7 +1,7 @@
 //! Application protocols within UDP.
 
 use super::{
-    Value,
+    field::Value,
     table::{self, Spec},
     walk::Walk,
 };

@@ -1,7 +1,8 @@
 //! What IP carries, and the tunnels in it.
 
 use super::{
-    Value, table,
+    field::Value,
+    table,
     walk::{MOST_LAYERS, Walk, number},
 };
 use crate::decode::be16;

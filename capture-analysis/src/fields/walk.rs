@@ -1,7 +1,7 @@
 //! From layer to layer, as `decode` goes.
 
 use super::{
-    Field, Value,
+    field::{Field, Value},
     table::{self, Show, Spec},
 };
 use crate::{

@@ -1,7 +1,7 @@
 //! What the capture itself did not see. These come first, and demote what others say.
 
-use super::{Rule, Threshold};
-use crate::finding::Severity;
+use super::rule::{Rule, Threshold};
+use crate::severity::Severity;
 
 /// Share of the TCP flows of which one direction is missing.
 pub(crate) const ONE_SIDED_SHARE: Threshold = Threshold {

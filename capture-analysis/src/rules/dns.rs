@@ -1,7 +1,7 @@
 //! What goes wrong with names.
 
-use super::{Rule, Threshold};
-use crate::finding::Severity;
+use super::rule::{Rule, Threshold};
+use crate::severity::Severity;
 
 /// DNS queries without an answer.
 pub(crate) const UNANSWERED: Threshold = Threshold {

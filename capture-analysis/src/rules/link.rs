@@ -1,7 +1,7 @@
 //! What goes wrong on a link: who has which address, and who gives it.
 
-use super::{Rule, Threshold};
-use crate::finding::Severity;
+use super::rule::{Rule, Threshold};
+use crate::severity::Severity;
 
 /// Time in which a reply may answer a request.
 pub(crate) const ANSWER_WITHIN: Threshold = Threshold {

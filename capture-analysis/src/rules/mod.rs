@@ -5,68 +5,12 @@ pub(crate) mod capture;
 pub(crate) mod dns;
 pub(crate) mod link;
 pub(crate) mod network;
-pub(crate) mod tcp;
-
 #[cfg(test)]
 mod reference;
+mod rule;
+pub(crate) mod tcp;
 
-use serde::Serialize;
-
-use crate::finding::Severity;
-
-/// From when on a number means something.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Threshold {
-    /// What is measured.
-    pub name: &'static str,
-    /// The number.
-    pub value: f64,
-    /// Its unit: `packets`, `share`, `s`.
-    pub unit: &'static str,
-    /// Why this number and no other.
-    pub reason: &'static str,
-    /// Where it comes from.
-    pub source: &'static str,
-}
-
-impl Threshold {
-    /// Whether a measurement reaches it.
-    #[inline]
-    pub(crate) fn is_reached(&self, measured: f64) -> bool {
-        measured >= self.value
-    }
-
-    /// As a number of things.
-    #[inline]
-    pub(crate) const fn count(&self) -> u64 {
-        self.value as u64
-    }
-
-    /// As nanoseconds, of a threshold in seconds.
-    #[inline]
-    pub(crate) const fn ns(&self) -> u64 {
-        (self.value * 1e9) as u64
-    }
-}
-
-/// What a finding means.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Rule {
-    /// Stable code, as `tcp.loss`.
-    pub code: &'static str,
-    /// How bad it is as a rule.
-    pub severity: Severity,
-    /// When it is found, in one sentence.
-    pub definition: &'static str,
-    /// What else could look like this.
-    pub alternatives: &'static [&'static str],
-    /// What to look at next.
-    pub advice: &'static str,
-    /// RFC and section, or another source of the definition.
-    pub reference: &'static str,
-    /// The numbers of the definition.
-    pub thresholds: &'static [&'static Threshold],
-}
+pub use self::rule::{Rule, Threshold};
 
 /// Every rule, by its code.
 pub static RULES: &[&[&Rule]] = &[

@@ -1,7 +1,7 @@
 //! What goes wrong with packets of IP.
 
-use super::{Rule, Threshold};
-use crate::finding::Severity;
+use super::rule::{Rule, Threshold};
+use crate::severity::Severity;
 
 /// Echo replies that are not what was sent.
 pub(crate) const ECHO_CHANGED: Threshold = Threshold {

@@ -1,7 +1,7 @@
 //! TCP, and what it shows of the network and of applications.
 
-use super::{Rule, Threshold};
-use crate::finding::Severity;
+use super::rule::{Rule, Threshold};
+use crate::severity::Severity;
 
 pub(crate) const UNANSWERED_SYNS: Threshold = Threshold {
     name: "SYNs of one connection without an answer",

@@ -1,8 +1,9 @@
 //! A connection: both directions of data, and what concerns the two together.
 
 mod events;
+mod state;
 
-use self::events::{Closed, Reset};
+use self::state::{Closed, Reset};
 use super::{
     Fingerprints, Segment,
     figures::{Figures, Kind},

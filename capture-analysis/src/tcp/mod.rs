@@ -24,7 +24,7 @@ pub(crate) use self::{
     connection::{Connection, Outcome},
     figures::{Figures, Kind},
     fingerprints::Fingerprints,
-    stream::Stuck,
+    resend::Stuck,
     wireshark::Conversation,
 };
 pub use self::{vantage::SeenFrom, wireshark::WiresharkClasses};

@@ -1,7 +1,7 @@
 //! What is remembered of a direction of data once something went wrong in it: holes, and the resends that may turn out to
 //! have been unnecessary. Connections without trouble have none of this.
 
-use super::{Segment, figures::Figures, holes::Holes, sequence::after, stream::Stuck};
+use super::{Segment, figures::Figures, holes::Holes, sequence::after};
 
 /// Resends whose end is waited for.
 const MOST: usize = 8;
@@ -13,6 +13,24 @@ pub(crate) struct Resend {
     end: u32,
     tsval: Option<u32>,
     pub(crate) segments: u32,
+}
+
+/// The segment at the head of what is outstanding, sent again and again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stuck {
+    pub(crate) seq: u32,
+    /// Its payload.
+    pub(crate) len: u32,
+    /// Resends of it.
+    pub(crate) resends: u16,
+    /// Those that came at least half as late again as the one before.
+    pub(crate) backed_off: u16,
+    pub(crate) first_ns: u64,
+    pub(crate) last_ns: u64,
+    /// Numbers of the packets.
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    pub(super) gap_ns: u64,
 }
 
 /// See above.

@@ -2,12 +2,11 @@
 
 mod recovery;
 
-pub(crate) use self::recovery::Stuck;
 use super::{
     Segment,
     figures::{Cause, Counts, Figures, Kind},
     holes::Stamp,
-    resend::Trouble,
+    resend::{Stuck, Trouble},
     sequence::{after, later},
     vantage::SeenFrom,
 };

@@ -2,15 +2,19 @@
 
 use std::fmt::Write as _;
 
-use super::{Link, confidence};
+use super::link::Link;
 use crate::{
     address::{Address, Mac},
     app::{dhcp, dhcpv6},
-    detect::{Facts, Seen},
+    detect::{
+        facts::{Facts, confidence},
+        seen::Seen,
+    },
     evidence::Evidence,
-    finding::{Confidence, Finding, Severity, Subject},
+    finding::{Confidence, Finding, Subject},
     lru::Lru,
     rules::link as rules,
+    severity::Severity,
 };
 
 /// Most clients that are remembered.

@@ -1,12 +1,15 @@
 //! Echo requests and replies that carry data (RFC 792): a ping has the same payload every time, but for a time in front, and
 //! what comes back is what was sent.
 
-use super::{confidence, filter};
+use super::filter::filter;
 use crate::{
     address::Address,
     app::dns::hash,
     decode::Icmp,
-    detect::{Facts, Seen},
+    detect::{
+        facts::{Facts, confidence},
+        seen::Seen,
+    },
     evidence::Evidence,
     finding::{Confidence, Finding, Subject},
     lru::Lru,

@@ -1,14 +1,18 @@
 //! Fragmented packets: parts that are missing, and parts that overlap (RFC 791, RFC 8200 section 4.5, RFC 5722).
 
-use super::{confidence, filter};
+use super::filter::filter;
 use crate::{
     address::Address,
     decode::{Fragment, Ip},
-    detect::{Facts, Seen},
+    detect::{
+        facts::{Facts, confidence},
+        seen::Seen,
+    },
     evidence::Evidence,
-    finding::{Confidence, Finding, Severity, Subject},
+    finding::{Confidence, Finding, Subject},
     lru::Lru,
     rules::network as rules,
+    severity::Severity,
 };
 
 /// Most packets in parts, and most pairs of hosts, that are followed at once.

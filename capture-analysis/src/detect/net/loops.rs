@@ -3,11 +3,11 @@
 
 use std::hash::{Hash as _, Hasher as _};
 
-use super::filter;
+use super::filter::filter;
 use crate::{
     address::Address,
     decode::{Decoded, Ip},
-    detect::{Facts, Seen},
+    detect::{facts::Facts, seen::Seen},
     evidence::Evidence,
     finding::{Confidence, Finding, Subject},
     lru::Lru,

@@ -6,15 +6,19 @@ use std::{
     net::IpAddr,
 };
 
-use super::{confidence, filter};
+use super::filter::filter;
 use crate::{
     address::Address,
     decode::{Ip, Problem, Tcp, TcpFlags},
-    detect::{Facts, Seen},
+    detect::{
+        facts::{Facts, confidence},
+        seen::Seen,
+    },
     evidence::Evidence,
-    finding::{Confidence, Finding, Severity, Subject},
+    finding::{Confidence, Finding, Subject},
     lru::Lru,
     rules::network as rules,
+    severity::Severity,
 };
 
 /// Most kinds of packets and senders that are told apart.

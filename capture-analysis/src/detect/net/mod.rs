@@ -2,9 +2,11 @@
 
 mod arp;
 mod dhcp;
-pub(crate) mod dns;
+mod dns;
 mod echo;
+mod filter;
 mod fragments;
+mod link;
 mod loops;
 mod malformed;
 mod poisoning;
@@ -13,9 +15,7 @@ mod router;
 #[cfg(test)]
 mod tests;
 
-use super::{Facts, Seen};
 use crate::{
-    address::Address,
     app::{
         dhcp::{CLIENT_PORT, SERVER_PORT},
         dhcpv6,
@@ -23,7 +23,9 @@ use crate::{
         ndp,
     },
     decode::{Icmp, Transport, Udp},
-    finding::{Confidence, Finding, Subject},
+    detect::{facts::Facts, seen::Seen},
+    finding::{Finding, Subject},
+    report::DnsReport,
 };
 
 /// Most findings of one code.
@@ -118,7 +120,7 @@ impl Detectors {
         self.arp.findings(facts, findings);
         self.dhcp.findings(facts, findings);
         self.router.findings(facts, findings);
-        self.dns.findings(facts, findings);
+        dns::findings(&self.dns, facts, findings);
         self.poisoning.findings(facts, findings);
         self.echo.findings(facts, findings);
         self.fragments.findings(facts, findings);
@@ -127,7 +129,7 @@ impl Detectors {
     }
 
     /// DNS in the report.
-    pub(super) fn dns(&self) -> Option<dns::DnsReport> {
+    pub(super) fn dns(&self) -> Option<DnsReport> {
         self.dns.report()
     }
 }
@@ -151,40 +153,4 @@ fn at_most(findings: &[Finding]) -> Vec<Finding> {
         worst.push(more.count(count));
     }
     worst
-}
-
-/// The link that a packet was on: the same addresses may be there on another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Link {
-    interface: u32,
-    vlan: Option<u16>,
-    tunnels: u8,
-}
-
-impl Link {
-    fn of(seen: &Seen<'_, '_>) -> Self {
-        Self {
-            interface: seen.interface,
-            vlan: seen.headers.vlan,
-            tunnels: seen.headers.tunnels,
-        }
-    }
-}
-
-/// A confidence, lower where the capture lost packets: what is missing might have explained it.
-fn confidence(facts: &Facts, confidence: Confidence) -> Confidence {
-    match (
-        facts.losses.unwrap_or_default() == Default::default(),
-        confidence,
-    ) {
-        (true, confidence) => confidence,
-        (false, Confidence::High) => Confidence::Medium,
-        (false, _) => Confidence::Low,
-    }
-}
-
-/// The part of a display filter for an address; `which` is `src`, `dst` or `addr`.
-fn filter(which: &str, address: Address) -> String {
-    let version = if address.is_v4() { "ip" } else { "ipv6" };
-    format!("{version}.{which} == {address}")
 }

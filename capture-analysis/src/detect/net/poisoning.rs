@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::{confidence, filter};
+use super::filter::filter;
 use crate::{
     address::{Address, Mac},
     app::dns::{MDNS_PORT, Message, NBNS_PORT, Name, hash, kind},
-    detect::{Facts, Seen},
+    detect::{
+        facts::{Facts, confidence},
+        seen::Seen,
+    },
     evidence::Evidence,
     finding::{Confidence, Finding, Subject},
     lru::Lru,

@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::{Link, confidence};
+use super::link::Link;
 use crate::{
     address::{Address, Mac},
     app::ndp::{Prefixes, RouterAdvertisement},
-    detect::{Facts, Seen},
+    detect::{
+        facts::{Facts, confidence},
+        seen::Seen,
+    },
     evidence::Evidence,
     finding::{Confidence, Finding, Subject},
     rules::link as rules,

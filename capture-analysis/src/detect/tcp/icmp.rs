@@ -1,10 +1,12 @@
 //! ICMP errors about TCP connections: who rejects them, and who says that packets are too big.
 
-use super::{
-    Seen,
-    table::{Table, Who},
+use super::table::{Table, Who};
+use crate::{
+    address::Address,
+    decode::{Decoded, Icmp},
+    detect::seen::Seen,
+    evidence::Evidence,
 };
-use crate::{address::Address, decode::Icmp, evidence::Evidence};
 
 /// Connections that were rejected, and paths with a smaller MTU, that are told apart.
 const MOST: usize = 512;
@@ -88,7 +90,7 @@ impl Errors {
 
 /// Source, destination and destination port of a quoted TCP segment, of which only the first eight bytes may be there
 /// (RFC 792).
-fn connection(quoted: &crate::decode::Decoded<'_>) -> Option<(Address, Address, u16)> {
+fn connection(quoted: &Decoded<'_>) -> Option<(Address, Address, u16)> {
     const TCP: u8 = 6;
     let ip = quoted.ip.as_ref()?;
     if ip.protocol != TCP {

@@ -1,6 +1,9 @@
 //! What happens to a connection as a whole: how it begins and is reset, windows that close, requests and answers.
 
-use super::{Connection, Outcome};
+use super::{
+    Connection, Outcome,
+    state::{Closed, Reset},
+};
 use crate::{
     decode::TcpFlags,
     flow::Side,
@@ -9,37 +12,6 @@ use crate::{
 
 /// A sender that only waited for the acknowledgement goes on within this.
 const AT_ONCE_NS: u64 = 5_000_000;
-
-/// A reset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Reset {
-    /// Number of its packet.
-    pub(crate) number: u64,
-    pub(crate) ns: u64,
-    /// Whom it claims to come from.
-    pub(crate) by: Side,
-    pub(crate) ttl: u8,
-    /// Time to live of the packets of that side before.
-    pub(crate) usual_ttl: Option<u8>,
-    /// Neither end had said that it is done, and data had gone.
-    pub(crate) is_mid: bool,
-    /// Something was outstanding or asked for.
-    pub(crate) is_open: bool,
-    /// It answers the first data after a long silence.
-    pub(crate) after_idle: bool,
-    /// The sender went on as if it had not sent it.
-    pub(crate) went_on: bool,
-    end: u32,
-}
-
-/// A window that was closed.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Closed {
-    /// Since when it is; 0 where it is open.
-    since_ns: u64,
-    all_ns: u64,
-    longest_ns: u64,
-}
 
 impl Connection {
     pub(super) fn syn(

@@ -4,6 +4,7 @@ use super::{Context, Stream, TICK_NS, Timed, add};
 use crate::tcp::{
     Segment,
     figures::{Cause, Kind},
+    resend::Stuck,
     sequence::{after, later},
     vantage::SeenFrom,
 };
@@ -13,24 +14,6 @@ const RTO_MIN_NS: u64 = 200_000_000;
 
 /// A resend where no stamp tells comes at least this long after what overtook it, as Wireshark has it.
 const SOON_NS: u64 = 3_000_000;
-
-/// The segment at the head of what is outstanding, sent again and again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Stuck {
-    pub(crate) seq: u32,
-    /// Its payload.
-    pub(crate) len: u32,
-    /// Resends of it.
-    pub(crate) resends: u16,
-    /// Those that came at least half as late again as the one before.
-    pub(crate) backed_off: u16,
-    pub(crate) first_ns: u64,
-    pub(crate) last_ns: u64,
-    /// Numbers of the packets.
-    pub(crate) first: u64,
-    pub(crate) last: u64,
-    gap_ns: u64,
-}
 
 impl Stream {
     /// A segment that begins before the highest that was seen.

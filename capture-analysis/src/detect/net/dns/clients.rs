@@ -1,10 +1,13 @@
 //! Clients that ask for many names that do not exist.
 
-use super::super::confidence;
 use crate::{
     address::Address,
     app::dns::{Question, code, kind},
-    detect::{Facts, Seen},
+    detect::{
+        facts::{Facts, confidence},
+        net::filter::filter,
+        seen::Seen,
+    },
     evidence::Evidence,
     finding::{Confidence, Finding, Subject},
     lru::Lru,
@@ -95,7 +98,7 @@ impl Clients {
                     })
                     .check(format!(
                         "dns.flags.rcode == 3 && {}",
-                        super::super::filter("dst", *address)
+                        filter("dst", *address)
                     )),
             );
         }

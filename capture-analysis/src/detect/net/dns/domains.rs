@@ -1,10 +1,12 @@
 //! Domains whose names carry data: many different, long ones below one domain.
 
-use super::super::confidence;
 use crate::{
     address::Address,
     app::dns::{Name, Question, hash, kind},
-    detect::{Facts, Seen},
+    detect::{
+        facts::{Facts, confidence},
+        seen::Seen,
+    },
     evidence::Evidence,
     finding::{Confidence, Finding, Subject},
     lru::Lru,

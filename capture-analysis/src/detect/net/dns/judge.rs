@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 
 use super::{
-    super::{confidence, filter},
-    Detector,
+    detector::Detector,
     servers::{Failures, Server},
 };
 use crate::{
     address::Address,
     app::dns::Name,
-    detect::Facts,
+    detect::{
+        facts::{Facts, confidence},
+        net::filter::filter,
+    },
     evidence::Evidence,
-    finding::{Confidence, Finding, Severity, Subject},
+    finding::{Confidence, Finding, Subject},
     rules::{Rule, dns as rules},
+    severity::Severity,
     text::duration,
 };
 

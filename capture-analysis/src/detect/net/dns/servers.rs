@@ -3,7 +3,7 @@
 use crate::{
     address::Address,
     app::dns::{Name, Question, code},
-    detect::Seen,
+    detect::seen::Seen,
     evidence::Evidence,
     histogram::Histogram,
     lru::Lru,

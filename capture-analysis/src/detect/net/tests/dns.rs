@@ -2,7 +2,8 @@
 
 use crate::{
     decode::TcpFlags,
-    finding::{Confidence, Severity},
+    finding::Confidence,
+    severity::Severity,
     testing::{Lab, MILLISECOND, SECOND, tcp_frame, udp_frame},
 };
 

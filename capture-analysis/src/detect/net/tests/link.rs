@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use crate::{
-    finding::{Confidence, Severity},
+    finding::Confidence,
+    severity::Severity,
     testing::{Header, Lab, SECOND, ethernet, icmp, ip_with, mac, udp_frame},
 };
 

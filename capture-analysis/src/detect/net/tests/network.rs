@@ -2,7 +2,8 @@
 
 use crate::{
     decode::TcpFlags,
-    finding::{Confidence, Severity},
+    finding::Confidence,
+    severity::Severity,
     testing::{
         Header, Lab, MILLISECOND, SECOND, ethernet, framed, icmp, ip_with, mac, tcp_frame, udp,
         udp_frame,

@@ -7,10 +7,9 @@ mod words;
 
 use std::collections::BTreeMap;
 
-use super::Detector;
 use crate::{
     address::Address,
-    detect::Facts,
+    detect::{facts::Facts, tcp::detector::Detector},
     evidence::Evidence,
     finding::{Confidence, Finding},
 };
@@ -19,7 +18,7 @@ use crate::{
 const MOST_ALIKE: usize = 4;
 
 /// Everything that is wrong.
-pub(super) fn all(detector: &Detector, facts: &Facts, findings: &mut Vec<Finding>) {
+pub(in crate::detect) fn all(detector: &Detector, facts: &Facts, findings: &mut Vec<Finding>) {
     let mut found = Vec::new();
     setup::findings(detector, facts, &mut found);
     for (who, service) in detector.services.iter() {

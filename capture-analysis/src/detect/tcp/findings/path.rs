@@ -3,15 +3,16 @@
 use super::words::{percent, several};
 use crate::{
     detect::{
-        Facts,
+        facts::Facts,
         tcp::{
-            Detector, is_in_vain,
+            detector::Detector,
             table::{Direction, FROM_CLIENT, Service, Who},
         },
     },
-    finding::{Confidence, Finding, Severity},
+    finding::{Confidence, Finding},
     rules::tcp as rules,
-    tcp::SeenFrom,
+    severity::Severity,
+    tcp::{SeenFrom, Stuck},
 };
 
 pub(super) fn findings(
@@ -209,4 +210,10 @@ fn doubling(who: &Who, index: usize, direction: &Direction, found: &mut Vec<Find
             .subject(who.subject())
             .check(who.filter_from(index == FROM_CLIENT)),
     );
+}
+
+/// Whether a segment was sent in vain often enough, and later and later.
+fn is_in_vain(stuck: &Stuck) -> bool {
+    u64::from(stuck.resends) >= rules::RESENDS_IN_VAIN.count()
+        && stuck.backed_off + 1 >= stuck.resends / 2
 }

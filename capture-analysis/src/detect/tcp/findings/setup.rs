@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::words::{duration, several};
 use crate::{
     detect::{
-        Facts,
+        facts::Facts,
         tcp::{
-            Detector,
+            detector::Detector,
             table::{Attempt, Service, Who},
         },
     },

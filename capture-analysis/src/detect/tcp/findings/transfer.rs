@@ -187,7 +187,7 @@ fn reset(who: &Who, resets: &Resets, index: usize, found: &mut Vec<Finding>) {
             .subject(who.subject())
             .check(check);
         if resets.open == 0 {
-            finding = finding.severity(crate::finding::Severity::Info);
+            finding = finding.severity(crate::severity::Severity::Info);
         }
         found.push(finding);
     }
