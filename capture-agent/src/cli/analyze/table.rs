@@ -4,7 +4,7 @@ use capture_analysis::{Finding, Report, Severity, TcpFigures, TcpTotal};
 use capture_task::printable;
 use textwrap::{WordSeparator, WordSplitter};
 
-use super::Analysis;
+use super::analysis::Analysis;
 use crate::cli::report::{bytes_text, count_text};
 
 const WIDTH: usize = 80;
