@@ -1,20 +1,13 @@
 //! Says what is wrong in a packet capture. Packets go in, a [`Report`] with [`Finding`]s comes out; there is no I/O and
 //! nothing is privileged.
 //!
-//! [`Analyzer`] is the entrance. The way of a packet: `copies` takes out what other interfaces saw too, `decode` finds the
-//! headers, `flow` the conversation that it belongs to, and the detectors in `detect` measure, with `app` for what lies in
-//! the payload. `rules` has what the measurements mean: every threshold with its reason and source.
-//!
-//! [`fields`] is apart: the tree of fields of one packet, for people who look at it.
+//! [`Analyzer`] is the entrance. The way of a packet: `copies` takes out what other interfaces saw too, [`capture_packet`] finds the
+//! headers, `flow` the conversation that it belongs to, and the detectors in `detect` measure. `rules` has what the measurements mean: every threshold with its reason and source.
 
-mod address;
 mod analyzer;
-mod app;
 mod copies;
-pub mod decode;
 mod detect;
 mod evidence;
-pub mod fields;
 mod finding;
 mod flow;
 mod histogram;
@@ -27,10 +20,12 @@ mod sketch;
 mod tcp;
 #[cfg(test)]
 mod testing;
-mod text;
+
+pub use capture_packet::address::{Address, Mac};
+// Named as if they were of this crate: each detector uses several.
+use capture_packet::{address, app, decode, text};
 
 pub use self::{
-    address::{Address, Mac},
     analyzer::{Analyzer, Options},
     evidence::{Evidence, MOST_CITED},
     finding::{Confidence, Finding, Subject},

@@ -14,18 +14,19 @@ use crate::{command, workspace};
 
 /// The crates of the product that run in user space, lowest first. Each may depend on those above it in
 /// this list, and on no other.
-const LAYERS: [&str; 7] = [
+const LAYERS: [&str; 8] = [
     "capture-common",
     "capture-task",
     "capture-file",
     "capture-engine",
+    "capture-packet",
     "capture-analysis",
     "capture-daemon",
     "capture-agent",
 ];
 
 /// Crates that a layer must not bring in, not even through others.
-const WITHOUT: [(&str, &[&str]); 5] = [
+const WITHOUT: [(&str, &[&str]); 6] = [
     (
         "capture-task",
         &["aya", "axum", "clap", "hyper", "nix", "rusqlite", "tokio"],
@@ -35,6 +36,20 @@ const WITHOUT: [(&str, &[&str]); 5] = [
         &["aya", "axum", "clap", "hyper", "rusqlite"],
     ),
     ("capture-engine", &["axum", "clap", "hyper", "rusqlite"]),
+    (
+        "capture-packet",
+        &[
+            "aya",
+            "axum",
+            "capture-engine",
+            "capture-file",
+            "clap",
+            "hyper",
+            "nix",
+            "rusqlite",
+            "tokio",
+        ],
+    ),
     (
         "capture-analysis",
         &[

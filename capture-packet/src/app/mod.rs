@@ -1,10 +1,10 @@
 //! Application protocols, read from the payload of a packet: borrowed, bounded, and without an allocation. What a length
 //! or a pointer claims is looked up, never believed.
 
-pub(crate) mod dhcp;
-pub(crate) mod dhcpv6;
-pub(crate) mod dns;
-pub(crate) mod ndp;
+pub mod dhcp;
+pub mod dhcpv6;
+pub mod dns;
+pub mod ndp;
 
 #[cfg(test)]
 mod tests;

@@ -6,30 +6,30 @@ use crate::{
 };
 
 /// Type of a router advertisement.
-pub(crate) const ROUTER_ADVERTISEMENT: u8 = 134;
+pub const ROUTER_ADVERTISEMENT: u8 = 134;
 
 /// Most options that are looked at.
 const MAX_OPTIONS: usize = 32;
 
 /// Prefixes of a router, no more than these.
-pub(crate) type Prefixes = [Option<(Address, u8)>; 4];
+pub type Prefixes = [Option<(Address, u8)>; 4];
 
 /// A router advertisement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RouterAdvertisement {
+pub struct RouterAdvertisement {
     /// Seconds for which it is a default router; 0: it is none.
-    pub(crate) lifetime: u16,
+    pub lifetime: u16,
     /// Whether addresses come by DHCPv6.
-    pub(crate) is_managed: bool,
+    pub is_managed: bool,
     /// The first prefixes, and their lengths.
-    pub(crate) prefixes: Prefixes,
+    pub prefixes: Prefixes,
     /// Hardware address of the router.
-    pub(crate) mac: Option<Mac>,
+    pub mac: Option<Mac>,
 }
 
 impl RouterAdvertisement {
     /// The advertisement in an ICMPv6 message, of which `payload` begins behind eight bytes.
-    pub(crate) fn new(icmp: &Icmp, payload: &[u8]) -> Option<Self> {
+    pub fn new(icmp: &Icmp, payload: &[u8]) -> Option<Self> {
         if !icmp.is_v6 || icmp.kind != ROUTER_ADVERTISEMENT || icmp.code != 0 {
             return None;
         }

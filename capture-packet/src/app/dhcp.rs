@@ -5,50 +5,56 @@ use crate::{
     decode::be32,
 };
 
-/// Ports of servers and clients.
-pub(crate) const SERVER_PORT: u16 = 67;
-pub(crate) const CLIENT_PORT: u16 = 68;
+/// Port of servers.
+pub const SERVER_PORT: u16 = 67;
+/// Port of clients.
+pub const CLIENT_PORT: u16 = 68;
 
 /// Most options that are looked at.
 const MAX_OPTIONS: usize = 128;
 
 /// Types of messages.
-pub(crate) mod kind {
-    pub(crate) const DISCOVER: u8 = 1;
-    pub(crate) const OFFER: u8 = 2;
-    pub(crate) const REQUEST: u8 = 3;
-    pub(crate) const ACK: u8 = 5;
-    pub(crate) const NAK: u8 = 6;
+pub mod kind {
+    /// A client looks for servers.
+    pub const DISCOVER: u8 = 1;
+    /// A server offers an address.
+    pub const OFFER: u8 = 2;
+    /// A client asks for it, or for more time.
+    pub const REQUEST: u8 = 3;
+    /// The server agrees.
+    pub const ACK: u8 = 5;
+    /// The server refuses.
+    pub const NAK: u8 = 6;
 }
 
 /// A message, with the options that matter here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Message {
+pub struct Message {
     /// Identifier of the transaction.
-    pub(crate) transaction: u32,
+    pub transaction: u32,
     /// Hardware address of the client.
-    pub(crate) client: Mac,
+    pub client: Mac,
     /// The address that is given to the client.
-    pub(crate) given: Address,
+    pub given: Address,
     /// The relay, 0.0.0.0 without one.
-    pub(crate) relay: Address,
+    pub relay: Address,
     /// Option 53.
-    pub(crate) kind: u8,
+    pub kind: u8,
     /// Option 54.
-    pub(crate) server: Option<Address>,
+    pub server: Option<Address>,
     /// Option 1.
-    pub(crate) mask: Option<Address>,
+    pub mask: Option<Address>,
     /// The first of option 3.
-    pub(crate) router: Option<Address>,
+    pub router: Option<Address>,
     /// The first of option 6.
-    pub(crate) name_server: Option<Address>,
+    pub name_server: Option<Address>,
     /// Option 50.
-    pub(crate) requested: Option<Address>,
+    pub requested: Option<Address>,
 }
 
 impl Message {
     /// A message of DHCP; `None` for BOOTP, which has no type, and for other hardware than Ethernet.
-    pub(crate) fn new(bytes: &[u8]) -> Option<Self> {
+    pub fn new(bytes: &[u8]) -> Option<Self> {
         let (header, mut options) = bytes.split_at_checked(240)?;
         let is_ethernet = header[1] == 1 && header[2] == 6;
         if !matches!(header[0], 1 | 2) || !is_ethernet || be32(header, 236) != 0x6382_5363 {

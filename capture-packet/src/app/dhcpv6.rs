@@ -3,9 +3,10 @@
 use super::dns::hash;
 use crate::decode::{be16, be32};
 
-/// Ports of clients and servers.
-pub(crate) const CLIENT_PORT: u16 = 546;
-pub(crate) const SERVER_PORT: u16 = 547;
+/// Port of clients.
+pub const CLIENT_PORT: u16 = 546;
+/// Port of servers and relays.
+pub const SERVER_PORT: u16 = 547;
 
 /// Most relays around a message that are looked through (RFC 8415 section 7.6 has 8).
 const MAX_RELAYS: usize = 8;
@@ -14,30 +15,35 @@ const MAX_RELAYS: usize = 8;
 const MAX_OPTIONS: usize = 64;
 
 /// Types of messages.
-pub(crate) mod kind {
-    pub(crate) const SOLICIT: u8 = 1;
-    pub(crate) const ADVERTISE: u8 = 2;
-    pub(crate) const REPLY: u8 = 7;
-    pub(crate) const RELAY_FORWARD: u8 = 12;
-    pub(crate) const RELAY_REPLY: u8 = 13;
+pub mod kind {
+    /// A client looks for servers.
+    pub const SOLICIT: u8 = 1;
+    /// A server offers addresses.
+    pub const ADVERTISE: u8 = 2;
+    /// A server answers.
+    pub const REPLY: u8 = 7;
+    /// A relay passes on what a client sent.
+    pub const RELAY_FORWARD: u8 = 12;
+    /// A server answers through a relay.
+    pub const RELAY_REPLY: u8 = 13;
 }
 
 /// A message, with the options that matter here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Message {
+pub struct Message {
     /// Type.
-    pub(crate) kind: u8,
+    pub kind: u8,
     /// Identifier of the transaction.
-    pub(crate) transaction: u32,
+    pub transaction: u32,
     /// A number for the DUID of the client.
-    pub(crate) client: Option<u64>,
+    pub client: Option<u64>,
     /// A number for the DUID of the server.
-    pub(crate) server: Option<u64>,
+    pub server: Option<u64>,
 }
 
 impl Message {
     /// A message; that within the relays where there are some.
-    pub(crate) fn new(mut bytes: &[u8]) -> Option<Self> {
+    pub fn new(mut bytes: &[u8]) -> Option<Self> {
         for _ in 0..=MAX_RELAYS {
             let header = bytes.first_chunk::<4>()?;
             match header[0] {

@@ -51,7 +51,7 @@ impl Address {
 
     /// Whether it may be the source of a packet on a network: neither multicast nor loopback nor reserved (RFC 6890).
     #[inline]
-    pub(crate) fn is_ordinary(self) -> bool {
+    pub fn is_ordinary(self) -> bool {
         match self.is_v4() {
             true => {
                 let first = (self.0 as u32) >> 24;

@@ -3,13 +3,13 @@
 use std::fmt::{self, Write as _};
 
 /// Shows bytes of a packet as text: what is printed as it is, everything else escaped, and at most so many characters.
-pub(crate) struct Escaped<'a> {
+pub struct Escaped<'a> {
     bytes: &'a [u8],
     most: usize,
 }
 
 /// At most `most` characters of these bytes, then `…`.
-pub(crate) fn escaped(bytes: &[u8], most: usize) -> Escaped<'_> {
+pub fn escaped(bytes: &[u8], most: usize) -> Escaped<'_> {
     Escaped { bytes, most }
 }
 
@@ -51,13 +51,13 @@ fn is_harmless(character: char) -> bool {
 }
 
 /// Whether this can stand between quotes in a display filter as it is.
-pub(crate) fn is_plain(text: &str) -> bool {
+pub fn is_plain(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     !text.is_empty() && text.bytes().all(is_plain)
 }
 
 /// A number of nanoseconds as people say it: `3 ms`, `1.2 s`.
-pub(crate) fn duration(ns: u64) -> String {
+pub fn duration(ns: u64) -> String {
     match ns {
         0..1_000_000 => format!("{} µs", ns / 1_000),
         1_000_000..1_000_000_000 => format!("{} ms", ns / 1_000_000),

@@ -16,35 +16,47 @@ const MAX_POINTERS: usize = 16;
 /// Most records of a message that are looked at.
 const MAX_RECORDS: usize = 64;
 
-/// Ports of the protocols.
-pub(crate) const PORT: u16 = 53;
-pub(crate) const NBNS_PORT: u16 = 137;
-pub(crate) const MDNS_PORT: u16 = 5353;
-pub(crate) const LLMNR_PORT: u16 = 5355;
+/// Port of DNS.
+pub const PORT: u16 = 53;
+/// Port of the NetBIOS name service (RFC 1002).
+pub const NBNS_PORT: u16 = 137;
+/// Port of multicast DNS (RFC 6762).
+pub const MDNS_PORT: u16 = 5353;
+/// Port of link-local multicast name resolution (RFC 4795).
+pub const LLMNR_PORT: u16 = 5355;
 
 /// Types of records (IANA).
-pub(crate) mod kind {
-    pub(crate) const A: u16 = 1;
-    pub(crate) const NULL: u16 = 10;
-    pub(crate) const PTR: u16 = 12;
-    pub(crate) const TXT: u16 = 16;
-    pub(crate) const AAAA: u16 = 28;
+pub mod kind {
+    /// An IPv4 address.
+    pub const A: u16 = 1;
+    /// Any bytes.
+    pub const NULL: u16 = 10;
+    /// The name of an address.
+    pub const PTR: u16 = 12;
+    /// Text.
+    pub const TXT: u16 = 16;
+    /// An IPv6 address.
+    pub const AAAA: u16 = 28;
     /// Of NetBIOS.
-    pub(crate) const NB: u16 = 32;
+    pub const NB: u16 = 32;
     /// The first type for private use, which iodine sends.
-    pub(crate) const PRIVATE: u16 = 65_280;
+    pub const PRIVATE: u16 = 65_280;
 }
 
 /// Response codes (IANA).
-pub(crate) mod code {
-    pub(crate) const NO_ERROR: u8 = 0;
-    pub(crate) const SERVFAIL: u8 = 2;
-    pub(crate) const NXDOMAIN: u8 = 3;
-    pub(crate) const REFUSED: u8 = 5;
+pub mod code {
+    /// It worked, though there may be no record.
+    pub const NO_ERROR: u8 = 0;
+    /// The server failed.
+    pub const SERVFAIL: u8 = 2;
+    /// The name does not exist.
+    pub const NXDOMAIN: u8 = 3;
+    /// The server does not want to.
+    pub const REFUSED: u8 = 5;
 }
 
 /// What a response code is called.
-pub(crate) fn code_name(code: u8) -> &'static str {
+pub fn code_name(code: u8) -> &'static str {
     const NAMES: [&str; 16] = [
         "NOERROR",
         "FORMERR",
@@ -68,14 +80,14 @@ pub(crate) fn code_name(code: u8) -> &'static str {
 
 /// A name in lower case: labels with their lengths before them, without the root.
 #[derive(Clone, Copy)]
-pub(crate) struct Name {
+pub struct Name {
     bytes: [u8; MAX_NAME],
     len: u8,
 }
 
 impl Name {
     /// The name at an offset of a message, and the offset behind it.
-    pub(crate) fn read(message: &[u8], at: usize) -> Option<(Self, usize)> {
+    pub fn read(message: &[u8], at: usize) -> Option<(Self, usize)> {
         let mut name = Self {
             bytes: [0; MAX_NAME],
             len: 0,
@@ -97,7 +109,7 @@ impl Name {
     }
 
     /// The labels, that of the host first.
-    pub(crate) fn labels(&self) -> impl Iterator<Item = &[u8]> {
+    pub fn labels(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = self.bytes();
         std::iter::from_fn(move || {
             let (len, behind) = rest.split_first()?;
@@ -108,13 +120,13 @@ impl Name {
     }
 
     /// A number for the name, without regard to case.
-    pub(crate) fn hash(&self) -> u64 {
+    pub fn hash(&self) -> u64 {
         hash(self.bytes())
     }
 
     /// The domain that somebody registered, as far as that can be told without a list: the last two labels, or three where
     /// the second is as short as `co` before a country. And the labels in front of it.
-    pub(crate) fn split_domain(&self) -> (Self, &[u8]) {
+    pub fn split_domain(&self) -> (Self, &[u8]) {
         let mut starts = [0u8; 128];
         let (mut count, mut at, mut tail) = (0, 0, [0; 2]);
         for label in self.labels() {
@@ -138,12 +150,12 @@ impl Name {
     }
 
     /// Whether it lies below a domain, given as in the format of the wire.
-    pub(crate) fn is_below(&self, domain: &[u8]) -> bool {
+    pub fn is_below(&self, domain: &[u8]) -> bool {
         self.bytes().ends_with(domain)
     }
 
     /// The name within a NetBIOS name (RFC 1001 section 14.1): 15 characters, blanks at the end left out, and the suffix.
-    pub(crate) fn netbios(&self) -> Option<([u8; 15], u8)> {
+    pub fn netbios(&self) -> Option<([u8; 15], u8)> {
         let label = self.labels().next()?.first_chunk::<32>()?;
         let mut name = [0; 16];
         for (byte, pair) in name.iter_mut().zip(label.chunks_exact(2)) {
@@ -176,7 +188,8 @@ impl fmt::Debug for Name {
     }
 }
 
-pub(crate) fn hash(bytes: &[u8]) -> u64 {
+/// A number for these bytes, to tell names apart without keeping them.
+pub fn hash(bytes: &[u8]) -> u64 {
     let mut hasher = rustc_hash::FxHasher::default();
     hasher.write(bytes);
     hasher.finish()
@@ -220,36 +233,36 @@ fn walk(
 
 /// What is asked.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Question {
+pub struct Question {
     /// About which name.
-    pub(crate) name: Name,
+    pub name: Name,
     /// Type of record.
-    pub(crate) kind: u16,
+    pub kind: u16,
 }
 
 /// A record of an answer.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Record<'a> {
+pub struct Record<'a> {
     /// Where its name is in the message.
-    pub(crate) name_at: usize,
+    pub name_at: usize,
     /// Type.
-    pub(crate) kind: u16,
+    pub kind: u16,
     /// Whether it is of the answer section.
-    pub(crate) is_answer: bool,
+    pub is_answer: bool,
     /// The data, in which names may be compressed.
-    pub(crate) data: &'a [u8],
+    pub data: &'a [u8],
 }
 
 /// A message.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Message<'a> {
+pub struct Message<'a> {
     bytes: &'a [u8],
 }
 
 impl<'a> Message<'a> {
     /// A message, if it can be one: twelve bytes of header, a known operation, no more than a few questions.
     #[inline]
-    pub(crate) fn new(bytes: &'a [u8]) -> Option<Self> {
+    pub fn new(bytes: &'a [u8]) -> Option<Self> {
         if bytes.len() < 12 || (bytes[2] >> 3) & 15 > 8 || be16(bytes, 4) > 16 {
             return None;
         }
@@ -257,7 +270,7 @@ impl<'a> Message<'a> {
     }
 
     /// The first message in a segment of TCP: its length stands before it (RFC 1035 section 4.2.2), and more of it may follow.
-    pub(crate) fn of_stream(segment: &'a [u8]) -> Option<Self> {
+    pub fn of_stream(segment: &'a [u8]) -> Option<Self> {
         let (len, message) = segment.split_first_chunk::<2>()?;
         let len = usize::from(u16::from_be_bytes(*len));
         if len < 12 {
@@ -267,37 +280,37 @@ impl<'a> Message<'a> {
     }
 
     /// Identifier of the transaction.
-    pub(crate) fn id(&self) -> u16 {
+    pub fn id(&self) -> u16 {
         be16(self.bytes, 0)
     }
 
     /// Whether it is a response.
-    pub(crate) fn is_response(&self) -> bool {
+    pub fn is_response(&self) -> bool {
         self.bytes[2] & 0x80 != 0
     }
 
     /// Operation: 0 is a query.
-    pub(crate) fn operation(&self) -> u8 {
+    pub fn operation(&self) -> u8 {
         (self.bytes[2] >> 3) & 15
     }
 
     /// Whether a NetBIOS name is asked of everybody (RFC 1002 section 4.2.1.1).
-    pub(crate) fn is_broadcast(&self) -> bool {
+    pub fn is_broadcast(&self) -> bool {
         self.bytes[3] & 0x10 != 0
     }
 
     /// Whether it was cut to fit into a datagram.
-    pub(crate) fn is_truncated(&self) -> bool {
+    pub fn is_truncated(&self) -> bool {
         self.bytes[2] & 0x02 != 0
     }
 
     /// Response code, without what EDNS adds.
-    pub(crate) fn code(&self) -> u8 {
+    pub fn code(&self) -> u8 {
         self.bytes[3] & 15
     }
 
     /// The first question, where it is whole.
-    pub(crate) fn question(&self) -> Option<Question> {
+    pub fn question(&self) -> Option<Question> {
         if be16(self.bytes, 4) == 0 {
             return None;
         }
@@ -310,12 +323,12 @@ impl<'a> Message<'a> {
     }
 
     /// The name at an offset that a record gave.
-    pub(crate) fn name(&self, at: usize) -> Option<Name> {
+    pub fn name(&self, at: usize) -> Option<Name> {
         Name::read(self.bytes, at).map(|(name, _)| name)
     }
 
     /// Records of all sections, up to the first that is not whole.
-    pub(crate) fn records(&self) -> impl Iterator<Item = Record<'a>> + use<'a> {
+    pub fn records(&self) -> impl Iterator<Item = Record<'a>> + use<'a> {
         let bytes = self.bytes;
         let mut at = Some(12);
         for _ in 0..be16(bytes, 4) {
@@ -341,7 +354,7 @@ impl<'a> Message<'a> {
     }
 
     /// A number for the records of the answer, whatever their order, times to live and class are. `None` without records.
-    pub(crate) fn answer_hash(&self) -> Option<u64> {
+    pub fn answer_hash(&self) -> Option<u64> {
         let answers = self.records().filter(|record| record.is_answer);
         let hashes = answers.map(|record| hash(record.data) ^ u64::from(record.kind));
         hashes.reduce(u64::wrapping_add)
