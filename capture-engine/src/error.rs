@@ -160,7 +160,7 @@ pub enum Error {
     },
     /// tc at ingress would be shown frames without their link header.
     #[error("cannot capture by tc at ingress of {interface}: {why}")]
-    Headless {
+    NoLinkHeader {
         /// The interface.
         interface: String,
         /// Behind which program.
@@ -168,7 +168,7 @@ pub enum Error {
     },
     /// tc at ingress has been shown frames without their link header.
     #[error("{why}; packets after {since} may lack it in the file, or be missing")]
-    BecameHeadless {
+    LinkHeaderLost {
         /// Behind which program.
         why: String,
         /// The last look before, UTC.
@@ -230,10 +230,10 @@ impl Error {
             | Self::NoSlot
             | Self::ReaderGone
             | Self::TooManyInterfaces
-            | Self::BecameHeadless { .. } => ErrorKind::Runtime,
+            | Self::LinkHeaderLost { .. } => ErrorKind::Runtime,
             Self::NoSuchTask => ErrorKind::NotFound,
             Self::UnknownInterface { .. } | Self::UnsupportedLink { .. } => ErrorKind::Usage,
-            Self::HookConflict { .. } | Self::Headless { .. } => ErrorKind::Conflict,
+            Self::HookConflict { .. } | Self::NoLinkHeader { .. } => ErrorKind::Conflict,
             Self::Attach { cause, .. } => cause.kind(),
             Self::Namespace { cause, .. } => cause.kind(),
             Self::File(error) => error.kind(),
@@ -254,7 +254,7 @@ impl Error {
                 }
                 _ => None,
             },
-            Self::Headless { .. } => Some(Remedy::EgressOnlyOrRemoveXdp),
+            Self::NoLinkHeader { .. } => Some(Remedy::EgressOnlyOrRemoveXdp),
             Self::OutOfMemory => Some(Remedy::SmallerRings),
             Self::UnknownInterface { near: None, .. } => Some(Remedy::ListInterfaces),
             Self::ProgramRefused { .. } => Some(Remedy::Doctor),
@@ -304,7 +304,7 @@ mod tests {
             attach(Hook::Xdp, AttachError::XdpTaken),
             attach(Hook::Xdp, AttachError::XdpMisfit),
             attach(Hook::Tc, AttachError::NoEgressSide { qdisc }),
-            Error::Headless {
+            Error::NoLinkHeader {
                 interface: "eth0".to_owned(),
                 why: "because".to_owned(),
             },

@@ -160,7 +160,7 @@ mod tests {
             hook,
             cause,
         };
-        let headless = capture_engine::Error::Headless {
+        let no_link_header = capture_engine::Error::NoLinkHeader {
             interface: "eth0".to_owned(),
             why: "why".to_owned(),
         };
@@ -184,7 +184,7 @@ mod tests {
                  `tc qdisc del dev eth0 ingress`",
             ),
             (
-                headless,
+                no_link_header,
                 ErrorKind::Conflict,
                 "cannot capture by tc at ingress of eth0: why; capture with `-Q egress`, or remove the program (a second one, \
                  as by `--hook xdp-generic`, has no place beside it)",

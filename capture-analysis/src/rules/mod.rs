@@ -5,6 +5,8 @@ pub(crate) mod capture;
 pub(crate) mod dns;
 pub(crate) mod link;
 pub(crate) mod network;
+#[cfg(test)]
+mod reference;
 mod rule;
 pub(crate) mod tcp;
 

@@ -125,10 +125,10 @@ fn end_headless(shared: &EngineCore, state: &mut State, links: &Links, before: T
     for task in tasks.values_mut().filter(|task| task.fault.is_none()) {
         let why = task
             .tc_ingress(kernel)
-            .find_map(|ifindex| kernel.headless(links, ifindex));
+            .find_map(|ifindex| kernel.no_link_header(links, ifindex));
         if let Some(why) = why {
             kernel.tables.deactivate(task.slot);
-            task.fault = Some(Error::BecameHeadless {
+            task.fault = Some(Error::LinkHeaderLost {
                 why,
                 since: format!("{before:.0}"),
             });

@@ -117,9 +117,9 @@ impl Task {
         let is_tc_ingress = hook_points(hook, directions).contains(&HookPoint::TcIngress);
         if is_tc_ingress
             && link == LinkLayer::Ethernet
-            && let Some(why) = kernel.headless(links, entry.ifindex)
+            && let Some(why) = kernel.no_link_header(links, entry.ifindex)
         {
-            return Err(Error::Headless {
+            return Err(Error::NoLinkHeader {
                 interface: entry.name.clone(),
                 why,
             });

@@ -29,7 +29,7 @@ const ABOVE_MANY: [&str; 2] = ["bond", "team"];
 
 /// Why tc at ingress of an interface would be shown frames without link header, if it would. The caller's own program
 /// for generic XDP is told by its identifier, which needs no privilege.
-pub(crate) fn headless(
+pub(crate) fn no_link_header(
     links: &Links,
     release: KernelVersion,
     ifindex: u32,

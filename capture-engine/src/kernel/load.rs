@@ -96,9 +96,9 @@ impl Kernel {
     }
 
     /// Why tc at ingress of an interface would be shown frames without link header, if it would.
-    pub(crate) fn headless(&self, links: &Links, ifindex: u32) -> Option<String> {
+    pub(crate) fn no_link_header(&self, links: &Links, ifindex: u32) -> Option<String> {
         let own = self.hooks.generic_xdp();
-        generic_xdp::headless(links, self.hooks.release(), ifindex, own)
+        generic_xdp::no_link_header(links, self.hooks.release(), ifindex, own)
     }
 
     /// Attaches what a task needs on an interface, see [`Hooks::add`].

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    error::Fault,
+    error::ErrorCause,
     source::{Compression, Source},
 };
 
@@ -77,7 +77,7 @@ impl<R: Read> Buffer<R> {
     /// Whether so many bytes are there, after reading if they are not. If not, the source has ended, for now
     /// or for good.
     #[inline]
-    pub(super) fn has(&mut self, len: usize) -> Result<bool, Fault> {
+    pub(super) fn has(&mut self, len: usize) -> Result<bool, ErrorCause> {
         if self.end - self.start >= len {
             return Ok(true);
         }
@@ -85,7 +85,7 @@ impl<R: Read> Buffer<R> {
     }
 
     #[cold]
-    fn fill(&mut self, len: usize) -> Result<bool, Fault> {
+    fn fill(&mut self, len: usize) -> Result<bool, ErrorCause> {
         // Not when nothing moves: whoever follows a file asks again and again.
         if self.start > 0 {
             self.data.copy_within(self.start..self.end, 0);
@@ -106,19 +106,19 @@ impl<R: Read> Buffer<R> {
                 Err(error) if self.following && error.kind() == io::ErrorKind::WouldBlock => {
                     return Ok(false);
                 }
-                Err(error) => return Err(self.fault(error)),
+                Err(error) => return Err(self.cause(error)),
             }
         }
         Ok(true)
     }
 
-    fn fault(&self, cause: io::Error) -> Fault {
+    fn cause(&self, cause: io::Error) -> ErrorCause {
         match self.source.compression() {
             // The operating system's own errors have a number; a decompressor's have not.
             Some(compression) if cause.raw_os_error().is_none() => {
-                Fault::Decompression { compression, cause }
+                ErrorCause::Decompression { compression, cause }
             }
-            _ => Fault::Io(cause),
+            _ => ErrorCause::Io(cause),
         }
     }
 
@@ -131,7 +131,7 @@ impl<R: Read> Buffer<R> {
     }
 
     /// Uses up to so many bytes without keeping them, and says how many; 0 at the end of the source.
-    pub(super) fn skip(&mut self, len: u64) -> Result<u64, Fault> {
+    pub(super) fn skip(&mut self, len: u64) -> Result<u64, ErrorCause> {
         if !self.has(1)? {
             return Ok(0);
         }
@@ -142,12 +142,12 @@ impl<R: Read> Buffer<R> {
     }
 
     /// Takes what was read for compressed data, and goes on with its content.
-    pub(super) fn decompress(&mut self, compression: Compression) -> Result<(), Fault> {
+    pub(super) fn decompress(&mut self, compression: Compression) -> Result<(), ErrorCause> {
         let first = self.rest().to_vec();
         let source = mem::replace(&mut self.source, Source::Gone);
         self.source = source
             .decompressed(compression, first, self.following)
-            .map_err(|cause| Fault::Decompression { compression, cause })?;
+            .map_err(|cause| ErrorCause::Decompression { compression, cause })?;
         (self.start, self.end, self.base) = (0, 0, 0);
         Ok(())
     }

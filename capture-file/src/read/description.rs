@@ -2,13 +2,13 @@
 
 use super::{
     clock::Clock,
-    error::Fault,
+    error::ErrorCause,
     item::{Filter, Interface, Section, Statistics},
     options::{COMMENT, Opt, Options},
 };
 
 /// Section Header Block (section 4.1 of the draft).
-pub(super) fn section(mut options: Options<'_>) -> Result<Section, Fault> {
+pub(super) fn section(mut options: Options<'_>) -> Result<Section, ErrorCause> {
     let mut section = Section::default();
     while let Some(option) = options.next()? {
         match option.code {
@@ -26,7 +26,7 @@ pub(super) fn section(mut options: Options<'_>) -> Result<Section, Fault> {
 pub(super) fn interface(
     interface: &mut Interface,
     mut options: Options<'_>,
-) -> Result<Clock, Fault> {
+) -> Result<Clock, ErrorCause> {
     let mut clock = Clock::default();
     while let Some(option) = options.next()? {
         match option.code {
@@ -76,7 +76,7 @@ pub(super) fn statistics(
     mut statistics: Statistics,
     clock: Clock,
     mut options: Options<'_>,
-) -> Result<Statistics, Fault> {
+) -> Result<Statistics, ErrorCause> {
     while let Some(option) = options.next()? {
         match option.code {
             COMMENT => add(&mut statistics.comment, option),

@@ -6,20 +6,20 @@ use super::source::Compression;
 
 /// Why reading ended early. Everything that was read before it stands.
 #[derive(Debug, thiserror::Error)]
-#[error("{fault} (at byte {offset}, after packet {packet})")]
+#[error("{cause} (at byte {offset}, after packet {packet})")]
 pub struct Error {
     /// Where the damaged record begins, in bytes of the content: of a compressed file, after decompression.
     pub offset: u64,
     /// Number of the last packet before it; 0 where there was none.
     pub packet: u64,
     /// What is wrong there.
-    pub fault: Fault,
+    pub cause: ErrorCause,
 }
 
 /// What is wrong.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Fault {
+pub enum ErrorCause {
     /// The source failed.
     #[error("cannot read: {0}")]
     Io(io::Error),

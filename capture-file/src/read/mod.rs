@@ -52,7 +52,7 @@ mod step;
 mod tests;
 
 pub use self::{
-    error::{Error, Fault},
+    error::{Error, ErrorCause},
     item::{Filter, Interface, Item, Packet, Secrets, Section, Statistics},
     reader::Reader,
     source::Compression,

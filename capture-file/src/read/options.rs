@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{error::Fault, order::ByteOrder};
+use super::{error::ErrorCause, order::ByteOrder};
 
 /// `opt_endofopt`.
 const END: u16 = 0;
@@ -32,7 +32,7 @@ impl<'a> Options<'a> {
 
     /// The next option; `None` at their end, which need not be marked.
     #[inline]
-    pub(super) fn next(&mut self) -> Result<Option<Opt<'a>>, Fault> {
+    pub(super) fn next(&mut self) -> Result<Option<Opt<'a>>, ErrorCause> {
         let Some((head, rest)) = self.rest.split_first_chunk::<4>() else {
             return Ok(None);
         };
@@ -79,33 +79,33 @@ pub(super) struct Opt<'a> {
 
 impl<'a> Opt<'a> {
     #[inline]
-    pub(super) fn u8(&self) -> Result<u8, Fault> {
+    pub(super) fn u8(&self) -> Result<u8, ErrorCause> {
         match self.value {
             [value] => Ok(*value),
-            _ => Err(self.fault()),
+            _ => Err(self.cause()),
         }
     }
 
     #[inline]
-    pub(super) fn u32(&self) -> Result<u32, Fault> {
+    pub(super) fn u32(&self) -> Result<u32, ErrorCause> {
         match self.value.len() {
             4 => Ok(self.order.u32(self.value, 0)),
-            _ => Err(self.fault()),
+            _ => Err(self.cause()),
         }
     }
 
     #[inline]
-    pub(super) fn u64(&self) -> Result<u64, Fault> {
+    pub(super) fn u64(&self) -> Result<u64, ErrorCause> {
         match self.value.len() {
             8 => Ok(self.order.u64(self.value, 0)),
-            _ => Err(self.fault()),
+            _ => Err(self.cause()),
         }
     }
 
-    pub(super) fn timestamp(&self) -> Result<u64, Fault> {
+    pub(super) fn timestamp(&self) -> Result<u64, ErrorCause> {
         match self.value.len() {
             8 => Ok(self.order.timestamp(self.value, 0)),
-            _ => Err(self.fault()),
+            _ => Err(self.cause()),
         }
     }
 
@@ -116,13 +116,13 @@ impl<'a> Opt<'a> {
     }
 
     #[cold]
-    fn fault(&self) -> Fault {
+    fn cause(&self) -> ErrorCause {
         // Its length came as a u16.
         length(self.kind, self.code, self.value.len() as u16)
     }
 }
 
 #[cold]
-fn length(kind: u32, code: u16, len: u16) -> Fault {
-    Fault::OptionLength { kind, code, len }
+fn length(kind: u32, code: u16, len: u16) -> ErrorCause {
+    ErrorCause::OptionLength { kind, code, len }
 }

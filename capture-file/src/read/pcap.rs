@@ -4,7 +4,7 @@
 use capture_common::Direction;
 
 use super::{
-    error::Fault,
+    error::ErrorCause,
     order::ByteOrder,
     record::{MAX_PACKET_LEN, PacketRecord},
 };
@@ -60,16 +60,16 @@ fn kind(magic: [u8; 4]) -> Option<(ByteOrder, u64, usize)> {
 }
 
 impl Pcap {
-    pub(super) fn new(header: &[u8; HEADER_LEN]) -> Result<Self, Fault> {
+    pub(super) fn new(header: &[u8; HEADER_LEN]) -> Result<Self, ErrorCause> {
         let [m0, m1, m2, m3, ..] = *header;
         let magic = [m0, m1, m2, m3];
         let Some((order, unit_ns, record_header_len)) = kind(magic) else {
-            return Err(Fault::NotACapture { magic });
+            return Err(ErrorCause::NotACapture { magic });
         };
         let [major, minor] = [4, 6].map(|at| order.u16(header, at));
         // Before 2.4 the two lengths of a record were the other way round; libpcap has written 2.4 since 1998.
         if (major, minor) != (2, 4) {
-            return Err(Fault::Version { major, minor });
+            return Err(ErrorCause::Version { major, minor });
         }
         Ok(Self {
             order,
@@ -82,9 +82,9 @@ impl Pcap {
     }
 
     /// What the header of a record says, of [`Pcap::record_header_len`] bytes.
-    pub(super) fn record(&self, header: &[u8]) -> Result<RecordHeader, Fault> {
+    pub(super) fn record(&self, header: &[u8]) -> Result<RecordHeader, ErrorCause> {
         let Some(first) = header.first_chunk() else {
-            return Err(Fault::Cut {
+            return Err(ErrorCause::Cut {
                 there: header.len(),
             });
         };
@@ -104,20 +104,20 @@ impl Pcap {
         &self,
         order: ByteOrder,
         header: &[u8; RECORD_HEADER_LEN],
-    ) -> Result<RecordHeader, Fault> {
+    ) -> Result<RecordHeader, ErrorCause> {
         let seconds = order.u32(header, 0);
         let fraction = order.u32(header, 4);
         let len = order.u32(header, 8);
         let original_len = order.u32(header, 12);
         if len > MAX_PACKET_LEN {
-            return Err(Fault::PacketTooLong {
+            return Err(ErrorCause::PacketTooLong {
                 len,
                 most: MAX_PACKET_LEN,
             });
         }
         // `len` first: it is hardly ever 0.
         if len == 0 && original_len == 0 && seconds == 0 && fraction == 0 {
-            return Err(Fault::Zeros);
+            return Err(ErrorCause::Zeros);
         }
         Ok(RecordHeader {
             // Less than 2^63: no product overflows. A fraction of more than a second is carried over, as

@@ -6,7 +6,7 @@ use capture_common::Direction;
 use super::{
     clock::Clock,
     description,
-    error::Fault,
+    error::ErrorCause,
     item::{Interface, Secrets, Section, Statistics},
     options::Options,
     order::ByteOrder,
@@ -91,7 +91,7 @@ impl Pcapng {
     }
 
     /// The block that begins with `head`.
-    pub(super) fn block(&mut self, head: &[u8; HEAD_LEN]) -> Result<Block, Fault> {
+    pub(super) fn block(&mut self, head: &[u8; HEAD_LEN]) -> Result<Block, ErrorCause> {
         let kind = self.order.u32(head, 0);
         // It reads the same in both orders.
         if kind == SECTION_HEADER {
@@ -108,10 +108,10 @@ impl Pcapng {
             _ => (Class::Skipped, 12),
         };
         if len < least || !len.is_multiple_of(4) {
-            return Err(Fault::BlockLength { kind, len });
+            return Err(ErrorCause::BlockLength { kind, len });
         }
         if len > MAX_BLOCK_LEN && class != Class::Skipped {
-            return Err(Fault::BlockTooLong {
+            return Err(ErrorCause::BlockTooLong {
                 kind,
                 len,
                 most: MAX_BLOCK_LEN,
@@ -122,11 +122,11 @@ impl Pcapng {
 
     /// Checks the length at the end of a block against the one at its beginning.
     /// `data` ends where the block ends.
-    pub(super) fn check_foot(&self, block: Block, data: &[u8]) -> Result<(), Fault> {
+    pub(super) fn check_foot(&self, block: Block, data: &[u8]) -> Result<(), ErrorCause> {
         let Block { kind, len, .. } = block;
         match self.order.u32(data, data.len().saturating_sub(FOOT_LEN)) {
             trailing if trailing == len => Ok(()),
-            trailing => Err(Fault::TrailingLength {
+            trailing => Err(ErrorCause::TrailingLength {
                 kind,
                 len,
                 trailing,
@@ -151,7 +151,7 @@ impl Pcapng {
     }
 
     /// A whole packet block.
-    pub(super) fn packet(&self, block: Block, data: &[u8]) -> Result<PacketRecord, Fault> {
+    pub(super) fn packet(&self, block: Block, data: &[u8]) -> Result<PacketRecord, ErrorCause> {
         match block.kind {
             SIMPLE_PACKET => self.simple_packet(data),
             kind => self.enhanced_packet(self.order, kind, data),
@@ -194,7 +194,7 @@ impl Pcapng {
         order: ByteOrder,
         kind: u32,
         data: &[u8],
-    ) -> Result<PacketRecord, Fault> {
+    ) -> Result<PacketRecord, ErrorCause> {
         const AT: usize = 28;
         let Some((head, rest)) = data.split_first_chunk::<AT>() else {
             return Err(impossible(kind, data));
@@ -250,7 +250,7 @@ impl Pcapng {
 
     /// Of the section's first interface, without a time; its length is what the snap length left of the original.
     #[cold]
-    fn simple_packet(&self, data: &[u8]) -> Result<PacketRecord, Fault> {
+    fn simple_packet(&self, data: &[u8]) -> Result<PacketRecord, ErrorCause> {
         const AT: usize = 12;
         let snap_len = match self.described(0)?.snap_len {
             0 => u32::MAX,
@@ -274,10 +274,10 @@ impl Pcapng {
     }
 
     #[inline]
-    fn described(&self, interface: u32) -> Result<&Described, Fault> {
+    fn described(&self, interface: u32) -> Result<&Described, ErrorCause> {
         match self.interfaces.get(interface as usize) {
             Some(described) => Ok(described),
-            None => Err(Fault::UnknownInterface {
+            None => Err(ErrorCause::UnknownInterface {
                 interface,
                 described: self.interfaces.len() as u32,
             }),
@@ -298,11 +298,11 @@ impl Pcapng {
     }
 
     /// Begins a section, whose header is `data`.
-    pub(super) fn section(&mut self, data: &[u8]) -> Result<Section, Fault> {
+    pub(super) fn section(&mut self, data: &[u8]) -> Result<Section, ErrorCause> {
         let [major, minor] = [12, 14].map(|at| self.order.u16(data, at));
         // 1.2 was written by mistake, and is the same (section 4.1).
         if !matches!((major, minor), (1, 0 | 2)) {
-            return Err(Fault::Version { major, minor });
+            return Err(ErrorCause::Version { major, minor });
         }
         let section = description::section(self.behind(SECTION_HEADER, data, 24))?;
         self.before += self.interfaces.len() as u32;
@@ -311,7 +311,7 @@ impl Pcapng {
     }
 
     /// Makes an interface known, whose description is `data`.
-    pub(super) fn interface(&mut self, data: &[u8]) -> Result<Interface, Fault> {
+    pub(super) fn interface(&mut self, data: &[u8]) -> Result<Interface, ErrorCause> {
         let id = self.before + self.interfaces.len() as u32;
         let mut interface = Interface {
             id,
@@ -326,7 +326,7 @@ impl Pcapng {
             .checked_sub(description::text_len(&interface))
             .filter(|_| id < MAX_INTERFACES);
         let Some(text_left) = text_left else {
-            return Err(Fault::TooManyInterfaces {
+            return Err(ErrorCause::TooManyInterfaces {
                 most: MAX_INTERFACES,
                 most_text: MAX_INTERFACE_TEXT,
             });
@@ -340,7 +340,7 @@ impl Pcapng {
     }
 
     /// The statistics in `data`.
-    pub(super) fn statistics(&self, data: &[u8]) -> Result<Statistics, Fault> {
+    pub(super) fn statistics(&self, data: &[u8]) -> Result<Statistics, ErrorCause> {
         let interface = self.order.u32(data, 8);
         let clock = self.described(interface)?.clock;
         let statistics = Statistics {
@@ -360,8 +360,8 @@ impl Pcapng {
 
 /// A block that is shorter than its kind, which [`Pcapng::block`] lets none be.
 #[cold]
-fn impossible(kind: u32, data: &[u8]) -> Fault {
-    Fault::BlockLength {
+fn impossible(kind: u32, data: &[u8]) -> ErrorCause {
+    ErrorCause::BlockLength {
         kind,
         len: data.len() as u32,
     }
@@ -369,27 +369,27 @@ fn impossible(kind: u32, data: &[u8]) -> Fault {
 
 /// Byte order of the section that begins with `head`.
 #[cold]
-fn byte_order(head: &[u8; HEAD_LEN]) -> Result<ByteOrder, Fault> {
+fn byte_order(head: &[u8; HEAD_LEN]) -> Result<ByteOrder, ErrorCause> {
     let [.., m0, m1, m2, m3] = *head;
     match [m0, m1, m2, m3] {
         [0x4d, 0x3c, 0x2b, 0x1a] => Ok(ByteOrder::Little),
         [0x1a, 0x2b, 0x3c, 0x4d] => Ok(ByteOrder::Big),
-        magic => Err(Fault::ByteOrder { magic }),
+        magic => Err(ErrorCause::ByteOrder { magic }),
     }
 }
 
 /// A packet's length, once it is believed.
 #[inline]
-fn fitting(len: u32, room: usize) -> Result<usize, Fault> {
+fn fitting(len: u32, room: usize) -> Result<usize, ErrorCause> {
     if len > MAX_PACKET_LEN {
-        return Err(Fault::PacketTooLong {
+        return Err(ErrorCause::PacketTooLong {
             len,
             most: MAX_PACKET_LEN,
         });
     }
     if len as usize > room {
         // Blocks are bounded by a u32.
-        return Err(Fault::Overrun {
+        return Err(ErrorCause::Overrun {
             len,
             room: room as u32,
         });

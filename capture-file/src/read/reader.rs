@@ -4,7 +4,7 @@ use std::{fmt, io::Read};
 
 use super::{
     buffer::Buffer,
-    error::{Error, Fault},
+    error::{Error, ErrorCause},
     item::{Interface, Item, Packet},
     options::Options,
     pcap::{self, Pcap},
@@ -130,7 +130,7 @@ impl<R: Read> Reader<R> {
                 self.state = State::Ended(self.offset());
                 Ok(None)
             }
-            Err(fault) => Err(self.fail(fault)),
+            Err(cause) => Err(self.fail(cause)),
         }
     }
 
@@ -165,17 +165,17 @@ impl<R: Read> Reader<R> {
     }
 
     #[cold]
-    fn fail(&mut self, fault: Fault) -> Error {
+    fn fail(&mut self, cause: ErrorCause) -> Error {
         let (offset, packet) = (self.offset(), self.number());
         self.state = State::Ended(offset);
         Error {
             offset,
             packet,
-            fault,
+            cause,
         }
     }
 
-    fn step(&mut self) -> Result<Step, Fault> {
+    fn step(&mut self) -> Result<Step, ErrorCause> {
         let buffer = &mut self.buffer;
         match &mut self.state {
             State::Pcap(pcap) => pcap_record(buffer, pcap),
@@ -187,17 +187,17 @@ impl<R: Read> Reader<R> {
 
     /// Finds out what the file is.
     #[cold]
-    fn start(&mut self) -> Result<Step, Fault> {
+    fn start(&mut self) -> Result<Step, ErrorCause> {
         let buffer = &mut self.buffer;
         loop {
             if !buffer.has(4)? {
                 return match ended(buffer)? {
-                    Step::End => Err(Fault::Empty),
+                    Step::End => Err(ErrorCause::Empty),
                     step => Ok(step),
                 };
             }
             let Some(&magic) = buffer.rest().first_chunk::<4>() else {
-                return Err(Fault::Empty);
+                return Err(ErrorCause::Empty);
             };
             if magic == pcapng::SECTION_HEADER.to_le_bytes() {
                 self.state = State::Pcapng(Pcapng::new(), None);
@@ -208,7 +208,7 @@ impl<R: Read> Reader<R> {
             }
             match Compression::of(magic) {
                 Some(_) if buffer.compression().is_some() => {
-                    return Err(Fault::Unsupported {
+                    return Err(ErrorCause::Unsupported {
                         format: "a file that is compressed twice",
                     });
                 }
@@ -218,7 +218,7 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    fn start_pcap(&mut self) -> Result<Step, Fault> {
+    fn start_pcap(&mut self) -> Result<Step, ErrorCause> {
         let buffer = &mut self.buffer;
         if !buffer.has(pcap::HEADER_LEN)? {
             return ended(buffer);
@@ -248,7 +248,7 @@ impl<R: Read> fmt::Debug for Reader<R> {
 }
 
 /// Says which format it is, where that is known.
-fn not_a_capture(magic: [u8; 4]) -> Fault {
+fn not_a_capture(magic: [u8; 4]) -> ErrorCause {
     let format = match &magic {
         [0xfd, b'7', b'z', b'X'] => "xz compression",
         [b'B', b'Z', b'h', _] => "bzip2 compression",
@@ -257,7 +257,7 @@ fn not_a_capture(magic: [u8; 4]) -> Fault {
         b"GMBU" | b"RTSS" => "the format of Microsoft Network Monitor",
         [0xa1, 0xb2, 0x34, 0xcd] | [0xcd, 0x34, 0xb2, 0xa1] => "the format IXIA lcap",
         [b'P', b'K', 3, 4] => "a zip archive",
-        _ => return Fault::NotACapture { magic },
+        _ => return ErrorCause::NotACapture { magic },
     };
-    Fault::Unsupported { format }
+    ErrorCause::Unsupported { format }
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 
 use super::{
     buffer::Buffer,
-    error::Fault,
+    error::ErrorCause,
     item::{Interface, Secrets, Section, Statistics},
     pcap::Pcap,
     pcapng::{self, Block, Class, Pcapng},
@@ -35,7 +35,10 @@ pub(super) enum Step {
 }
 
 /// The next record of pcap.
-pub(super) fn pcap_record<R: Read>(buffer: &mut Buffer<R>, pcap: &Pcap) -> Result<Step, Fault> {
+pub(super) fn pcap_record<R: Read>(
+    buffer: &mut Buffer<R>,
+    pcap: &Pcap,
+) -> Result<Step, ErrorCause> {
     let header_len = pcap.record_header_len;
     if !buffer.has(header_len)? {
         return ended(buffer);
@@ -54,7 +57,7 @@ pub(super) fn pcapng_block<R: Read>(
     buffer: &mut Buffer<R>,
     pcapng: &mut Pcapng,
     skip: &mut Option<Skip>,
-) -> Result<Step, Fault> {
+) -> Result<Step, ErrorCause> {
     loop {
         if skip.is_some()
             && let Some(step) = pass_over(buffer, pcapng, skip)?
@@ -95,7 +98,7 @@ fn describe<R: Read>(
     buffer: &mut Buffer<R>,
     pcapng: &mut Pcapng,
     block: Block,
-) -> Result<Step, Fault> {
+) -> Result<Step, ErrorCause> {
     let len = block.len as usize;
     if !buffer.has(len)? {
         return ended(buffer);
@@ -118,7 +121,7 @@ fn begin_skip<R: Read>(
     pcapng: &Pcapng,
     block: Block,
     skip: &mut Option<Skip>,
-) -> Result<bool, Fault> {
+) -> Result<bool, ErrorCause> {
     let mut secrets = None;
     if block.kind == pcapng::DECRYPTION_SECRETS {
         if !buffer.has(16)? {
@@ -141,7 +144,7 @@ fn pass_over<R: Read>(
     buffer: &mut Buffer<R>,
     pcapng: &mut Pcapng,
     skip: &mut Option<Skip>,
-) -> Result<Option<Step>, Fault> {
+) -> Result<Option<Step>, ErrorCause> {
     let Some(skipped) = skip else {
         return Ok(None);
     };
@@ -165,7 +168,7 @@ fn pass_over<R: Read>(
 
 /// At the end of the source: before a record, or within one.
 #[cold]
-pub(super) fn ended<R: Read>(buffer: &Buffer<R>) -> Result<Step, Fault> {
+pub(super) fn ended<R: Read>(buffer: &Buffer<R>) -> Result<Step, ErrorCause> {
     if buffer.rest().is_empty() && !buffer.is_following() {
         return Ok(Step::End);
     }
@@ -173,11 +176,11 @@ pub(super) fn ended<R: Read>(buffer: &Buffer<R>) -> Result<Step, Fault> {
 }
 
 /// At the end of the source, within a record.
-fn cut<R: Read>(buffer: &Buffer<R>) -> Result<Step, Fault> {
+fn cut<R: Read>(buffer: &Buffer<R>) -> Result<Step, ErrorCause> {
     if buffer.is_following() {
         return Ok(Step::Pending);
     }
-    Err(Fault::Cut {
+    Err(ErrorCause::Cut {
         there: buffer.rest().len(),
     })
 }

@@ -363,7 +363,7 @@ mod tests {
         struct RunArgs {
             #[command(flatten)]
             form: Form,
-            #[arg(short = 'Q', long, value_name = "WAY", value_parser = Words::of::<Way>())]
+            #[arg(short = 'Q', long, value_name = "WAY", value_parser = Words::of::<Direction>())]
             direction: Option<String>,
             #[arg(long, visible_alias = "count", conflicts_with_all = ["Form", "write"])]
             max_packets: Option<String>,

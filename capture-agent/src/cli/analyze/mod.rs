@@ -1,5 +1,6 @@
 //! `analyze`: says what is wrong in a capture file. The file is read once, from front to back, and so may be a pipe.
 
+mod analysis;
 mod feed;
 mod table;
 #[cfg(test)]
@@ -10,11 +11,13 @@ use std::{
     io::{self, IsTerminal as _, Read},
 };
 
-use capture_analysis::{Report, Severity};
+use capture_analysis::Severity;
 use capture_file::read;
-use serde::Serialize;
 
-use self::feed::Feed;
+use self::{
+    analysis::{Analysis, AnalyzedFile},
+    feed::Feed,
+};
 use super::{
     args::{AnalyzeArgs, FailOn, OutputForm},
     listing::{json_line, use_color},
@@ -24,24 +27,6 @@ use crate::cli::{
     error::{Error, Result},
     exit::Exit,
 };
-
-/// What is printed as JSON.
-#[derive(Serialize)]
-struct Analysis {
-    files: Vec<AnalyzedFile>,
-    #[serde(flatten)]
-    report: Report,
-}
-
-/// What was read of a file.
-#[derive(Serialize)]
-struct AnalyzedFile {
-    /// As it was given; `-` is standard input.
-    name: String,
-    packets: u64,
-    /// Why reading ended before the end of the file.
-    damage: Option<String>,
-}
 
 /// Analyzes a file, prints what there is to say, and tells by the exit code whether a finding is bad enough. Of a
 /// damaged file all that was read before the damage is analyzed.

@@ -1,10 +1,10 @@
 //! The answer as text of 80 columns: what the capture is and whether it is complete, findings with the worst first, figures.
 
-use capture_analysis::{Finding, Report, Severity, TcpTotal};
+use capture_analysis::{Finding, Report, Severity, TcpFigures, TcpTotal};
 use capture_task::printable;
 use textwrap::{WordSeparator, WordSplitter};
 
-use super::Analysis;
+use super::analysis::Analysis;
 use crate::cli::report::{bytes_text, count_text};
 
 const WIDTH: usize = 80;
@@ -141,27 +141,18 @@ fn figures(report: &Report) -> String {
                 bytes_text(*bytes)
             ),
         ));
-        let resent = format!(
-            "{} segments: {} fast, {} timeouts, {} spurious; {} reordered, {} doubled by the network",
-            count_text(figures.retransmissions),
-            count_text(figures.fast_retransmissions),
-            count_text(figures.timeouts),
-            count_text(figures.spurious_retransmissions),
-            count_text(figures.reordered),
-            count_text(figures.network_duplicates),
-        );
-        rows.push(("resent", resent));
+        rows.push(("resent", resent(figures)));
         if let Some(rtt) = figures.rtt_us {
-            let ms = |us: u64| format!("{:.1}", us as f64 / 1000.0);
-            let (min, p50, p95) = (ms(rtt.min), ms(rtt.p50), ms(rtt.p95));
-            let line = format!("least {min} ms, median {p50} ms, 95 % within {p95} ms");
+            let [min, p50, p95] = [rtt.min, rtt.p50, rtt.p95].map(microseconds_text);
+            let line = format!("least {min}, median {p50}, 95 % within {p95}");
             rows.push(("round trip", line));
         }
     }
+    let mut label = "talks most";
     for conversation in report.conversations.iter().take(3) {
         let [sent, received] = conversation.bytes;
         rows.push((
-            "talks most",
+            std::mem::take(&mut label),
             format!(
                 "{} {} to {}: {} sent, {} received",
                 conversation.protocol,
@@ -180,6 +171,40 @@ fn figures(report: &Report) -> String {
         push_labelled(&mut text, label, &value);
     }
     text
+}
+
+/// Segments that were sent again, by cause, and what the network did to others; what did not happen is left out.
+fn resent(figures: &TcpFigures) -> String {
+    let parts = [
+        (figures.fast_retransmissions, "fast"),
+        (figures.timeouts, "by timeout"),
+        (figures.spurious_retransmissions, "spurious"),
+        (figures.reordered, "reordered"),
+        (figures.network_duplicates, "doubled by the network"),
+    ];
+    let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<_> = parts
+        .map(|(count, what)| format!("{} {what}", count_text(count)))
+        .collect();
+    match (figures.retransmissions, parts.as_slice()) {
+        (0, []) => "none".to_owned(),
+        (count, []) => segments_text(count),
+        (count, parts) => format!("{}: {}", segments_text(count), parts.join(", ")),
+    }
+}
+
+fn segments_text(count: u64) -> String {
+    match count {
+        1 => "1 segment".to_owned(),
+        count => format!("{} segments", count_text(count)),
+    }
+}
+
+fn microseconds_text(us: u64) -> String {
+    match us {
+        us if us < 1000 => format!("{us} µs"),
+        us => format!("{:.1} ms", us as f64 / 1000.0),
+    }
 }
 
 fn end(ip: std::net::IpAddr, port: u16) -> String {

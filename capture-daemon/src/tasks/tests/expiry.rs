@@ -15,13 +15,13 @@ const SETTLED: SignedDuration = SignedDuration::from_mins(6);
 const CONFIRMED: SignedDuration = SignedDuration::from_hours(7);
 
 /// What a daemon leaves that has ended: a task with a file for each of these times after which it is to go.
-async fn leave(place: &Place, kept: impl IntoIterator<Item = SignedDuration>) -> Vec<TaskId> {
-    let tasks = place.tasks();
-    let store = place.store();
+async fn leave(setup: &Setup, kept: impl IntoIterator<Item = SignedDuration>) -> Vec<TaskId> {
+    let tasks = setup.tasks();
+    let store = setup.store();
     let mut left = Vec::new();
     for kept in kept {
-        let id = create_at(&tasks, json!({}), tomorrow(place)).await;
-        let at = place.clock.now();
+        let id = create_at(&tasks, json!({}), tomorrow(setup)).await;
+        let at = setup.clock.now();
         let file = FileRecord {
             index: 0,
             name: "capture.pcapng".to_owned(),
@@ -42,8 +42,8 @@ async fn leave(place: &Place, kept: impl IntoIterator<Item = SignedDuration>) ->
         for change in [Change::Started { at }, ended] {
             store.update(&id, &change).expect("it may");
         }
-        fs::create_dir(place.captures(&id)).expect("a directory");
-        fs::write(place.captures(&id).join("capture.pcapng"), "file").expect("a file");
+        fs::create_dir(setup.captures(&id)).expect("a directory");
+        fs::write(setup.captures(&id).join("capture.pcapng"), "file").expect("a file");
         left.push(id);
     }
     end(tasks).await;
@@ -55,7 +55,7 @@ fn days(count: i32) -> impl Iterator<Item = SignedDuration> {
     (1..=count).map(|day| DAY * day)
 }
 
-impl Place {
+impl Setup {
     /// Which of these have their file still.
     fn there(&self, ids: &[TaskId]) -> Vec<usize> {
         let there = ids.iter().enumerate();
@@ -82,49 +82,49 @@ fn all_but(gone: usize, count: usize) -> Vec<usize> {
 
 #[test]
 fn what_was_over_while_no_daemon_ran_goes_minutes_after_the_start() {
-    let place = Place::new("");
+    let setup = Setup::new("");
     block_on(async {
-        let ids = leave(&place, days(10)).await;
-        place.clock.advance(DAY * 3);
-        let tasks = place.tasks();
+        let ids = leave(&setup, days(10)).await;
+        setup.clock.advance(DAY * 3);
+        let tasks = setup.tasks();
         tasks.0.sweep();
-        assert_eq!(place.there(&ids), all_but(0, 10));
-        place.pass(&tasks, SignedDuration::from_mins(4));
-        assert_eq!(place.there(&ids), all_but(0, 10));
-        place.pass(&tasks, SETTLED);
-        assert_eq!(place.there(&ids), all_but(3, 10));
+        assert_eq!(setup.there(&ids), all_but(0, 10));
+        setup.pass(&tasks, SignedDuration::from_mins(4));
+        assert_eq!(setup.there(&ids), all_but(0, 10));
+        setup.pass(&tasks, SETTLED);
+        assert_eq!(setup.there(&ids), all_but(3, 10));
         // From then on as their time comes.
-        place.pass(&tasks, DAY);
-        assert_eq!(place.there(&ids), all_but(4, 10));
+        setup.pass(&tasks, DAY);
+        assert_eq!(setup.there(&ids), all_but(4, 10));
         end(tasks).await;
     });
 }
 
 #[test]
 fn a_clock_that_is_set_ahead_and_back_removes_nothing() {
-    let place = Place::new("");
+    let setup = Setup::new("");
     block_on(async {
-        let ids = leave(&place, days(10)).await;
-        let tasks = place.tasks();
-        place.pass(&tasks, SETTLED);
-        place.set_by(&tasks, DAY * 3);
-        assert_eq!(place.there(&ids), all_but(0, 10));
+        let ids = leave(&setup, days(10)).await;
+        let tasks = setup.tasks();
+        setup.pass(&tasks, SETTLED);
+        setup.set_by(&tasks, DAY * 3);
+        assert_eq!(setup.there(&ids), all_but(0, 10));
         // Not even when it stays so for hours.
         for _ in 0..5 {
-            place.pass(&tasks, HOUR);
+            setup.pass(&tasks, HOUR);
         }
-        assert_eq!(place.there(&ids), all_but(0, 10));
-        place.set_by(&tasks, DAY * -3);
-        place.pass(&tasks, SETTLED);
-        assert_eq!(place.there(&ids), all_but(0, 10));
+        assert_eq!(setup.there(&ids), all_but(0, 10));
+        setup.set_by(&tasks, DAY * -3);
+        setup.pass(&tasks, SETTLED);
+        assert_eq!(setup.there(&ids), all_but(0, 10));
         // Back and right again.
-        place.set_by(&tasks, DAY * -300);
-        place.pass(&tasks, SETTLED);
-        place.set_by(&tasks, DAY * 300);
-        place.pass(&tasks, SETTLED);
-        assert_eq!(place.there(&ids), all_but(0, 10));
-        place.pass(&tasks, DAY);
-        assert_eq!(place.there(&ids), all_but(1, 10));
+        setup.set_by(&tasks, DAY * -300);
+        setup.pass(&tasks, SETTLED);
+        setup.set_by(&tasks, DAY * 300);
+        setup.pass(&tasks, SETTLED);
+        assert_eq!(setup.there(&ids), all_but(0, 10));
+        setup.pass(&tasks, DAY);
+        assert_eq!(setup.there(&ids), all_but(1, 10));
 
         // One that stays moves the time, and takes nothing from it.
         let expires_at = async |index: usize| {
@@ -132,42 +132,42 @@ fn a_clock_that_is_set_ahead_and_back_removes_nothing() {
             expires_at.parse::<Timestamp>().expect("a time")
         };
         let before = expires_at(1).await;
-        place.set_by(&tasks, DAY);
-        place.pass(&tasks, SETTLED);
+        setup.set_by(&tasks, DAY);
+        setup.pass(&tasks, SETTLED);
         assert_eq!(expires_at(1).await, before + DAY);
-        place.pass(&tasks, CONFIRMED);
-        assert_eq!(place.there(&ids), all_but(1, 10));
-        place.pass(&tasks, DAY);
-        assert_eq!(place.there(&ids), all_but(2, 10));
+        setup.pass(&tasks, CONFIRMED);
+        assert_eq!(setup.there(&ids), all_but(1, 10));
+        setup.pass(&tasks, DAY);
+        assert_eq!(setup.there(&ids), all_but(2, 10));
         end(tasks).await;
     });
 }
 
 #[test]
 fn a_start_with_a_wrong_clock_does_not_remove_everything() {
-    let place = Place::new("");
+    let setup = Setup::new("");
     block_on(async {
-        let ids = leave(&place, days(40)).await;
-        place.clock.step(DAY * 1000);
-        let tasks = place.tasks();
+        let ids = leave(&setup, days(40)).await;
+        setup.clock.step(DAY * 1000);
+        let tasks = setup.tasks();
         tasks.0.sweep();
-        place.pass(&tasks, SETTLED);
-        place.pass(&tasks, HOUR);
-        assert_eq!(place.there(&ids), all_but(0, 40));
-        place.set_by(&tasks, DAY * -1000);
-        place.pass(&tasks, CONFIRMED);
-        assert_eq!(place.there(&ids), all_but(0, 40));
+        setup.pass(&tasks, SETTLED);
+        setup.pass(&tasks, HOUR);
+        assert_eq!(setup.there(&ids), all_but(0, 40));
+        setup.set_by(&tasks, DAY * -1000);
+        setup.pass(&tasks, CONFIRMED);
+        assert_eq!(setup.there(&ids), all_but(0, 40));
         end(tasks).await;
 
         // Where it is right, they go after hours, the oldest first, and never all at once.
-        place.clock.advance(DAY * 50);
-        let tasks = place.tasks();
-        place.pass(&tasks, SETTLED);
-        assert_eq!(place.there(&ids), all_but(0, 40));
-        place.pass(&tasks, CONFIRMED);
-        assert_eq!(place.there(&ids), all_but(32, 40));
-        place.pass(&tasks, SignedDuration::from_secs(30));
-        assert_eq!(place.there(&ids), all_but(40, 40));
+        setup.clock.advance(DAY * 50);
+        let tasks = setup.tasks();
+        setup.pass(&tasks, SETTLED);
+        assert_eq!(setup.there(&ids), all_but(0, 40));
+        setup.pass(&tasks, CONFIRMED);
+        assert_eq!(setup.there(&ids), all_but(32, 40));
+        setup.pass(&tasks, SignedDuration::from_secs(30));
+        assert_eq!(setup.there(&ids), all_but(40, 40));
         end(tasks).await;
     });
 }
@@ -175,30 +175,30 @@ fn a_start_with_a_wrong_clock_does_not_remove_everything() {
 /// A machine without a clock of its own begins in 1970, and a task ends before NTP knows the time.
 #[test]
 fn the_time_of_files_counts_from_their_end_whatever_the_clock_showed_then() {
-    let place = Place::new("retention = \"7d\"");
+    let setup = Setup::new("retention = \"7d\"");
     block_on(async {
-        place.clock.set("1970-01-02T00:00:00Z");
-        let tasks = place.tasks();
-        let id = create_at(&tasks, json!({}), tomorrow(&place)).await;
+        setup.clock.set("1970-01-02T00:00:00Z");
+        let tasks = setup.tasks();
+        let id = create_at(&tasks, json!({}), tomorrow(&setup)).await;
         tasks.stop(id, &Actor::daemon()).await.expect("it stops");
-        fs::create_dir(place.captures(&id)).expect("a directory");
+        fs::create_dir(setup.captures(&id)).expect("a directory");
         let expires_at = async |tasks: &Tasks| get(tasks, id).await.expires_at.expect("a time");
         assert_eq!(expires_at(&tasks).await, "1970-01-09T00:00:00.000Z");
-        place.clock.advance(SignedDuration::from_secs(30));
-        place.clock.set("2026-03-01T12:00:00Z");
+        setup.clock.advance(SignedDuration::from_secs(30));
+        setup.clock.set("2026-03-01T12:00:00Z");
         tasks.0.sweep();
-        assert_eq!(place.there(&[id]), [0]);
+        assert_eq!(setup.there(&[id]), [0]);
         // Also whoever does not see the step, as a daemon that is killed now and started again.
         assert_eq!(expires_at(&tasks).await, "2026-03-08T11:59:30.000Z");
-        place.pass(&tasks, CONFIRMED);
-        assert_eq!(place.there(&[id]), [0]);
+        setup.pass(&tasks, CONFIRMED);
+        assert_eq!(setup.there(&[id]), [0]);
         end(tasks).await;
-        let tasks = place.tasks();
-        place.pass(&tasks, CONFIRMED);
-        place.pass(&tasks, DAY * 6);
-        assert_eq!(place.there(&[id]), [0]);
-        place.pass(&tasks, DAY);
-        assert_eq!(place.there(&[id]), [0; 0]);
+        let tasks = setup.tasks();
+        setup.pass(&tasks, CONFIRMED);
+        setup.pass(&tasks, DAY * 6);
+        assert_eq!(setup.there(&[id]), [0]);
+        setup.pass(&tasks, DAY);
+        assert_eq!(setup.there(&[id]), [0; 0]);
         end(tasks).await;
     });
 }
@@ -208,21 +208,21 @@ fn the_time_of_files_counts_from_their_end_whatever_the_clock_showed_then() {
 fn what_an_earlier_daemon_left_in_1970_keeps_its_time() {
     // NTP knows the time at once, or after days without a network.
     for until_set in [SignedDuration::from_secs(30), DAY * 2] {
-        let place = Place::new("");
+        let setup = Setup::new("");
         block_on(async {
-            place.clock.set("1970-01-02T00:00:00Z");
-            let ids = leave(&place, [DAY * 7; 3]).await;
-            let tasks = place.tasks();
-            place.pass(&tasks, SignedDuration::from_secs(1));
-            place.pass(&tasks, until_set);
-            place.clock.set("2026-03-01T12:00:00Z");
+            setup.clock.set("1970-01-02T00:00:00Z");
+            let ids = leave(&setup, [DAY * 7; 3]).await;
+            let tasks = setup.tasks();
+            setup.pass(&tasks, SignedDuration::from_secs(1));
+            setup.pass(&tasks, until_set);
+            setup.clock.set("2026-03-01T12:00:00Z");
             tasks.0.sweep();
-            place.pass(&tasks, SETTLED);
-            place.pass(&tasks, CONFIRMED);
-            place.pass(&tasks, DAY * 4);
-            assert_eq!(place.there(&ids), all_but(0, 3));
-            place.pass(&tasks, DAY * 3);
-            assert_eq!(place.there(&ids), all_but(3, 3));
+            setup.pass(&tasks, SETTLED);
+            setup.pass(&tasks, CONFIRMED);
+            setup.pass(&tasks, DAY * 4);
+            assert_eq!(setup.there(&ids), all_but(0, 3));
+            setup.pass(&tasks, DAY * 3);
+            assert_eq!(setup.there(&ids), all_but(3, 3));
             end(tasks).await;
         });
     }
@@ -231,18 +231,18 @@ fn what_an_earlier_daemon_left_in_1970_keeps_its_time() {
 /// It begins in 1970 each time, and what was captured while it knew the time goes all the same.
 #[test]
 fn a_start_in_1970_does_not_keep_for_ever_what_is_over() {
-    let place = Place::new("");
+    let setup = Setup::new("");
     block_on(async {
-        let ids = leave(&place, days(10)).await;
-        place.clock.advance(DAY * 3);
-        let now = place.clock.now().to_string();
-        place.clock.set("1970-01-01T00:00:00Z");
-        let tasks = place.tasks();
-        place.pass(&tasks, SignedDuration::from_secs(30));
-        place.clock.set(&now);
+        let ids = leave(&setup, days(10)).await;
+        setup.clock.advance(DAY * 3);
+        let now = setup.clock.now().to_string();
+        setup.clock.set("1970-01-01T00:00:00Z");
+        let tasks = setup.tasks();
+        setup.pass(&tasks, SignedDuration::from_secs(30));
+        setup.clock.set(&now);
         tasks.0.sweep();
-        place.pass(&tasks, SETTLED);
-        assert_eq!(place.there(&ids), all_but(3, 10));
+        setup.pass(&tasks, SETTLED);
+        assert_eq!(setup.there(&ids), all_but(3, 10));
         end(tasks).await;
     });
 }
@@ -251,25 +251,25 @@ fn a_start_in_1970_does_not_keep_for_ever_what_is_over() {
 /// years later.
 #[test]
 fn files_go_when_their_time_has_passed_though_the_clock_was_ahead() {
-    let place = Place::new("retention = \"7d\"");
+    let setup = Setup::new("retention = \"7d\"");
     block_on(async {
-        let tasks = place.tasks();
-        place.pass(&tasks, SETTLED);
-        place.set_by(&tasks, DAY * 10_000);
-        place.pass(&tasks, SETTLED);
-        let id = create_at(&tasks, json!({}), tomorrow(&place)).await;
+        let tasks = setup.tasks();
+        setup.pass(&tasks, SETTLED);
+        setup.set_by(&tasks, DAY * 10_000);
+        setup.pass(&tasks, SETTLED);
+        let id = create_at(&tasks, json!({}), tomorrow(&setup)).await;
         tasks.stop(id, &Actor::daemon()).await.expect("it stops");
-        fs::create_dir(place.captures(&id)).expect("a directory");
-        place.set_by(&tasks, DAY * -10_000);
-        let now = place.clock.now();
-        place.pass(&tasks, CONFIRMED);
+        fs::create_dir(setup.captures(&id)).expect("a directory");
+        setup.set_by(&tasks, DAY * -10_000);
+        let now = setup.clock.now();
+        setup.pass(&tasks, CONFIRMED);
         let record = get(&tasks, id).await;
         let expires_at = record.expires_at.as_deref().map(str::parse::<Timestamp>);
         assert_eq!(expires_at.expect("a time").expect("a time"), now + DAY * 7);
-        place.pass(&tasks, DAY * 6);
-        assert_eq!(place.there(&[id]), [0]);
-        place.pass(&tasks, DAY);
-        assert_eq!(place.there(&[id]), [0; 0]);
+        setup.pass(&tasks, DAY * 6);
+        assert_eq!(setup.there(&[id]), [0]);
+        setup.pass(&tasks, DAY);
+        assert_eq!(setup.there(&[id]), [0; 0]);
         end(tasks).await;
     });
 }

@@ -34,13 +34,13 @@ use crate::{
 const SOON: Duration = Duration::from_secs(20);
 
 /// A place for a daemon's tasks, which can be started there again and again.
-struct Place {
+struct Setup {
     directory: TempDir,
     clock: Arc<FakeClock>,
     config: Arc<LiveConfig>,
 }
 
-impl Place {
+impl Setup {
     /// With limits as in `[limits]`.
     fn new(limits: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -169,18 +169,18 @@ fn actor(role: Role, account: &str) -> Actor {
     }
 }
 
-fn tomorrow(place: &Place) -> Option<Timestamp> {
+fn tomorrow(setup: &Setup) -> Option<Timestamp> {
     use crate::clock::Clock as _;
-    Some(place.clock.now() + SignedDuration::from_hours(24))
+    Some(setup.clock.now() + SignedDuration::from_hours(24))
 }
 
 #[test]
 fn all_that_is_wrong_is_said_at_once_and_a_dry_run_creates_nothing() {
-    let place = Place::new("max_duration = \"1h\"");
+    let setup = Setup::new("max_duration = \"1h\"");
     block_on(async {
-        let tasks = place.tasks();
+        let tasks = setup.tasks();
         let bad = spec(json!({"interfaces": ["lo", "nosuch0"], "duration": "2h"}));
-        let far = tomorrow(&place).map(|at| at + SignedDuration::from_hours(24 * 400));
+        let far = tomorrow(&setup).map(|at| at + SignedDuration::from_hours(24 * 400));
         for (start_at, pointers) in [
             (None, vec!["/duration", "/interfaces/1"]),
             // What is not there yet may be by then.
@@ -206,11 +206,11 @@ fn all_that_is_wrong_is_said_at_once_and_a_dry_run_creates_nothing() {
 
 #[test]
 fn a_task_that_waits_can_be_stopped_and_deleted() {
-    let place = Place::new("");
+    let setup = Setup::new("");
     block_on(async {
-        let tasks = place.tasks();
+        let tasks = setup.tasks();
         let mut events = tasks.events(None);
-        let later = tomorrow(&place);
+        let later = tomorrow(&setup);
         let id = create_at(&tasks, json!({}), later).await;
         assert_eq!(get(&tasks, id).await.state, State::Pending);
         let viewer = actor(Role::Viewer, "local");
@@ -248,7 +248,7 @@ fn a_task_that_waits_can_be_stopped_and_deleted() {
             .expect("it is deleted");
         end(tasks).await;
     });
-    let log = place
+    let log = setup
         .store()
         .audit_list(Default::default(), &Actor::daemon());
     let log = log.expect("the log").into_iter().rev();
@@ -281,14 +281,14 @@ fn longest() -> Value {
 /// A page is bounded, whatever the tasks are, and all of them are on some page.
 #[test]
 fn a_page_of_long_tasks_has_fewer() {
-    let place = Place::new("");
+    let setup = Setup::new("");
     block_on(async {
-        let tasks = place.tasks();
+        let tasks = setup.tasks();
         let longest = longest();
         assert!(longest.to_string().len() < 64 << 10, "it is a body");
         let mut expected = Vec::new();
         for _ in 0..150 {
-            expected.push(create_at(&tasks, longest.clone(), tomorrow(&place)).await);
+            expected.push(create_at(&tasks, longest.clone(), tomorrow(&setup)).await);
         }
         expected.reverse();
         let mut found: Vec<TaskId> = Vec::new();
@@ -321,10 +321,10 @@ fn a_page_of_long_tasks_has_fewer() {
 /// The store does not know how many files running tasks have.
 #[test]
 fn a_page_of_running_tasks_with_many_files_has_fewer() {
-    let place = Place::new("");
+    let setup = Setup::new("");
     block_on(async {
-        let tasks = place.tasks();
-        let id = create_at(&tasks, json!({}), tomorrow(&place)).await;
+        let tasks = setup.tasks();
+        let id = create_at(&tasks, json!({}), tomorrow(&setup)).await;
         let mut record = get(&tasks, id).await;
         let file = capture_task::task::FileRecord {
             index: 0,
@@ -355,16 +355,16 @@ fn a_page_of_running_tasks_with_many_files_has_fewer() {
 fn lists_of_ports_are_kept_in_their_shortest_form() {
     use crate::store::IdempotencyKey;
 
-    let place = Place::new("");
+    let setup = Setup::new("");
     block_on(async {
-        let tasks = place.tasks();
+        let tasks = setup.tasks();
         let daemon = Actor::daemon();
         let ask = |ports: Value| {
             let spec = spec(
                 json!({"ip": "10.0.0.1", "peer_ip": "10.0.0.2", "ports": ports, "peer_ports": ports}),
             );
             let key = IdempotencyKey::new("k");
-            tasks.create(spec, &daemon, key, tomorrow(&place), false)
+            tasks.create(spec, &daemon, key, tomorrow(&setup), false)
         };
         let first = ask(json!([8080, "8000-8079", "443", 443, "443-443"])).await;
         let Ok(Some(Creation::New(record))) = first else {
@@ -387,9 +387,9 @@ fn lists_of_ports_are_kept_in_their_shortest_form() {
 /// What could only fail when it starts is no valid task.
 #[test]
 fn a_limit_below_an_empty_file_is_a_fault_at_once() {
-    let place = Place::new("");
+    let setup = Setup::new("");
     block_on(async {
-        let tasks = place.tasks();
+        let tasks = setup.tasks();
         for (format, least) in [("pcapng", 200..2000), ("pcap", 24..25)] {
             let ask = |bytes: u64| {
                 let spec = spec(json!({"max_file_bytes": bytes, "format": format}));
@@ -420,9 +420,9 @@ fn a_limit_below_an_empty_file_is_a_fault_at_once() {
 
 #[test]
 fn after_the_end_nothing_is_created() {
-    let place = Place::new("");
+    let setup = Setup::new("");
     block_on(async {
-        let tasks = place.tasks();
+        let tasks = setup.tasks();
         end(tasks.clone()).await;
         let daemon = Actor::daemon();
         let refused = tasks.create(spec(json!({})), &daemon, None, None, false);
@@ -485,16 +485,16 @@ fn recovers(written: &str, ended: &str) {
         let set = file.expect("a file").set_modified(written.into());
         set.expect("it is ours");
     };
-    let place = Place::new("retention = \"1h\"");
+    let setup = Setup::new("retention = \"1h\"");
     let (running, pending, packets) = block_on(async {
-        let tasks = place.tasks();
-        let running = create_at(&tasks, json!({}), tomorrow(&place)).await;
-        let pending = create_at(&tasks, json!({}), tomorrow(&place)).await;
+        let tasks = setup.tasks();
+        let running = create_at(&tasks, json!({}), tomorrow(&setup)).await;
+        let pending = create_at(&tasks, json!({}), tomorrow(&setup)).await;
         end(tasks).await;
         let at = "2026-03-01T12:00:01Z".parse().expect("a time");
-        let started = place.store().update(&running, &Change::Started { at });
+        let started = setup.store().update(&running, &Change::Started { at });
         started.expect("it may start");
-        let directory = place.captures(&running);
+        let directory = setup.captures(&running);
         fs::create_dir_all(&directory).expect("a directory");
         let first = directory.join("capture_00001.pcapng");
         let packets = torn_capture(&first);
@@ -504,11 +504,11 @@ fn recovers(written: &str, ended: &str) {
         let second = directory.join("capture_00002.pcapng");
         torn_capture(&second);
         was_written(&capture_file::part_of(&second));
-        fs::create_dir_all(place.captures(&pending)).expect("a directory");
-        fs::write(place.captures(&pending).join("capture.pcapng"), "rubbish").expect("a file");
+        fs::create_dir_all(setup.captures(&pending)).expect("a directory");
+        fs::write(setup.captures(&pending).join("capture.pcapng"), "rubbish").expect("a file");
         (running, pending, packets)
     });
-    let root = place.directory.path().join("captures");
+    let root = setup.directory.path().join("captures");
     let nobody = root.join("01ARZ3NDEKTSV4RRFFQ69G5FAV");
     fs::create_dir(&nobody).expect("a directory");
     fs::write(nobody.join("capture.pcapng"), [0; 1000]).expect("a file");
@@ -516,7 +516,7 @@ fn recovers(written: &str, ended: &str) {
     fs::create_dir(&removed).expect("a directory");
 
     block_on(async {
-        let tasks = place.tasks();
+        let tasks = setup.tasks();
         let record = get(&tasks, running).await;
         assert_eq!(record.state, State::Failed);
         assert_eq!(record.stop_reason, Some(StopReason::Interrupted));
@@ -548,7 +548,7 @@ fn recovers(written: &str, ended: &str) {
             let opened = opened.expect("it can be downloaded");
             let whole = scan(&opened.file).expect("a capture");
             assert_eq!((whole.size, whole.packets), (opened.len, packets));
-            let sidecar = place.captures(&running).join(format!("{}.json", file.name));
+            let sidecar = setup.captures(&running).join(format!("{}.json", file.name));
             let sidecar: Value =
                 serde_json::from_slice(&fs::read(sidecar).expect("a sidecar")).expect("JSON");
             assert_eq!(sidecar["stop_reason"], "interrupted");
@@ -560,13 +560,13 @@ fn recovers(written: &str, ended: &str) {
         let there = crate::storage::size_below(&root).expect("the directory");
         assert_eq!(tasks.stored_bytes(), there);
 
-        place.clock.advance(SignedDuration::from_hours(2));
+        setup.clock.advance(SignedDuration::from_hours(2));
         tasks.0.sweep();
         let record = get(&tasks, running).await;
         assert_eq!(record.files.len(), 2, "the record stays");
         let opened = tasks.open_file(running, 0, &Actor::daemon()).await;
         assert!(matches!(opened, Err(TaskError::FilesRemoved)), "{opened:?}");
-        assert!(!place.captures(&running).exists());
+        assert!(!setup.captures(&running).exists());
         tasks
             .delete(running, false, &Actor::daemon())
             .await
@@ -577,10 +577,10 @@ fn recovers(written: &str, ended: &str) {
 
 #[test]
 fn directories_are_private_and_another_daemon_is_refused() {
-    let place = Place::new("");
+    let setup = Setup::new("");
     block_on(async {
-        let tasks = place.tasks();
-        let root = &place.config.get().paths.captures;
+        let tasks = setup.tasks();
+        let root = &setup.config.get().paths.captures;
         let mode = fs::metadata(root).expect("the root").permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
         let other = Storage::open(root, 1).expect_err("it is taken");

@@ -43,9 +43,9 @@ async fn captured(tasks: &Tasks, id: TaskId, count: u64) -> TaskRecord {
 
 #[test]
 fn a_task_ends_by_its_limit_with_files_and_sidecars() {
-    let place = Place::new("");
+    let setup = Setup::new("");
     test(async |lab| {
-        let tasks = place.tasks();
+        let tasks = setup.tasks();
         let mut events = tasks.events(None);
         let id = create(&tasks, on_host(json!({"max_packets": 50}))).await;
         let running = reach(&tasks, id, State::Running).await;
@@ -63,7 +63,7 @@ fn a_task_ends_by_its_limit_with_files_and_sidecars() {
             (opened.task_name.as_str(), opened.suffix.as_str()),
             ("a test", ".pcapng")
         );
-        let part = place.directory.path().join("part");
+        let part = setup.directory.path().join("part");
         let mut data = vec![0; opened.len as usize];
         std::os::unix::fs::FileExt::read_exact_at(&opened.file, &mut data, 0).expect("its bytes");
         fs::write(&part, data).expect("a copy");
@@ -76,18 +76,18 @@ fn a_task_ends_by_its_limit_with_files_and_sidecars() {
         assert_eq!(record.counters.captured, 50);
         assert_eq!(record.counters.matched, record.counters.accounted());
         assert_eq!(record.verdict.as_deref(), Some("complete"));
-        assert_eq!(place.names(&id), ["capture.pcapng", "capture.pcapng.json"]);
-        for name in place.names(&id) {
-            let mode = fs::metadata(place.captures(&id).join(name)).expect("a file");
+        assert_eq!(setup.names(&id), ["capture.pcapng", "capture.pcapng.json"]);
+        for name in setup.names(&id) {
+            let mode = fs::metadata(setup.captures(&id).join(name)).expect("a file");
             assert_eq!(mode.permissions().mode() & 0o777, 0o600);
         }
-        let path = place.captures(&id).join("capture.pcapng");
+        let path = setup.captures(&id).join("capture.pcapng");
         let digest = capture_file::sha256(&path).expect("the file");
         assert_eq!(record.files[0].sha256.as_deref(), Some(digest.as_str()));
-        let sidecar = fs::read(place.captures(&id).join("capture.pcapng.json")).expect("a sidecar");
+        let sidecar = fs::read(setup.captures(&id).join("capture.pcapng.json")).expect("a sidecar");
         let sidecar: TaskRecord = serde_json::from_slice(&sidecar).expect("a record");
         assert_eq!(sidecar, record);
-        let there = crate::storage::size_below(&place.captures(&id));
+        let there = crate::storage::size_below(&setup.captures(&id));
         assert_eq!(tasks.stored_bytes(), there.expect("the directory"));
 
         let mut states = Vec::new();
@@ -117,21 +117,21 @@ fn a_task_ends_by_its_limit_with_files_and_sidecars() {
 /// Here the wall clock of the daemon is far from that of the packets, as after a step.
 #[test]
 fn a_task_begins_and_ends_by_the_clock_of_its_packets() {
-    let place = Place::new("retention = \"1h\"");
+    let setup = Setup::new("retention = \"1h\"");
     test(async |lab| {
-        let tasks = place.tasks();
+        let tasks = setup.tasks();
         let id = create(&tasks, on_host(json!({}))).await;
         reach(&tasks, id, State::Running).await;
         send(lab, 10);
         captured(&tasks, id, 10).await;
-        place.clock.step(SignedDuration::from_hours(-2));
+        setup.clock.step(SignedDuration::from_hours(-2));
         tasks.stop(id, &Actor::daemon()).await.expect("it stops");
         let record = reach(&tasks, id, State::Completed).await;
         let nanoseconds = |time: Option<&String>| {
             let time: Timestamp = time.expect("a time").parse().expect("of RFC 3339");
             u64::try_from(time.as_nanosecond()).expect("after 1970")
         };
-        let packets = readers::packets(&place.captures(&id).join("capture.pcapng"));
+        let packets = readers::packets(&setup.captures(&id).join("capture.pcapng"));
         let (first, last) = (packets[0].time_ns, packets[9].time_ns);
         // Records have milliseconds.
         let (began, ended) = (
@@ -149,10 +149,10 @@ fn a_task_begins_and_ends_by_the_clock_of_its_packets() {
 
 #[test]
 fn tasks_run_as_there_is_room_in_their_order_and_not_before_their_time() {
-    let place = Place::new("max_running = 2");
+    let setup = Setup::new("max_running = 2");
     test(async |_| {
-        let tasks = place.tasks();
-        let later = create_at(&tasks, on_host(json!({})), tomorrow(&place)).await;
+        let tasks = setup.tasks();
+        let later = create_at(&tasks, on_host(json!({})), tomorrow(&setup)).await;
         let mut ids = Vec::new();
         for _ in 0..3 {
             ids.push(create(&tasks, on_host(json!({}))).await);
@@ -168,7 +168,7 @@ fn tasks_run_as_there_is_room_in_their_order_and_not_before_their_time() {
         reach(&tasks, ids[0], State::Completed).await;
         reach(&tasks, ids[2], State::Running).await;
         assert_eq!(get(&tasks, later).await.state, State::Pending);
-        place.clock.advance(SignedDuration::from_hours(25));
+        setup.clock.advance(SignedDuration::from_hours(25));
         tasks
             .stop(ids[1], &Actor::daemon())
             .await
@@ -185,13 +185,13 @@ fn tasks_run_as_there_is_room_in_their_order_and_not_before_their_time() {
             .delete(later, true, &Actor::daemon())
             .await
             .expect("it is deleted");
-        assert!(!place.captures(&later).exists());
+        assert!(!setup.captures(&later).exists());
 
         // The daemon's end is the end of those that run; those that wait go on waiting.
-        let waiting = create_at(&tasks, on_host(json!({"duration": 1})), tomorrow(&place)).await;
+        let waiting = create_at(&tasks, on_host(json!({"duration": 1})), tomorrow(&setup)).await;
         end(tasks).await;
-        place.clock.advance(SignedDuration::from_hours(25));
-        let tasks = place.tasks();
+        setup.clock.advance(SignedDuration::from_hours(25));
+        let tasks = setup.tasks();
         let record = get(&tasks, ids[2]).await;
         assert_eq!(record.stop_reason, Some(StopReason::Shutdown));
         assert_eq!(record.state, State::Completed);
@@ -204,12 +204,12 @@ fn tasks_run_as_there_is_room_in_their_order_and_not_before_their_time() {
 
 #[test]
 fn a_budget_that_is_used_up_ends_a_task_honestly() {
-    let place = Place::new("disk_budget = \"10MiB\"");
+    let setup = Setup::new("disk_budget = \"10MiB\"");
     test(async |lab| {
-        let tasks = place.tasks();
+        let tasks = setup.tasks();
         let id = create(&tasks, on_host(json!({"max_file_bytes": "8MiB"}))).await;
         reach(&tasks, id, State::Running).await;
-        place.reconfigure(&tasks, "disk_budget = \"50KiB\"");
+        setup.reconfigure(&tasks, "disk_budget = \"50KiB\"");
         // What is written at once is written whole or not at all, and on a busy machine the rest is more than the budget.
         send(lab, 20);
         captured(&tasks, id, 20).await;
@@ -251,12 +251,12 @@ fn a_budget_that_is_used_up_ends_a_task_honestly() {
 
 #[test]
 fn a_task_that_cannot_start_has_failed_and_leaves_nothing() {
-    let place = Place::new("");
+    let setup = Setup::new("");
     test(async |lab| {
-        let tasks = place.tasks();
-        let soon = Some(place.clock.now() + SignedDuration::from_secs(10));
+        let tasks = setup.tasks();
+        let soon = Some(setup.clock.now() + SignedDuration::from_secs(10));
         let id = create_at(&tasks, json!({"interfaces": ["nosuch0"]}), soon).await;
-        place.clock.advance(SignedDuration::from_secs(11));
+        setup.clock.advance(SignedDuration::from_secs(11));
         let record = reach(&tasks, id, State::Failed).await;
         assert_eq!(record.stop_reason, Some(StopReason::Error));
         assert!(
@@ -268,7 +268,7 @@ fn a_task_that_cannot_start_has_failed_and_leaves_nothing() {
             "{record:?}"
         );
         assert!(record.started_at.is_none() && record.files.is_empty());
-        assert!(!place.captures(&id).exists());
+        assert!(!setup.captures(&id).exists());
 
         // One whose interface goes has completed.
         lab.pair("cap1", "peer1");
@@ -283,9 +283,9 @@ fn a_task_that_cannot_start_has_failed_and_leaves_nothing() {
 
 #[test]
 fn figures_are_told_while_somebody_listens() {
-    let place = Place::new("");
+    let setup = Setup::new("");
     test(async |lab| {
-        let tasks = place.tasks();
+        let tasks = setup.tasks();
         let id = create(&tasks, on_host(json!({}))).await;
         reach(&tasks, id, State::Running).await;
         send(lab, 30);

@@ -7,17 +7,17 @@ fn at(time: &str) -> Timestamp {
 }
 
 /// A task that runs, as the store has it, with one finished file.
-fn running(place: &Place) -> (TaskId, PathBuf) {
+fn running(setup: &Setup) -> (TaskId, PathBuf) {
     block_on(async {
-        let tasks = place.tasks();
-        let id = create_at(&tasks, json!({}), tomorrow(place)).await;
+        let tasks = setup.tasks();
+        let id = create_at(&tasks, json!({}), tomorrow(setup)).await;
         end(tasks).await;
         let change = Change::Started {
             at: at("2026-03-01T12:00:01Z"),
         };
-        place.store().update(&id, &change).expect("it may start");
-        fs::create_dir_all(place.captures(&id)).expect("a directory");
-        let path = place.captures(&id).join("capture.pcapng");
+        setup.store().update(&id, &change).expect("it may start");
+        fs::create_dir_all(setup.captures(&id)).expect("a directory");
+        let path = setup.captures(&id).join("capture.pcapng");
         torn_capture(&path);
         let recovered = recover(&capture_file::part_of(&path)).expect("whole packets");
         fs::rename(recovered.path.expect("a file"), &path).expect("a finished file");
@@ -26,8 +26,8 @@ fn running(place: &Place) -> (TaskId, PathBuf) {
 }
 
 /// The record that the daemon would have put beside the file, and stored.
-fn final_record(place: &Place, id: TaskId, path: &std::path::Path) -> TaskRecord {
-    let stored = place.store().task(&id).expect("it is read");
+fn final_record(setup: &Setup, id: TaskId, path: &std::path::Path) -> TaskRecord {
+    let stored = setup.store().task(&id).expect("it is read");
     let mut record = stored.expect("it is there").record;
     record.state = State::Completed;
     record.stop_reason = Some(StopReason::Duration);
@@ -54,17 +54,17 @@ fn sidecar(path: &std::path::Path) -> PathBuf {
 
 #[test]
 fn a_record_beside_the_file_is_the_end_and_stays() {
-    let place = Place::new("");
-    let (id, path) = running(&place);
-    let record = final_record(&place, id, &path);
+    let setup = Setup::new("");
+    let (id, path) = running(&setup);
+    let record = final_record(&setup, id, &path);
     // A newer version may say more.
     let mut text = serde_json::to_value(&record).expect("JSON");
     text["novel"] = json!(1);
     text["spec"]["novel"] = json!(1);
     fs::write(sidecar(&path), text.to_string()).expect("a sidecar");
-    place.clock.advance(SignedDuration::from_mins(10));
+    setup.clock.advance(SignedDuration::from_mins(10));
     block_on(async {
-        let tasks = place.tasks();
+        let tasks = setup.tasks();
         assert_eq!(get(&tasks, id).await, record);
         // Its files go when the daemon that ended it has said.
         tasks.0.sweep();
@@ -89,13 +89,13 @@ fn a_record_that_is_not_true_is_none() {
         |record| record["files"][0]["name"] = json!("capture_00001.pcapng"),
     ];
     for spoil in spoil {
-        let place = Place::new("");
-        let (id, path) = running(&place);
-        let mut record = json!(final_record(&place, id, &path));
+        let setup = Setup::new("");
+        let (id, path) = running(&setup);
+        let mut record = json!(final_record(&setup, id, &path));
         spoil(&mut record);
         fs::write(sidecar(&path), record.to_string()).expect("a sidecar");
         block_on(async {
-            let tasks = place.tasks();
+            let tasks = setup.tasks();
             let found = get(&tasks, id).await;
             assert_eq!(found.stop_reason, Some(StopReason::Interrupted), "{record}");
             end(tasks).await;
@@ -105,12 +105,12 @@ fn a_record_that_is_not_true_is_none() {
 
 #[test]
 fn a_noted_end_is_stored_and_one_without_words_starts_nothing() {
-    let place = Place::new("");
+    let setup = Setup::new("");
     let (due, wordless, gone) = block_on(async {
-        let tasks = place.tasks();
-        let due = create_at(&tasks, json!({}), tomorrow(&place)).await;
-        let wordless = create_at(&tasks, json!({}), tomorrow(&place)).await;
-        let gone = create_at(&tasks, json!({}), tomorrow(&place)).await;
+        let tasks = setup.tasks();
+        let due = create_at(&tasks, json!({}), tomorrow(&setup)).await;
+        let wordless = create_at(&tasks, json!({}), tomorrow(&setup)).await;
+        let gone = create_at(&tasks, json!({}), tomorrow(&setup)).await;
         tasks
             .delete(gone, false, &Actor::daemon())
             .await
@@ -119,7 +119,7 @@ fn a_noted_end_is_stored_and_one_without_words_starts_nothing() {
         (due, wordless, gone)
     });
     let note = |id: &TaskId| {
-        let root = &place.config.get().paths.captures;
+        let root = &setup.config.get().paths.captures;
         root.join(format!(".ended-{id}"))
     };
     let end_of_due = json!({
@@ -130,9 +130,9 @@ fn a_noted_end_is_stored_and_one_without_words_starts_nothing() {
     fs::write(note(&due), end_of_due.to_string()).expect("a note");
     fs::write(note(&wordless), "{\"stop_reason\": \"us").expect("a note");
     fs::write(note(&gone), "").expect("a note");
-    place.clock.advance(SignedDuration::from_hours(48));
+    setup.clock.advance(SignedDuration::from_hours(48));
     block_on(async {
-        let tasks = place.tasks();
+        let tasks = setup.tasks();
         let record = get(&tasks, due).await;
         assert_eq!(record.state, State::Completed);
         assert_eq!(record.stop_reason, Some(StopReason::User));
@@ -155,25 +155,25 @@ fn a_noted_end_is_stored_and_one_without_words_starts_nothing() {
 
 #[test]
 fn a_removal_that_was_decided_is_finished() {
-    let place = Place::new("");
-    let (id, path) = running(&place);
-    let record = final_record(&place, id, &path);
+    let setup = Setup::new("");
+    let (id, path) = running(&setup);
+    let record = final_record(&setup, id, &path);
     fs::write(sidecar(&path), json!(record).to_string()).expect("a sidecar");
     block_on(async {
-        end(place.tasks()).await;
-        let root = place.config.get().paths.captures.clone();
+        end(setup.tasks()).await;
+        let root = setup.config.get().paths.captures.clone();
         let decided = root.join(format!(".deleted-{id}"));
-        fs::rename(place.captures(&id), &decided).expect("it is ours");
+        fs::rename(setup.captures(&id), &decided).expect("it is ours");
         let nobody = root.join(".deleted-01ARZ3NDEKTSV4RRFFQ69G5FAV");
         fs::create_dir(&nobody).expect("a directory");
-        let tasks = place.tasks();
+        let tasks = setup.tasks();
         let found = tasks.get(id).await;
         assert!(matches!(found, Err(TaskError::NotFound)), "{found:?}");
         assert!(!decided.exists() && !nobody.exists());
         assert_eq!(tasks.stored_bytes(), 0);
         end(tasks).await;
     });
-    let log = place
+    let log = setup
         .store()
         .audit_list(Default::default(), &Actor::daemon());
     let log = log.expect("the log");

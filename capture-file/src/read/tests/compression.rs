@@ -52,23 +52,23 @@ fn damaged_compression_ends_the_file() {
         let compressed = compress(&file);
         let (kept, error) = read_until_fault(&compressed[..compressed.len() - 10]);
         assert!(!kept.is_empty() && kept.len() <= all);
-        let error = error.expect("it is cut").fault;
-        assert!(matches!(error, Fault::Decompression { .. }), "{error}");
+        let error = error.expect("it is cut").cause;
+        assert!(matches!(error, ErrorCause::Decompression { .. }), "{error}");
 
         let mut flipped = compressed.clone();
         let last = flipped.len() - 2;
         flipped[last] ^= 1;
-        let error = fault(&flipped[..]).fault;
+        let error = fault(&flipped[..]).cause;
         assert!(
-            matches!(error, Fault::Decompression { .. }),
+            matches!(error, ErrorCause::Decompression { .. }),
             "a checksum: {error}"
         );
     }
     let twice = gzip(&zstd(&file));
-    let error = fault(&twice[..]).fault;
-    assert!(matches!(error, Fault::Unsupported { .. }), "{error}");
-    let error = fault(&gzip(&[])[..]).fault;
-    assert!(matches!(error, Fault::Empty), "{error}");
+    let error = fault(&twice[..]).cause;
+    assert!(matches!(error, ErrorCause::Unsupported { .. }), "{error}");
+    let error = fault(&gzip(&[])[..]).cause;
+    assert!(matches!(error, ErrorCause::Empty), "{error}");
 }
 
 /// A window of a gibibyte is not given, whatever the frame says.
@@ -76,8 +76,8 @@ fn damaged_compression_ends_the_file() {
 fn a_frame_with_a_huge_window_is_refused() {
     // No checksum, no size; window descriptor: exponent 20, so 2^30.
     let frame = [0x28, 0xb5, 0x2f, 0xfd, 0, 20 << 3, 0x09, 0, 0, b'x'];
-    let error = fault(&frame[..]).fault;
-    assert!(matches!(error, Fault::Decompression { .. }), "{error}");
+    let error = fault(&frame[..]).cause;
+    assert!(matches!(error, ErrorCause::Decompression { .. }), "{error}");
 }
 
 /// A block may hold 128 KiB, and not gigabytes of repetitions, as this one of 50,000 matches of 131,074 bytes.
@@ -96,6 +96,6 @@ fn a_block_that_expands_beyond_its_bound_is_refused() {
     let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 0x58];
     frame.extend(&(1 | 2 << 1 | (block.len() as u32) << 3).to_le_bytes()[..3]);
     frame.extend(block);
-    let error = fault(&frame[..]).fault;
-    assert!(matches!(error, Fault::Decompression { .. }), "{error}");
+    let error = fault(&frame[..]).cause;
+    assert!(matches!(error, ErrorCause::Decompression { .. }), "{error}");
 }

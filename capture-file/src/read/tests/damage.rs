@@ -23,7 +23,7 @@ macro_rules! assert_fault {
         let (file, at) = pcapng($damage);
         let (kept, error) = read_until_fault(&file[..]);
         let error = error.expect("a fault");
-        assert!(matches!(error.fault, $fault), "{error:?}");
+        assert!(matches!(error.cause, $fault), "{error:?}");
         assert_eq!(
             (error.offset, error.packet, kept.len()),
             (at, 1, 3),
@@ -42,52 +42,52 @@ fn raw_packet(b: &mut Builder, interface: u32, len: u32, data: &[u8]) {
 fn faults_of_pcapng_by_name_and_place() {
     assert_fault!(
         |b| raw_packet(b, 1, 4, b"data"),
-        Fault::UnknownInterface {
+        ErrorCause::UnknownInterface {
             interface: 1,
             described: 1
         }
     );
     assert_fault!(
         |b| raw_packet(b, 0, 5, b"data"),
-        Fault::Overrun { len: 5, room: 4 }
+        ErrorCause::Overrun { len: 5, room: 4 }
     );
     assert_fault!(
         |b| raw_packet(b, 0, 262_145, b"data"),
-        Fault::PacketTooLong { len: 262_145, .. }
+        ErrorCause::PacketTooLong { len: 262_145, .. }
     );
     assert_fault!(
         |b| raw_packet(b, 0, u32::MAX, b"data"),
-        Fault::PacketTooLong { .. }
+        ErrorCause::PacketTooLong { .. }
     );
     assert_fault!(
         |b| {
             b.u32(6).u32(28).bytes(&[0; 20]);
         },
-        Fault::BlockLength { kind: 6, len: 28 }
+        ErrorCause::BlockLength { kind: 6, len: 28 }
     );
     assert_fault!(
         |b| {
             b.u32(6).u32(33).bytes(&[0; 25]);
         },
-        Fault::BlockLength { len: 33, .. }
+        ErrorCause::BlockLength { len: 33, .. }
     );
     assert_fault!(
         |b| {
             b.u32(9).u32(0).bytes(&[0; 8]);
         },
-        Fault::BlockLength { kind: 9, len: 0 }
+        ErrorCause::BlockLength { kind: 9, len: 0 }
     );
     assert_fault!(
         |b| {
             b.u32(6).u32(1 << 31).bytes(&[0; 32]);
         },
-        Fault::BlockTooLong { kind: 6, .. }
+        ErrorCause::BlockTooLong { kind: 6, .. }
     );
     assert_fault!(
         |b| {
             b.u32(9).u32(16).u32(0).u32(20);
         },
-        Fault::TrailingLength {
+        ErrorCause::TrailingLength {
             kind: 9,
             len: 16,
             trailing: 20
@@ -98,7 +98,7 @@ fn faults_of_pcapng_by_name_and_place() {
             b.packet(0, 1, b"data", |_| {});
             *b.out.last_mut().expect("a block") = 1;
         },
-        Fault::TrailingLength { kind: 6, .. }
+        ErrorCause::TrailingLength { kind: 6, .. }
     );
     assert_fault!(
         |b| {
@@ -106,7 +106,7 @@ fn faults_of_pcapng_by_name_and_place() {
                 b.u16(1).u16(9).u32(0);
             });
         },
-        Fault::OptionLength {
+        ErrorCause::OptionLength {
             kind: 6,
             code: 1,
             len: 9
@@ -118,7 +118,7 @@ fn faults_of_pcapng_by_name_and_place() {
                 b.option(2, &[1]);
             });
         },
-        Fault::OptionLength {
+        ErrorCause::OptionLength {
             kind: 6,
             code: 2,
             len: 1
@@ -130,7 +130,7 @@ fn faults_of_pcapng_by_name_and_place() {
                 b.u32(7).u32(1).u64(0);
             });
         },
-        Fault::ByteOrder {
+        ErrorCause::ByteOrder {
             magic: [7, 0, 0, 0]
         }
     );
@@ -140,7 +140,7 @@ fn faults_of_pcapng_by_name_and_place() {
                 b.u32(0x1a2b_3c4d).u16(2).u16(0).u64(0);
             });
         },
-        Fault::Version { major: 2, minor: 0 }
+        ErrorCause::Version { major: 2, minor: 0 }
     );
     assert_fault!(
         |b| {
@@ -148,14 +148,14 @@ fn faults_of_pcapng_by_name_and_place() {
                 b.u32(3).time(1);
             });
         },
-        Fault::UnknownInterface { interface: 3, .. }
+        ErrorCause::UnknownInterface { interface: 3, .. }
     );
     // The length of a block that is passed over leads out of the file.
     assert_fault!(
         |b| {
             b.u32(9).u32(u32::MAX - 3).u32(0);
         },
-        Fault::Cut { .. }
+        ErrorCause::Cut { .. }
     );
 }
 
@@ -166,11 +166,11 @@ fn a_section_begins_anew() {
     b.section().interface(0, |_| {}).section();
     raw_packet(&mut b, 0, 4, b"data");
     let error = fault(&b.out[..]);
-    let wanted = Fault::UnknownInterface {
+    let wanted = ErrorCause::UnknownInterface {
         interface: 0,
         described: 0,
     };
-    assert_eq!(error.fault.to_string(), wanted.to_string());
+    assert_eq!(error.cause.to_string(), wanted.to_string());
     assert_eq!((error.offset, error.packet), (28 + 20 + 28, 0));
 }
 
@@ -182,36 +182,39 @@ fn faults_of_pcap_by_name_and_place() {
         damage(&mut b);
         let error = fault(&b.out[..]);
         assert_eq!((error.offset, error.packet), (24 + 16 + 5, 1), "{error}");
-        error.fault
+        error.cause
     };
     let too_long = file(|b| {
         b.u64(0).u32(262_145).u32(0).bytes(&[0; 100]);
     });
     assert!(matches!(
         too_long,
-        Fault::PacketTooLong { len: 262_145, .. }
+        ErrorCause::PacketTooLong { len: 262_145, .. }
     ));
     let zeros = file(|b| {
         b.bytes(&[0; 512]);
     });
-    assert!(matches!(zeros, Fault::Zeros));
+    assert!(matches!(zeros, ErrorCause::Zeros));
     let cut = file(|b| {
         b.u64(1).u32(100).u32(100).bytes(&[0; 99]);
     });
-    assert!(matches!(cut, Fault::Cut { there: 115 }));
+    assert!(matches!(cut, ErrorCause::Cut { there: 115 }));
     let cut = file(|b| {
         b.bytes(&[1; 15]);
     });
-    assert!(matches!(cut, Fault::Cut { there: 15 }));
+    assert!(matches!(cut, ErrorCause::Cut { there: 15 }));
 }
 
 #[test]
 fn what_is_no_capture_is_refused_by_name() {
-    assert!(matches!(fault(&b""[..]).fault, Fault::Empty));
-    assert!(matches!(fault(&b"\xd4"[..]).fault, Fault::Cut { there: 1 }));
+    assert!(matches!(fault(&b""[..]).cause, ErrorCause::Empty));
     assert!(matches!(
-        fault(&b"hello world"[..]).fault,
-        Fault::NotACapture { magic: [b'h', ..] }
+        fault(&b"\xd4"[..]).cause,
+        ErrorCause::Cut { there: 1 }
+    ));
+    assert!(matches!(
+        fault(&b"hello world"[..]).cause,
+        ErrorCause::NotACapture { magic: [b'h', ..] }
     ));
     let error = fault(&b"snoop\0\0\0\0\0\0\x02"[..]);
     assert_eq!(
@@ -221,8 +224,8 @@ fn what_is_no_capture_is_refused_by_name() {
     let mut b = Builder::new(End::Little);
     b.u32(0xa1b2_c3d4).u16(2).u16(3).u64(0).u64(0);
     assert!(matches!(
-        fault(&b.out[..]).fault,
-        Fault::Version { major: 2, minor: 3 }
+        fault(&b.out[..]).cause,
+        ErrorCause::Version { major: 2, minor: 3 }
     ));
 }
 
@@ -236,8 +239,11 @@ fn interfaces_are_bounded() {
         }
     }
     let (kept, error) = read_until_fault(&b.out[..]);
-    let error = error.expect("too many").fault;
-    assert!(matches!(error, Fault::TooManyInterfaces { .. }), "{error}");
+    let error = error.expect("too many").cause;
+    assert!(
+        matches!(error, ErrorCause::TooManyInterfaces { .. }),
+        "{error}"
+    );
     assert_eq!(kept.len(), 65_536 + 2);
 
     let mut b = Builder::new(End::Little);
@@ -247,8 +253,11 @@ fn interfaces_are_bounded() {
             b.option(2, &[b'x'; 65_535]);
         });
     }
-    let error = fault(&b.out[..]).fault;
-    assert!(matches!(error, Fault::TooManyInterfaces { .. }), "{error}");
+    let error = fault(&b.out[..]).cause;
+    assert!(
+        matches!(error, ErrorCause::TooManyInterfaces { .. }),
+        "{error}"
+    );
 }
 
 /// Memory grows with the data that is there, not with the length that a block claims.
@@ -273,8 +282,8 @@ fn a_failing_source_is_an_error() {
         }
     }
     let file = everything();
-    let error = fault((&file[..]).chain(Failing)).fault;
-    assert!(matches!(error, Fault::Io(_)), "{error}");
-    let error = fault((&gzip(&file)[..]).chain(Failing)).fault;
-    assert!(matches!(error, Fault::Io(_)), "{error}");
+    let error = fault((&file[..]).chain(Failing)).cause;
+    assert!(matches!(error, ErrorCause::Io(_)), "{error}");
+    let error = fault((&gzip(&file)[..]).chain(Failing)).cause;
+    assert!(matches!(error, ErrorCause::Io(_)), "{error}");
 }

@@ -101,8 +101,8 @@ fn what_is_missing_at_the_end_is_an_error() {
     let mut reader = Reader::following(growing);
     while !matches!(reader.next(), Ok(Some(Item::Pending))) {}
     reader.stop_following();
-    let error = reader.next().expect_err("a cut block").fault;
-    assert!(matches!(error, Fault::Cut { .. }), "{error}");
+    let error = reader.next().expect_err("a cut block").cause;
+    assert!(matches!(error, ErrorCause::Cut { .. }), "{error}");
 }
 
 fn plan(format: Format) -> Plan {

@@ -139,9 +139,9 @@ proptest! {
             let at = at.index(file.len());
             let (kept, error) = read_until_fault(&file[..at]);
             prop_assert_eq!(&kept[..], &whole[..kept.len()]);
-            match error.map(|error| error.fault) {
-                None | Some(Fault::Cut { .. }) => {}
-                Some(Fault::Empty) => prop_assert_eq!(at, 0),
+            match error.map(|error| error.cause) {
+                None | Some(ErrorCause::Cut { .. }) => {}
+                Some(ErrorCause::Empty) => prop_assert_eq!(at, 0),
                 Some(fault) => prop_assert!(false, "{}", fault),
             }
         }
