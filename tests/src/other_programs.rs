@@ -1,5 +1,5 @@
 //! Programs of somebody else on an interface: a few instructions that count what they are shown in an
-//! array map and give a fixed verdict, put together by hand and loaded by [`bpf`](crate::bpf), so that
+//! array map and give a fixed verdict, put together by hand and loaded by [`bpf`], so that
 //! nothing of the product is in them.
 
 use std::{os::fd::OwnedFd, process::Command};

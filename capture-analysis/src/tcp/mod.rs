@@ -1,4 +1,4 @@
-//! TCP as the packets show it, judged by where they were captured. A [`Connection`] has two [`Stream`]s, one for each
+//! TCP as the packets show it, judged by where they were captured. A [`Connection`] has two [`Stream`](stream::Stream)s, one for each
 //! direction of data; each says of a segment what it is ([`Kind`]), and counts. What the counts mean is judged by `detect`.
 //!
 //! An old sequence number that leaves the host it was captured on is a resend. One that arrives is a resend, was
