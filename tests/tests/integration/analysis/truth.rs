@@ -6,7 +6,7 @@ use capture_tests::{
     relay::Faults,
 };
 
-use super::run::{assert_true, codes, delayed, ms, run, send, talk, transfer};
+use super::run::{assert_true, assert_within, codes, delayed, ms, run, send, talk, transfer};
 
 #[test]
 fn a_clean_network() {
@@ -100,7 +100,8 @@ fn everything_at_once_over_ipv6() {
         ..delayed()
     };
     let outcome = transfer("all-6", [all, all], 5_000_000, PEER6);
-    assert_true(&outcome);
+    // IPv6 has no identification: what the network doubled and what was sent again look alike within a tick of TSval.
+    assert_within(&outcome, 20);
 }
 
 #[test]
