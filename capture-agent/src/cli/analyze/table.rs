@@ -20,7 +20,7 @@ pub(super) fn text(analysis: &Analysis, color: bool) -> String {
         text.push_str(&format!("{}\n", printable(&file.name)));
         let mut line = format!(
             "{}, {}",
-            packets_text(report.packets),
+            several(report.packets, "packet"),
             bytes_text(report.bytes)
         );
         if let Some(first) = report.first {
@@ -136,8 +136,8 @@ fn figures(report: &Report) -> String {
         rows.push((
             "TCP",
             format!(
-                "{} segments, {}",
-                count_text(figures.segments),
+                "{}, {}",
+                several(figures.segments, "segment"),
                 bytes_text(*bytes)
             ),
         ));
@@ -188,15 +188,8 @@ fn resent(figures: &TcpFigures) -> String {
         .collect();
     match (figures.retransmissions, parts.as_slice()) {
         (0, []) => "none".to_owned(),
-        (count, []) => segments_text(count),
-        (count, parts) => format!("{}: {}", segments_text(count), parts.join(", ")),
-    }
-}
-
-fn segments_text(count: u64) -> String {
-    match count {
-        1 => "1 segment".to_owned(),
-        count => format!("{} segments", count_text(count)),
+        (count, []) => several(count, "segment"),
+        (count, parts) => format!("{}: {}", several(count, "segment"), parts.join(", ")),
     }
 }
 
@@ -214,10 +207,11 @@ fn end(ip: std::net::IpAddr, port: u16) -> String {
     }
 }
 
-fn packets_text(count: u64) -> String {
+/// `1 packet`, `1,200 packets`.
+fn several(count: u64, one: &str) -> String {
     match count {
-        1 => "1 packet".to_owned(),
-        count => format!("{} packets", count_text(count)),
+        1 => format!("1 {one}"),
+        count => format!("{} {one}s", count_text(count)),
     }
 }
 
