@@ -25,6 +25,19 @@ const LAYERS: [&str; 8] = [
     "capture-agent",
 ];
 
+/// Crates by which packets come in and findings go out, and which what looks at packets does without.
+const DOING_IO: &[&str] = &[
+    "aya",
+    "axum",
+    "capture-engine",
+    "capture-file",
+    "clap",
+    "hyper",
+    "nix",
+    "rusqlite",
+    "tokio",
+];
+
 /// Crates that a layer must not bring in, not even through others.
 const WITHOUT: [(&str, &[&str]); 6] = [
     (
@@ -36,34 +49,8 @@ const WITHOUT: [(&str, &[&str]); 6] = [
         &["aya", "axum", "clap", "hyper", "rusqlite"],
     ),
     ("capture-engine", &["axum", "clap", "hyper", "rusqlite"]),
-    (
-        "capture-packet",
-        &[
-            "aya",
-            "axum",
-            "capture-engine",
-            "capture-file",
-            "clap",
-            "hyper",
-            "nix",
-            "rusqlite",
-            "tokio",
-        ],
-    ),
-    (
-        "capture-analysis",
-        &[
-            "aya",
-            "axum",
-            "capture-engine",
-            "capture-file",
-            "clap",
-            "hyper",
-            "nix",
-            "rusqlite",
-            "tokio",
-        ],
-    ),
+    ("capture-packet", DOING_IO),
+    ("capture-analysis", DOING_IO),
     ("capture-daemon", &["aya-ebpf", "clap"]),
 ];
 
