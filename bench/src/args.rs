@@ -40,6 +40,12 @@ pub(crate) struct Arguments {
     /// Seconds of sending in each run
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: Option<u64>,
+    /// Nothing but the daemon with the live analysis of its task against the same without
+    #[arg(long, hide = true, conflicts_with_all = ["full", "tool", "frame", "case", "svg"])]
+    pub(crate) live: bool,
+    /// Nothing but the daemon while nobody, one and many look at its task
+    #[arg(long, hide = true, conflicts_with_all = ["full", "tool", "frame", "case", "svg", "live"])]
+    pub(crate) viewers: bool,
     /// Also write all figures as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

@@ -3,7 +3,9 @@
 
 use std::fmt::Write as _;
 
-use crate::{case::Case, machine::Machine, measure::Sample, series::Results, tool::Tool};
+use capture_bench::machine::Machine;
+
+use crate::{case::Case, measure::Sample, series::Results, tool::Tool};
 
 const WIDTH: f64 = 760.0;
 /// Where bars begin, and the room behind the longest.

@@ -1,21 +1,25 @@
 //! What the figures were taken on.
 
-use std::fs;
+use std::{fmt, fs};
 
 use serde::Serialize;
 
 /// A machine.
-#[derive(Debug, Serialize)]
-pub(crate) struct Machine {
-    pub(crate) cpu: String,
-    pub(crate) cpus: usize,
-    pub(crate) memory_mib: u64,
-    pub(crate) kernel: String,
+#[derive(Clone, Debug, Serialize)]
+pub struct Machine {
+    /// Model of its CPU.
+    pub cpu: String,
+    /// How many it has.
+    pub cpus: usize,
+    /// Memory in MiB.
+    pub memory_mib: u64,
+    /// Release of its kernel.
+    pub kernel: String,
 }
 
 impl Machine {
     /// This one.
-    pub(crate) fn here() -> Self {
+    pub fn here() -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         let processors = read("/proc/cpuinfo");
         let model = processors
@@ -35,5 +39,15 @@ impl Machine {
             memory_mib: total.unwrap_or_default() >> 10,
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
         }
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}, {} CPUs, {} MiB, Linux {}",
+            self.cpu, self.cpus, self.memory_mib, self.kernel
+        )
     }
 }

@@ -2,36 +2,41 @@
 //! machine, from outside as a user drives them. One CPU sends and receives, another captures.
 //!
 //! `case` and `scenarios` are what is measured, `tool` with what, `measure` a run, `series` the rounds,
-//! `targets`, `table` and `chart` what comes out.
+//! `targets`, `cases` and `chart` what comes out. `live` and `viewers` are benchmarks of their own, `cargo xtask bench live` and `viewers`; `service` is
+//! their daemon.
 
 mod args;
 mod case;
+mod cases;
 mod chart;
 mod generator;
 mod interrupt;
 mod lab;
-mod machine;
+mod live;
 mod measure;
 mod process;
 mod reported_stats;
+mod rounds;
 mod scenarios;
 mod series;
-mod table;
+mod service;
 mod targets;
 mod tool;
+mod viewers;
 
 use std::{collections::BTreeMap, fs, path::Path, process::ExitCode};
 
 use anyhow::{Context as _, Result};
+use capture_bench::{machine::Machine, table, target::Target};
 use clap::Parser as _;
 use serde_json::json;
 
 use crate::{
     args::{Arguments, Plan},
-    machine::Machine,
     measure::Bench,
+    rounds::Rounds,
     series::Results,
-    targets::{Target, targets},
+    targets::targets,
     tool::Tool,
 };
 
@@ -61,15 +66,20 @@ fn bench(arguments: &Arguments) -> Result<()> {
         lab: lab::make(),
     };
     let started = jiff::Timestamp::now();
+    if arguments.live {
+        let live = live::Live::measure(&bench, plan.rounds)?;
+        return report(&live, arguments, &bench, &plan, started);
+    }
+    if arguments.viewers {
+        let viewers = viewers::Results::measure(&bench, plan.rounds)?;
+        return report(&viewers, arguments, &bench, &plan, started);
+    }
     let results = measure_all(&bench, &plan)?;
     let targets = targets(&results);
     let machine = Machine::here();
 
-    println!(
-        "{}, {} CPUs, {} MiB, Linux {}\n",
-        machine.cpu, machine.cpus, machine.memory_mib, machine.kernel
-    );
-    table::print_cases(&results);
+    println!("{machine}\n");
+    cases::print_cases(&results);
     table::print_targets(&targets);
     if let Some(path) = &arguments.svg {
         write(path, &chart::svg(&results, &machine))?;
@@ -85,7 +95,34 @@ fn bench(arguments: &Arguments) -> Result<()> {
             "cpus": {"sender": bench.cpus[0], "capture": bench.cpus[1]},
             "cases": results.series.iter().map(medians).collect::<Vec<_>>(),
             "left_out": results.left_out,
-            "targets": targets.iter().map(verdict).collect::<Vec<_>>(),
+            "targets": targets.iter().map(Target::json).collect::<Vec<_>>(),
+        });
+        write(path, &(serde_json::to_string_pretty(&document)? + "\n"))?;
+    }
+    Ok(())
+}
+
+/// Says what came of a benchmark of the daemon.
+fn report(
+    rounds: &impl Rounds,
+    arguments: &Arguments,
+    bench: &Bench,
+    plan: &Plan,
+    started: jiff::Timestamp,
+) -> Result<()> {
+    let targets = rounds.targets();
+    let machine = Machine::here();
+    println!("{machine}\n");
+    rounds.print();
+    table::print_targets(&targets);
+    if let Some(path) = &arguments.json {
+        let document = json!({
+            "date": started.to_string(),
+            "machine": machine,
+            "seconds": plan.time.as_secs_f64(),
+            "cpus": {"sender": bench.cpus[0], "capture": bench.cpus[1]},
+            "rounds": rounds,
+            "targets": targets.iter().map(Target::json).collect::<Vec<_>>(),
         });
         write(path, &(serde_json::to_string_pretty(&document)? + "\n"))?;
     }
@@ -142,12 +179,6 @@ fn medians(series: &series::Series) -> serde_json::Value {
         "memory_without_ring": series.median(|sample| sample.own_memory() as f64),
         "samples": series.samples,
     })
-}
-
-fn verdict(target: &Target) -> serde_json::Value {
-    let mut value = json!(target);
-    value["passed"] = json!(target.passed());
-    value
 }
 
 fn versions(agent: &Path, tools: &[Tool]) -> BTreeMap<&'static str, String> {

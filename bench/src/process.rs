@@ -145,12 +145,27 @@ impl Process {
     pub(crate) fn cpu(&self) -> Result<CpuTime> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid))
             .with_context(|| format!("{} is gone", self.name))?;
-        let ticks = sysconf(SysconfVar::CLK_TCK)?.context("no clock tick")? as f64;
+        let ticks = clock_ticks()?;
         let [user, system] = stat_times(&stat).context("/proc/PID/stat is of another form")?;
         Ok(CpuTime {
             user: user as f64 / ticks,
             system: system as f64 / ticks,
         })
+    }
+
+    /// CPU time until now with that of the processes that it started and that live, in seconds.
+    pub(crate) fn family_cpu(&self) -> Result<f64> {
+        let own = self.cpu()?;
+        let mut seconds = own.user + own.system;
+        for task in fs::read_dir(format!("/proc/{}/task", self.pid))?.flatten() {
+            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            for child in children.split_whitespace() {
+                let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+                let [user, system] = stat_times(&stat).unwrap_or_default();
+                seconds += (user + system) as f64 / clock_ticks()?;
+            }
+        }
+        Ok(seconds)
     }
 
     /// Memory until now.
@@ -258,6 +273,10 @@ fn last_line(text: &str) -> &str {
     lines
         .find(|line| !line.trim().is_empty())
         .unwrap_or("no word")
+}
+
+fn clock_ticks() -> Result<f64> {
+    Ok(sysconf(SysconfVar::CLK_TCK)?.context("no clock tick")? as f64)
 }
 
 /// utime and stime, fields 14 and 15; the name in brackets may hold blanks.

@@ -2,6 +2,7 @@
 //! another tool, so that what the machine does meanwhile meets all of them. Medians, and ratios within rounds.
 
 use anyhow::Result;
+use capture_bench::median::median;
 use serde::Serialize;
 
 use crate::{interrupt, measure::Sample, tool::Tool};
@@ -112,18 +113,6 @@ impl Series {
     }
 }
 
-/// The value in the middle, or between the two there; `None` of none.
-pub(crate) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        len if len % 2 == 1 => Some(values[middle]),
-        _ => Some((values[middle - 1] + values[middle]) / 2.0),
-    }
-}
-
 /// The highest value in a range, to within a part of it, for which `holds` twice in a row; `None` where
 /// there is none above the low end.
 pub(crate) fn highest(
@@ -152,13 +141,6 @@ mod tests {
     use anyhow::bail;
 
     use super::*;
-
-    #[test]
-    fn the_median_is_in_the_middle() {
-        assert_eq!(median([].into_iter()), None);
-        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), Some(2.0));
-        assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), Some(2.5));
-    }
 
     #[test]
     fn bisection_finds_the_bound_from_below() {

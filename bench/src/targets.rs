@@ -1,6 +1,6 @@
 //! What the agent is held to, as ratios to another tool or to no capture on the same machine.
 
-use serde::Serialize;
+use capture_bench::target::Target;
 
 use crate::{
     case::Case,
@@ -9,45 +9,6 @@ use crate::{
     series::Results,
     tool::Tool,
 };
-
-/// A target and what became of it.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Target {
-    pub(crate) what: String,
-    /// `None` where it was not measured.
-    pub(crate) measured: Option<f64>,
-    pub(crate) pass: f64,
-    pub(crate) aim: f64,
-    pub(crate) unit: &'static str,
-    /// Whether less is better.
-    pub(crate) less: bool,
-}
-
-impl Target {
-    /// Whether it is as good as it must be; `None` where it was not measured.
-    pub(crate) fn passed(&self) -> Option<bool> {
-        self.measured
-            .map(|measured| self.reaches(measured, self.pass))
-    }
-
-    /// In one word.
-    pub(crate) fn verdict(&self) -> &'static str {
-        match self.measured {
-            None => "not measured",
-            Some(measured) if self.reaches(measured, self.aim) => "aim reached",
-            Some(measured) if self.reaches(measured, self.pass) => "passed",
-            Some(_) => "MISSED",
-        }
-    }
-
-    fn reaches(&self, measured: f64, bound: f64) -> bool {
-        if self.less {
-            measured <= bound
-        } else {
-            measured >= bound
-        }
-    }
-}
 
 /// All targets, by what was measured.
 pub(crate) fn targets(results: &Results) -> Vec<Target> {
@@ -149,7 +110,7 @@ pub(crate) fn targets(results: &Results) -> Vec<Target> {
         );
         cpu.less = true;
         targets.push(cpu);
-        targets.push(less(
+        targets.push(Target::at_most(
             format!("lost where tcpdump loses nothing, {}", tool.name()),
             // Once is too often: the worst round counts.
             results.find(LOSSLESS, tool).and_then(|series| {
@@ -159,7 +120,7 @@ pub(crate) fn targets(results: &Results) -> Vec<Target> {
             [0.0, 0.0],
             "packets",
         ));
-        targets.push(less(
+        targets.push(Target::at_most(
             format!("memory without ring, {}", tool.name()),
             results.find(rate_case, tool).map(|series| {
                 series.median(|sample| sample.own_memory() as f64 / f64::from(1 << 20))
@@ -182,33 +143,9 @@ fn ratio(what: String, measured: Option<f64>, [pass, aim]: [f64; 2]) -> Target {
     }
 }
 
-fn less(what: String, measured: Option<f64>, [pass, aim]: [f64; 2], unit: &'static str) -> Target {
-    Target {
-        what,
-        measured,
-        pass,
-        aim,
-        unit,
-        less: true,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_verdict_goes_the_right_way() {
-        let verdict = |measured| ratio(String::new(), measured, [1.1, 1.5]).verdict();
-        assert_eq!(verdict(None), "not measured");
-        assert_eq!(verdict(Some(1.0)), "MISSED");
-        assert_eq!(verdict(Some(1.2)), "passed");
-        assert_eq!(verdict(Some(1.6)), "aim reached");
-        let verdict = |measured| less(String::new(), Some(measured), [24.0, 12.0], "MiB").verdict();
-        assert_eq!(verdict(30.0), "MISSED");
-        assert_eq!(verdict(20.0), "passed");
-        assert_eq!(verdict(12.0), "aim reached");
-    }
 
     #[test]
     fn nothing_measured_is_nothing_reached() {

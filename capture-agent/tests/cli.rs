@@ -10,7 +10,6 @@ fn capture_agent(arguments: &[&str]) -> Output {
         .args(arguments)
         .stdin(Stdio::null())
         .env_remove("CAPTURE_AGENT_LOG")
-        .env_remove("RUST_LOG")
         .output()
         .expect("the binary runs")
 }
@@ -39,7 +38,7 @@ fn usage_errors() {
     refused(2, &["run", "-i"]);
     refused(2, &["frobnicate"]);
     refused(2, &["interfaces", "-o", "xml"]);
-    refused(2, &["run", "-i", "lo", "host", "10.0.0.1"]);
+    refused(2, &["run", "-i", "lo", "not", "host", "10.0.0.1"]);
     assert_eq!(capture_agent(&[]).status.code(), Some(2));
 }
 

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use crate::{
     copies::Copies,
     decode::Decoded,
-    detect::{Detectors, Facts, Flow, Seen, tcp::round_trips},
+    detect::{Baseline, Detectors, tcp::round_trips},
+    facts::Facts,
     finding::{Finding, time},
     flow::{FlowKey, FlowTable, Side},
     packet::{Interface, Losses, Packet},
+    prefetch::prefetch,
     report::{Conversation, Report, TcpFigures},
+    seen::{Flow, Seen},
     tcp::{Figures, Segment, WiresharkClasses},
 };
 
@@ -39,11 +42,16 @@ impl Default for Options {
 pub struct Analyzer {
     options: Options,
     interfaces: BTreeMap<u32, Interface>,
+    /// The interface of the latest packet, and its link type.
+    latest: Option<(u32, u16)>,
     losses: Option<Losses>,
+    /// Packets that were not looked at.
+    skipped: u64,
     packets: u64,
     bytes: u64,
     first_ns: u64,
     last_ns: u64,
+    ended_ns: u64,
     copies: Copies,
     flows: FlowTable<Flow>,
     detectors: Detectors,
@@ -56,11 +64,14 @@ impl Analyzer {
         Self {
             options,
             interfaces: BTreeMap::new(),
+            latest: None,
             losses: None,
+            skipped: 0,
             packets: 0,
             bytes: 0,
             first_ns: u64::MAX,
             last_ns: 0,
+            ended_ns: 0,
             copies: Copies::default(),
             flows: FlowTable::new(options.flows),
             detectors: Detectors::default(),
@@ -71,6 +82,7 @@ impl Analyzer {
     /// Makes an interface known, before its first packet.
     pub fn interface(&mut self, id: u32, interface: Interface) {
         self.interfaces.insert(id, interface);
+        self.latest = None;
     }
 
     /// What the capture lost, as its statistics say; later calls add to it. A capture that says it lost nothing is
@@ -79,6 +91,31 @@ impl Analyzer {
         let all = self.losses.get_or_insert_default();
         all.capture += losses.capture;
         all.interface += losses.interface;
+    }
+
+    /// When the capture ended, as its statistics say: maybe long after the last packet, so that a silence is one. The
+    /// latest of several calls counts.
+    pub fn ended(&mut self, ns: u64) {
+        self.ended_ns = self.ended_ns.max(ns);
+    }
+
+    /// Compares this capture with another one, by its [`baseline`](Self::baseline): hosts that are new become findings.
+    pub fn compare_with(&mut self, baseline: Baseline) {
+        self.detectors.compare_with(baseline);
+    }
+
+    /// The hosts that talked so far, for [`compare_with`](Self::compare_with) of the analysis of another capture. To be
+    /// asked after the last packet, before [`finish`](Self::finish).
+    pub fn baseline(&self) -> Baseline {
+        let mut baseline = self.detectors.baseline();
+        for (key, flow) in self.flows.iter() {
+            for side in [Side::Low, Side::High] {
+                if flow.packets[side.index()] > 0 {
+                    baseline.add(key.end(side).address);
+                }
+            }
+        }
+        baseline
     }
 
     /// Looks at a packet. One of an unknown interface is taken for Ethernet.
@@ -94,25 +131,30 @@ impl Analyzer {
                 interface: 0,
             });
         }
-        let link_type = self
-            .interfaces
-            .get(&packet.interface)
-            .map_or(1, |interface| interface.link_type);
+        let link_type = match self.latest {
+            Some((interface, link_type)) if interface == packet.interface => link_type,
+            _ => self.link_type(packet.interface),
+        };
         let wire_len = packet.original_len.max(packet.data.len() as u32);
-        let headers = Decoded::new(link_type, packet.data, wire_len);
-        if self.interfaces.len() > 1 && self.copies.is_copy(packet, &headers) {
+        let mut headers = Decoded::undecoded(packet.data, wire_len);
+        headers.decode(link_type);
+        // Not moved from here: a move would be a copy of some hundred bytes that were just written.
+        let headers = &headers;
+        if self.interfaces.len() > 1 && self.copies.is_copy(packet, headers) {
             self.detectors.copy(packet.number, packet.timestamp_ns);
             return;
         }
+        let hashes = self.detectors.look_ahead(headers);
         let seen = Seen {
             number: packet.number,
             ns: packet.timestamp_ns,
             interface: packet.interface,
             direction: packet.direction,
-            headers: &headers,
+            headers,
+            hashes,
         };
         self.wireshark = WiresharkClasses::default();
-        let Some((key, side)) = FlowKey::of(&headers) else {
+        let Some((key, side)) = FlowKey::of(headers) else {
             return self.detectors.packet(&seen, None);
         };
         let detectors = &mut self.detectors;
@@ -127,11 +169,15 @@ impl Analyzer {
                 bytes: [0; 2],
                 payload: [0; 2],
                 tcp: None,
+                application: Default::default(),
                 wireshark: None,
             },
             |key, flow| detectors.flow(key, &flow),
         );
         let flow = self.flows.get_mut(id);
+        if let Some(connection) = &flow.tcp {
+            prefetch(&**connection);
+        }
         flow.last_ns = flow.last_ns.max(seen.ns);
         flow.packets[side.index()] += 1;
         flow.bytes[side.index()] += u64::from(wire_len);
@@ -142,25 +188,58 @@ impl Analyzer {
         self.detectors.packet(&seen, Some((flow, side)));
     }
 
+    /// The link type of an interface, whose packets come now.
+    #[cold]
+    fn link_type(&mut self, interface: u32) -> u16 {
+        let found = self.interfaces.get(&interface);
+        let link_type = found.map_or(1, |interface| interface.link_type);
+        self.latest = Some((interface, link_type));
+        link_type
+    }
+
     /// What Wireshark calls the packet that was looked at last: none where it is not TCP, or where
     /// [`Options::wireshark_classes`] is off.
     pub fn wireshark_classes(&self) -> WiresharkClasses {
         self.wireshark
     }
 
+    /// Leaves a packet out. What is not there may be in such packets.
+    pub fn skip(&mut self) {
+        self.skipped += 1;
+    }
+
+    /// The report in between, with losses that are known besides.
+    pub fn report(&self, more: Option<Losses>) -> Report {
+        let losses = match (self.losses, more) {
+            (Some(one), Some(other)) => Some(Losses {
+                capture: one.capture + other.capture,
+                interface: one.interface + other.interface,
+            }),
+            (one, other) => one.or(other),
+        };
+        self.report_of(self.detectors.clone(), losses)
+    }
+
     /// The report, at the end.
     pub fn finish(mut self) -> Report {
+        let detectors = std::mem::take(&mut self.detectors);
+        self.report_of(detectors, self.losses)
+    }
+
+    /// The report of detectors that have not seen yet which flows there are at the end.
+    fn report_of(&self, mut detectors: Detectors, losses: Option<Losses>) -> Report {
         for (key, flow) in self.flows.iter() {
-            self.detectors.flow(key, flow);
+            detectors.flow(key, flow);
         }
-        let one_sided = self.detectors.is_one_sided();
         let facts = Facts {
             first_ns: self.first_ns.min(self.last_ns),
             last_ns: self.last_ns,
-            losses: self.losses,
-            one_sided,
+            ended_ns: self.ended_ns.max(self.last_ns),
+            losses,
+            one_sided: detectors.is_one_sided(),
+            skipped: self.skipped,
         };
-        let mut findings = self.detectors.findings(&facts);
+        let mut findings = detectors.findings(&facts);
         findings.sort_by(worst_first);
         Report {
             packets: self.packets,
@@ -168,21 +247,38 @@ impl Analyzer {
             first: (self.packets > 0).then(|| time(facts.first_ns)).flatten(),
             last: (self.packets > 0).then(|| time(facts.last_ns)).flatten(),
             duration: seconds(facts.last_ns - facts.first_ns),
-            complete: self.losses.map(|losses| losses == Losses::default()),
+            complete: losses.map(|losses| losses == Losses::default()),
             findings,
+            protocols: detectors.protocols(),
             conversations: self.conversations(),
-            tcp: self.detectors.tcp(),
-            dns: self.detectors.dns(),
+            hosts: detectors.hosts(),
+            series: detectors.series(),
+            tcp: detectors.tcp(),
+            dns: detectors.dns(),
+            tls: detectors.tls(),
             evicted_flows: self.flows.evicted(),
+            forgotten_losses: self.detectors.forgotten_losses(),
         }
     }
 
     fn conversations(&self) -> Vec<Conversation> {
-        let mut flows: Vec<_> = self.flows.iter().collect();
+        let most = self.options.conversations;
+        let mut flows: Vec<_> = self.flows.iter().enumerate().collect();
         let bytes = |flow: &Flow| flow.bytes[0] + flow.bytes[1];
-        flows.sort_by_key(|(key, flow)| (std::cmp::Reverse(bytes(flow)), flow.first_ns, key.ends));
-        let flows = flows.into_iter().take(self.options.conversations);
-        flows.map(|(key, flow)| conversation(key, flow)).collect()
+        let largest_first = |(index, (key, flow)): &(usize, (&FlowKey, &Flow))| {
+            let bytes = std::cmp::Reverse(bytes(flow));
+            (bytes, flow.first_ns, key.ends, *index)
+        };
+        // Those that are not told need no order.
+        if most < flows.len() {
+            flows.select_nth_unstable_by_key(most, largest_first);
+            flows.truncate(most);
+        }
+        flows.sort_unstable_by_key(largest_first);
+        let flows = flows.into_iter();
+        flows
+            .map(|(_, (key, flow))| conversation(key, flow))
+            .collect()
     }
 }
 

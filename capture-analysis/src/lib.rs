@@ -7,32 +7,38 @@
 mod analyzer;
 mod copies;
 mod detect;
-mod evidence;
-mod finding;
-mod flow;
-mod histogram;
-mod lru;
-mod packet;
 mod report;
-pub mod rules;
-mod severity;
-mod sketch;
-mod tcp;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
-pub use capture_packet::address::{Address, Mac};
-// Named as if they were of this crate: each detector uses several.
-use capture_packet::{address, app, decode, text};
-
-pub use self::{
-    analyzer::{Analyzer, Options},
+pub use capture_detect::{
     evidence::{Evidence, MOST_CITED},
     finding::{Confidence, Finding, Subject},
     packet::{Interface, Losses, Packet},
-    report::{
-        Conversation, DnsLatency, DnsName, DnsReport, Microseconds, Report, TcpFigures, TcpTotal,
-    },
+    packet_id::{MOST_FILES, PacketId},
+    rules,
     severity::Severity,
     tcp::{SeenFrom, WiresharkClasses},
+};
+// Named as if they were of this crate: each detector uses several.
+use capture_detect::{
+    at_most, evidence, facts, filter, finding, flow, histogram, logins, lru, packet, prefetch,
+    seen, severity, sketch, tcp, words,
+};
+pub use capture_packet::address::{Address, Mac};
+use capture_packet::{address, decode, text};
+pub use capture_protocols::report::{
+    DnsLatency, DnsName, DnsReport, TlsClient, TlsName, TlsReport,
+};
+use capture_protocols::{applications, network};
+
+pub use self::{
+    analyzer::{Analyzer, Options},
+    detect::Baseline,
+    report::{
+        Conversation, HostVolume, Microseconds, ProtocolVolume, Report, Series, TcpFigures,
+        TcpTotal,
+    },
 };

@@ -1,13 +1,20 @@
 //! The whole answer: totals, findings, conversations.
 
-mod dns;
+mod volume;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{
+        Ref, Schema,
+        schema::{AnyOfBuilder, ObjectBuilder},
+    },
+};
 
-pub use self::dns::{DnsLatency, DnsName, DnsReport};
+pub use self::volume::{HostVolume, ProtocolVolume, Series};
 use crate::{
+    DnsReport, TlsReport,
     address::Address,
     finding::Finding,
     histogram::Histogram,
@@ -33,16 +40,29 @@ pub struct Report {
     pub complete: Option<bool>,
     /// What is wrong, the worst first.
     pub findings: Vec<Finding>,
+    /// Packets and bytes by protocol, each behind the one that carries it.
+    pub protocols: Vec<ProtocolVolume>,
     /// The flows with the most bytes.
     pub conversations: Vec<Conversation>,
+    /// The addresses with the most bytes.
+    pub hosts: Vec<HostVolume>,
+    /// Figures over time; left out without packets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series: Option<Series>,
     /// The figures of all TCP connections.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tcp: Option<TcpTotal>,
     /// DNS; left out where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns: Option<DnsReport>,
+    /// TLS; left out where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsReport>,
     /// Flows that had to give way to others, and whose figures end early.
     pub evicted_flows: u64,
+    /// Directions of TCP data of which losses had to be forgotten as others had some too: resends that fill them count as
+    /// not needed.
+    pub forgotten_losses: u64,
 }
 
 /// One flow.
@@ -71,10 +91,18 @@ pub struct Conversation {
     pub duration: f64,
     /// The figures of a TCP connection, both directions together.
     #[serde(flatten)]
+    #[schema(schema_with = tcp_figures_or_nothing)]
     pub tcp: Option<TcpFigures>,
     /// The figures of the data from the client, and from the server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub directions: Option<[TcpFigures; 2]>,
+}
+
+/// Flattened, `null` is not there at all: what utoipa makes of an option would refuse it.
+fn tcp_figures_or_nothing() -> Schema {
+    let nothing = ObjectBuilder::new().description(Some("Not of TCP."));
+    let either = AnyOfBuilder::new().item(Ref::from_schema_name("TcpFigures"));
+    Schema::AnyOf(either.item(nothing).build())
 }
 
 /// All TCP connections together.

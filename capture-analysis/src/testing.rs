@@ -117,10 +117,15 @@ impl Outcome {
         assert_eq!(self.codes(), [""; 0], "{:#?}", self.report.findings);
     }
 
+    /// What tshark says a field is of the packets that pass a display filter; `None` without tshark.
+    pub(crate) fn tshark(&self, filter: &str, field: &str) -> Option<Vec<String>> {
+        let args = ["-Y", filter, "-T", "fields", "-e", field];
+        tshark(self.link_type, &self.frames, &args)
+    }
+
     /// Asks tshark whether a finding's `check` shows the packets that it cites.
     pub(crate) fn check(&self, finding: &Finding) {
-        let args = ["-Y", &finding.check, "-T", "fields", "-e", "frame.number"];
-        let Some(shown) = tshark(self.link_type, &self.frames, &args) else {
+        let Some(shown) = self.tshark(&finding.check, "frame.number") else {
             return;
         };
         for cited in finding.packets.packets() {

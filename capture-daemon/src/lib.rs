@@ -1,18 +1,14 @@
 //! The daemon: capture tasks as a service. [`run`] starts its parts in the order of need (configuration,
 //! privileges, captures, store, tasks, API) and ends them in reverse, each with a deadline.
 
-pub mod access;
 pub mod api;
-pub mod clock;
-pub mod config;
-pub mod error;
-mod events;
+mod check;
+#[cfg(test)]
+mod inspector_of_tests;
 mod metrics;
 mod privileges;
 mod sd_notify;
-mod storage;
-pub mod store;
-mod tasks;
+mod start_line;
 mod user;
 
 use std::{
@@ -26,6 +22,16 @@ use capture_engine::{
     doctor, remove_orphaned_filters,
     signals::{Request, Requests},
 };
+use capture_store::{
+    Action, Store,
+    access::{Actor, SocketAccess},
+    clock::SystemClock,
+};
+use capture_task::{Cause, plan::quote};
+use capture_tasks::{self as tasks, events, storage};
+pub use capture_tasks::{config, error};
+
+pub use self::check::check;
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
@@ -34,12 +40,9 @@ use tokio::{
 };
 
 use self::{
-    access::{Actor, SocketAccess},
-    api::Server,
-    clock::SystemClock,
-    config::{Config, LiveConfig},
+    api::{About, Server},
+    config::{Config, LiveConfig, LogFormat},
     storage::Storage,
-    store::{Action, Store},
     tasks::Tasks,
 };
 use crate::error::{Error, Result};
@@ -66,27 +69,46 @@ impl Default for Deadlines {
     }
 }
 
+/// What the process that a daemon runs in decides.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// The configuration; by default [`config::DEFAULT_PATH`].
+    pub config: Option<&'a Path>,
+    /// The user to run as, in place of `access.user`.
+    pub user: Option<&'a str>,
+    /// The commit that this program was built from, or nothing.
+    pub commit: &'static str,
+    /// Sets the format of the log, which belongs to the process.
+    pub set_log_format: fn(LogFormat),
+    /// How long the end may take.
+    pub deadlines: Deadlines,
+}
+
 /// Runs the daemon until a signal ends it.
 ///
 /// # Errors
 /// What keeps it from starting; at the end, what hung.
-pub fn run(path: Option<&Path>, deadlines: Deadlines) -> Result<()> {
-    let config = Arc::new(LiveConfig::load(path)?);
+pub fn run(options: Options<'_>) -> Result<()> {
+    let config = Arc::new(LiveConfig::load(options.config)?);
+    let now = config.get();
+    (options.set_log_format)(now.log.format);
+    let user = options.user.or(now.access.user.as_deref());
+    let new_user = user::wanted(&now.paths, user)?;
     doctor::preflight()?;
-    privileges::give_up(&config.get().paths, socket_group(&config)?)?;
+    privileges::give_up(&now.paths, new_user, socket_group(&now)?)?;
     doctor::programs_load()?;
 
     let runtime = Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()
         .build()
-        .map_err(|error| Error::runtime(format!("starting: {error}")))?;
+        .map_err(|error| Error::runtime(format!("starting: {}", Cause(&error))))?;
     // Before anything that must not be left half done.
     let signals = {
         let _context = runtime.enter();
         Signals::install()?
     };
-    let daemon = Daemon::start(&runtime, config, deadlines)?;
+    let daemon = Daemon::start(&runtime, config, options)?;
     // Scripts and tests wait for this line.
     eprintln!("ready");
     sd_notify::ready();
@@ -102,17 +124,18 @@ pub fn run(path: Option<&Path>, deadlines: Deadlines) -> Result<()> {
     )))
 }
 
-/// Checks the configuration as a start and a SIGHUP do, beside a daemon that may be running.
-///
-/// # Errors
-/// All that is wrong with it, each fault with its line.
-pub fn check(path: Option<&Path>) -> Result<()> {
-    api::check(&Config::load(path)?)?;
-    Ok(())
-}
-
-fn socket_group(config: &LiveConfig) -> Result<Option<u32>> {
-    SocketAccess::of_group(&config.get().access.socket_group).map(|access| access.gid())
+/// The group whose members may use the socket; a warning where there is none.
+fn socket_group(config: &Config) -> Result<Option<u32>> {
+    let name = &config.access.socket_group;
+    let access = SocketAccess::of_group(name)?;
+    if access.gid().is_none() {
+        log::warn!(
+            "there is no group {} (`access.socket_group`), so only root and the daemon's own user may use the socket; \
+             `groupadd --system` makes one, and a reload takes it over",
+            quote(name)
+        );
+    }
+    Ok(access.gid())
 }
 
 /// A daemon that runs.
@@ -120,12 +143,13 @@ struct Daemon {
     config: Arc<LiveConfig>,
     tasks: Tasks,
     server: Server,
+    set_log_format: fn(LogFormat),
     deadlines: Deadlines,
 }
 
 impl Daemon {
     /// Starts everything, in the order in which one needs the other.
-    fn start(runtime: &Runtime, config: Arc<LiveConfig>, deadlines: Deadlines) -> Result<Self> {
+    fn start(runtime: &Runtime, config: Arc<LiveConfig>, options: Options<'_>) -> Result<Self> {
         let now = config.get();
         let clock = Arc::new(SystemClock);
         let _context = runtime.enter();
@@ -135,15 +159,21 @@ impl Daemon {
         // A daemon that was killed may have left filters, and perhaps no task comes that would meet them.
         remove_orphaned_filters()?;
         let tasks = Tasks::start(Arc::clone(&config), store, storage, clock)?;
-        match runtime.block_on(Server::start(&now, tasks.clone())) {
+        let Options {
+            commit,
+            set_log_format,
+            deadlines,
+            ..
+        } = options;
+        let about = About::now(commit);
+        match runtime.block_on(Server::start(&now, tasks.clone(), about)) {
             Ok(server) => {
-                for address in server.addresses() {
-                    log::info!("listening on {address}");
-                }
+                start_line::write(&config, about, server.addresses(), tasks.stored_bytes());
                 Ok(Self {
                     config,
                     tasks,
                     server,
+                    set_log_format,
                     deadlines,
                 })
             }
@@ -195,10 +225,10 @@ impl Daemon {
     /// The API first, so that nobody asks for what is about to end; then the tasks.
     async fn stop(self) -> Vec<String> {
         let Self {
-            config: _,
             tasks,
             server,
             deadlines,
+            ..
         } = self;
         tasks.close();
         let mut hanging = server.stop(deadlines.requests).await;
@@ -215,6 +245,8 @@ impl Daemon {
         let reloaded = read.and_then(|(config, kept)| {
             // First, as it may refuse.
             self.server.reload(&config)?;
+            socket_group(&config)?;
+            (self.set_log_format)(config.log.format);
             self.config.set(config);
             self.tasks.reconfigured();
             Ok(kept)
@@ -256,7 +288,8 @@ struct EndSignals {
 impl Signals {
     fn install() -> Result<Self> {
         let install = |kind| {
-            signal(kind).map_err(|error| Error::runtime(format!("taking over signals: {error}")))
+            signal(kind)
+                .map_err(|error| Error::runtime(format!("taking over signals: {}", Cause(&error))))
         };
         Ok(Self {
             reload: install(SignalKind::hangup())?,

@@ -1,7 +1,7 @@
 //! Drops all capabilities but the three that capturing needs, for good, before anything is opened and while there
 //! is one thread: capabilities are a thread's own, and later threads inherit them. Works as root and as a user with
-//! ambient capabilities (`AmbientCapabilities=` of systemd). Root becomes the user who owns the daemon's files, if
-//! there is one ([`super::user`]).
+//! ambient capabilities (`AmbientCapabilities=` of systemd). Root may become another user on the way
+//! ([`super::user`]).
 
 use std::collections::HashSet;
 
@@ -12,10 +12,13 @@ use nix::{
         prctl::set_no_new_privs,
         resource::{Resource, getrlimit, setrlimit},
     },
-    unistd::{Gid, getgroups, setgroups},
+    unistd::{Gid, User, getgroups, setgroups},
 };
 
-use super::{config::Paths, user};
+use super::{
+    config::Paths,
+    user::{self, NewUser},
+};
 use crate::error::{Error, Result};
 
 /// What capturing needs.
@@ -27,8 +30,31 @@ const NEEDED: [Capability; 3] = [
 
 /// Gives up what is not needed. Beforehand uses it for what lasts: the limits of memory and descriptors,
 /// membership in the group of the socket, which can then be given to that group, and the user.
-pub(super) fn give_up(paths: &Paths, socket_group: Option<u32>) -> Result<()> {
+pub(super) fn give_up(
+    paths: &Paths,
+    new_user: Option<NewUser>,
+    socket_group: Option<u32>,
+) -> Result<()> {
     raise_limits();
+    let make_directories = |user: &User| user::make_directories(paths, user);
+    let kept = reduce(new_user, socket_group, make_directories)?;
+    let names = sorted(&kept);
+    log::info!("privileges kept: {}", names.join(", "));
+    Ok(())
+}
+
+/// Takes on the user and the capabilities of the daemon, for good, and makes nothing for it.
+pub(super) fn try_on(new_user: Option<NewUser>, socket_group: Option<u32>) -> Result<()> {
+    reduce(new_user, socket_group, |_| ()).map(|_| ())
+}
+
+/// Leaves the user and the capabilities that the daemon keeps, which are given back. `prepare` is called before this
+/// process becomes another user.
+fn reduce(
+    new_user: Option<NewUser>,
+    socket_group: Option<u32>,
+    prepare: impl FnOnce(&User),
+) -> Result<CapsHashSet> {
     let group = socket_group.map(Gid::from_raw);
     let failed = |error: CapsError| {
         Error::runtime(format!(
@@ -46,14 +72,11 @@ pub(super) fn give_up(paths: &Paths, socket_group: Option<u32>) -> Result<()> {
             }
         }
     }
-    // In a container root may lack what that takes.
-    let may_change = [Capability::CAP_SETUID, Capability::CAP_SETGID];
-    let user = user::of_files(paths).filter(|_| may_change.iter().all(|one| held.contains(one)));
-    match &user {
+    let new_user = new_user.map(|new| permitted(new, &held)).transpose()?;
+    match new_user.flatten() {
         Some(user) => {
-            user::make_socket_directory(&paths.socket, user);
-            user::become_user(user, group)?;
-            log::info!("running as {}, to whom the captures belong", user.name);
+            prepare(&user);
+            user::become_user(&user, group)?;
         }
         None => group.into_iter().for_each(join_group),
     }
@@ -66,9 +89,24 @@ pub(super) fn give_up(paths: &Paths, socket_group: Option<u32>) -> Result<()> {
             "cannot renounce new privileges (no_new_privs): {errno}"
         ))
     })?;
-    let names = sorted(&kept);
-    log::info!("privileges kept: {}", names.join(", "));
-    Ok(())
+    Ok(kept)
+}
+
+/// The user to become, where this process may.
+fn permitted(new: NewUser, held: &CapsHashSet) -> Result<Option<User>> {
+    // In a container root may lack what that takes.
+    let needed = [Capability::CAP_SETUID, Capability::CAP_SETGID];
+    let NewUser { user, is_named } = new;
+    if needed.iter().all(|one| held.contains(one)) {
+        return Ok(Some(user));
+    }
+    if is_named {
+        return Err(Error::missing(format!(
+            "becoming the user {} needs CAP_SETUID and CAP_SETGID; start the daemon as that user instead",
+            user.name
+        )));
+    }
+    Ok(None)
 }
 
 /// Of what is held, what is kept. CAP_SYS_ADMIN stays where it stands for one of the three.

@@ -1,20 +1,20 @@
-//! The user that the daemon runs as. Started as root, it becomes [`NAME`] if its files belong to that user, as it
-//! gives up the capability to write elsewhere (see [`super::privileges`]). If they belong to root it stays root.
+//! The user that the daemon runs as. Started as root, it becomes the user of `--user` or `access.user`, or else [`NAME`]
+//! if its files belong to that user, as it gives up the capability to write elsewhere (see [`super::privileges`]). If
+//! they belong to root it stays root.
 
 use std::{
     ffi::CString,
-    fs::{self, DirBuilder, File, Metadata},
+    fs::{self, DirBuilder},
     io,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown, fchown},
-    path::{Path, PathBuf},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, lchown},
+    path::Path,
 };
 
+use capture_store::ownership::own_name;
+use capture_task::plan::quote;
 use nix::{
     sys::prctl::set_keepcaps,
-    unistd::{
-        AccessFlags, Gid, Group, Uid, User, eaccess, geteuid, getgrouplist, setgroups, setresgid,
-        setresuid,
-    },
+    unistd::{Gid, User, geteuid, getgrouplist, setgroups, setresgid, setresuid},
 };
 
 use super::config::Paths;
@@ -23,15 +23,63 @@ use crate::error::{Error, Result};
 /// The user that `deploy/systemd/sysusers.d` makes.
 const NAME: &str = "capture-agent";
 
-/// Whom root becomes: the user [`NAME`], where the captures and the database belong to it, or will, by the
-/// directories in which they will be made.
-pub(super) fn of_files(paths: &Paths) -> Option<User> {
-    if !geteuid().is_root() {
-        return None;
+/// Its directory in the default paths.
+const HOME: &str = "/var/lib/capture-agent";
+
+/// Whom the daemon is to become.
+#[derive(Debug)]
+pub(super) struct NewUser {
+    pub(super) user: User,
+    /// Whether somebody has said so, and not the files.
+    pub(super) is_named: bool,
+}
+
+/// Whom the daemon is to become, where that is another user than it runs as.
+pub(super) fn wanted(paths: &Paths, named: Option<&str>) -> Result<Option<NewUser>> {
+    let user = match named {
+        Some(name) => of_name(name)?,
+        None if geteuid().is_root() => of_files(paths),
+        None => None,
+    };
+    let is_named = named.is_some();
+    Ok(user.map(|user| NewUser { user, is_named }))
+}
+
+/// The user of this name.
+pub(super) fn must_exist(name: &str) -> Result<User> {
+    User::from_name(name).ok().flatten().ok_or_else(|| {
+        Error::usage(format!(
+            "there is no user {}, as whom the daemon is to run (`--user`, `access.user`); `useradd --system` makes one",
+            quote(name)
+        ))
+    })
+}
+
+fn of_name(name: &str) -> Result<Option<User>> {
+    let user = must_exist(name)?;
+    let shown = quote(name);
+    let own = geteuid();
+    if user.uid == own {
+        return Ok(None);
     }
+    if own.is_root() {
+        return Ok(Some(user));
+    }
+    Err(Error::usage(format!(
+        "the daemon is to run as {shown} (`--user`, `access.user`), and was started as {}; start it as root or as {shown}",
+        own_name()
+    )))
+}
+
+/// The user [`NAME`], where the captures and the database belong to it, or will, by the directories in which they will
+/// be made. That is so, too, where [`HOME`] is yet to be made.
+fn of_files(paths: &Paths) -> Option<User> {
     let user = User::from_name(NAME).ok().flatten()?;
     let is_owner = |path: &Path| owner(path).is_some_and(|uid| uid == user.uid.as_raw());
-    let owns = !user.uid.is_root() && is_owner(&paths.captures) && is_owner(&paths.database);
+    let is_below_home = |path: &Path| path.starts_with(HOME);
+    let all = |is: &dyn Fn(&Path) -> bool| is(&paths.captures) && is(&paths.database);
+    let is_new = all(&is_below_home) && !Path::new(HOME).exists();
+    let owns = !user.uid.is_root() && (is_new || all(&is_owner));
     owns.then_some(user)
 }
 
@@ -61,110 +109,51 @@ pub(super) fn become_user(user: &User, group: Option<Gid>) -> Result<()> {
     })
 }
 
-/// Makes the directory of the socket for a user where it is not there: `/run` is empty after each boot, and nobody
-/// but root can make something in it.
-pub(super) fn make_socket_directory(socket: &Path, user: &User) {
-    let Some(directory) = socket.parent().filter(|directory| !directory.exists()) else {
-        return;
-    };
-    let made = DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(directory)
-        .and_then(|()| chown(directory, Some(user.uid.as_raw()), Some(user.gid.as_raw())));
-    if let Err(error) = made {
-        log::warn!("{}: {error}", directory.display());
-    }
-}
-
-/// Gives a file that root has made to the owner of its directory: a command of root's must not leave one that
-/// the daemon's user cannot open.
-pub(super) fn give_to_owner(file: &File, directory: &Path) -> io::Result<()> {
-    let owner = fs::metadata(directory)?;
-    if geteuid().is_root() && owner.uid() != 0 {
-        fchown(file, Some(owner.uid()), Some(owner.gid()))?;
-    }
-    Ok(())
-}
-
-/// The name of the user as whom this process runs.
-pub(super) fn own_name() -> String {
-    user_name(geteuid())
-}
-
-fn user_name(uid: Uid) -> String {
-    let user = User::from_uid(uid).ok().flatten();
-    user.map_or_else(|| format!("uid {uid}"), |user| user.name)
-}
-
-/// What stands in the way where a path may not be made, read or written: whose it is, what this process may, and what to
-/// do about it. Empty for other errors.
-pub(super) fn why_denied(path: &Path, error: &io::Error) -> String {
-    if error.kind() != io::ErrorKind::PermissionDenied {
-        return String::new();
-    }
-    let Some((obstacle, metadata)) = obstacle(path) else {
-        return String::new();
-    };
-    let uid = Uid::from_raw(metadata.uid());
-    let (shown, owner, own) = (obstacle.display(), user_name(uid), own_name());
-    let whose = format!(
-        "{shown} belongs to {owner} (mode {:04o})",
-        metadata.mode() & 0o7777
-    );
-    if uid == geteuid() {
-        format!("; {whose}, as whom the daemon runs")
-    } else if geteuid().is_root() {
-        format!(
-            "; {whose}, and the daemon, as root with no capabilities but CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, may not write \
-             there; start it as {owner}: {}",
-            start_as(uid, Gid::from_raw(metadata.gid()))
-        )
-    } else {
-        format!(
-            "; {whose}, and the daemon runs as {own}; `chown {own} {shown}` gives it to {own}, or name another place in the \
-             configuration"
-        )
-    }
-}
-
-/// The command that starts the daemon as a user with all that it needs.
-fn start_as(uid: Uid, gid: Gid) -> String {
-    let user = User::from_uid(uid).ok().flatten();
-    let group = Group::from_gid(gid).ok().flatten();
-    let groups = match user {
-        Some(_) => "--init-groups",
-        None => "--clear-groups",
-    };
-    let user = user.map_or_else(|| uid.to_string(), |user| user.name);
-    let group = group.map_or_else(|| gid.to_string(), |group| group.name);
-    let three = "-all,+bpf,+net_admin,+perfmon";
-    format!(
-        "`setpriv --reuid={user} --regid={group} {groups} --bounding-set={three} --inh-caps={three} --ambient-caps={three} \
-         capture-agent daemon`"
-    )
-}
-
-/// The first directory on the way to a path that this process may not enter, or else the last one that is there.
-fn obstacle(path: &Path) -> Option<(PathBuf, Metadata)> {
-    let ancestors: Vec<_> = path.ancestors().collect();
-    let mut last = None;
-    for ancestor in ancestors.into_iter().rev() {
-        let Ok(metadata) = fs::metadata(ancestor) else {
-            break;
-        };
-        let closed = metadata.is_dir() && eaccess(ancestor, AccessFlags::X_OK).is_err();
-        last = Some((ancestor.to_owned(), metadata));
-        if closed {
-            break;
+/// Makes the directories of the daemon for a user where they are not there, as only root can: `/run` is empty after each
+/// boot.
+pub(super) fn make_directories(paths: &Paths, user: &User) {
+    let places = [
+        (paths.socket.parent(), 0o755),
+        (paths.database.parent(), 0o700),
+        (Some(paths.captures.as_path()), 0o700),
+    ];
+    for (directory, mode) in places {
+        let missing = directory.filter(|directory| !directory.exists());
+        let made = missing.map(|directory| make_directory(directory, mode, user));
+        if let Some((Err(error), directory)) = made.zip(missing) {
+            log::warn!("{}: {error}", directory.display());
         }
     }
-    last
+}
+
+fn make_directory(directory: &Path, mode: u32, user: &User) -> io::Result<()> {
+    if let Some(above) = directory.parent() {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(above)?;
+    }
+    DirBuilder::new().mode(mode).create(directory)?;
+    lchown(directory, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_that_is_named_must_be_there() {
+        let paths = Paths::default();
+        let own = own_name();
+        assert!(wanted(&paths, Some(&own)).expect("it is there").is_none());
+        let error = wanted(&paths, Some("no-such\nuser")).expect_err("it is not there");
+        assert!(
+            error
+                .message
+                .starts_with("there is no user \"no-such\\nuser\", "),
+            "{error}"
+        );
+    }
 
     #[test]
     fn the_owner_of_what_is_not_there_is_that_of_its_directory() {
@@ -173,23 +162,5 @@ mod tests {
         assert_eq!(owner(directory.path()), own);
         assert_eq!(owner(&directory.path().join("a/b")), own);
         assert_eq!(owner(Path::new("/proc/no/such")), Some(0));
-    }
-
-    #[test]
-    fn an_error_says_whose_the_obstacle_is_and_what_to_do() {
-        let denied = io::Error::from_raw_os_error(libc::EACCES);
-        let path = Path::new("/proc/sys/no/such");
-        let why = why_denied(path, &denied);
-        assert!(
-            why.starts_with("; /proc/sys belongs to root (mode 0555), "),
-            "{why}"
-        );
-        let other = io::Error::from_raw_os_error(libc::ENOSPC);
-        assert_eq!(why_denied(path, &other), "");
-        let command = start_as(Uid::from_raw(4_000_000), Gid::from_raw(0));
-        assert!(
-            command.contains("--reuid=4000000 --regid=root --clear-groups "),
-            "{command}"
-        );
     }
 }

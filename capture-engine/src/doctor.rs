@@ -5,8 +5,12 @@
 mod checks;
 mod daemon;
 mod report;
+mod trial;
 
-pub use self::report::{Check, Report, Status};
+pub use self::{
+    report::{Check, Report, Status},
+    trial::NAME as CAPTURE,
+};
 use crate::{
     error::{Error, Result},
     kernel,
@@ -14,15 +18,27 @@ use crate::{
     privileges,
 };
 
-/// Runs every check.
+/// Runs every check, and one of the daemon where one listens.
 pub fn examine() -> Report {
+    report(daemon::check())
+}
+
+/// Runs every check within the daemon, with the rights that it has kept. What only others may see counts as not visible.
+pub fn examine_own() -> Report {
+    report(daemon::own())
+}
+
+fn report(daemon: Option<Check>) -> Report {
     let mut checks = checks::all();
-    let is_denied = |check: &Check| check.name == checks::BPF_CALL && check.status == Status::Fail;
+    let is_failed = |check: &Check| check.status == Status::Fail;
     // Nothing can be loaded then, and the reason has been said.
-    if !checks.iter().any(is_denied) {
+    if !checks.iter().any(is_failed) {
         checks.extend(probe());
+        if !checks.iter().any(is_failed) {
+            checks.push(trial::check());
+        }
     }
-    checks.extend(daemon::check());
+    checks.extend(daemon);
     Report {
         can_capture: checks.iter().all(|check| check.status != Status::Fail),
         checks,
@@ -42,10 +58,7 @@ fn probe() -> Vec<Check> {
                     .remedy("report this with the kernel's version; it should not happen"),
             })
             .collect(),
-        Err(error) => {
-            let check = Check::new(name, Status::Fail, error.to_string(), meaning);
-            vec![check.remedy("see the checks above")]
-        }
+        Err(error) => vec![trial::failed(name, &error, meaning)],
     }
 }
 

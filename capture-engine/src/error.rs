@@ -12,6 +12,7 @@ use std::io;
 use caps::Capability;
 use capture_common::MAX_INTERFACES;
 use capture_task::{
+    Cause,
     error::ErrorKind,
     plan::{Hook, Keyword as _, quote},
 };
@@ -62,7 +63,7 @@ pub enum Error {
     Denied(Denial),
     /// This binary has no kernel programs.
     #[error(
-        "this binary was built without its kernel programs; build it with `cargo build --release` where the BPF tools are installed, or with `cargo xtask build --release`, which installs them"
+        "this binary was built without its kernel programs; install a package of the release, or build it where the BPF tools are"
     )]
     NoPrograms,
     /// The kernel refuses one program.
@@ -98,7 +99,7 @@ pub enum Error {
         cause: anyhow::Error,
     },
     /// A system call failed.
-    #[error("cannot {doing}: {cause}")]
+    #[error("cannot {doing}: {}", Cause(cause))]
     System {
         /// What was being done: `list the interfaces`.
         doing: &'static str,

@@ -59,7 +59,7 @@ mod volume;
 
 pub use engine::{
     Attachment, ClosingTask, Ended, Engine, EngineOptions, EngineStats, InterfaceTotals,
-    TaskHandle, TaskStatus,
+    PlannedHook, TaskHandle, TaskStatus, conflicts, planned_hooks,
 };
 pub use error::{Error, Remedy, Result};
 #[cfg(feature = "bench")]

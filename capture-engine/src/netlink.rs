@@ -186,6 +186,12 @@ pub(crate) fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
 }
 
 /// A number in host byte order.
+pub(crate) fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
+    let bytes = bytes.get(offset..offset + 8)?;
+    Some(u64::from_ne_bytes(bytes.try_into().ok()?))
+}
+
+/// A number in host byte order.
 pub(crate) fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
     let bytes = bytes.get(offset..offset + 2)?;
     Some(u16::from_ne_bytes(bytes.try_into().ok()?))

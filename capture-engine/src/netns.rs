@@ -17,7 +17,7 @@ use crate::error::{Error, NamespaceError, Result};
 /// Where `ip netns` keeps its names.
 const NAMED: &str = "/run/netns";
 
-/// Enters a network namespace: a name of `ip netns`, or a path such as `/proc/PID/ns/net`.
+/// Enters a network namespace: a name of `ip netns`, a process by its number, or a path such as `/proc/PID/ns/net`.
 ///
 /// Moves the calling thread and the threads that it starts from then on.
 pub fn enter(name_or_path: &str) -> Result<()> {
@@ -48,14 +48,19 @@ fn enter_path(path: PathBuf) -> Result<(), NamespaceError> {
 
 fn path_of(name_or_path: &str) -> PathBuf {
     if name_or_path.contains('/') {
-        PathBuf::from(name_or_path)
-    } else {
-        Path::new(NAMED).join(name_or_path)
+        return PathBuf::from(name_or_path);
+    }
+    let named = Path::new(NAMED).join(name_or_path);
+    let is_number =
+        !name_or_path.is_empty() && name_or_path.bytes().all(|byte| byte.is_ascii_digit());
+    match is_number && !named.exists() {
+        true => PathBuf::from(format!("/proc/{name_or_path}/ns/net")),
+        false => named,
     }
 }
 
-/// The names that there are.
-fn named() -> Vec<String> {
+/// The names of `ip netns` that there are.
+pub fn named() -> Vec<String> {
     let entries = std::fs::read_dir(NAMED).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
     let mut names: Vec<_> = names.collect();
@@ -74,6 +79,7 @@ mod tests {
         assert_eq!(path_of("blue"), Path::new("/run/netns/blue"));
         assert_eq!(path_of("/proc/1/ns/net"), Path::new("/proc/1/ns/net"));
         assert_eq!(path_of("./net"), Path::new("./net"));
+        assert_eq!(path_of("1"), Path::new("/proc/1/ns/net"));
     }
 
     #[test]

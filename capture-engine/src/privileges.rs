@@ -45,10 +45,12 @@ pub(crate) fn names<'a>(capabilities: impl IntoIterator<Item = &'a Capability>) 
     names.join(", ")
 }
 
-/// Whether root here is root of the machine; BPF asks for privileges in the initial namespace.
+/// Whether root here is root of the machine; BPF asks for privileges in the initial namespace. Without `/proc` that is
+/// not known, and the kernel will say it.
 pub(crate) fn in_initial_user_namespace() -> bool {
-    fs::read_to_string("/proc/self/uid_map")
-        .is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]))
+    fs::read_to_string("/proc/self/uid_map").map_or(true, |map| {
+        map.split_whitespace().eq(["0", "0", "4294967295"])
+    })
 }
 
 /// What helps inside a user namespace.

@@ -36,6 +36,34 @@ pub fn read(path: &str) -> Result<String, ReadError> {
         })
 }
 
+/// The release of the running kernel, as uname(2) has it: also where `/proc/sys` is hidden.
+///
+/// # Errors
+/// It cannot be read.
+pub fn release() -> Result<String, ReadError> {
+    read("/proc/sys/kernel/osrelease").or_else(|error| uname(|name| &name.release).ok_or(error))
+}
+
+/// The build of the running kernel, the same way: `#1 SMP PREEMPT_DYNAMIC Debian 6.12.57-1`.
+///
+/// # Errors
+/// It cannot be read.
+pub fn build() -> Result<String, ReadError> {
+    read("/proc/sys/kernel/version").or_else(|error| uname(|name| &name.version).ok_or(error))
+}
+
+/// A field of what uname(2) says.
+fn uname(field: fn(&libc::utsname) -> &[libc::c_char; 65]) -> Option<String> {
+    // SAFETY: all zero is a valid `utsname`: arrays of bytes.
+    let mut name: libc::utsname = unsafe { std::mem::zeroed() };
+    // SAFETY: writes a `utsname`.
+    if unsafe { libc::uname(&raw mut name) } != 0 {
+        return None;
+    }
+    let bytes = field(&name).iter().map(|byte| byte.cast_unsigned());
+    String::from_utf8(bytes.take_while(|byte| *byte != 0).collect()).ok()
+}
+
 /// A mask of `/proc/self/status`: `CapEff`, `CapBnd`, `SigIgn`. The file has them in hexadecimal.
 ///
 /// # Errors
@@ -56,6 +84,13 @@ pub(crate) fn mask_from(status: &str, field: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_kernel_says_the_same_without_proc() {
+        let told = |field| uname(field).expect("uname(2)");
+        assert_eq!(release().expect("a release"), told(|name| &name.release));
+        assert_eq!(build().expect("a build"), told(|name| &name.version));
+    }
 
     #[test]
     fn masks() {

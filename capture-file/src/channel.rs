@@ -12,6 +12,7 @@ use super::{
     counters::OutputCounters,
     disk_budget::DiskBudget,
     error::{Action, Error, Result, Shown},
+    owner::Owner,
     rotation::NextFile,
 };
 
@@ -47,6 +48,7 @@ pub(super) struct WriterState {
     closing: OnceLock<Instant>,
     operation: Mutex<Option<Operation>>,
     space: Option<Arc<DiskBudget>>,
+    owner: Option<Owner>,
 }
 
 /// A system call of the writer that may take long.
@@ -84,11 +86,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl WriterState {
-    pub(super) fn new(space: Option<Arc<DiskBudget>>) -> Self {
+    pub(super) fn new(space: Option<Arc<DiskBudget>>, owner: Option<Owner>) -> Self {
         Self {
             space,
+            owner,
             ..Self::default()
         }
+    }
+
+    /// Whose finished files become, where that is not this user.
+    pub(super) fn owner(&self) -> Option<Owner> {
+        self.owner
     }
 
     /// Takes room in the disk budget for bytes that are about to be written.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{disk_budget::DiskBudget, target::Target};
+use super::{disk_budget::DiskBudget, owner::Owner, target::Target};
 
 /// Target and surroundings of an output.
 #[derive(Clone, Debug)]
@@ -13,4 +13,6 @@ pub struct OutputConfig {
     pub task_id: String,
     /// The disk space that it shares with other outputs, if that is limited.
     pub space: Option<Arc<DiskBudget>>,
+    /// The user whose the files become, where root captures for another.
+    pub owner: Option<Owner>,
 }

@@ -18,6 +18,17 @@ const RESERVE: u64 = 64 << 20;
 /// Bytes written between two checks of the file system.
 const CHECK_INTERVAL: u64 = 4 << 20;
 
+/// Bytes of a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskSpace {
+    /// All.
+    pub total: u64,
+    /// Those that can be written.
+    pub free: u64,
+    /// Those of them that captures leave free.
+    pub kept_free: u64,
+}
+
 /// Disk space for capture files, shared by all outputs.
 #[derive(Debug)]
 pub struct DiskBudget {
@@ -37,6 +48,21 @@ impl DiskBudget {
             used: AtomicU64::new(used),
             credit: AtomicU64::new(0),
         }
+    }
+
+    /// The file system of the directory, where it can be asked.
+    pub fn disk(&self) -> Option<DiskSpace> {
+        let system = statvfs(&self.directory).ok()?;
+        // Block counts and sizes are of 32 bits on some platforms.
+        let (free, total) = (
+            (system.blocks_available() as u64).saturating_mul(system.fragment_size() as u64),
+            (system.blocks() as u64).saturating_mul(system.fragment_size() as u64),
+        );
+        Some(DiskSpace {
+            total,
+            free,
+            kept_free: RESERVE.min(total / 100),
+        })
     }
 
     /// Bytes taken.
@@ -94,20 +120,12 @@ impl DiskBudget {
         if spent.is_ok() {
             return Ok(());
         }
-        let Ok(system) = statvfs(&self.directory) else {
+        let Some(disk) = self.disk() else {
             // The write will report the error.
             return Ok(());
         };
-        #[expect(
-            clippy::unnecessary_cast,
-            reason = "block counts and sizes are of 32 bits on some platforms"
-        )]
-        let (available, size) = (
-            (system.blocks_available() as u64).saturating_mul(system.fragment_size() as u64),
-            (system.blocks() as u64).saturating_mul(system.fragment_size() as u64),
-        );
-        let reserve = RESERVE.min(size / 100);
-        match available.checked_sub(reserve.saturating_add(bytes)) {
+        let available = disk.free;
+        match available.checked_sub(disk.kept_free.saturating_add(bytes)) {
             Some(free) => {
                 self.credit
                     .store(free.min(CHECK_INTERVAL), Ordering::Relaxed);

@@ -8,14 +8,16 @@ use std::{
     sync::Arc,
 };
 
-use capture_task::{error::ErrorKind, plan::Field, task::StopReason};
+use capture_task::{Cause, error::ErrorKind, plan::Field, task::StopReason};
 use pcap_file::pcapng::PcapNgWriteError;
+
+use crate::missing_directory::MissingDirectory;
 
 /// Why an output cannot be opened or cannot go on.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// A system call failed.
-    #[error("cannot {action} {}: {cause}", Shown(path))]
+    #[error("cannot {action} {}: {}", Shown(path), Cause(cause))]
     Io {
         /// What was tried.
         action: Action,
@@ -24,8 +26,18 @@ pub enum Error {
         /// Why it failed.
         cause: Arc<io::Error>,
     },
+    /// The directory of a file is not there, or is none.
+    #[error("cannot {action} {}: {missing}", path.display())]
+    NoDirectory {
+        /// What was tried.
+        action: Action,
+        /// On which file.
+        path: PathBuf,
+        /// Which part of the path is missing.
+        missing: MissingDirectory,
+    },
     /// A file that cannot be replaced could not be opened either.
-    #[error("cannot open {}: {cause} ({reason}, so that it cannot be replaced)", path.display())]
+    #[error("cannot open {}: {} ({reason}, so that it cannot be replaced)", path.display(), Cause(cause))]
     InPlace {
         /// The file.
         path: PathBuf,
@@ -165,7 +177,7 @@ pub enum Error {
         cause: Arc<PcapNgWriteError>,
     },
     /// No thread could be started for the writer.
-    #[error("cannot start a thread: {cause}")]
+    #[error("cannot start a thread: {}", Cause(cause))]
     Thread {
         /// Why not.
         cause: Arc<io::Error>,
@@ -257,10 +269,17 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     pub(super) fn io(action: Action, path: &Path, cause: io::Error) -> Self {
-        Self::Io {
-            action,
-            path: path.to_owned(),
-            cause: Arc::new(cause),
+        match MissingDirectory::of(path, &cause) {
+            Some(missing) => Self::NoDirectory {
+                action,
+                path: path.to_owned(),
+                missing,
+            },
+            None => Self::Io {
+                action,
+                path: path.to_owned(),
+                cause: Arc::new(cause),
+            },
         }
     }
 
@@ -284,6 +303,7 @@ impl Error {
             | Self::Pattern { .. } => ErrorKind::Usage,
             Self::InUse { .. } => ErrorKind::Conflict,
             Self::Io { .. }
+            | Self::NoDirectory { .. }
             | Self::InPlace { .. }
             | Self::OtherUser { .. }
             | Self::LinkLoop { .. }
@@ -312,6 +332,7 @@ impl Error {
                 Some(libc::EPIPE) => StopReason::User,
                 _ => StopReason::IoError,
             },
+            Self::NoDirectory { .. } => StopReason::IoError,
             _ => StopReason::Error,
         }
     }

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use capture_task::task::FileRecord;
+use capture_task::{Cause, task::FileRecord};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sha2::{Digest, Sha256};
 
@@ -339,6 +339,11 @@ impl OutFile {
             return (false, Some(Error::io(Action::Rename, part, error)));
         }
         drop(operation);
+        if let Some(owner) = state.owner()
+            && let Err(error) = owner.take(&self.file, to)
+        {
+            log::warn!("{} stays root's: {}", to.display(), Cause(&error));
+        }
         let _operation = state.begin_operation(Action::SyncDirectory, &self.name);
         let synced = path::sync_directory(to);
         let fault = synced

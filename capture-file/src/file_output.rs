@@ -101,7 +101,7 @@ impl FileOutput {
 
         let opened_ns = unix_ns();
         let (rotation, first) = first_file(plan, &config.target, opened_ns)?;
-        let state = Arc::new(WriterState::new(config.space.clone()));
+        let state = Arc::new(WriterState::new(config.space.clone(), config.owner));
         let mut sink = Self {
             layout,
             rotation,

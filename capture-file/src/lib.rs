@@ -10,13 +10,13 @@
 //! | `rotation` | names of files, and when one ends |
 //! | `queue`, `channel` | buffers on their way to the writer thread, and what both threads share |
 //! | `writer`, `file`, `part` | I/O: open, write, sync, rename |
-//! | `target`, `destination`, `path` | standard output, descriptors, links, names |
+//! | `target`, `destination`, `path`, `missing_directory` | standard output, descriptors, links, names |
 //! | `counters`, `progress`, `closing` | counters and files while the task runs, and its end |
 //! | `disk_budget` | disk space that all outputs of a daemon share |
 //! | `recovery` | files that a killed agent left |
 //! | `error`, `clock` | kinds of errors, the wall clock |
 //!
-//! The other way round, [`read`] reads the capture files of any tool.
+//! The other way round, [`read`] reads the capture files of any tool, and [`CopyEncoder`] writes a choice of what it read.
 
 mod channel;
 mod clock;
@@ -31,7 +31,9 @@ mod figures;
 mod file;
 mod file_output;
 mod layout;
+mod missing_directory;
 mod output;
+mod owner;
 mod packet;
 mod part;
 mod path;
@@ -53,17 +55,20 @@ pub use self::{
     config::OutputConfig,
     counters::OutputCounters,
     destination::{follow_links, is_descriptor, replacement_path},
-    disk_budget::DiskBudget,
+    disk_budget::{DiskBudget, DiskSpace},
+    encode::{CopiedPacket, CopyEncoder},
     error::{Action, Error, Foreign, NotReplaceable, Refusal, Result},
     figures::{FinalFigures, InterfaceStats},
     file::sha256,
     file_output::FileOutput,
+    missing_directory::{MissingDirectory, open_failure},
     output::Output,
+    owner::Owner,
     packet::{InterfaceInfo, Packet},
     path::{part_of, rename, sync_directory},
     program::{ProgramOutput, Sink},
     progress::OutputFiles,
     recovery::{RecoveredFile, Scan, leftovers, recover, scan},
-    sizes::size_faults,
+    sizes::{size_faults, worst_case},
     target::{OpenTarget, Target},
 };

@@ -94,6 +94,14 @@ impl Target {
 }
 
 impl OpenTarget {
+    /// A file that is open for writing, by the name that reports have for it.
+    pub fn new(file: File, name: PathBuf) -> Self {
+        Self {
+            name,
+            file: Arc::new(file),
+        }
+    }
+
     fn inherited(number: RawFd, name: PathBuf) -> Result<Self> {
         // SAFETY: fcntl(2) on numbers; it answers EBADF where the descriptor is not open.
         let (flags, copy) = unsafe {

@@ -61,6 +61,11 @@ impl Address {
         }
     }
 
+    /// Whether it is of the host itself.
+    pub fn is_loopback(self) -> bool {
+        self.ip().is_loopback()
+    }
+
     /// Whether it is 0.0.0.0 or `::`.
     pub fn is_unspecified(self) -> bool {
         self.ip().is_unspecified()

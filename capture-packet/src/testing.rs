@@ -1,5 +1,7 @@
 //! Frames for tests: small builders of headers, and what tshark says of them.
 
+pub mod tls;
+
 use std::{io::Write as _, net::IpAddr, process::Command};
 
 use crate::decode::TcpFlags;

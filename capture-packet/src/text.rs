@@ -56,6 +56,14 @@ pub fn is_plain(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_plain)
 }
 
+/// A number of things as people say it: `1 packet`, `12 packets`.
+pub fn several(count: u64, one: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        _ => format!("{count} {one}s"),
+    }
+}
+
 /// A number of nanoseconds as people say it: `3 ms`, `1.2 s`.
 pub fn duration(ns: u64) -> String {
     match ns {

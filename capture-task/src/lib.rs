@@ -2,10 +2,23 @@
 //! all of its faults. States, stop reasons, counters and records are here too, because the command
 //! line, the API and the files report them alike. There is no I/O in this crate.
 
+mod amount;
 pub mod error;
+mod file_name;
 pub mod plan;
+pub mod preview;
+pub mod preview_lines;
 mod printable;
 pub mod problem;
+mod short;
 pub mod task;
+pub mod times;
+mod words;
 
-pub use self::printable::printable;
+pub use self::{
+    amount::{bytes_text, count_text, duration_text},
+    file_name::{download_stem, download_suffix, file_name_of, file_time, is_growing},
+    printable::printable,
+    short::{about_text, ago_of, ago_text, short_id, short_length},
+    words::{Cause, wait_text},
+};

@@ -4,22 +4,28 @@
 
 mod address;
 mod collect;
+mod commands;
+pub mod expression_syntax;
 mod fault;
 mod field;
+mod filled;
 mod filter;
 mod json;
 mod keyword;
 mod limits;
+mod normalise;
 mod origin;
 mod ports;
 mod resolve;
 mod ring_size;
 pub mod schema;
 mod sentences;
+mod summary;
 mod text;
 mod units;
 mod validated;
 
+pub use commands::{Door, create_command, curl_command, quoted};
 pub use fault::{Counted, ExpectedType, Fault, FaultKind, JsonType, NameRule, PortForm};
 pub use field::Field;
 pub use filter::{Endpoint, Filter};
@@ -28,8 +34,8 @@ pub use keyword::{
     AddressType, Directions, Format, Hook, Keyword, Oversize, Protocol, parse as parse_keyword,
 };
 pub use limits::{MAX_INTERFACES, MAX_RING, MOST_FAULTS};
+pub use normalise::normalise;
 pub use origin::RequestOrigin;
-pub use ports::normalise;
 pub use ring_size::{RingSizeError, ring_size};
 pub use sentences::Wording;
 pub use text::{Excerpt, nearest, quote};

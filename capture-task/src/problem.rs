@@ -63,6 +63,18 @@ pub struct ProblemError {
     /// still the detail.
     #[serde(flatten)]
     pub fault: Option<FaultKind>,
+    /// Of a text such as a filter: the characters that are wrong, counted from 0, and the one behind them.
+    #[serde(flatten)]
+    pub span: Option<Span>,
+}
+
+/// A part of a text, in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// The first one, counted from 0.
+    pub from: usize,
+    /// The one behind the last.
+    pub to: usize,
 }
 
 /// By hand: the members of a fault stand beside the others, and a document made for them all would be one of sixty
@@ -73,6 +85,10 @@ impl PartialSchema for ProblemError {
             let text = ObjectBuilder::new().schema_type(Type::String);
             text.description(Some(description))
         };
+        let number = |description: &str| {
+            let number = ObjectBuilder::new().schema_type(Type::Integer);
+            number.minimum(Some(0)).description(Some(description))
+        };
         ObjectBuilder::new()
             .schema_type(Type::Object)
             .description(Some("One thing that is wrong."))
@@ -80,6 +96,8 @@ impl PartialSchema for ProblemError {
             .property("code", text("Stable word for programs."))
             .property("detail", text("One sentence for people."))
             .property("reason", text("Which rule a task breaks, where it is one of `FaultKind`. The members of that reason stand beside it, so that a program can say it in words of its own."))
+            .property("from", number("Of a filter: the first character that is wrong, counted from 0."))
+            .property("to", number("Of a filter: the character behind those that are wrong."))
             .required("pointer")
             .required("code")
             .required("detail")
@@ -98,6 +116,16 @@ impl ProblemError {
             code: code.to_owned(),
             detail: detail.into(),
             fault: None,
+            span: None,
+        }
+    }
+
+    /// With the part of the text that is wrong.
+    #[must_use]
+    pub fn of_span(self, span: Span) -> Self {
+        Self {
+            span: Some(span),
+            ..self
         }
     }
 }
@@ -110,6 +138,7 @@ impl From<Fault> for ProblemError {
             code: kind.code().to_owned(),
             detail: kind.sentence(Wording::API),
             fault: Some(kind),
+            span: None,
         }
     }
 }

@@ -206,6 +206,21 @@ pub enum StopReason {
     Error,
 }
 
+impl Keyword for StopReason {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("duration", Self::Duration),
+        ("max_packets", Self::MaxPackets),
+        ("max_file_bytes", Self::MaxFileBytes),
+        ("user", Self::User),
+        ("interface_gone", Self::InterfaceGone),
+        ("disk_full", Self::DiskFull),
+        ("io_error", Self::IoError),
+        ("shutdown", Self::Shutdown),
+        ("interrupted", Self::Interrupted),
+        ("error", Self::Error),
+    ];
+}
+
 impl StopReason {
     /// The final state that goes with the reason.
     pub fn final_state(self) -> State {
@@ -403,6 +418,58 @@ pub struct TaskRecord {
     pub verdict: Option<String>,
     /// The files, in order.
     pub files: Vec<FileRecord>,
+    /// Who created it, in the daemon: `uid 1000`, `token NAME`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<String>,
+    /// Whose quota it counts against, in the daemon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// How many findings there are; absent where it was not analyzed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub findings: Option<FindingCounts>,
+}
+
+/// How many findings of each severity a report has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FindingCounts {
+    /// What needs to be mended.
+    pub high: u64,
+    /// What needs a look.
+    pub warn: u64,
+    /// What is good to know.
+    pub info: u64,
+}
+
+impl FindingCounts {
+    /// Those of a report, JSON; none where it is no report.
+    pub fn of_report(report: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Report {
+            #[serde(default)]
+            findings: Vec<Finding>,
+        }
+        #[derive(Deserialize)]
+        struct Finding {
+            severity: Severity,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Severity {
+            High,
+            Warn,
+            Info,
+        }
+        let report: Report = serde_json::from_str(report).ok()?;
+        let mut counts = Self::default();
+        for finding in report.findings {
+            match finding.severity {
+                Severity::High => counts.high += 1,
+                Severity::Warn => counts.warn += 1,
+                Severity::Info => counts.info += 1,
+            }
+        }
+        Some(counts)
+    }
 }
 
 /// The time so many nanoseconds since the Unix epoch, where it is one that can be told.

@@ -21,6 +21,15 @@ pub fn stay_on(cpu: usize) {
     sched_setaffinity(Pid::from_raw(0), &one).expect("there are so many CPUs");
 }
 
+/// How many the kernel allows for: the rings of an agent.
+pub fn possible() -> usize {
+    let list = std::fs::read_to_string("/sys/devices/system/cpu/possible").expect("it says");
+    let last = list.trim().rsplit(['-', ',']).next();
+    last.and_then(|last| last.parse::<usize>().ok())
+        .expect("a number")
+        + 1
+}
+
 /// CPU time of this thread, for tests of what something costs.
 pub fn thread_cpu_time() -> std::time::Duration {
     let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID);

@@ -4,7 +4,7 @@
 //! agent in one of them ([`agent`]), sends frames from either side ([`traffic`]), and has the
 //! files read by programs that share no code with the product ([`readers`]). [`mod@reference`] says
 //! what a task should have matched, of frames and filters that [`generate`] makes at random.
-//! [`relay`] is a network with faults, for the analyzer. Everything panics with context: nothing here is recovered.
+//! [`relay`] is a network with faults, for the analyzer, and [`lan`] a link with several hosts. Everything panics with context: nothing here is recovered.
 //!
 //! # What a machine needs
 //!
@@ -16,15 +16,23 @@
 //! | --- | --- |
 //! | `iproute2` | `ip`, `tc` |
 //! | `ethtool` | `ethtool` |
-//! | `tshark` (with `wireshark-common`) | `tshark`, `capinfos`, `editcap`, `dumpcap` |
+//! | `tshark` (with `wireshark-common`) | `tshark`, `capinfos`, `editcap`, `mergecap`, `dumpcap` |
 //! | `tcpdump` | `tcpdump` |
 //! | `tcpreplay` | `tcpreplay` |
 //! | `python3-scapy` | `scapy`, for Debian's `/usr/bin/python3` |
 //! | `util-linux`, `mount`, `passwd` | `setpriv`, `unshare`, `nsenter`, `mount`, `umount`, `usermod` |
 //! | `systemd` | `systemd-analyze`, `systemd-sysusers`, `systemd-tmpfiles` |
 //! | `curl`, `jq`, `openssl` | `curl`, `jq`, `openssl` |
+//! | `openssh-server`, `openssh-client` | `sshd`, `ssh`, `ssh-keygen` |
 //! | `libcap2-bin` | `setcap` |
+//! | `nmap`, `hping3`, `hydra` | `nmap`, `hping3`, `hydra` |
 //! | `coreutils` | `sha256sum` |
+//! | `iputils-ping`, `iputils-arping`, `nftables` | `ping`, `arping`, `nft` |
+//! | `bind9-dnsutils`, `dnsmasq-base`, `busybox-static`, `udhcpc`, `radvd` | `dig`, `dnsmasq`, `busybox`, `udhcpc`, `radvd` |
+//! | `dsniff`, `iodine`, `ptunnel` | `arpspoof`, `iodine` and `iodined`, `ptunnel` |
+//! | `libndpi-bin` | `ndpiReader` |
+//! | `redis-tools` | `redis-cli`, `redis-benchmark`, `redis-check-rdb` |
+//! | `samba`, `smbclient`, `postgresql` | `smbd`, `smbclient`, `postgres`, `pgbench`: used where they are, not installed, as the packages start servers |
 //!
 //! The environment variable `CAPTURE_AGENT_BIN` names the binary under test; `cargo xtask test`
 //! sets it. Others make a test longer, or another one:
@@ -43,19 +51,26 @@
 //! | `CAPTURE_TEST_REQUESTS` | random requests to the API | 2,000 | 100,000 |
 //! | `CAPTURE_TEST_DAEMON_ROUNDS` | tasks of the daemon that come and go | 40 | 1,000 |
 //! | `CAPTURE_TEST_DAEMON_KILLS` | kills of the daemon | 8 | 100 |
+//! | `CAPTURE_TEST_MUTATED` | mutated capture files that are analyzed | 3,000 | 100,000 |
+//! | `CAPTURE_TEST_CAPTURES` | directory of captures whose classes of TCP segments are compared with tshark's | none | any |
 //! | `CAPTURE_TEST_KEEP` | directory for the captures that the analyzer is tried on | none | any |
+//! | `CAPTURE_TEST_ORDINARY` | seconds of ordinary traffic for the analyzer | 20 | 3,600 |
+//! | `CAPTURE_TEST_ORDINARY_MB` | megabytes of a transfer meanwhile | 50 | 1,000 |
 //! | `CAPTURE_TEST_DAEMON_LOAD` | seconds of traffic on 64 tasks with 100 clients | 4 | 60 |
 
 use std::{process::Command, time::Duration};
 
 mod accounting;
 pub mod agent;
+pub mod background;
 pub mod bpf;
 pub mod counters;
 pub mod cpus;
 pub mod daemon;
 pub mod generate;
 pub mod http;
+pub mod lan;
+pub mod name_server;
 pub mod netns;
 pub mod openapi;
 pub mod other_programs;
@@ -67,6 +82,7 @@ pub mod record;
 pub mod reference;
 pub mod relay;
 pub mod rights;
+pub mod room;
 pub mod sandbox;
 pub mod seccomp;
 pub mod signals;

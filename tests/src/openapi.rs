@@ -10,7 +10,10 @@ use std::{
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use crate::{http::Answer, record::is_time};
+use crate::{
+    http::Answer,
+    record::{is_packet_time, is_time},
+};
 
 /// Where the document itself is.
 pub const PATH: &str = "/api/v1/openapi.json";
@@ -117,6 +120,11 @@ impl Document {
             match keyword.as_str() {
                 "description" | "default" | "examples" | "additionalProperties" => {}
                 "$ref" => self.fits(self.named(rule), value, at)?,
+                "allOf" => {
+                    let mut all = Map::from_iter([("type".to_owned(), "object".into())]);
+                    self.merge(rule, true, &mut all)?;
+                    self.fits(&Value::Object(all), value, at)?;
+                }
                 "oneOf" => {
                     let schemas = rule.as_array().ok_or("no list")?.iter();
                     let fitting = schemas.filter(|schema| self.fits(schema, value, at).is_ok());
@@ -178,7 +186,8 @@ impl Document {
                     }
                 }
                 "format" => {
-                    if rule == "date-time" && value.is_string() && !is_time(value) {
+                    let is_time = is_time(value) || is_packet_time(value);
+                    if rule == "date-time" && value.is_string() && !is_time {
                         return wrong("a time");
                     }
                 }
@@ -192,6 +201,47 @@ impl Document {
             }
         }
         self.fits_object(rules, value, at)
+    }
+
+    /// Puts the fields of objects that are one, as `flatten` of serde makes them, into one schema. What may be null may
+    /// be missing.
+    fn merge(
+        &self,
+        parts: &Value,
+        is_required: bool,
+        all: &mut Map<String, Value>,
+    ) -> Result<(), String> {
+        for part in parts.as_array().ok_or("no list")? {
+            let part = match part.get("$ref") {
+                Some(reference) => self.named(reference),
+                None => part,
+            };
+            if let Some(parts) = part.get("allOf") {
+                self.merge(parts, is_required, all)?;
+            }
+            if let Some(parts) = part.get("oneOf") {
+                self.merge(parts, false, all)?;
+            }
+            if let Some(fields) = part.get("properties").and_then(Value::as_object) {
+                let known = all.entry("properties").or_insert_with(|| Map::new().into());
+                known
+                    .as_object_mut()
+                    .ok_or("no fields")?
+                    .extend(fields.clone());
+            }
+            if let Some(required) = part.get("required").and_then(Value::as_array)
+                && is_required
+            {
+                let known = all
+                    .entry("required")
+                    .or_insert_with(|| Value::Array(Vec::new()));
+                known
+                    .as_array_mut()
+                    .ok_or("no list")?
+                    .extend(required.clone());
+            }
+        }
+        Ok(())
     }
 
     fn fits_object(
@@ -275,6 +325,7 @@ fn is_of(name: &Value, value: &Value) -> bool {
         Some("array") => value.is_array(),
         Some("string") => value.is_string(),
         Some("integer") => value.is_i64() || value.is_u64(),
+        Some("number") => value.is_number(),
         Some("boolean") => value.is_boolean(),
         Some("null") => value.is_null(),
         _ => panic!("the type {name} is not known here"),

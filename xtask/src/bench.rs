@@ -2,7 +2,7 @@
 //! measure is in `capture-engine/src/kernel/bench.rs` and in `bench/`.
 
 use std::{
-    path::{PathBuf, absolute},
+    path::{Path, PathBuf, absolute},
     process::Command,
 };
 
@@ -28,10 +28,38 @@ enum What {
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
+    /// The analysis of a file against tshark, tcpdump and others; `--help` says more
+    #[command(disable_help_flag = true)]
+    Analyze {
+        /// Options of the benchmark
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
+    /// How long somebody waits who looks at the packets of a large file; `--help` says more
+    #[command(disable_help_flag = true)]
+    View {
+        /// Options of the benchmark
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
     /// Whole captures against tcpdump, dumpcap and others; `--help` says more
     #[command(disable_help_flag = true)]
     Capture {
         /// Options of the benchmark
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
+    /// The daemon at the highest rate, without and with the live analysis of its task
+    #[command(disable_help_flag = true)]
+    Live {
+        /// Options of `bench capture`: --quick, --rounds, --seconds, --json
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
+    /// The daemon while nobody, one and 200 look at its task
+    #[command(disable_help_flag = true)]
+    Viewers {
+        /// Options of `bench capture`: --quick, --rounds, --seconds, --json
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
@@ -50,22 +78,57 @@ pub(crate) fn bench(arguments: &Arguments) -> Result<()> {
             }
             command::run(&mut benchmark)
         }
+        What::Analyze { options } => analyze(options),
+        What::View { options } => view(options),
         What::Capture { options } => capture(options),
+        What::Live { options } => of_the_daemon("--live", options),
+        What::Viewers { options } => of_the_daemon("--viewers", options),
     }
 }
 
 /// Builds the agent and the benchmark of whole captures, gets the other tools, and runs it.
 fn capture(options: &[String]) -> Result<()> {
     packages::ensure_tools(packages::BENCH_TOOLS)?;
-    for tool in packages::BENCH_EXTRAS {
-        // The benchmark says what it is without.
+    ensure_extras(packages::BENCH_EXTRAS);
+    against(run::as_root, "bench-capture", options)
+}
+
+/// The same for what the daemon does beside a capture.
+fn of_the_daemon(which: &str, options: &[String]) -> Result<()> {
+    packages::ensure_tools(packages::BENCH_TOOLS)?;
+    let options = [&[which.to_owned()], options].concat();
+    against(run::as_root, "bench-capture", &options)
+}
+
+/// The same for the analysis of files, which needs no root.
+fn analyze(options: &[String]) -> Result<()> {
+    ensure_extras(packages::ANALYZE_TOOLS);
+    against(|program| Command::new(program), "bench-analyze", options)
+}
+
+/// The view of packets, which is in the benchmark itself.
+fn view(options: &[String]) -> Result<()> {
+    command::run(&mut cargo_build()).context("cannot build the benchmark")?;
+    let mut benchmark = Command::new(Profile::Dist.directory()?.join("bench-view"));
+    let directory = workspace::target_dir()?.join("bench");
+    benchmark.arg("--directory").arg(directory);
+    command::run(benchmark.args(options))
+}
+
+/// The benchmark says what it is without.
+fn ensure_extras(tools: &[packages::Tool]) {
+    for tool in tools {
         if let Err(error) = packages::ensure_tools(std::slice::from_ref(tool)) {
             command::report(&error);
         }
     }
+}
+
+/// Builds the agent and a benchmark that measures it, and runs the benchmark.
+fn against(program: impl Fn(&Path) -> Command, name: &str, options: &[String]) -> Result<()> {
     let agent = build::agent(&build::object()?, Profile::Dist)?;
     command::run(&mut cargo_build()).context("cannot build the benchmark")?;
-    let mut benchmark = run::as_root(&Profile::Dist.directory()?.join("bench-capture"));
+    let mut benchmark = program(&Profile::Dist.directory()?.join(name));
     benchmark.arg("--agent").arg(agent);
     let directory = workspace::target_dir()?.join("bench");
     benchmark.arg("--directory").arg(directory);

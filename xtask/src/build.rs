@@ -13,6 +13,9 @@ use crate::{command, setup, workspace};
 /// The variable by which `capture-engine/build.rs` learns of the object, and compiles none itself.
 pub(crate) const OBJECT_VARIABLE: &str = "CAPTURE_EBPF_OBJECT";
 
+/// The variable by which the end-to-end tests learn of the agent.
+pub(crate) const AGENT_VARIABLE: &str = "CAPTURE_AGENT_BIN";
+
 /// Arguments of `cargo xtask build`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -69,9 +72,18 @@ pub(crate) fn build(arguments: &Arguments) -> Result<()> {
 
 /// Builds the kernel programs and returns the path of their object.
 pub(crate) fn object() -> Result<PathBuf> {
+    object_for(ARCH)
+}
+
+/// The same for kernels of another architecture.
+pub(crate) fn object_for(architecture: &str) -> Result<PathBuf> {
     let tools = setup::ensure()?;
-    let target_dir = workspace::target_dir()?.join("bpf");
-    command::run(&mut tools.cargo_build(workspace::root(), &target_dir, ARCH))
+    let name = match architecture {
+        ARCH => "bpf".to_owned(),
+        other => format!("bpf-{other}"),
+    };
+    let target_dir = workspace::target_dir()?.join(name);
+    command::run(&mut tools.cargo_build(workspace::root(), &target_dir, architecture))
         .context("cannot build the kernel programs")?;
     let object = capture_build::object(&target_dir);
     if !object.is_file() {

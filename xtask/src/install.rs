@@ -103,7 +103,7 @@ fn install(skip: bool) -> Result<(PathBuf, String)> {
 /// `capture-agent doctor`, as root.
 fn doctor(agent: &Path) -> Result<Output> {
     let mut doctor = run::as_root(agent);
-    doctor.arg("doctor");
+    doctor.args(["doctor", "-v"]);
     doctor
         .output()
         .with_context(|| command::cannot_start(&doctor))

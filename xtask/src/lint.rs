@@ -1,4 +1,4 @@
-//! All checks that need no running: the layer rules, the documents, manifests, dependencies, format, clippy for the
+//! All checks that need no running: the layer rules, the documents, types of the console's scripts, manifests, dependencies, format, clippy for the
 //! host and for the BPF target, and the Rust
 //! documentation. Every check runs, also after one has failed.
 
@@ -6,14 +6,17 @@ use std::env::consts::ARCH;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{build, command, deny, documents, layers, manifests, setup, toolchain, workspace};
+use crate::{
+    browser, build, command, deny, documents, layers, manifests, setup, toolchain, workspace,
+};
 
 type Check = fn() -> Result<()>;
 
 /// Every check, by its name.
-const CHECKS: [(&str, Check); 9] = [
+const CHECKS: [(&str, Check); 10] = [
     ("layers", layers::check),
     ("documents", documents::check),
+    ("console", browser::types),
     ("manifests", manifests::check),
     ("dependencies", deny::check),
     ("format", format),

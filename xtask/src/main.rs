@@ -3,15 +3,19 @@
 //! `linker` and `packages`, which find what is on the machine and add what is lacking.
 
 mod bench;
+mod blocks;
+mod browser;
 mod build;
 mod command;
 mod deny;
 mod documents;
+mod fuzz;
 mod install;
 mod layers;
 mod linker;
 mod lint;
 mod manifests;
+mod package;
 mod packages;
 mod results;
 mod root;
@@ -43,11 +47,17 @@ enum Action {
     Run(run::Arguments),
     /// Run all tests: those of the host, then whole captures as root
     Test(test::Arguments),
-    /// Capture on each supported kernel, in virtual machines
+    /// Capture on each supported kernel and use the package on whole systems, in virtual machines
     VmTest(vm_test::Arguments),
+    /// Run the tests of the web console in a browser, as root
+    Browser(browser::Arguments),
+    /// Make the packages of a release: .deb, .rpm, tarball, OCI image, SBOM, checksums
+    Package(package::Arguments),
     /// Measure the kernel programs, as root
     Bench(bench::Arguments),
-    /// Check layers, documents, manifests, dependencies, format, lints of both sides, and documentation
+    /// Fuzz the parsers, the readers and the analyzer
+    Fuzz(fuzz::Arguments),
+    /// Check layers, documents, types of the console, manifests, dependencies, format, lints of both sides, and documentation
     Lint(lint::Arguments),
     /// Make what the kernel programs are built with available, once
     Setup(setup::Arguments),
@@ -57,9 +67,12 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().action {
         Action::Build(arguments) => build::build(&arguments),
         Action::Run(arguments) => run::run(&arguments),
+        Action::Browser(arguments) => browser::browser(&arguments),
+        Action::Package(arguments) => package::package(&arguments),
         Action::Bench(arguments) => bench::bench(&arguments),
         Action::Test(arguments) => return test::test(&arguments),
         Action::VmTest(arguments) => return vm_test::vm_test(&arguments),
+        Action::Fuzz(arguments) => fuzz::fuzz(&arguments),
         Action::Lint(arguments) => lint::lint(&arguments),
         Action::Setup(arguments) => setup::setup(&arguments),
     };

@@ -39,6 +39,10 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
         packages: &["wireshark-common"],
     },
     Tool {
+        program: "mergecap",
+        packages: &["wireshark-common"],
+    },
+    Tool {
         program: "tcpdump",
         packages: &["tcpdump"],
     },
@@ -87,8 +91,93 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
         packages: &["openssl"],
     },
     Tool {
+        program: "sshd",
+        packages: &["openssh-server"],
+    },
+    Tool {
+        program: "ssh",
+        packages: &["openssh-client"],
+    },
+    Tool {
         program: "systemd-analyze",
         packages: &["systemd"],
+    },
+    Tool {
+        program: "promtool",
+        packages: &["prometheus"],
+    },
+    Tool {
+        program: "nmap",
+        packages: &["nmap"],
+    },
+    Tool {
+        program: "hping3",
+        packages: &["hping3"],
+    },
+    Tool {
+        program: "hydra",
+        packages: &["hydra"],
+    },
+    Tool {
+        program: "ping",
+        packages: &["iputils-ping"],
+    },
+    Tool {
+        program: "arping",
+        packages: &["iputils-arping"],
+    },
+    Tool {
+        program: "nft",
+        packages: &["nftables"],
+    },
+    Tool {
+        program: "dig",
+        packages: &["bind9-dnsutils"],
+    },
+    Tool {
+        program: "dnsmasq",
+        packages: &["dnsmasq-base"],
+    },
+    // Before udhcpc, which else brings the busybox with shared libraries in its place.
+    Tool {
+        program: "busybox",
+        packages: &["busybox-static"],
+    },
+    Tool {
+        program: "udhcpc",
+        packages: &["udhcpc"],
+    },
+    Tool {
+        program: "radvd",
+        packages: &["radvd"],
+    },
+    Tool {
+        program: "arpspoof",
+        packages: &["dsniff"],
+    },
+    Tool {
+        program: "iodine",
+        packages: &["iodine"],
+    },
+    Tool {
+        program: "ptunnel",
+        packages: &["ptunnel"],
+    },
+    Tool {
+        program: "ndpiReader",
+        packages: &["libndpi-bin"],
+    },
+    Tool {
+        program: "redis-cli",
+        packages: &["redis-tools"],
+    },
+    Tool {
+        program: "zsh",
+        packages: &["zsh"],
+    },
+    Tool {
+        program: "fish",
+        packages: &["fish"],
     },
 ];
 
@@ -133,6 +222,26 @@ pub(crate) const BENCH_EXTRAS: &[Tool] = &[
     Tool {
         program: "xdpdump",
         packages: &["xdp-tools"],
+    },
+];
+
+/// What reads capture files beside the agent, where it is there.
+pub(crate) const ANALYZE_TOOLS: &[Tool] = &[
+    Tool {
+        program: "tshark",
+        packages: &["tshark"],
+    },
+    Tool {
+        program: "capinfos",
+        packages: &["wireshark-common"],
+    },
+    Tool {
+        program: "tcpdump",
+        packages: &["tcpdump"],
+    },
+    Tool {
+        program: "tcptrace",
+        packages: &["tcptrace"],
     },
 ];
 
@@ -262,6 +371,8 @@ fn apt(arguments: &[&str]) -> Result<()> {
         sudo
     };
     apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    // For invoke-rc.d(8) of a machine without systemd: services of the packages are not started.
+    apt.env("RUNLEVEL", "1");
     // What apt tells is no result of ours.
     apt.stdin(std::process::Stdio::null())
         .stdout(std::io::stderr());
@@ -297,7 +408,7 @@ mod tests {
 
     #[test]
     fn every_tool_names_a_package() {
-        let lists = [TEST_TOOLS, BENCH_TOOLS, BENCH_EXTRAS];
+        let lists = [TEST_TOOLS, BENCH_TOOLS, BENCH_EXTRAS, ANALYZE_TOOLS];
         assert!(lists.concat().iter().all(|tool| !tool.packages.is_empty()));
     }
 }

@@ -56,12 +56,21 @@ impl fmt::Display for Skip {
     }
 }
 
+/// Begins a line by which a runner says which test failed and why.
+const WHY: &str = "failed: ";
+
+/// Lines of failed tests that are kept, and characters of one.
+const MOST_FAILURES: usize = 50;
+const MOST_WHY: usize = 1000;
+
 /// How many tests ended how.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
     pub(crate) skipped: Vec<Skip>,
+    /// Those that failed, and why where their runner says so in a line.
+    failures: Vec<String>,
 }
 
 impl Tally {
@@ -98,6 +107,33 @@ impl Tally {
         Ok(())
     }
 
+    /// The tests that failed, a line each, for the end of a long log.
+    pub(crate) fn failures(&self) -> &[String] {
+        &self.failures
+    }
+
+    /// Keeps the test of libtest's line `test TEST ... FAILED`, and what a line `failed: TEST · WHY` says of it.
+    fn add_failure(&mut self, line: &str) {
+        if let Some((start, "FAILED")) = line.trim_end().split_once(" ... ") {
+            // Output without a line end may come before it.
+            if let Some((_, test)) = start.rsplit_once("test ")
+                && self.failures.len() < MOST_FAILURES
+            {
+                self.failures.push(test.to_owned());
+            }
+        } else if let Some(why) = line.strip_prefix(WHY) {
+            let why: String = why.trim_end().chars().take(MOST_WHY).collect();
+            let test = why.split(" · ").next();
+            let named = self
+                .failures
+                .iter_mut()
+                .find(|known| Some(known.as_str()) == test);
+            if let Some(known) = named {
+                *known = why;
+            }
+        }
+    }
+
     /// Takes the tests that noted that they were skipped, which libtest counts as passed.
     pub(crate) fn add_skips(&mut self, skips: Vec<Skip>) {
         self.passed = self.passed.saturating_sub(skips.len() as u64);
@@ -110,6 +146,7 @@ impl Tally {
     fn add_line(&mut self, line: &str) {
         let line = without_colour(line);
         self.skipped.extend(Skip::of_ignored(&line));
+        self.add_failure(&line);
         // A test that prints without a line end pushes the result behind its own words.
         let Some((_, result)) = line.split_once("test result: ") else {
             return;
@@ -139,6 +176,7 @@ impl fmt::Display for Tally {
             passed,
             failed,
             skipped,
+            failures: _,
         } = self;
         write!(f, "{passed} passed, {failed} failed")?;
         if !skipped.is_empty() {
@@ -184,10 +222,26 @@ mod tests {
             Tally {
                 passed: 7,
                 failed: 2,
-                skipped: Vec::new()
+                ..Tally::default()
             }
         );
         assert_eq!(tally.to_string(), "7 passed, 2 failed");
+    }
+
+    #[test]
+    fn failures_are_kept_with_their_reasons() {
+        let tally = tally(&[
+            "test a::b ... ok\n",
+            "42test a::c ... \u{1b}[31mFAILED\u{1b}[m\n",
+            "test browser::d ... FAILED\n",
+            "failed: browser::d · 372 px of content in 360 px\n",
+            "failed: to open something\n",
+        ]);
+        let wanted = ["a::c", "browser::d · 372 px of content in 360 px"];
+        assert_eq!(tally.failures(), wanted);
+        let many = "test a ... FAILED";
+        let tally = self::tally(&[many; MOST_FAILURES + 1]);
+        assert_eq!(tally.failures().len(), MOST_FAILURES);
     }
 
     #[test]

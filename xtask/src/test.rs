@@ -16,18 +16,15 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use crate::{
-    build, command, install, packages,
+    browser, build, command, install, package, packages,
     results::Tally,
     run,
     skips::{self, Notes},
-    vm_test,
+    vm_test::{self, Suite, Wanted},
 };
 
 /// The package of the end-to-end tests.
 const END_TO_END: &str = "capture-tests";
-
-/// The variable by which the end-to-end tests learn of the agent.
-const AGENT_VARIABLE: &str = "CAPTURE_AGENT_BIN";
 
 /// The variable by which they learn with which rights it runs, and its value for those of the systemd unit.
 const RIGHTS: (&str, &str) = ("CAPTURE_TEST_RIGHTS", "unit");
@@ -46,9 +43,11 @@ const WITH_UNIT_RIGHTS: [(&str, &[&str]); 2] = [
 const PRIVILEGED: &str = "privileged::";
 
 /// Packages that have such tests.
-const WITH_PRIVILEGED: [&str; 4] = [
+const WITH_PRIVILEGED: [&str; 6] = [
     "capture-file",
     "capture-engine",
+    "capture-store",
+    "capture-tasks",
     "capture-daemon",
     "capture-agent",
 ];
@@ -70,6 +69,17 @@ pub(crate) struct Arguments {
     /// Install the agent by plain cargo too, with and without its kernel programs, and count that
     #[arg(long, conflicts_with = "no_privileged")]
     install: bool,
+    /// Install and use the package on whole systems too, in virtual machines as by `vm-test`, and count that
+    #[arg(
+        long,
+        value_name = "SUITE,…",
+        value_delimiter = ',',
+        conflicts_with = "no_privileged"
+    )]
+    system: Vec<Suite>,
+    /// Also what takes too long for each change: portable packages, built twice and compared, and used on Debian 13
+    #[arg(long, conflicts_with = "no_privileged")]
+    full: bool,
     /// Arguments for every test binary: names to filter by, `--nocapture`, …
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     tests: Vec<String>,
@@ -98,13 +108,25 @@ pub(crate) fn test(arguments: &Arguments) -> ExitCode {
     if arguments.install {
         outcomes.push(install::check(&mut tally));
     }
-    if !arguments.kernels.is_empty() {
-        outcomes.push(vm_test::run(&arguments.kernels, None, false, &mut tally));
+    if arguments.full {
+        outcomes.push(full(&mut tally));
+    }
+    if !arguments.kernels.is_empty() || !arguments.system.is_empty() {
+        let wanted = Wanted {
+            kernels: (!arguments.kernels.is_empty()).then_some(&arguments.kernels),
+            systems: &arguments.system,
+            ..Wanted::default()
+        };
+        outcomes.push(vm_test::run(&wanted, &mut tally));
     }
     outcomes.push(skips::judge(&mut tally));
     for error in outcomes.into_iter().filter_map(Result::err) {
         command::report(&error);
         tally.failed += 1;
+    }
+    // What failed first is far above, and of a long log only the end may be kept.
+    for failure in tally.failures() {
+        println!("failed: {failure}");
     }
     println!("{tally}");
     if tally.is_good() {
@@ -112,6 +134,17 @@ pub(crate) fn test(arguments: &Arguments) -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// What takes too long for each change.
+fn full(tally: &mut Tally) -> Result<()> {
+    let package = package::check::portable(tally)?;
+    let wanted = Wanted {
+        systems: &[Suite::Trixie],
+        package: Some(&package),
+        ..Wanted::default()
+    };
+    vm_test::run(&wanted, tally)
 }
 
 /// The tests of the workspace. What keeps some from running does not keep the others.
@@ -160,8 +193,13 @@ fn privileged(
     tally: &mut Tally,
 ) -> Result<()> {
     let agent = build::agent(object, build::Profile::Release)?;
+    // Names of tests are those of Rust's.
+    if arguments.tests.is_empty() && packages::is_root() {
+        browser::test(&agent, &[], tally)?;
+        package::check::agent(&agent, tally)?;
+    }
     let mut variables = vec![
-        (AGENT_VARIABLE, agent.into_os_string()),
+        (build::AGENT_VARIABLE, agent.into_os_string()),
         (skips::VARIABLE, notes.path().into()),
     ];
     if !packages::is_root() {

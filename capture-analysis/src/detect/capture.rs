@@ -1,16 +1,18 @@
 //! What the capture itself lost, cut, or saw twice.
 
-use super::{
+use crate::{
+    evidence::Evidence, finding::Finding, flow::FlowKey, rules::capture as rules, text::several,
+};
+use crate::{
     facts::Facts,
     seen::{Flow, Seen},
 };
-use crate::{evidence::Evidence, finding::Finding, flow::FlowKey, rules::capture as rules};
 
 /// Longest Ethernet frame of the usual MTU, a tag included.
 const ETHERNET_MAX: u32 = 1518;
 
 /// Measures what the capture did not see.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Detector {
     cut: Evidence,
     copies: Evidence,
@@ -61,7 +63,7 @@ impl Detector {
         let losses = facts.losses.unwrap_or_default();
         let lost = losses.capture + losses.interface;
         if lost > 0 {
-            let mut summary = format!("The capture lost {lost} packets itself");
+            let mut summary = format!("The capture lost {} itself", several(lost, "packet"));
             if losses.interface > 0 {
                 summary.push_str(&format!(", {} of them in the interface", losses.interface));
             }
@@ -76,13 +78,13 @@ impl Detector {
             );
             findings.push(
                 Finding::new(&rules::ONE_SIDED, summary, self.one_sided.clone())
-                    .check("tcp.len > 0".to_owned()),
+                    .check("tcp".to_owned()),
             );
         }
         if !self.cut.is_empty() {
             let summary = format!(
-                "{} packets with payload were cut by the capture; names, requests and certificates in them cannot be judged.",
-                self.cut.count()
+                "The capture cut {} with payload; names, requests and certificates beyond the cut cannot be judged.",
+                several(self.cut.count(), "packet")
             );
             findings.push(
                 Finding::new(&rules::CUT, summary, self.cut.clone())
@@ -94,16 +96,19 @@ impl Detector {
                 "{} packets were captured a second time on another interface, and are counted once.",
                 self.copies.count()
             );
-            findings.push(Finding::new(
-                &rules::DUPLICATES_SEEN,
-                summary,
-                self.copies.clone(),
-            ));
+            // No field says that a packet is a copy.
+            let cited = self.copies.packets();
+            let cited: Vec<_> = cited.iter().map(u64::to_string).collect();
+            let cited = cited.join(", ");
+            findings.push(
+                Finding::new(&rules::DUPLICATES_SEEN, summary, self.copies.clone())
+                    .check(format!("frame.number in {{{cited}}}")),
+            );
         }
         if !self.long.is_empty() {
             let summary = format!(
-                "{} frames are longer than 1,518 bytes, up to {}: an offload joins segments, so sizes are not those of the wire.",
-                self.long.count(),
+                "{} of more than 1,518 bytes, up to {}: an offload joins segments, so sizes are not those of the wire.",
+                several(self.long.count(), "frame"),
                 self.longest
             );
             findings.push(

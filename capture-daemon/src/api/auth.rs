@@ -1,5 +1,5 @@
 //! Authentication before every call: checks `Host` and `Origin`, then identifies the caller by the peer credentials
-//! of the socket or by a bearer token. Refusals, here or later for lack of a role, go to the audit log.
+//! of the socket, by a bearer token, or by the cookie of a session that a token was exchanged for. Refusals, here or later for lack of a role, go to the audit log.
 
 use std::net::SocketAddr;
 
@@ -8,22 +8,30 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
+use capture_store::{
+    Action, Share,
+    access::{Actor, Caller, Origin, Right, Who},
+};
 use capture_task::{plan::Keyword as _, problem::ROLE};
-use http::{HeaderMap, Method, header, request::Parts};
+use http::{HeaderMap, HeaderName, Method, header, request::Parts};
 
 use super::{
+    absent::{self, Absent},
     blocking::blocking,
-    host_check,
+    console, host_check,
     problem::{Problem, Result},
-    state::Api,
-};
-use crate::{
-    access::{Actor, Caller, Origin, Right, Who},
-    store::Action,
+    sessions::{Session, cookie},
+    state::{Api, PREFIX, SESSION},
 };
 
 /// Paths that anybody may ask who reaches the port: whether the daemon lives says nothing else.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+
+/// The code of a request that shows nothing by which somebody could be known.
+const TOKEN_MISSING: &str = "token_missing";
+
+/// The header with the secret of a share.
+const SHARE: HeaderName = HeaderName::from_static("share");
 
 /// The other end of the connection that a request came on.
 #[derive(Clone, Debug)]
@@ -41,8 +49,13 @@ pub(super) enum Source {
 }
 
 impl Source {
+    /// Where it is.
+    pub(super) fn origin(&self) -> Origin {
+        self.caller().from
+    }
+
     /// For the audit log, while nothing is proved.
-    fn caller(&self) -> Caller {
+    pub(super) fn caller(&self) -> Caller {
         match self {
             Self::Unix { caller, .. } => caller.clone(),
             Self::Tcp { address, .. } => Caller {
@@ -57,6 +70,18 @@ impl Source {
 #[derive(Clone, Debug)]
 pub(super) struct Principal {
     pub(super) actor: Actor,
+    pub(super) way: Way,
+}
+
+/// What somebody got in by.
+#[derive(Clone, Debug)]
+pub(super) enum Way {
+    /// The credentials of the socket.
+    Socket,
+    /// A bearer token.
+    Token,
+    /// The cookie of a session.
+    Cookie(Box<Session>),
 }
 
 impl Principal {
@@ -103,6 +128,30 @@ impl<S: Sync> FromRequestParts<S> for Principal {
     }
 }
 
+/// The bearer of a share. They are nobody to all calls but those of `shared`.
+#[derive(Clone, Debug)]
+pub(super) struct ShareHolder {
+    pub(super) share: Share,
+    pub(super) from: Origin,
+}
+
+impl<S: Sync> FromRequestParts<S> for ShareHolder {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let holder = parts.extensions.get::<Self>().cloned();
+        holder.ok_or_else(|| Problem::internal(&"a call of a share is not behind the gate"))
+    }
+}
+
+/// Who got through the gate.
+enum Admitted {
+    /// Nobody needs to be known.
+    Anybody,
+    Principal(Principal),
+    Share(ShareHolder),
+}
+
 /// Lets a request through, or answers it.
 pub(super) async fn admit(State(api): State<Api>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
@@ -110,56 +159,168 @@ pub(super) async fn admit(State(api): State<Api>, request: Request, next: Next) 
         return Problem::internal(&"a request without a connection").into_response();
     };
     match identify(&api, &source, &parts).await {
-        Ok(actor) => {
-            if let Some(actor) = actor {
-                parts.extensions.insert(Principal { actor });
+        Ok(admitted) => {
+            match admitted {
+                Admitted::Anybody => {}
+                Admitted::Principal(principal) => {
+                    parts.extensions.insert(principal);
+                }
+                Admitted::Share(holder) => {
+                    parts.extensions.insert(holder);
+                }
             }
             next.run(Request::from_parts(parts, body)).await
         }
         Err(problem) => {
-            let object = format!("{} {}", parts.method, parts.uri.path());
-            let caller = source.caller();
-            api.refused(caller, Action::Access, &object, problem.code())
-                .await;
-            problem.into_response()
+            let asks_who = absent::asks_who(&parts, &problem);
+            // Without a token or a cookie such a question tries nothing.
+            if !asks_who || problem.code() != TOKEN_MISSING {
+                let object = format!("{} {}", parts.method, parts.uri.path());
+                let caller = source.caller();
+                api.refused(caller, Action::Access, &object, problem.code())
+                    .await;
+            }
+            match asks_who {
+                true => Absent::because(&problem).into_response(),
+                false => problem.into_response(),
+            }
         }
     }
 }
 
-/// Who asks; nobody where nobody needs to be known.
-async fn identify(api: &Api, source: &Source, request: &Parts) -> Result<Option<Actor>> {
+/// Who asks.
+async fn identify(api: &Api, source: &Source, request: &Parts) -> Result<Admitted> {
     let policy = api.policies.current();
     let local = match source {
         Source::Unix { .. } => None,
         Source::Tcp { local, .. } => Some(local.ip()),
     };
-    host_check::check(&request.uri, &request.headers, local, &policy.hosts)?;
+    host_check::check(request, local, &policy.hosts)?;
+    if is_of_share(request.uri.path()) {
+        // By nothing else, whoever it is.
+        return share_holder(api, source, &request.headers).await;
+    }
     match source {
-        Source::Unix { actor, .. } => actor.clone().map(Some).ok_or_else(|| {
-            Problem::forbidden(
-                "not_a_member",
-                "this user may not use the socket; root and the members of the group `access.socket_group` may",
-            )
-        }),
-        Source::Tcp { .. } if is_probe(request) => Ok(None),
-        Source::Tcp { address, .. } => {
-            let secret = bearer(&request.headers)?.to_owned();
-            let store = api.store.clone();
-            let origin = Origin::Tcp(*address);
-            let actor = blocking(move || store.token_verify(&secret, origin)).await?;
-            actor.map(Some).ok_or_else(|| {
-                Problem::unauthorized(
-                    "token_invalid",
-                    "the token is not known, or is over; `capture-agent token create` makes one",
+        Source::Unix { actor, .. } => {
+            let actor = actor.clone().ok_or_else(|| {
+                Problem::forbidden(
+                    "not_a_member",
+                    "this user may not use the socket; root and the members of the group `access.socket_group` may",
                 )
-            })
+            })?;
+            let way = Way::Socket;
+            Ok(Admitted::Principal(Principal { actor, way }))
+        }
+        Source::Tcp { .. } if is_public(request) || is_login(request) => Ok(Admitted::Anybody),
+        Source::Tcp { address, .. } => {
+            let origin = Origin::Tcp(*address);
+            let principal = match cookie(&request.headers) {
+                // Of two ways the one that a page of another site cannot make a browser take.
+                Some(secret) if !request.headers.contains_key(header::AUTHORIZATION) => {
+                    by_cookie(api, secret, origin, request).await?
+                }
+                _ => Principal {
+                    actor: by_token(api, bearer(&request.headers)?, origin).await?,
+                    way: Way::Token,
+                },
+            };
+            Ok(Admitted::Principal(principal))
         }
     }
 }
 
-fn is_probe(request: &Parts) -> bool {
-    let reads = matches!(request.method, Method::GET | Method::HEAD);
-    reads && PROBES.contains(&request.uri.path())
+/// The bearer of a token.
+pub(super) async fn by_token(api: &Api, secret: &str, origin: Origin) -> Result<Actor> {
+    let (store, secret) = (api.store.clone(), secret.to_owned());
+    let actor = blocking(move || store.token_verify(&secret, origin)).await?;
+    actor.ok_or_else(|| {
+        Problem::unauthorized(
+            "token_invalid",
+            "the token is not known, or is over; `capture-agent token create` makes one",
+        )
+    })
+}
+
+/// Whoever a session is of. A browser sends its cookie by itself, so that what changes something must say that it comes
+/// from our page.
+async fn by_cookie(api: &Api, secret: &str, origin: Origin, request: &Parts) -> Result<Principal> {
+    let session = api.sessions.find(secret).ok_or_else(session_over)?;
+    if !is_safe(&request.method) && !request.headers.contains_key(header::ORIGIN) {
+        return Err(Problem::forbidden(
+            "origin_missing",
+            "a request by cookie that changes something needs the `Origin` of this page",
+        ));
+    }
+    let (store, token) = (api.store.clone(), session.token);
+    if !blocking(move || store.token_use(token)).await? {
+        return Err(session_over());
+    }
+    Ok(Principal {
+        actor: session.actor(origin),
+        way: Way::Cookie(Box::new(session)),
+    })
+}
+
+fn session_over() -> Problem {
+    Problem::unauthorized(
+        "session_over",
+        "the session is over; log in with a token once more",
+    )
+}
+
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// Whether a request is to log in, for which nobody needs to be known.
+fn is_login(request: &Parts) -> bool {
+    request.method == Method::POST && request.uri.path() == SESSION
+}
+
+/// Whether anybody may ask this who reaches the port.
+fn is_public(request: &Parts) -> bool {
+    let reads = is_safe(&request.method);
+    let path = request.uri.path();
+    reads && (PROBES.contains(&path) || console::is_of_console(path))
+}
+
+/// Whether a path is one of those that a share opens.
+fn is_of_share(path: &str) -> bool {
+    let rest = path
+        .strip_prefix(PREFIX)
+        .and_then(|rest| rest.strip_prefix("/shared"));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Who bears the share of a request.
+async fn share_holder(api: &Api, source: &Source, headers: &HeaderMap) -> Result<Admitted> {
+    let mut all = headers.get_all(SHARE).iter();
+    let secret = match (all.next(), all.next()) {
+        (None, _) => {
+            return Err(Problem::unauthorized(
+                "share_missing",
+                "this needs the secret of a share, as in `Share: shr_…`",
+            ));
+        }
+        (Some(secret), None) => secret.to_str().ok().map(str::to_owned),
+        (Some(_), Some(_)) => None,
+    };
+    let share = match secret {
+        // One that is not looked for is not known.
+        Some(secret) if api.policies.current().shares => {
+            let store = api.store.clone();
+            blocking(move || store.share_verify(&secret)).await?
+        }
+        _ => None,
+    };
+    let share = share.ok_or_else(|| {
+        Problem::unauthorized(
+            "share_invalid",
+            "the share is not known, or its time is over; whoever made it can make another",
+        )
+    })?;
+    let from = source.caller().from;
+    Ok(Admitted::Share(ShareHolder { share, from }))
 }
 
 /// The token of a request (RFC 6750, section 2.1).
@@ -168,7 +329,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str> {
     let (first, second) = (all.next(), all.next());
     let Some(value) = first else {
         return Err(Problem::unauthorized(
-            "token_missing",
+            TOKEN_MISSING,
             "this needs a token, as in `Authorization: Bearer cap_…`",
         ));
     };

@@ -11,9 +11,8 @@ use std::{
     },
 };
 
+use capture_store::access::host;
 use tokio::sync::Notify;
-
-use crate::access::host;
 
 /// What counts as one peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

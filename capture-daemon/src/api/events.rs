@@ -1,33 +1,19 @@
-//! Server-sent events (WHATWG HTML, section 9.2) about tasks.
+//! Server-sent events about tasks.
 
-use std::{convert::Infallible, pin::pin, time::Duration};
-
-use axum::{
-    body::{Body, Bytes},
-    extract::State,
-    response::Response,
-};
-use futures_util::stream;
-use http::{HeaderMap, HeaderValue, header};
-use tokio::time::{sleep, sleep_until};
+use axum::{body::Bytes, extract::State, response::Response};
+use capture_store::{Action, access::Right};
+use http::{HeaderMap, HeaderValue};
 use utoipa::ToSchema;
 
 use super::{
     auth::Principal,
+    event_stream::{EventSource, event_stream},
     extract::Query,
     problem::{Problem, Result},
     state::Api,
     token_recheck::TokenRecheck,
 };
-use crate::{
-    access::Right,
-    events::{EventStream, ServerEvent},
-    store::Action,
-};
-
-/// A comment is sent after so long without an event, so that everybody on the way knows that the
-/// connection is alive.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+use crate::events::{EventStream, ServerEvent};
 
 /// After how many milliseconds a client shall come back.
 const RETRY_MS: u32 = 1000;
@@ -54,7 +40,7 @@ struct EventText {
 
 /// What happens to tasks, as server-sent events.
 ///
-/// `task` is a task that is new or in another state, `deleted` one that is gone, both with an ID to
+/// `task` is a task that is new, in another state or analyzed, `deleted` one that is gone, both with an ID to
 /// resume from. `stats` are the figures of running tasks, once a second. `missed` and `lagged` say
 /// that events are lost to this client, which should list the tasks again.
 #[utoipa::path(
@@ -85,60 +71,36 @@ pub(super) async fn listen(
         .map(HeaderValue::to_str)
         .transpose()
         .map_err(|_| Problem::syntax("last_event_id", "`Last-Event-ID` is no text"))?;
-    let listener = Listener {
+    let news = News {
         events: api.tasks.events(last),
-        recheck: TokenRecheck::of(&api, &principal),
-        api,
+        inspects: principal.actor.may(Right::Inspect),
     };
+    let recheck = TokenRecheck::of(&api, &principal);
     let begin = Bytes::from(format!("retry: {RETRY_MS}\n\n"));
-    let body = stream::unfold((listener, Some(begin)), async |(mut listener, begin)| {
-        let bytes = match begin {
-            Some(begin) => begin,
-            None => listener.next().await?,
-        };
-        Some((Ok::<_, Infallible>(bytes), (listener, None)))
-    });
-    let mut response = Response::new(Body::from_stream(body));
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/event-stream"),
-    );
-    // For a proxy in between: this is no page to be buffered.
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    Ok(response)
+    Ok(event_stream(api, recheck, Some(begin), news))
 }
 
-/// One reader of events.
-struct Listener {
-    api: Api,
+/// What one reader gets.
+struct News {
     events: EventStream,
-    recheck: TokenRecheck,
+    /// Whether what is found in packets is for them.
+    inspects: bool,
 }
 
-impl Listener {
-    /// The next event, or a sign of life. `None` at the end: the server's, that of the events, or that
-    /// of the token with which the listener came in.
+impl EventSource for News {
     async fn next(&mut self) -> Option<Bytes> {
-        let mut closing = self.api.closing.clone();
-        let mut closed = pin!(async {
-            let _ = closing.wait_for(|closing| *closing).await;
-        });
-        let mut silence = pin!(sleep(KEEP_ALIVE));
         loop {
-            tokio::select! {
-                biased;
-                () = &mut closed => return None,
-                () = sleep_until(self.recheck.next_check()) => {
-                    if !self.recheck.is_valid().await {
-                        return None;
-                    }
-                }
-                event = self.events.next() => return event.map(|event| text(&event)),
-                () = &mut silence => return Some(Bytes::from_static(b":\n\n")),
+            let event = self.events.next().await?;
+            if is_for(&event, self.inspects) {
+                return Some(text(&event));
             }
         }
     }
+}
+
+/// Whether an event is for who may inspect packets, or may not.
+fn is_for(event: &ServerEvent, inspects: bool) -> bool {
+    inspects || event.name != "finding"
 }
 
 /// An event as text. Its data is one line of JSON.
@@ -152,6 +114,20 @@ fn text(event: &ServerEvent) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_found_is_for_who_may_see_packets() {
+        let event = |name| ServerEvent {
+            id: None,
+            name,
+            data: "{}".into(),
+        };
+        for name in ["task", "stats", "deleted", "missed", "lagged"] {
+            assert!(is_for(&event(name), false), "{name}");
+        }
+        assert!(!is_for(&event("finding"), false));
+        assert!(is_for(&event("finding"), true));
+    }
 
     #[test]
     fn events_as_text() {

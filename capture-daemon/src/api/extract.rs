@@ -15,6 +15,7 @@ use http::{HeaderMap, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 use ulid::Ulid;
+use utoipa::IntoParams;
 
 use super::problem::{Problem, Result};
 
@@ -141,6 +142,21 @@ impl Query {
         value
     }
 
+    /// A parameter that must be given.
+    pub(super) fn needs<T>(
+        &mut self,
+        name: &'static str,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let is_given = self.given.contains_key(name);
+        let value = self.take(name, expected, parse);
+        if !is_given {
+            self.fault(name, "required", format!("`{name}` is needed: {expected}"));
+        }
+        value
+    }
+
     /// `true` or `false`; absent is the latter.
     pub(super) fn flag(&mut self, name: &'static str) -> bool {
         let flag = self.take(name, "`true` or `false`", |text| match text {
@@ -176,9 +192,35 @@ impl Query {
     }
 
     fn fault(&mut self, name: &str, code: &str, detail: String) {
-        let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
-        self.faults.push(ProblemError::new(&pointer, code, detail));
+        self.faults
+            .push(ProblemError::new(&pointer_to(name), code, detail));
     }
+}
+
+/// The JSON pointer (RFC 6901) to a field.
+fn pointer_to(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+/// What is wrong with fields that are left of `what` when all that are known were taken.
+pub(super) fn unknown_fields(
+    what: &str,
+    fields: &Map<String, Value>,
+) -> impl Iterator<Item = ProblemError> {
+    fields.keys().map(move |name| {
+        let detail = format!("{what} has no field {}", quote(name));
+        ProblemError::new(&pointer_to(name), "unknown", detail)
+    })
+}
+
+/// The task that a path names.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "what the document says of `TaskPath`")]
+pub(super) struct OfTask {
+    /// ID of the task, a ULID
+    #[param(pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+    id: String,
 }
 
 /// The task that a path names. What is no ID names none.
@@ -189,13 +231,37 @@ impl<S: Sync + Send> FromRequestParts<S> for TaskPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let id = parameter(parts, state, "id").await;
-        // Only the form that we write: an ID is a name, and a name has one spelling.
-        id.and_then(|id| {
-            let ulid = Ulid::from_string(&id).ok()?;
-            (ulid.to_string() == id).then_some(Self(ulid))
-        })
-        .ok_or_else(|| Problem::not_found("there is no such task"))
+        let id = ulid(parts, state).await;
+        id.map(Self)
+            .ok_or_else(|| Problem::not_found("there is no such task"))
+    }
+}
+
+/// What a path names by a ULID that is no task's: a token, a session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct IdPath(pub(super) Ulid);
+
+impl<S: Sync + Send> FromRequestParts<S> for IdPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let id = ulid(parts, state).await;
+        id.map(Self)
+            .ok_or_else(|| Problem::not_found("there is nothing of this ID"))
+    }
+}
+
+/// The share that a path names. What is no ID names none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SharePath(pub(super) Ulid);
+
+impl<S: Sync + Send> FromRequestParts<S> for SharePath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let task = TaskPath::from_request_parts(parts, state).await;
+        task.map(|TaskPath(id)| Self(id))
+            .map_err(|_| Problem::not_found("there is no such share"))
     }
 }
 
@@ -214,6 +280,30 @@ impl<S: Sync + Send> FromRequestParts<S> for FileIndex {
             .map(Self)
             .ok_or_else(|| Problem::not_found("the task has no such file"))
     }
+}
+
+/// The number of the packet that a path names.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PacketNumber(pub(super) u64);
+
+impl<S: Sync + Send> FromRequestParts<S> for PacketNumber {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let number = parameter(parts, state, "n").await;
+        number
+            .filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|number| number.parse().ok())
+            .map(Self)
+            .ok_or_else(|| Problem::not_found("the task has no such packet"))
+    }
+}
+
+/// The parameter `id`. Only the form that we write: an ID is a name, and a name has one spelling.
+async fn ulid<S: Sync + Send>(parts: &mut Parts, state: &S) -> Option<Ulid> {
+    let id = parameter(parts, state, "id").await?;
+    let ulid = Ulid::from_string(&id).ok()?;
+    (ulid.to_string() == id).then_some(ulid)
 }
 
 async fn parameter<S: Sync + Send>(parts: &mut Parts, state: &S, name: &str) -> Option<String> {

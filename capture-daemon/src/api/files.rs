@@ -15,14 +15,14 @@ use utoipa::ToSchema;
 use super::{
     auth::Principal,
     content_disposition::attachment,
-    extract::{FileIndex, Query, TaskPath},
+    extract::{FileIndex, OfTask, Query, TaskPath},
     problem::{Problem, Result},
     range::{self, Selection},
     state::Api,
     tasks::to_problem,
     token_recheck::TokenRecheck,
 };
-use crate::tasks::OpenFile;
+use crate::tasks::{CopiedFile, LeftOut, OpenFile};
 
 /// Bytes that are read at once.
 const CHUNK: u64 = 256 * 1024;
@@ -31,7 +31,7 @@ const CHUNK: u64 = 256 * 1024;
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
 #[expect(dead_code, reason = "this is what the document says of the body")]
-struct Capture(Vec<u8>);
+pub(super) struct Capture(Vec<u8>);
 
 /// One file of a task.
 ///
@@ -44,8 +44,10 @@ struct Capture(Vec<u8>);
     operation_id = "download_file",
     tag = "files",
     params(
-        ("id" = String, Path, pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$", description = "ID of the task, a ULID"),
+        OfTask,
         ("n" = u64, Path, description = "`index` of the file"),
+        ("anonymise" = Option<bool>, Query, description = "As pcapng without payload, with pseudonyms in place of addresses: the same ones in all files of the task, and in its shares. It has no length, no `ETag` and no ranges"),
+        ("strip_payload" = Option<bool>, Query, description = "The same with the addresses that there were"),
         ("Range" = Option<String>, Header, nullable = false, description = "One range of bytes"),
         ("If-Range" = Option<String>, Header, nullable = false, description = "`ETag` of the part that is there"),
         ("If-None-Match" = Option<String>, Header, nullable = false, description = "`ETag`s that are known"),
@@ -70,11 +72,22 @@ pub(super) async fn download(
     TaskPath(id): TaskPath,
     FileIndex(index): FileIndex,
     principal: Principal,
-    query: Query,
+    mut query: Query,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response> {
+    let (anonymise, strip_payload) = (query.flag("anonymise"), query.flag("strip_payload"));
     query.finish()?;
+    if anonymise || strip_payload {
+        let left_out = match anonymise {
+            true => LeftOut::Addresses,
+            false => LeftOut::Payload,
+        };
+        let copied = api.tasks.copied_file(id, index, left_out, &principal.actor);
+        let file = copied.await.map_err(to_problem)?;
+        let recheck = TokenRecheck::of(&api, &principal);
+        return Ok(made(file).map(|body| recheck.limit(body)));
+    }
     let opened = api.tasks.open_file(id, index, &principal.actor).await;
     let file = opened.map_err(to_problem)?;
     let tag = etag(&format!("{id}.{index}"), &file);
@@ -87,9 +100,28 @@ pub(super) async fn download(
     Ok(response.map(|body| recheck.limit(body)))
 }
 
+/// A copy as it is made. Where that fails, the connection breaks: the client must not take it for whole.
+pub(super) fn made(file: CopiedFile) -> Response {
+    let CopiedFile {
+        task_name,
+        suffix,
+        pieces,
+    } = file;
+    let pieces = stream::unfold(pieces, async |mut pieces| {
+        let piece: io::Result<Vec<u8>> = pieces.recv().await?;
+        Some((piece.map(Bytes::from), pieces))
+    });
+    let kind = HeaderValue::from_static("application/x-pcapng");
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CONTENT_DISPOSITION, attachment(&task_name, &suffix)),
+    ];
+    (headers, Body::from_stream(pieces)).into_response()
+}
+
 /// What tells the versions of a file apart: a finished one is its content, and one that grows is its
 /// length.
-fn etag(name: &str, file: &OpenFile) -> String {
+pub(super) fn etag(name: &str, file: &OpenFile) -> String {
     match &file.sha256 {
         Some(sha256) => format!("\"{sha256}\""),
         None => format!("\"{name}.{}\"", file.len),
@@ -97,7 +129,7 @@ fn etag(name: &str, file: &OpenFile) -> String {
 }
 
 /// What a request gets of a file.
-fn answer(file: OpenFile, etag: &str, method: &Method, request: &HeaderMap) -> Response {
+pub(super) fn answer(file: OpenFile, etag: &str, method: &Method, request: &HeaderMap) -> Response {
     let OpenFile {
         file,
         len,

@@ -1,10 +1,13 @@
 //! The calls outside of the prefix: liveness, readiness, metrics.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::State,
     response::{IntoResponse as _, Response},
 };
+use capture_store::{Action, access::Right};
 use http::{HeaderValue, header};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,7 +19,7 @@ use super::{
     problem::{Problem, Result},
     state::Api,
 };
-use crate::{access::Right, metrics, store::Action};
+use crate::metrics;
 
 /// The answer of a probe.
 #[derive(Serialize, ToSchema)]
@@ -81,8 +84,14 @@ pub(super) async fn metrics(
     principal
         .needs(&api, Right::View, Action::Access, "GET /metrics")
         .await?;
-    let tasks = api.tasks.clone();
-    let text = blocking(move || metrics::scrape(&tasks)).await?;
+    let daemon = metrics::Daemon {
+        tasks: api.tasks.clone(),
+        quota: api.policies.current().quota.clone(),
+        about: api.about,
+        answers: Arc::clone(&api.answers),
+        certificate_expiry: api.certificate.as_ref().and_then(|it| it.expiry()),
+    };
+    let text = blocking(move || metrics::scrape(&daemon)).await?;
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, Uri, header, uri::Authority};
+use http::{HeaderMap, Method, Uri, header, request::Parts, uri::Authority};
 
 use super::problem::{Problem, Result};
 
@@ -29,13 +29,9 @@ impl AllowedHosts {
 
 /// Refuses a request that is not for us, or that a foreign page makes. `local` is the address that the
 /// client connected to; there is none on the Unix socket.
-pub(super) fn check(
-    uri: &Uri,
-    headers: &HeaderMap,
-    local: Option<IpAddr>,
-    allowed: &AllowedHosts,
-) -> Result<()> {
-    let host = authority(uri, headers)?;
+pub(super) fn check(request: &Parts, local: Option<IpAddr>, allowed: &AllowedHosts) -> Result<()> {
+    let headers = &request.headers;
+    let host = authority(&request.uri, headers)?;
     if let Some(host) = &host
         && !is_ours(host, local, allowed)
     {
@@ -54,7 +50,7 @@ pub(super) fn check(
             "the request has no `Host` header",
         ));
     }
-    check_origin(headers, host.as_ref())
+    check_origin(request, host.as_ref())
 }
 
 /// The host that the request is for.
@@ -102,7 +98,8 @@ fn is_ours(host: &Authority, local: Option<IpAddr>, allowed: &AllowedHosts) -> b
     }
 }
 
-fn check_origin(headers: &HeaderMap, host: Option<&Authority>) -> Result<()> {
+fn check_origin(request: &Parts, host: Option<&Authority>) -> Result<()> {
+    let headers = &request.headers;
     let foreign = |origin: &str| {
         Problem::forbidden(
             "foreign_origin",
@@ -123,31 +120,45 @@ fn check_origin(headers: &HeaderMap, host: Option<&Authority>) -> Result<()> {
     if let Some(site) = headers.get("sec-fetch-site")
         && site != "same-origin"
         && site != "none"
+        && !is_link_to_page(request)
     {
         return Err(foreign("other sites"));
     }
     Ok(())
 }
 
+/// Whether a browser follows a link of another site to the console, whose page shows nothing by itself and cannot be framed.
+fn is_link_to_page(request: &Parts) -> bool {
+    let says = |name: &str, value: &str| request.headers.get(name).is_some_and(|is| is == value);
+    request.method == Method::GET
+        && request.uri.path() == "/"
+        && says("sec-fetch-mode", "navigate")
+        && says("sec-fetch-dest", "document")
+}
+
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::Request;
 
     use super::*;
 
+    /// Headers may be there twice.
+    fn request(method: &Method, uri: &str, pairs: &[(&str, &str)]) -> Parts {
+        let mut request = Request::builder().method(method).uri(uri);
+        for (name, value) in pairs {
+            request = request.header(*name, *value);
+        }
+        request.body(()).expect("a request").into_parts().0
+    }
+
     fn code(uri: &str, local: Option<&str>, pairs: &[(&str, &str)]) -> String {
-        let headers = pairs.iter().map(|(name, value)| {
-            let name: HeaderName = name.parse().expect("a header's name");
-            (name, HeaderValue::from_str(value).expect("a value"))
-        });
+        code_of(&request(&Method::GET, uri, pairs), local)
+    }
+
+    fn code_of(request: &Parts, local: Option<&str>) -> String {
         let allowed = AllowedHosts::new(["Capture.example", "proxy.example:8443"]);
         let local = local.map(|local| local.parse().expect("an address"));
-        match check(
-            &uri.parse().expect("a URI"),
-            &headers.collect(),
-            local,
-            &allowed,
-        ) {
+        match check(request, local, &allowed) {
             Ok(()) => "fine".to_owned(),
             Err(problem) => problem.code().to_owned(),
         }
@@ -199,18 +210,7 @@ mod tests {
     #[test]
     fn one_host_and_one_only() {
         let twice = [("host", "localhost"), ("host", "localhost")];
-        // A map keeps the last, so the list is made by hand.
-        let mut headers = HeaderMap::new();
-        for (_, value) in twice {
-            headers.append(header::HOST, HeaderValue::from_static(value));
-        }
-        let problem = check(
-            &Uri::from_static("/"),
-            &headers,
-            None,
-            &AllowedHosts::default(),
-        );
-        assert_eq!(problem.expect_err("two hosts").code(), "host_invalid");
+        assert_eq!(code("/", None, &twice), "host_invalid");
         assert_eq!(code("/", Some("10.0.0.1"), &[]), "host_missing");
         // Old clients of the socket may leave it out.
         assert_eq!(code("/", None, &[]), "fine");
@@ -265,5 +265,28 @@ mod tests {
         assert_eq!(site("none"), "fine");
         assert_eq!(site("cross-site"), "foreign_origin");
         assert_eq!(site("same-site"), "foreign_origin");
+    }
+
+    #[test]
+    fn a_link_leads_to_the_page_and_to_nothing_else() {
+        let link = [
+            ("host", "localhost"),
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        ];
+        assert_eq!(code("/", None, &link), "fine");
+        assert_eq!(code("/?a=b", None, &link), "fine");
+        for path in ["/api/v1/tasks", "/metrics", "//", "/ui/0/js/app.js"] {
+            assert_eq!(code(path, None, &link), "foreign_origin", "{path}");
+        }
+        let framed = [link[0], link[1], link[2], ("sec-fetch-dest", "iframe")];
+        assert_eq!(code("/", None, &framed), "foreign_origin");
+        let fetched = [link[0], link[1], ("sec-fetch-mode", "no-cors"), link[3]];
+        assert_eq!(code("/", None, &fetched), "foreign_origin");
+        let posted = request(&Method::POST, "/", &link);
+        assert_eq!(code_of(&posted, None), "foreign_origin");
+        let named = [&link[..], &[("origin", "https://evil.example")]].concat();
+        assert_eq!(code("/", None, &named), "foreign_origin");
     }
 }

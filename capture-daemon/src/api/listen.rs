@@ -12,6 +12,9 @@ use std::{
     sync::Arc,
 };
 
+use capture_file::open_failure;
+use capture_store::ownership::why_denied;
+use capture_task::Cause;
 use tokio::net::{TcpListener, UnixListener};
 use tokio_rustls::TlsAcceptor;
 
@@ -19,7 +22,6 @@ use super::tls::{self, Certificate};
 use crate::{
     config::{Config, Tls},
     error::{Error, Result},
-    user,
 };
 
 /// The sockets that are open.
@@ -51,8 +53,12 @@ impl Sockets {
         let addresses = tcp.iter().filter_map(|tcp| tcp.local_addr().ok()).collect();
         let path = config.paths.socket.clone();
         let at_path = |error: io::Error| {
-            let why = user::why_denied(&path, &error);
-            Error::runtime(format!("{}: {error}{why}", path.display()))
+            let why = why_denied(&path, &error);
+            Error::runtime(format!(
+                "{}: {}{why}",
+                path.display(),
+                open_failure(&path, &error)
+            ))
         };
         clear(&path)?;
         let unix = open_unix(&path, gid).map_err(at_path)?;
@@ -69,7 +75,7 @@ impl Sockets {
 
     /// The listeners, once.
     pub(super) fn listeners(&mut self) -> Result<Listeners> {
-        let failed = |error: io::Error| Error::runtime(format!("cannot listen: {error}"));
+        let failed = |error: io::Error| Error::runtime(format!("cannot listen: {}", Cause(&error)));
         let Some(unix) = self.unix.take() else {
             return Err(Error::runtime("the sockets are in use already"));
         };
@@ -92,13 +98,19 @@ impl Sockets {
             tls::pair(cert, key).map(|fresh| (certificate, fresh))
         });
         let fresh = fresh.transpose()?;
-        give_to(&self.path, gid)
-            .map_err(|error| Error::runtime(format!("{}: {error}", self.path.display())))?;
+        give_to(&self.path, gid).map_err(|error| {
+            Error::runtime(format!("{}: {}", self.path.display(), Cause(&error)))
+        })?;
         // Last, as nothing can go wrong with it any more.
         if let Some((certificate, fresh)) = fresh {
             certificate.set(fresh);
         }
         Ok(())
+    }
+
+    /// What TLS shows.
+    pub(super) fn certificate(&self) -> Option<Arc<Certificate>> {
+        self.certificate.clone()
     }
 
     /// Where it listens for TCP.
@@ -124,7 +136,7 @@ fn open_tcp(address: SocketAddr, has_tls: bool) -> Result<StdTcpListener> {
         )));
     }
     StdTcpListener::bind(address)
-        .map_err(|error| Error::runtime(format!("cannot listen on {address}: {error}")))
+        .map_err(|error| Error::runtime(format!("cannot listen on {address}: {}", Cause(&error))))
 }
 
 /// Makes the way free for a new socket: a file that a daemon left behind goes, one that a daemon still
@@ -133,13 +145,13 @@ fn clear(path: &Path) -> Result<()> {
     let shown = path.display();
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Error::runtime(format!("{shown}: {error}"))),
+        Err(error) => Err(Error::runtime(format!("{shown}: {}", Cause(&error)))),
         Ok(metadata) if !metadata.file_type().is_socket() => Err(Error::conflict(format!(
             "{shown} is there and is no socket; remove it, or name another path as `paths.socket`"
         ))),
         Ok(_) => match StdUnixStream::connect(path) {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
-            Err(error) => Err(Error::runtime(format!("{shown}: {error}"))),
+            Err(error) => Err(Error::runtime(format!("{shown}: {}", Cause(&error)))),
             Ok(_) => Err(Error::conflict(format!(
                 "another daemon answers on {shown}; stop it first, or name another path as `paths.socket`"
             ))),

@@ -2,31 +2,55 @@
 //! each resource answers them by means of the `state`, and what goes wrong is a `problem`. All decisions about
 //! tasks are made in `tasks::Tasks`.
 
+mod about;
+mod absent;
+mod audit;
 mod auth;
 mod blocking;
 mod connection_pool;
+mod console;
 mod content_disposition;
+mod doctor;
+mod event_stream;
 mod events;
 mod extract;
 mod files;
+mod findings;
+mod follow;
 mod health;
 mod host_check;
 mod interfaces;
 mod listen;
 mod new_task;
+mod notes;
 mod openapi;
+mod overview;
+mod packets;
+mod plain_http;
 mod policy;
+mod probes;
 pub mod problem;
+mod questions;
 mod quota;
 mod range;
 mod readiness;
 mod server;
+mod session;
+mod sessions;
+mod shared;
+mod shared_packets;
+mod shares;
 mod state;
+mod status_counts;
+mod storage;
+mod streams;
 mod tasks;
 #[cfg(test)]
 mod tests;
 mod tls;
 mod token_recheck;
+mod tokens;
+mod version;
 
 use std::{sync::Arc, time::Duration};
 
@@ -39,12 +63,14 @@ use axum::{
 use http::{HeaderValue, header};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
+pub(crate) use self::{about::About, status_counts::StatusCounts};
 use self::{
     listen::Sockets,
     policy::{Policies, Policy},
     problem::Problem,
     readiness::Health,
     server::{Limits, Listening},
+    sessions::Sessions,
     state::{Api, ApiState},
 };
 use super::{config::Config, tasks::Tasks};
@@ -74,24 +100,42 @@ impl Server {
     /// Opens the sockets and begins to answer.
     ///
     /// Must be called within a runtime.
-    pub(crate) async fn start(config: &Config, tasks: Tasks) -> crate::error::Result<Self> {
-        Self::start_with(config, tasks, Limits::default())
+    pub(crate) async fn start(
+        config: &Config,
+        tasks: Tasks,
+        about: About,
+    ) -> crate::error::Result<Self> {
+        Self::start_with(config, tasks, about, Limits::default())
     }
 
-    fn start_with(config: &Config, tasks: Tasks, limits: Limits) -> crate::error::Result<Self> {
+    fn start_with(
+        config: &Config,
+        tasks: Tasks,
+        about: About,
+        limits: Limits,
+    ) -> crate::error::Result<Self> {
         let policies = Policies::new(Policy::of(config)?);
         let mut sockets = Sockets::open(config, policies.current().access.gid())?;
         let (closing, closed) = watch::channel(false);
         let store = tasks.store().clone();
+        let answers = Arc::new(StatusCounts::default());
         let api = Api(Arc::new(ApiState {
+            about,
+            answers: Arc::clone(&answers),
+            certificate: sockets.certificate(),
             health: Health::default(),
+            sessions: Arc::new(Sessions::new(Arc::clone(store.clock()))),
+            examined: tokio::sync::Mutex::default(),
             policies: Arc::clone(&policies),
+            socket: config.paths.socket.clone(),
+            has_tls: config.http.tls.is_some(),
             store,
             tasks,
             closing: closed,
         }));
         let (unix, tcp) = sockets.listeners()?;
-        let listening = Listening::start(unix, tcp, &router(api.clone()), &policies, limits);
+        let listening =
+            Listening::start(unix, tcp, &router(api.clone()), &policies, &answers, limits);
         let flushing = tokio::spawn(flush(api.clone()));
         Ok(Self {
             api,
@@ -135,6 +179,7 @@ impl Server {
 fn router(api: Api) -> Router {
     let (router, _) = openapi::router().split_for_parts();
     router
+        .merge(console::router())
         .fallback(async || Problem::not_found("there is nothing at this path"))
         .layer(from_fn_with_state(api.clone(), auth::admit))
         .layer(map_response(problem::or_problem))
@@ -143,17 +188,18 @@ fn router(api: Api) -> Router {
         .with_state(api)
 }
 
-/// Nothing that we send is for a browser to guess at, to show as a page, or to keep.
+/// Nothing that we send is for a browser to guess at, to show as a page, or to keep, but what says otherwise itself.
 async fn harden(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox"),
-    );
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static(
+            "default-src 'none'; frame-ancestors 'none'; sandbox",
+        ));
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
@@ -164,5 +210,6 @@ async fn flush(api: Api) {
     loop {
         tokio::time::sleep(AUDIT_FLUSH_INTERVAL).await;
         api.flush_audit(false).await;
+        api.sweep_sessions().await;
     }
 }

@@ -1,7 +1,8 @@
 //! What the OpenAPI document says of the body of a new task. `tasks` reads it field by field; here are the
 //! fields of a task, as [`plan::schema`](capture_task::plan::schema) has them, and `start_at`.
 
-use capture_task::task::TaskSpec;
+use capture_task::{preview::Preview, problem::ProblemError, task::TaskSpec};
+use serde::Serialize;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -9,6 +10,61 @@ use utoipa::{
         schema::{SchemaType, Type},
     },
 };
+
+/// Whether a task is created.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum DryRun {
+    /// It is.
+    #[default]
+    No,
+    /// It is not, and faults are a problem.
+    Refuse,
+    /// It is not, and faults are an answer of 200, as a browser logs an error for any other.
+    Report,
+}
+
+impl DryRun {
+    /// The value of the parameter.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "false" | "0" => Some(Self::No),
+            "true" | "1" => Some(Self::Refuse),
+            "report" => Some(Self::Report),
+            _ => None,
+        }
+    }
+}
+
+/// A task that is not valid, to `dry_run=report`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct FaultyTask {
+    /// Always false.
+    valid: bool,
+    /// All that is wrong with it: the `errors` of the 422 to `dry_run=true`.
+    #[schema(min_items = 1, max_items = 101)]
+    errors: Vec<ProblemError>,
+}
+
+impl FaultyTask {
+    pub(super) fn new(errors: Vec<ProblemError>) -> Self {
+        Self {
+            valid: false,
+            errors,
+        }
+    }
+}
+
+/// What a dry run says.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(
+    dead_code,
+    reason = "this is what the document says of two kinds of answers"
+)]
+pub(super) enum Tried {
+    Valid(Box<Preview>),
+    Faulty(FaultyTask),
+}
 
 /// The body of a request for a task.
 pub(super) struct NewTaskSchema;

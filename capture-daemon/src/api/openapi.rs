@@ -16,30 +16,37 @@ use utoipa::{
     openapi::{
         ContentBuilder, Object, Ref, RefOr, ResponseBuilder, Schema,
         path::Operation,
-        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+        security::{
+            ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+        },
     },
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    events, files, health, interfaces, quota,
+    audit, doctor, events, files, findings, health, interfaces, notes, overview, packets, probes,
+    quota, session, shared, shared_packets, shares,
     state::{Api, PREFIX},
-    tasks,
+    storage, streams, tasks, tokens, version,
 };
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "capture-agent",
-        description = "Packet capture tasks of one host. On the Unix socket the user is known; over TCP every call but the probes needs a bearer token.",
+        description = "Packet capture tasks of one host. On the Unix socket the user is known; over TCP every call but `/healthz` and `/readyz` needs a bearer token.",
     ),
     components(schemas(ProblemBody, ProblemError, FaultKind)),
     tags(
         (name = "tasks", description = "Capture tasks"),
         (name = "files", description = "What they have captured"),
+        (name = "findings", description = "What is wrong in it"),
+        (name = "packets", description = "The packets themselves"),
+        (name = "shares", description = "Links for those who have no token"),
         (name = "events", description = "What happens to them"),
         (name = "interfaces", description = "What there is to capture on"),
         (name = "quota", description = "How many tasks may be created"),
+        (name = "access", description = "Who may ask, and who did"),
         (name = "health", description = "The daemon itself"),
     ),
 )]
@@ -58,9 +65,50 @@ pub(super) fn router() -> OpenApiRouter<Api> {
         .routes(routes!(tasks::show, tasks::delete))
         .routes(routes!(tasks::stop))
         .routes(routes!(files::download))
+        .routes(routes!(shares::create, shares::list))
+        .routes(routes!(shares::revoke))
+        .routes(routes!(shared::show))
+        .routes(routes!(shared::download))
+        .routes(routes!(shared_packets::list))
+        .routes(routes!(shared_packets::at))
+        .routes(routes!(shared_packets::position))
+        .routes(routes!(shared_packets::show))
+        .routes(routes!(shared_packets::stream))
+        .routes(routes!(shared_packets::conversations))
+        .routes(routes!(shared_packets::series))
+        .routes(routes!(shared_packets::check))
+        .routes(routes!(shared_packets::fields))
+        .routes(routes!(findings::show))
+        .routes(routes!(findings::page))
+        .routes(routes!(findings::compare))
+        .routes(routes!(packets::list))
+        .routes(routes!(packets::at))
+        .routes(routes!(packets::position))
+        .routes(routes!(packets::show))
+        .routes(routes!(streams::show))
+        .routes(routes!(streams::export))
+        .routes(routes!(overview::conversations))
+        .routes(routes!(overview::series))
+        .routes(routes!(notes::list))
+        .routes(routes!(notes::write))
+        .routes(routes!(packets::check))
+        .routes(routes!(packets::fields))
         .routes(routes!(events::listen))
+        .routes(routes!(probes::create))
         .routes(routes!(interfaces::list))
+        .routes(routes!(interfaces::route))
         .routes(routes!(quota::show))
+        .routes(routes!(version::show))
+        .routes(routes!(storage::show))
+        .routes(routes!(session::show, session::log_in, session::log_out))
+        .routes(routes!(session::list))
+        .routes(routes!(session::end))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::verify))
+        .routes(routes!(audit::history))
+        .routes(routes!(doctor::show))
         .routes(routes!(show));
     let mut router = OpenApiRouter::with_openapi(Document::openapi())
         .nest(PREFIX, calls)
@@ -86,13 +134,18 @@ async fn show() -> Response {
     ([(header::CONTENT_TYPE, kind)], DOCUMENT.clone()).into_response()
 }
 
-/// Adds what all calls have in common: errors as problems, and the token.
+/// Name of the security scheme of shares.
+const SHARE: &str = "share";
+
+/// Adds what all calls have in common: errors as problems, and the token or the secret of a share.
 fn complete(document: &mut utoipa::openapi::OpenApi) {
     let scheme = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("A token of `capture-agent token create`"));
     let components = document.components.get_or_insert_default();
     components.add_security_scheme(TOKEN, SecurityScheme::Http(scheme.build()));
+    let secret = ApiKeyValue::with_description("Share", "The secret of a share");
+    components.add_security_scheme(SHARE, SecurityScheme::ApiKey(ApiKey::Header(secret)));
     for schema in components.schemas.values_mut() {
         if let RefOr::T(Schema::Object(object)) = schema {
             forget_defaults(object);
@@ -109,6 +162,9 @@ fn complete(document: &mut utoipa::openapi::OpenApi) {
         ];
         for operation in operations.into_iter().flatten() {
             complete_operation(operation, path.contains('{'), is_probe);
+            if path.starts_with(&format!("{PREFIX}/shared")) {
+                operation.security = Some(vec![SecurityRequirement::new(SHARE, [] as [&str; 0])]);
+            }
         }
     }
 }
@@ -140,6 +196,13 @@ fn complete_operation(operation: &mut Operation, has_id: bool, is_probe: bool) {
     ];
     if has_id {
         common.push(("404", "There is no such thing"));
+    }
+    if operation.request_body.is_some() {
+        common.extend([
+            ("408", "The body did not come in time"),
+            ("413", "The body is longer than 64 KiB"),
+            ("415", "The body is not `application/json`"),
+        ]);
     }
     if !is_probe {
         common.push(("401", "A token is needed, and none that is known was given"));

@@ -2,11 +2,10 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use capture_store::access::SocketAccess;
+
 use super::host_check::AllowedHosts;
-use crate::{
-    access::SocketAccess,
-    config::{Config, QuotaRules},
-};
+use crate::config::{Config, QuotaRules};
 
 /// Who may come in, as the configuration says.
 #[derive(Clone, Debug)]
@@ -17,6 +16,8 @@ pub(super) struct Policy {
     pub(super) access: SocketAccess,
     /// How many tasks accounts may create.
     pub(super) quota: QuotaRules,
+    /// Whether shares show anything.
+    pub(super) shares: bool,
 }
 
 impl Policy {
@@ -26,6 +27,7 @@ impl Policy {
             hosts: AllowedHosts::new(&config.http.allowed_hosts),
             access: SocketAccess::of_group(&config.access.socket_group)?,
             quota: config.quota.clone(),
+            shares: config.shares.enabled,
         })
     }
 }

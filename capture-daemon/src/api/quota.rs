@@ -1,12 +1,9 @@
 //! The caller's quota.
 
 use axum::{Json, extract::State};
+use capture_store::{Action, Quota, access::Right};
 
 use super::{auth::Principal, blocking::blocking, extract::Query, problem::Result, state::Api};
-use crate::{
-    access::Right,
-    store::{Action, Quota},
-};
 
 /// The quota of the caller's account on the present day.
 #[utoipa::path(

@@ -5,13 +5,11 @@ use std::{
     time::Duration,
 };
 
+use capture_store::{Overlay, Store};
 use tokio::time::Instant;
 
 use super::blocking::blocking;
-use crate::{
-    error::Error,
-    store::{Overlay, Store},
-};
+use crate::error::Error;
 
 /// How long the tasks may go without care before the daemon is not ready: the scheduler makes a round
 /// at least every other second.

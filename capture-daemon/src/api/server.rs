@@ -7,6 +7,7 @@ use std::{
 };
 
 use axum::{Router, body::Body};
+use capture_store::access::{Peer, Role};
 use futures_util::FutureExt as _;
 use http::Request;
 use http_body_util::BodyExt as _;
@@ -26,10 +27,11 @@ use tower::ServiceExt as _;
 use super::{
     auth::Source,
     connection_pool::{Bounds, PeerKey, Permit, Pool},
+    plain_http,
     policy::Policies,
     problem::Problem,
+    status_counts::StatusCounts,
 };
-use crate::access::{Peer, Role};
 
 /// How long a client may take, and how many there may be.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +95,7 @@ struct ServerState {
     policies: Arc<Policies>,
     limits: Limits,
     pool: Arc<Pool>,
+    answers: Arc<StatusCounts>,
     stop: watch::Receiver<Option<Instant>>,
 }
 
@@ -103,6 +106,7 @@ impl Listening {
         tcp: Vec<(TcpListener, Option<TlsAcceptor>)>,
         router: &Router,
         policies: &Arc<Policies>,
+        answers: &Arc<StatusCounts>,
         limits: Limits,
     ) -> Self {
         let (stop, stopped) = watch::channel(None);
@@ -111,6 +115,7 @@ impl Listening {
             policies: Arc::clone(policies),
             // The socket and TCP have pools of their own: the network never locks out the machine.
             pool: Pool::new(limits.bounds),
+            answers: Arc::clone(answers),
             limits,
             stop: stopped.clone(),
         };
@@ -242,12 +247,20 @@ fn serve_tcp(
         }
         Some(tls) => {
             connections.spawn(async move {
+                let shaking = async {
+                    if plain_http::is_spoken(&stream).await {
+                        plain_http::refuse(stream).await;
+                        return Ok(None);
+                    }
+                    tls.accept(stream).await.map(Some)
+                };
                 let shaken = tokio::select! {
-                    shaken = timeout(shared.limits.handshake, tls.accept(stream)) => shaken,
+                    shaken = timeout(shared.limits.handshake, shaking) => shaken,
                     () = permit.evicted() => return,
                 };
                 match shaken {
-                    Ok(Ok(stream)) => serve(stream, source, permit, shared).await,
+                    Ok(Ok(None)) => log::debug!("{address} speaks HTTP where TLS is spoken"),
+                    Ok(Ok(Some(stream))) => serve(stream, source, permit, shared).await,
                     Ok(Err(error)) => log::debug!("TLS with {address}: {error}"),
                     Err(_) => log::debug!("TLS with {address}: no handshake in time"),
                 }
@@ -261,12 +274,14 @@ async fn serve<S>(stream: S, source: Source, permit: Permit, mut shared: ServerS
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let router = shared.router.clone();
+    let (router, answers) = (shared.router.clone(), Arc::clone(&shared.answers));
     let service = service_fn(|request: Request<Incoming>| {
         let busy = permit.busy();
         let answer = answer(router.clone(), source.clone(), request);
+        let answers = Arc::clone(&answers);
         Box::pin(async move {
             let response = answer.await;
+            answers.count(response.status());
             // The body holds it, so that the connection is not idle before the last of the body is sent.
             let held = move |error: axum::Error| {
                 let _ = &busy;

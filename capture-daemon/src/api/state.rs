@@ -1,27 +1,54 @@
 //! What every call has at hand: tasks, store, the policy of the moment.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
-use tokio::sync::watch;
-
-use super::{blocking::blocking, policy::Policies, readiness::Health};
-use crate::{
-    access::Caller,
-    store::{Action, AuditEvent, Outcome, Store},
-    tasks::Tasks,
+use capture_engine::doctor::Report;
+use capture_store::{
+    Action, AuditEvent, Outcome, Store,
+    access::{Actor, Caller},
+};
+use tokio::{
+    sync::{Mutex, watch},
+    time::Instant,
 };
 
-/// Where all calls but the probes are.
+use super::{
+    about::About,
+    blocking::blocking,
+    policy::Policies,
+    problem::Result,
+    readiness::Health,
+    sessions::{Sessions, object_of},
+    status_counts::StatusCounts,
+    tls::Certificate,
+};
+use crate::tasks::Tasks;
+
+/// Where all calls but those about the daemon itself are.
 pub(super) const PREFIX: &str = "/api/v1";
+
+/// Where a token is exchanged for a session, and one is told who one is.
+pub(super) const SESSION: &str = "/api/v1/session";
 
 #[derive(Clone)]
 pub(super) struct Api(pub(super) Arc<ApiState>);
 
 pub(super) struct ApiState {
+    pub(super) about: About,
+    pub(super) answers: Arc<StatusCounts>,
+    /// The one of the TCP listener, where it has one.
+    pub(super) certificate: Option<Arc<Certificate>>,
     pub(super) tasks: Tasks,
     pub(super) store: Store,
     pub(super) policies: Arc<Policies>,
     pub(super) health: Health,
+    /// Path of the Unix socket.
+    pub(super) socket: PathBuf,
+    /// Whether TCP is within TLS.
+    pub(super) has_tls: bool,
+    pub(super) sessions: Arc<Sessions>,
+    /// The last examination by the doctor, and when it was.
+    pub(super) examined: Mutex<Option<(Instant, Report)>>,
     /// Whether the server is about to end: streams that would go on for ever then do not.
     pub(super) closing: watch::Receiver<bool>,
 }
@@ -40,6 +67,31 @@ impl Api {
         });
         // The request is refused either way, and the log of the daemon has the error.
         let _ = written.await;
+    }
+
+    /// Notes what `caller` did.
+    ///
+    /// # Errors
+    /// It cannot be noted, and so must not be done.
+    pub(super) async fn done(&self, caller: Caller, action: Action, object: &str) -> Result<()> {
+        let (store, object) = (self.store.clone(), object.to_owned());
+        blocking(move || store.audit(&caller, AuditEvent::done(action, &object))).await
+    }
+
+    /// Ends the sessions that are over, and notes them.
+    pub(super) async fn sweep_sessions(&self) {
+        let api = self.clone();
+        // The log of the daemon has the error.
+        let _ = blocking(move || {
+            let in_use = api.store.tokens_in_use()?;
+            for session in api.sessions.sweep(|token| in_use.contains(&token)) {
+                let object = object_of(&session);
+                let event = AuditEvent::done(Action::SessionEnd, &object);
+                api.store.audit(&Actor::daemon().caller, event)?;
+            }
+            Ok::<_, capture_store::Error>(())
+        })
+        .await;
     }
 
     /// Writes the counts of what had no line of its own in the audit log.

@@ -2,34 +2,36 @@
 //! [`Tasks`](crate::tasks::Tasks) decides.
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{FromRequest as _, Request, State},
     response::{IntoResponse as _, Response},
 };
+use capture_inspector::view::ViewFault;
+use capture_store::{
+    Action, Creation, Cursor, Failure, Glob, IdempotencyKey, Refusal, TaskFilter, access::Right,
+};
 use capture_task::{
-    plan::{Fault, FaultKind, Field, JsonTask, Keyword as _, RequestOrigin, parse_keyword},
-    problem::{EDITION, KEY_REUSED, ROLE, UNFINISHED},
+    plan::{
+        Door, Fault, FaultKind, Field, JsonTask, Keyword as _, RequestOrigin, parse_keyword, quote,
+    },
+    problem::{EDITION, KEY_REUSED, ProblemError, ROLE, Span, UNFINISHED},
     task,
     task::{TaskRecord, TaskSpec},
+    wait_text,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
-use serde::Serialize;
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use ulid::ULID_LEN;
 
 use super::{
-    auth::Principal,
-    extract::{Fields, Query, TaskPath},
-    new_task::NewTaskSchema,
+    auth::{Principal, Source},
+    extract::{Fields, OfTask, Query, TaskPath},
+    new_task::{DryRun, FaultyTask, NewTaskSchema, Tried},
     problem::{Problem, Result},
     state::{Api, PREFIX},
 };
-use crate::{
-    access::Right,
-    store::{Action, Creation, Cursor, Failure, IdempotencyKey, Refusal, TaskFilter},
-    tasks::{CreateError, TaskError, TaskPage},
-};
+use crate::tasks::{CreateError, Previewed, TaskError, TaskPage, Way};
 
 /// The header by which a client names its request.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -40,12 +42,14 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Most tasks of a page.
 const MAX_PAGE: u32 = 1000;
 
-/// What `dry_run` says of a valid task.
-#[derive(Serialize, ToSchema)]
-pub(super) struct DryRun {
-    /// Always true: a task that is not valid is an error.
-    valid: bool,
-}
+/// States there are.
+const MOST_STATES: usize = task::State::WORDS.len();
+
+/// Most characters of a search, which is as long as a name can be.
+const MAX_SEARCH: usize = 128;
+
+/// Most characters of a pattern: a name, each character of it behind a backslash.
+const MAX_PATTERN: usize = 2 * MAX_SEARCH;
 
 /// Creates a task.
 ///
@@ -57,7 +61,7 @@ pub(super) struct DryRun {
     operation_id = "create_task",
     tag = "tasks",
     params(
-        ("dry_run" = Option<bool>, Query, description = "Only say whether the task is valid"),
+        ("dry_run" = Option<String>, Query, nullable = false, pattern = "^(true|false|1|0|report)$", description = "`true`: create nothing, and say what the task would be and do, or refuse it as a creation would now. `report`: also say by an answer of 200 what is wrong with it; what is beyond quota or disk budget is then a warning"),
         ("Idempotency-Key" = Option<String>, Header, nullable = false, min_length = 1, max_length = 255, pattern = "^[!-~]+$", description = "1–255 visible ASCII characters that name the request"),
     ),
     request_body = NewTaskSchema,
@@ -69,11 +73,8 @@ pub(super) struct DryRun {
                 ("Idempotency-Replayed" = String, description = "`true` where this is the answer to an earlier request"),
             ),
         ),
-        (status = 200, description = "`dry_run`: the task is valid", body = DryRun),
-        (status = 408, description = "The body did not come in time"),
+        (status = 200, description = "`dry_run`: the task is valid; what it would be and do. With `report` perhaps all that is wrong with it", body = inline(Tried)),
         (status = 409, description = "The key was used for another request"),
-        (status = 413, description = "The body is longer than 64 KiB"),
-        (status = 415, description = "The body is not `application/json`"),
         (status = 422, description = "The task is not valid: all that is wrong with it"),
         (
             status = 429, description = "The tasks of the day are used up",
@@ -85,6 +86,7 @@ pub(super) struct DryRun {
 pub(super) async fn create(
     State(api): State<Api>,
     principal: Principal,
+    Extension(source): Extension<Source>,
     mut query: Query,
     headers: HeaderMap,
     request: Request,
@@ -93,23 +95,41 @@ pub(super) async fn create(
     principal
         .needs(&api, Right::Create, Action::TaskCreate, "")
         .await?;
-    let dry_run = query.flag("dry_run");
+    let expected = "`true`, `false` or `report`";
+    let dry_run = query.take("dry_run", expected, DryRun::parse);
+    let dry_run = dry_run.unwrap_or_default();
     query.finish()?;
     let key = idempotency_key(&headers)?;
     let Fields(fields) = Fields::from_request(request, &()).await?;
     let (spec, start_at, faults) = read(fields);
     if !faults.is_empty() {
         let all = api.tasks.faults(spec, start_at, faults).await;
-        return Err(all.map_or_else(|error| Problem::internal(&error), invalid));
+        return faulty(all.map_err(|error| Problem::internal(&error))?, dry_run);
+    }
+    if dry_run != DryRun::No {
+        let way = way(&api, &source, &headers);
+        let preview = api
+            .tasks
+            .preview(spec, start_at, &principal.actor, way)
+            .await;
+        return match preview {
+            Ok(Previewed {
+                refusal: Some(refused),
+                ..
+            }) if dry_run == DryRun::Refuse => Err(refusal(CreateError::Refused(refused))),
+            // Its warnings say what it is beyond.
+            Ok(Previewed { preview, .. }) => Ok(Json(preview).into_response()),
+            Err(CreateError::Invalid(faults)) => faulty(faults, dry_run),
+            Err(error) => Err(refusal(error)),
+        };
     }
     let created = api
         .tasks
-        .create(spec, &principal.actor, key, start_at, dry_run)
+        .create(spec, &principal.actor, key, start_at)
         .await;
     let (record, replayed) = match created.map_err(refusal)? {
-        Some(Creation::New(record)) => (record, false),
-        Some(Creation::Repeated(record)) => (record, true),
-        None => return Ok(Json(DryRun { valid: true }).into_response()),
+        Creation::New(record) => (record, false),
+        Creation::Repeated(record) => (record, true),
     };
     let location = format!("{PREFIX}/tasks/{}", record.id);
     let mut response = (StatusCode::CREATED, Json(record)).into_response();
@@ -130,7 +150,11 @@ pub(super) async fn create(
     operation_id = "list_tasks",
     tag = "tasks",
     params(
-        ("state" = Option<task::State>, Query, description = "Only tasks in this state"),
+        ("state" = Option<String>, Query, description = "Only tasks in this state, or in one of several with commas between", pattern = "^(pending|running|stopping|completed|failed)(,(pending|running|stopping|completed|failed))*$"),
+        ("search" = Option<String>, Query, description = "Only tasks whose name has this in it, in capitals or not. A page may then be empty and have a next one", min_length = 1, max_length = 128),
+        ("name" = Option<String>, Query, description = "Only tasks with this name: `*` is any text, `?` any character, and a backslash takes the character behind it as it is. A page may then be empty and have a next one", min_length = 1, max_length = 256),
+        ("id" = Option<String>, Query, description = "Only tasks whose ID begins or ends with this", pattern = "^[0-9A-Za-z]{1,26}$"),
+        ("since" = Option<String>, Query, description = "Only tasks created at this time or later", format = DateTime),
         ("limit" = Option<u32>, Query, description = "Most tasks of a page, 1–1000; 100 by default. A page of tasks with long lists has fewer", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, pattern = "^t[0-7][0-9a-f]{15}$", description = "`next_cursor` of the page before"),
     ),
@@ -144,11 +168,32 @@ pub(super) async fn list(
     principal
         .needs(&api, Right::View, Action::Access, "GET /tasks")
         .await?;
-    let state = query.take(
+    let states = query.take(
         "state",
-        "`pending`, `running`, `stopping`, `completed` or `failed`",
-        |text| parse_keyword::<task::State>(text).ok(),
+        "`pending`, `running`, `stopping`, `completed` or `failed`, or several with commas between",
+        |text| {
+            let is_short = text.split(',').count() <= MOST_STATES;
+            let states = text.split(',').filter(|_| is_short);
+            let states = states.map(|word| parse_keyword::<task::State>(word).ok());
+            states.collect::<Option<Vec<_>>>().filter(|_| is_short)
+        },
     );
+    let search = query.take("search", "1 to 128 characters", |text| {
+        let is_short = (1..=MAX_SEARCH).contains(&text.chars().count());
+        is_short.then(|| text.to_owned())
+    });
+    let name = query.take("name", "1 to 256 characters", |text| {
+        let is_short = (1..=MAX_PATTERN).contains(&text.chars().count());
+        is_short.then(|| Glob::new(text))
+    });
+    let id = query.take("id", "1 to 26 letters and digits", |text| {
+        let is_part = (1..=ULID_LEN).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        is_part.then(|| text.to_ascii_uppercase())
+    });
+    let since = query.take("since", "a time as in 2026-03-01T08:00:00Z", |text| {
+        text.parse::<Timestamp>().ok()
+    });
     let limit = query.take("limit", "a number from 1 to 1000", |text| {
         let limit = text.parse().ok()?;
         (1..=MAX_PAGE).contains(&limit).then_some(limit)
@@ -156,7 +201,11 @@ pub(super) async fn list(
     let cursor = query.take("cursor", "the `next_cursor` of a page", Cursor::parse);
     query.finish()?;
     let filter = TaskFilter {
-        state,
+        states: states.unwrap_or_default(),
+        search,
+        name,
+        id,
+        since,
         limit: limit.unwrap_or_default(),
         cursor,
     };
@@ -169,7 +218,7 @@ pub(super) async fn list(
     path = "/tasks/{id}",
     operation_id = "show_task",
     tag = "tasks",
-    params(("id" = String, Path, pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$", description = "ID of the task, a ULID")),
+    params(OfTask),
     responses((status = 200, description = "The task", body = TaskRecord)),
 )]
 pub(super) async fn show(
@@ -193,7 +242,7 @@ pub(super) async fn show(
     path = "/tasks/{id}/stop",
     operation_id = "stop_task",
     tag = "tasks",
-    params(("id" = String, Path, pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$", description = "ID of the task, a ULID")),
+    params(OfTask),
     responses(
         (status = 202, description = "The task as it is now", body = TaskRecord),
         (status = 507, description = "No space is left for the audit log"),
@@ -221,7 +270,7 @@ pub(super) async fn stop(
     operation_id = "delete_task",
     tag = "tasks",
     params(
-        ("id" = String, Path, pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$", description = "ID of the task, a ULID"),
+        OfTask,
         ("force" = Option<bool>, Query, description = "Also if it is running: it is ended first"),
     ),
     responses(
@@ -241,6 +290,27 @@ pub(super) async fn delete(
     let deleted = api.tasks.delete(id, force, &principal.actor).await;
     deleted.map_err(to_problem)?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// How a request came in, and so how the next one may.
+fn way(api: &Api, source: &Source, headers: &HeaderMap) -> Way {
+    match source {
+        Source::Unix { .. } => Way {
+            door: Door::Socket(api.socket.display().to_string()),
+            connection: None,
+        },
+        Source::Tcp { address, local } => {
+            // The gate has let it through as one of ours.
+            let host = headers.get(header::HOST);
+            let host = host.and_then(|host| host.to_str().ok());
+            let host = host.map_or_else(|| local.to_string(), str::to_owned);
+            let scheme = if api.has_tls { "https" } else { "http" };
+            Way {
+                door: Door::Tcp(format!("{scheme}://{host}")),
+                connection: Some([*address, *local]),
+            }
+        }
+    }
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>> {
@@ -274,6 +344,15 @@ fn read(mut fields: Map<String, Value>) -> (TaskSpec, Option<Timestamp>, Vec<Fau
     (spec, start_at.unwrap_or_default(), faults)
 }
 
+/// The answer to a task with faults.
+fn faulty(faults: Vec<Fault>, dry_run: DryRun) -> Result<Response> {
+    let problem = invalid(faults);
+    match dry_run {
+        DryRun::Report => Ok(Json(FaultyTask::new(problem.body().errors)).into_response()),
+        DryRun::No | DryRun::Refuse => Err(problem),
+    }
+}
+
 fn invalid(faults: Vec<Fault>) -> Problem {
     Problem::faults(StatusCode::UNPROCESSABLE_ENTITY, faults)
 }
@@ -300,7 +379,9 @@ fn refusal(error: CreateError) -> Problem {
             edition,
         } => {
             let detail = format!(
-                "{used} of {limit} tasks of the day are used (edition {edition}); the next day begins in {retry_after} s"
+                "all tasks of today are used, {used} of {limit} (edition {edition}); the next can be created in {}, or once \
+                 `quota.tasks_per_day` is raised in the daemon's configuration and reloaded",
+                wait_text(retry_after)
             );
             Problem::new(StatusCode::TOO_MANY_REQUESTS, "quota", detail).retry_after(retry_after)
         }
@@ -343,8 +424,48 @@ pub(super) fn to_problem(error: TaskError) -> Problem {
             "files_removed",
             "the time of the task's files is over, and they are removed",
         ),
+        TaskError::NotAnalyzed { code, detail } => Problem::conflict(code, detail),
+        TaskError::View(fault) => of_view(fault),
+        TaskError::NotShown { code, detail } => Problem::conflict(code, detail),
+        TaskError::TooManyNotes(most) => Problem::conflict(
+            "too_many_notes",
+            format!("the task has {most} notes, which are the most; remove some"),
+        ),
+        TaskError::NoView { code, detail } => Problem::unavailable(code, detail),
+        TaskError::NotShared {
+            code: "not_found",
+            detail,
+        } => Problem::not_found(detail),
+        TaskError::NotShared { code, detail } => Problem::conflict(code, detail),
+        TaskError::Busy => Problem::unavailable(
+            "busy",
+            "as many copies of captures are made as can be at once; ask again",
+        ),
         TaskError::NoSpace(error) => Problem::no_space(&error),
         TaskError::Broken(error) => Problem::internal(&error),
+    }
+}
+
+/// What is wrong with a question about packets.
+fn of_view(fault: ViewFault) -> Problem {
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    match fault {
+        ViewFault::Filter { from, to, detail } => {
+            let error = ProblemError::new("/filter", "filter", detail);
+            let error = error.of_span(Span { from, to });
+            Problem::several(status, "the filter", vec![error])
+        }
+        ViewFault::Column(name) => {
+            let detail = format!("there is no field {}", quote(&name));
+            Problem::at(status, "/columns", "unknown", detail)
+        }
+        ViewFault::NoStream => Problem::conflict(
+            "no_stream",
+            "the packet is of no stream: it has neither TCP nor UDP",
+        ),
+        ViewFault::NotExported(why) => Problem::conflict("not_exported", why),
+        ViewFault::NoPacket => Problem::not_found("the task has no such packet"),
+        ViewFault::NoFile => Problem::not_found("the task has no such file"),
     }
 }
 

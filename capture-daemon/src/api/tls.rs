@@ -7,6 +7,9 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use capture_file::open_failure;
+use capture_store::ownership::own_name;
+use capture_task::Cause;
 use rustls::{
     ServerConfig,
     crypto::{CryptoProvider, ring},
@@ -18,11 +21,9 @@ use rustls::{
     sign::CertifiedKey,
 };
 use tokio_rustls::TlsAcceptor;
+use x509_cert::der::Decode as _;
 
-use crate::{
-    error::{Error, Result},
-    user,
-};
+use crate::error::{Error, Result};
 
 /// The certificate with its key, as the files had it when they were last read.
 #[derive(Debug)]
@@ -37,6 +38,17 @@ impl Certificate {
     /// Handshakes from now on show this one.
     pub(super) fn set(&self, certified: Arc<CertifiedKey>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = certified;
+    }
+
+    /// When the first certificate of the chain expires, seconds since 1970; none where a date cannot be read.
+    pub(super) fn expiry(&self) -> Option<u64> {
+        let current = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
+        let expiries = current.cert.iter().map(|certificate| {
+            let parsed = x509_cert::Certificate::from_der(certificate).ok()?;
+            let validity = parsed.tbs_certificate().validity();
+            Some(validity.not_after.to_unix_duration().as_secs())
+        });
+        expiries.collect::<Option<Vec<_>>>()?.into_iter().min()
     }
 
     /// What makes TLS of accepted connections.
@@ -69,12 +81,13 @@ fn read(chain: &Path, key: &Path, provider: &CryptoProvider) -> Result<Certified
     };
     let of_pem = |path: &Path, error: &pem::Error| match error {
         pem::Error::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let name = user::own_name();
+            let name = own_name();
             in_file(
                 path,
-                &format_args!("{error}; the user {name} must be able to read it"),
+                &format_args!("{}; the user {name} must be able to read it", Cause(error)),
             )
         }
+        pem::Error::Io(error) => in_file(path, &open_failure(path, error)),
         _ => in_file(path, error),
     };
     let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(chain)

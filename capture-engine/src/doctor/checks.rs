@@ -89,8 +89,7 @@ fn kernel(version: KernelVersion) -> Check {
     } else {
         Status::Ok
     };
-    let release =
-        procfs::read("/proc/sys/kernel/osrelease").unwrap_or_else(|_| version.to_string());
+    let release = procfs::release().unwrap_or_else(|_| version.to_string());
     let check = Check::new(
         "kernel",
         status,
@@ -105,7 +104,7 @@ fn kernel(version: KernelVersion) -> Check {
 
 /// One check on a real-time kernel, none on others.
 fn real_time(version: KernelVersion) -> Option<Check> {
-    let build = procfs::read("/proc/sys/kernel/version").ok()?;
+    let build = procfs::build().ok()?;
     judge_real_time(version, &build)
 }
 
@@ -216,7 +215,7 @@ fn tcx(version: KernelVersion) -> Check {
 }
 
 fn multi_buffer_xdp(version: KernelVersion) -> Check {
-    let name = "XDP, several buffers";
+    let name = "multi-buffer XDP";
     if version >= KernelVersion::XDP_FRAGS {
         let meaning = "XDP works with jumbo frames too";
         return Check::new(name, Status::Ok, "there", meaning);
@@ -241,6 +240,15 @@ fn btf() -> Check {
             "map types are known to tools",
         );
     }
+    if !Path::new("/sys/kernel/mm").exists() {
+        let meaning = "/sys is masked here; capturing works without";
+        return Check::new(
+            "kernel types (BTF)",
+            Status::Ok,
+            "not visible here",
+            meaning,
+        );
+    }
     let meaning = "tools such as bpftool cannot show the kernel's types; capturing works without";
     Check::new("kernel types (BTF)", Status::Warn, "not there", meaning)
         .remedy("use a kernel with CONFIG_DEBUG_INFO_BTF, if that matters")
@@ -259,7 +267,8 @@ fn jit() -> Check {
         .remedy("sysctl -w net.core.bpf_jit_enable=1"),
         Ok(_) => Check::new("BPF JIT", Status::Ok, "on", meaning),
         Err(_) => {
-            let meaning = "the switch can be seen in the initial network namespace only";
+            let meaning =
+                "the switch shows where /proc/sys is mounted, in the initial network namespace";
             Check::new("BPF JIT", Status::Ok, "not visible here", meaning)
         }
     }

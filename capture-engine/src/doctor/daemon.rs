@@ -23,6 +23,15 @@ pub(super) fn check() -> Option<Check> {
     Some(judge(pid, &held, can_gain))
 }
 
+/// The same of this process, which is the daemon.
+pub(super) fn own() -> Option<Check> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let held = privileges::held(None).ok()?;
+    let can_gain = procfs::mask_from(&status, "NoNewPrivs") != Some(1);
+    let pid = i32::try_from(std::process::id()).ok()?;
+    Some(judge(pid, &held, can_gain))
+}
+
 fn judge(pid: i32, held: &CapsHashSet, can_gain: bool) -> Check {
     let missing = privileges::missing_from(held);
     let found = format!(

@@ -6,6 +6,7 @@ mod add;
 mod closing;
 mod handle;
 mod link_monitor;
+mod planned;
 mod state;
 mod stats;
 mod task;
@@ -23,6 +24,7 @@ use tokio::sync::Notify;
 pub use self::{
     closing::{ClosingTask, Ended},
     handle::{TaskHandle, TaskStatus},
+    planned::{PlannedHook, conflicts, planned_hooks},
     stats::{EngineStats, InterfaceTotals},
     task::Attachment,
 };

@@ -98,22 +98,8 @@ impl Task {
         links: &Links,
         entry: &InterfaceEntry,
     ) -> Result<()> {
-        let raw = info(entry)?.link_type == LINKTYPE_RAW;
-        let link = if raw {
-            LinkLayer::None
-        } else {
-            LinkLayer::Ethernet
-        };
-        let Plan {
-            hook, directions, ..
-        } = self.plan;
-        // What loopback sends it receives: once is enough, and what tcpdump shows.
-        let directions = match directions {
-            Directions::Both if entry.arphrd == ARPHRD_LOOPBACK => {
-                Directions::Only(Direction::Ingress)
-            }
-            other => other,
-        };
+        let link = link_layer(entry)?;
+        let Wanted { hook, directions } = Wanted::of(&self.plan, entry);
         let is_tc_ingress = hook_points(hook, directions).contains(&HookPoint::TcIngress);
         if is_tc_ingress
             && link == LinkLayer::Ethernet
@@ -238,16 +224,54 @@ impl Task {
                 let attached = kernel.hooks.attached(interface.ifindex);
                 Attachment {
                     interface: interface.name.clone(),
-                    hook: match self.plan.hook {
-                        Hook::Auto | Hook::Tc => "tc",
-                        Hook::Xdp => "xdp",
-                        Hook::XdpGeneric => "xdp-generic",
-                    },
+                    hook: hook_word(self.plan.hook),
                     mode: mode(&attached),
                 }
             })
             .collect()
     }
+}
+
+/// What a task wants on one interface.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) hook: Hook,
+    pub(super) directions: Directions,
+}
+
+impl Wanted {
+    pub(super) fn of(plan: &Plan, entry: &InterfaceEntry) -> Self {
+        // What loopback sends it receives: once is enough, and what tcpdump shows.
+        let directions = match plan.directions {
+            Directions::Both if entry.arphrd == ARPHRD_LOOPBACK => {
+                Directions::Only(Direction::Ingress)
+            }
+            other => other,
+        };
+        Self {
+            hook: plan.hook,
+            directions,
+        }
+    }
+}
+
+/// What a hook is called once it is decided.
+pub(super) fn hook_word(hook: Hook) -> &'static str {
+    match hook {
+        Hook::Auto | Hook::Tc => "tc",
+        Hook::Xdp => "xdp",
+        Hook::XdpGeneric => "xdp-generic",
+    }
+}
+
+/// What the frames of an interface begin with; an error where they are of no known kind.
+pub(super) fn link_layer(entry: &InterfaceEntry) -> Result<LinkLayer> {
+    let is_raw = info(entry)?.link_type == LINKTYPE_RAW;
+    Ok(if is_raw {
+        LinkLayer::None
+    } else {
+        LinkLayer::Ethernet
+    })
 }
 
 /// What capture files say of an interface; an error where its frames are of no known kind.
@@ -278,7 +302,7 @@ pub(super) fn fill(figures: SlotFigures, counters: &mut Counters) {
 }
 
 /// `tcx ingress+egress`, `native ingress, tcx egress`.
-fn mode(attached: &[Attached]) -> String {
+pub(super) fn mode(attached: &[Attached]) -> String {
     let mut modes: Vec<(HookKind, Vec<&str>)> = Vec::new();
     for Attached { kind, point } in attached {
         let way = match point {
@@ -307,7 +331,10 @@ fn figures(kernel: &Kernel, ifindex: u32) -> Option<InterfaceFigures> {
 }
 
 /// The interfaces that a task wants, among those that there are.
-fn select<'a>(selection: &InterfaceSelection, links: &'a Links) -> Result<Vec<&'a InterfaceEntry>> {
+pub(super) fn select<'a>(
+    selection: &InterfaceSelection,
+    links: &'a Links,
+) -> Result<Vec<&'a InterfaceEntry>> {
     match selection {
         InterfaceSelection::Any => Ok(links
             .entries()

@@ -37,6 +37,7 @@ mod privileged {
             target: Target::File(path.to_owned()),
             task_id: "id".to_owned(),
             space: None,
+            owner: None,
         };
         let added = engine.add(&plan, output);
         added.unwrap_or_else(|error| panic!("{}: {error}", path.display()))

@@ -1,4 +1,4 @@
-//! The driver of an interface, which only an ioctl tells in every network namespace: `/sys` goes on showing the one
+//! The driver of an interface and the speed of its link, which only an ioctl tells in every network namespace: `/sys` goes on showing the one
 //! in which it was mounted.
 
 use std::{
@@ -34,7 +34,43 @@ pub fn driver(name: &str) -> Option<String> {
     (!driver.is_empty()).then(|| String::from_utf8_lossy(driver).into_owned())
 }
 
-fn interface_request(name: &str) -> io::Result<libc::ifreq> {
+/// The speed of an interface's link in Mbit/s, where its driver tells. Drivers of virtual links make one up.
+pub(super) fn speed_mbps(name: &str) -> Option<u32> {
+    /// `struct ethtool_cmd` of `linux/ethtool.h`, of which only the two halves of the speed matter here.
+    #[repr(C)]
+    struct Settings {
+        command: u32,
+        modes: [u32; 2],
+        speed: u16,
+        ways: [u8; 6],
+        most_packets: [u32; 2],
+        speed_high: u16,
+        rest: [u8; 14],
+    }
+    const ETHTOOL_GSET: u32 = 1;
+    /// SPEED_UNKNOWN is -1.
+    const UNKNOWN: u32 = u32::MAX;
+    const _: () = assert!(size_of::<Settings>() == 44);
+
+    let mut settings = Settings {
+        command: ETHTOOL_GSET,
+        modes: [0; 2],
+        speed: 0,
+        ways: [0; 6],
+        most_packets: [0; 2],
+        speed_high: 0,
+        rest: [0; 14],
+    };
+    let mut request = interface_request(name).ok()?;
+    request.ifr_ifru.ifru_data = (&raw mut settings).cast();
+    // SAFETY: writes a `struct ethtool_cmd`, which `settings` is for this command.
+    unsafe { interface_ioctl(libc::SIOCETHTOOL as _, &mut request) }.ok()?;
+    let speed = u32::from(settings.speed_high) << 16 | u32::from(settings.speed);
+    // Some drivers leave one half of "unknown" out.
+    (speed != 0 && speed != UNKNOWN && speed != UNKNOWN >> 16).then_some(speed)
+}
+
+pub(super) fn interface_request(name: &str) -> io::Result<libc::ifreq> {
     // SAFETY: all zero is a valid `ifreq`: bytes, integers and null pointers.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     if name.len() >= request.ifr_name.len() {
@@ -50,7 +86,10 @@ fn interface_request(name: &str) -> io::Result<libc::ifreq> {
 ///
 /// # Safety
 /// Where `code` uses a pointer in the request, that must be to what `code` has the kernel read and write.
-unsafe fn interface_ioctl(code: libc::Ioctl, request: &mut libc::ifreq) -> io::Result<()> {
+pub(super) unsafe fn interface_ioctl(
+    code: libc::Ioctl,
+    request: &mut libc::ifreq,
+) -> io::Result<()> {
     let any_socket: OwnedFd = socket(
         AddressFamily::Inet,
         SockType::Datagram,

@@ -25,6 +25,34 @@ pub struct InterfaceEntry {
     pub mtu: u32,
     /// Addresses with their prefix lengths, host bits kept.
     pub addresses: Vec<IpNet>,
+    /// What is known beyond that; only where it was asked for.
+    pub details: InterfaceDetails,
+}
+
+/// What is known of an interface beyond what a capture needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InterfaceDetails {
+    /// Speed of the link in Mbit/s, where its driver tells.
+    pub speed_mbps: Option<u32>,
+    /// What came in since the interface was made, as the kernel counts.
+    pub rx: LinkCounters,
+    /// What went out.
+    pub tx: LinkCounters,
+    /// Whether a default route leads out here.
+    pub default_route: bool,
+}
+
+/// What the kernel has counted in one direction of an interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct LinkCounters {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Packets with errors.
+    pub errors: u64,
+    /// Packets that were dropped.
+    pub dropped: u64,
 }
 
 /// Whether frames can pass an interface.
@@ -109,6 +137,17 @@ pub struct InterfaceJson {
     mtu: u32,
     /// Addresses with their prefix lengths.
     addresses: Vec<String>,
+    /// Whether its frames can be captured.
+    capturable: bool,
+    /// Speed of the link in Mbit/s; null where its driver does not tell.
+    #[schema(required = true)]
+    speed_mbps: Option<u32>,
+    /// What came in since the interface was made.
+    rx: LinkCounters,
+    /// What went out.
+    tx: LinkCounters,
+    /// Whether a default route leads out here.
+    default_route: bool,
 }
 
 impl From<&InterfaceEntry> for InterfaceJson {
@@ -120,7 +159,14 @@ impl From<&InterfaceEntry> for InterfaceJson {
             arphrd: _,
             mtu,
             addresses,
+            details,
         } = entry;
+        let InterfaceDetails {
+            speed_mbps,
+            rx,
+            tx,
+            default_route,
+        } = *details;
         Self {
             name: name.clone(),
             ifindex: *ifindex,
@@ -129,6 +175,11 @@ impl From<&InterfaceEntry> for InterfaceJson {
             link: entry.link_description(),
             mtu: *mtu,
             addresses: addresses.iter().map(ToString::to_string).collect(),
+            capturable: entry.link_type().is_some(),
+            speed_mbps,
+            rx,
+            tx,
+            default_route,
         }
     }
 }
@@ -151,6 +202,16 @@ mod tests {
             arphrd,
             mtu: 1500,
             addresses: vec!["10.0.0.1/8".parse().expect("a prefix")],
+            details: InterfaceDetails {
+                speed_mbps: Some(10),
+                tx: LinkCounters {
+                    packets: 1,
+                    bytes: 60,
+                    errors: 2,
+                    dropped: 3,
+                },
+                ..InterfaceDetails::default()
+            },
         }
     }
 
@@ -174,7 +235,7 @@ mod tests {
         let json = serde_json::to_string(&entry(1)).expect("serializes");
         assert_eq!(
             json,
-            r#"{"name":"x0","ifindex":7,"state":"no-carrier","link_type":1,"link":"Ethernet","mtu":1500,"addresses":["10.0.0.1/8"]}"#
+            r#"{"name":"x0","ifindex":7,"state":"no-carrier","link_type":1,"link":"Ethernet","mtu":1500,"addresses":["10.0.0.1/8"],"capturable":true,"speed_mbps":10,"rx":{"packets":0,"bytes":0,"errors":0,"dropped":0},"tx":{"packets":1,"bytes":60,"errors":2,"dropped":3},"default_route":false}"#
         );
     }
 }

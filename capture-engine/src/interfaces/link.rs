@@ -9,10 +9,10 @@ use std::{
 
 use ipnet::IpNet;
 
-use super::entry::{InterfaceEntry, LinkState};
+use super::entry::{InterfaceDetails, InterfaceEntry, LinkCounters, LinkState};
 use crate::{
     error::{Error, Result},
-    netlink::{Answer, Netlink, Request, attribute, c_string, text, u16_at, u32_at},
+    netlink::{Answer, Netlink, Request, attribute, c_string, text, u16_at, u32_at, u64_at},
 };
 
 /// Length of `struct ifinfomsg` (include/uapi/linux/rtnetlink.h).
@@ -20,11 +20,11 @@ const LINK_LEN: usize = 16;
 /// Length of `struct ifaddrmsg` (include/uapi/linux/if_addr.h).
 const ADDRESS_LEN: usize = 8;
 
-/// Leaves the counters out of a dump, which nobody reads here: RTEXT_FILTER_SKIP_STATS
-/// (include/uapi/linux/rtnetlink.h).
+/// Leaves the counters out of a dump: RTEXT_FILTER_SKIP_STATS (include/uapi/linux/rtnetlink.h).
 const SKIP_STATS: u32 = 1 << 3;
 
 /// Nested in IFLA_XDP (include/uapi/linux/if_link.h).
+const IFLA_XDP_ATTACHED: u32 = 2;
 const IFLA_XDP_SKB_PROG_ID: u32 = 6;
 
 /// Dumps of a list that changes meanwhile, of which the last is taken as it is.
@@ -45,6 +45,8 @@ pub(crate) struct Link {
     pub(crate) master: Option<u32>,
     /// Identifier of its generic XDP program.
     pub(crate) generic_xdp: Option<u32>,
+    /// Whether it has an XDP program of any kind.
+    pub(crate) has_xdp: bool,
 }
 
 /// All interfaces of a network namespace, by index.
@@ -54,14 +56,20 @@ pub(crate) struct Links(BTreeMap<u32, Link>);
 impl Links {
     /// Those of the calling thread's namespace.
     pub(crate) fn list() -> Result<Self> {
-        Self::dump().map_err(Error::system("list the interfaces"))
+        Self::dump(false).map_err(Error::system("list the interfaces"))
     }
 
-    fn dump() -> io::Result<Self> {
+    /// The same with what the kernel has counted on each.
+    pub(super) fn list_with_counters() -> Result<Self> {
+        Self::dump(true).map_err(Error::system("list the interfaces"))
+    }
+
+    fn dump(with_counters: bool) -> io::Result<Self> {
         let netlink = Netlink::open()?;
         let request = || {
             let mut request = Request::new(libc::RTM_GETLINK, libc::NLM_F_DUMP, &[0; LINK_LEN]);
-            request.attribute(libc::IFLA_EXT_MASK.into(), &SKIP_STATS.to_ne_bytes());
+            let mask = if with_counters { 0 } else { SKIP_STATS };
+            request.attribute(libc::IFLA_EXT_MASK.into(), &mask.to_ne_bytes());
             request
         };
         let mut links = BTreeMap::new();
@@ -126,8 +134,12 @@ impl Link {
         let kind = value(libc::IFLA_LINKINFO)
             .and_then(|info| attribute(info, libc::IFLA_INFO_KIND.into()))
             .map(text);
-        let generic_xdp =
-            value(libc::IFLA_XDP).and_then(|xdp| u32_at(attribute(xdp, IFLA_XDP_SKB_PROG_ID)?, 0));
+        let xdp = value(libc::IFLA_XDP);
+        let generic_xdp = xdp.and_then(|xdp| u32_at(attribute(xdp, IFLA_XDP_SKB_PROG_ID)?, 0));
+        // One byte, XDP_ATTACHED_NONE is 0.
+        let has_xdp = xdp
+            .and_then(|xdp| attribute(xdp, IFLA_XDP_ATTACHED)?.first().copied())
+            .is_some_and(|attached| attached != 0);
         Some(Self {
             entry: InterfaceEntry {
                 name: text(name),
@@ -136,6 +148,7 @@ impl Link {
                 arphrd: u16_at(header, 2)?,
                 mtu: number(libc::IFLA_MTU)?,
                 addresses: Vec::new(),
+                details: value(libc::IFLA_STATS64).map(counted).unwrap_or_default(),
             },
             has_text_name: str::from_utf8(c_string(name)).is_ok(),
             kind: kind.unwrap_or_default(),
@@ -143,6 +156,7 @@ impl Link {
             lower: number(libc::IFLA_LINK).filter(|_| value(libc::IFLA_LINK_NETNSID).is_none()),
             master: number(libc::IFLA_MASTER),
             generic_xdp,
+            has_xdp,
         })
     }
 
@@ -157,13 +171,32 @@ impl Link {
                 arphrd: 1,
                 mtu: 1500,
                 addresses: Vec::new(),
+                details: InterfaceDetails::default(),
             },
             has_text_name: true,
             kind: kind.to_owned(),
             lower: None,
             master: None,
             generic_xdp: None,
+            has_xdp: false,
         }
+    }
+}
+
+/// The counters at the beginning of `struct rtnl_link_stats64` (include/uapi/linux/if_link.h), 64 bits each: packets,
+/// bytes, errors and drops, of each first what came in and then what went out.
+fn counted(stats: &[u8]) -> InterfaceDetails {
+    let at = |index: usize| u64_at(stats, 8 * index).unwrap_or_default();
+    let way = |way: usize| LinkCounters {
+        packets: at(way),
+        bytes: at(2 + way),
+        errors: at(4 + way),
+        dropped: at(6 + way),
+    };
+    InterfaceDetails {
+        rx: way(0),
+        tx: way(1),
+        ..InterfaceDetails::default()
     }
 }
 

@@ -5,11 +5,20 @@
 mod driver;
 mod entry;
 mod link;
+mod route;
+mod up;
 
-pub(crate) use self::link::{Link, Links};
 pub use self::{
     driver::driver,
-    entry::{InterfaceEntry, InterfaceJson, LINKTYPE_ETHERNET, LINKTYPE_RAW, LinkState},
+    entry::{
+        InterfaceDetails, InterfaceEntry, InterfaceJson, LINKTYPE_ETHERNET, LINKTYPE_RAW,
+        LinkCounters, LinkState,
+    },
+    route::{Route, route_to},
+};
+pub(crate) use self::{
+    link::{Link, Links},
+    up::set_up,
 };
 use crate::error::Result;
 
@@ -20,6 +29,20 @@ use crate::error::Result;
 /// The kernel does not answer.
 pub fn list() -> Result<Vec<InterfaceEntry>> {
     Links::list()?.into_entries()
+}
+
+/// The same with all [`InterfaceDetails`], which [`list`] leaves empty: the driver of each is asked.
+///
+/// # Errors
+/// As [`list`].
+pub fn list_in_detail() -> Result<Vec<InterfaceEntry>> {
+    let mut entries = Links::list_with_counters()?.into_entries()?;
+    let default = route::default_interfaces();
+    for entry in &mut entries {
+        entry.details.speed_mbps = driver::speed_mbps(&entry.name);
+        entry.details.default_route = default.contains(&entry.ifindex);
+    }
+    Ok(entries)
 }
 
 #[cfg(test)]

@@ -5,11 +5,10 @@
 
 use std::{collections::BTreeMap, os::fd::AsFd};
 
-use anyhow::Context as _;
 use aya::{
     Ebpf,
     programs::{
-        LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode,
+        LinkOrder, SchedClassifier, TcAttachType, Xdp, XdpMode,
         tc::{SchedClassifierLink, TcAttachOptions},
         xdp::XdpLink,
     },
@@ -20,14 +19,11 @@ use capture_task::plan::{Directions, Hook};
 use super::{
     KernelVersion, SlotId, Tables,
     clsact::{self, AttachedFilter, Clsact},
-    error::{attach_error, load_error},
-    object::programs,
+    error::attach_error,
+    object, programs,
     tc::ClsactSide,
 };
-use crate::{
-    error::{Error, Result},
-    signals::uninterrupted,
-};
+use crate::error::{Error, Result};
 
 /// What a program hangs on, as people read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -176,13 +172,13 @@ impl Hooks {
             .map_err(Error::kernel(
                 "enter the interface into the kernel's tables",
             ))?;
+        let names: Vec<_> = wanted
+            .iter()
+            .map(|point| HookKind::of(hook, *point, *release).program(*point, *release))
+            .collect();
+        programs::load_together(ebpf, &names)?;
         for point in wanted {
-            let kind = match (point, hook) {
-                (HookPoint::Xdp, Hook::XdpGeneric) => HookKind::XdpGeneric,
-                (HookPoint::Xdp, _) => HookKind::XdpNative,
-                _ if *release >= KernelVersion::TCX => HookKind::Tcx,
-                _ => HookKind::Clsact,
-            };
+            let kind = HookKind::of(hook, point, *release);
             match &interface.points[point as usize] {
                 Some(there) if there.kind == kind => {}
                 Some(there) => {
@@ -198,7 +194,7 @@ impl Hooks {
                         HookKind::Clsact => attach_clsact(ebpf, clsact, there, point),
                         HookKind::XdpNative => attach_xdp(ebpf, *release, there, XdpMode::Driver),
                         HookKind::XdpGeneric => {
-                            *generic_xdp = Some(generic_program(ebpf)?);
+                            *generic_xdp = Some(programs::generic_xdp_id(ebpf)?);
                             attach_xdp(ebpf, *release, there, XdpMode::Skb)
                         }
                     }?;
@@ -297,8 +293,27 @@ impl Hooks {
 }
 
 impl HookKind {
+    /// What a task that asks for `hook` gets at a point.
+    pub(crate) fn of(hook: Hook, point: HookPoint, release: KernelVersion) -> Self {
+        match (point, hook) {
+            (HookPoint::Xdp, Hook::XdpGeneric) => Self::XdpGeneric,
+            (HookPoint::Xdp, _) => Self::XdpNative,
+            _ if release >= KernelVersion::TCX => Self::Tcx,
+            _ => Self::Clsact,
+        }
+    }
+
+    /// Name of the program that hangs on a point in this way.
+    fn program(self, point: HookPoint, release: KernelVersion) -> &'static str {
+        match self {
+            Self::Tcx | Self::Clsact => programs::tc(point),
+            Self::XdpNative => object::programs::xdp(release),
+            Self::XdpGeneric => object::programs::XDP_GENERIC,
+        }
+    }
+
     /// What a task asks for to get it.
-    fn hook(self) -> Hook {
+    pub(crate) fn hook(self) -> Hook {
         match self {
             Self::Tcx | Self::Clsact => Hook::Tc,
             Self::XdpNative => Hook::Xdp,
@@ -313,7 +328,7 @@ fn attach_tcx(ebpf: &mut Ebpf, (_, name): (u32, &str), point: HookPoint) -> Resu
         HookPoint::TcEgress => (TcAttachType::Egress, LinkOrder::last()),
         _ => (TcAttachType::Ingress, LinkOrder::first()),
     };
-    let program = tc_program(ebpf, point)?;
+    let program: &mut SchedClassifier = programs::loaded(ebpf, programs::tc(point))?;
     program
         .attach_with_options(name, attach_type, TcAttachOptions::TcxOrder(order))
         .and_then(|id| program.take_link(id))
@@ -331,24 +346,14 @@ fn attach_clsact(
         HookPoint::TcEgress => ClsactSide::Egress,
         _ => ClsactSide::Ingress,
     };
-    let program = tc_program(ebpf, point)?
+    let program: &mut SchedClassifier = programs::loaded(ebpf, programs::tc(point))?;
+    let program = program
         .fd()
         .map_err(|error| attach_error(&error, interface.1, Hook::Tc))?;
     // First on both sides: a filter before ours may decide, and the kernel asks no further.
     clsact
         .attach(interface, side, program.as_fd())
         .map(|filter| ProgramLink::Clsact { _filter: filter })
-}
-
-/// The loaded tc program of a hook point.
-fn tc_program(ebpf: &mut Ebpf, point: HookPoint) -> Result<&mut SchedClassifier> {
-    let name = match point {
-        HookPoint::TcEgress => programs::TC_EGRESS,
-        _ => programs::TC_INGRESS,
-    };
-    let program: &mut SchedClassifier = program(ebpf, name)?;
-    loaded(uninterrupted(|| program.load()))?;
-    Ok(program)
 }
 
 fn attach_xdp(
@@ -358,42 +363,13 @@ fn attach_xdp(
     mode: XdpMode,
 ) -> Result<ProgramLink> {
     let (name_of_program, hook) = match mode {
-        XdpMode::Skb => (programs::XDP_GENERIC, Hook::XdpGeneric),
-        _ => (programs::xdp(release), Hook::Xdp),
+        XdpMode::Skb => (object::programs::XDP_GENERIC, Hook::XdpGeneric),
+        _ => (object::programs::xdp(release), Hook::Xdp),
     };
-    let program: &mut Xdp = program(ebpf, name_of_program)?;
-    loaded(uninterrupted(|| program.load()))?;
+    let program: &mut Xdp = programs::loaded(ebpf, name_of_program)?;
     program
         .attach_to_if_index(ifindex, mode)
         .and_then(|id| program.take_link(id))
         .map(|link| ProgramLink::Xdp { _link: link })
         .map_err(|error| attach_error(&error, name, hook))
-}
-
-/// Loads the program for generic XDP, and gives its identifier.
-fn generic_program(ebpf: &mut Ebpf) -> Result<u32> {
-    let program: &mut Xdp = program(ebpf, programs::XDP_GENERIC)?;
-    loaded(program.load())?;
-    let info = program
-        .info()
-        .map_err(Error::kernel("identify the program for generic XDP"))?;
-    Ok(info.id())
-}
-
-fn program<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P>
-where
-    &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
-{
-    ebpf.program_mut(name)
-        .with_context(|| format!("the kernel object has no program {name}"))
-        .and_then(|program| program.try_into().map_err(anyhow::Error::from))
-        .map_err(Error::Load)
-}
-
-/// A program that is loaded already is as good as one that was loaded now.
-fn loaded(result: std::result::Result<(), ProgramError>) -> Result<()> {
-    match result {
-        Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(()),
-        Err(error) => Err(load_error(anyhow::Error::new(error))),
-    }
 }

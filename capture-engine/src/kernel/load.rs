@@ -60,7 +60,9 @@ impl Kernel {
     /// Loads the object with rings of `ring_size` bytes in all.
     pub(crate) fn load(ring_size: u64) -> Result<(Self, ReaderSide)> {
         let release = KernelVersion::running()?;
-        let cpus = nr_cpus().map_err(|(_, error)| Error::system("count the CPUs")(error))?;
+        let cpus = nr_cpus().map_err(|(_, error)| {
+            Error::system("count the CPUs in /sys/devices/system/cpu/possible")(error)
+        })?;
         let bytes = ring_bytes(ring_size, cpus);
         let mut ebpf = load_object(release, cpus, bytes)?;
         let log = KernelLog::take(&mut ebpf);

@@ -2,7 +2,7 @@
 //!
 //! | modules | do |
 //! | --- | --- |
-//! | [`object`], [`load`] | the compiled programs, and their way into the kernel |
+//! | [`object`], [`load`], [`programs`] | the compiled programs, and their way into the kernel |
 //! | [`tables`], [`addresses`], [`prefix_closure`] | tasks in the maps of the programs |
 //! | [`mmap_table`], [`mmap`] | small maps as memory of this process |
 //! | [`hooks`] | programs on interfaces: TCX links, XDP, or filters by [`clsact`] and [`tc`] |
@@ -30,6 +30,7 @@ mod mmap;
 mod mmap_table;
 pub(crate) mod object;
 mod prefix_closure;
+mod programs;
 mod ring;
 mod tables;
 mod tc;
@@ -41,6 +42,7 @@ pub use self::{
 pub(crate) use self::{
     counters::{InterfaceFigures, SlotFigures},
     denial::find_denial,
+    generic_xdp::no_link_header,
     hooks::{Attached, HookKind, hook_points},
     interface_stats::InterfaceTraffic,
     load::{Kernel, ProgramProbe, ReaderSide, probe},

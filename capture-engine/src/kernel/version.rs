@@ -34,7 +34,7 @@ impl KernelVersion {
     /// # Errors
     /// Where `/proc` is not mounted or its answer is not understood.
     pub fn running() -> Result<Self, ReadError> {
-        let release = procfs::read("/proc/sys/kernel/osrelease")?;
+        let release = procfs::release()?;
         Self::parse(&release).ok_or(ReadError::OddVersion(release))
     }
 
@@ -53,7 +53,7 @@ impl KernelVersion {
     /// # Errors
     /// Where `/proc` is not mounted.
     pub(crate) fn hooks_nest_here(self) -> Result<bool, ReadError> {
-        Ok(self.hooks_nest(&procfs::read("/proc/sys/kernel/version")?))
+        Ok(self.hooks_nest(&procfs::build()?))
     }
 
     /// From the text of `uname -r`, `6.1.0-18-amd64`.

@@ -1,12 +1,14 @@
 //! Encodes packets as records of pcap or pcapng, straight into the buffer for the writer. The length of a record is
 //! known before it is encoded. [`count_whole_records`] finds the records again when a write was cut short.
 
+mod copy;
 mod frame;
 mod pcap;
 mod pcapng;
 
 use capture_task::plan::{Format, Plan};
 
+pub use self::copy::{CopiedPacket, CopyEncoder};
 pub(super) use self::frame::{
     ETHERNET, InterfaceStatistics, MAX_SNAP_LEN, OutputFrame, Statistics, TaskTotals,
 };

@@ -266,7 +266,7 @@ fn words<const WORDS: usize, const BYTES: usize>(words: [u32; WORDS]) -> [u8; BY
 
 /// A section header in host byte order; the crate's default is big-endian, which live readers
 /// refuse on other hosts.
-fn section_block(options: Vec<SectionHeaderOption<'_>>) -> SectionHeaderBlock<'_> {
+pub(super) fn section_block(options: Vec<SectionHeaderOption<'_>>) -> SectionHeaderBlock<'_> {
     SectionHeaderBlock {
         endianness: Endianness::native(),
         major_version: 1,
@@ -295,7 +295,7 @@ static OPERATING_SYSTEM: LazyLock<String> =
         Err(_) => "Linux".to_owned(),
     });
 
-fn refused(error: PcapNgWriteError) -> Error {
+pub(super) fn refused(error: PcapNgWriteError) -> Error {
     Error::Encode {
         cause: Arc::new(error),
     }

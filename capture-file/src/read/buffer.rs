@@ -14,6 +14,9 @@ use super::{
 /// It stays in the cache of a core, and is large enough for a system call to cost nothing.
 const INITIAL_LEN: usize = 256 * 1024;
 
+/// For a few packets from a place on.
+const RESUMED_LEN: usize = 64 * 1024;
+
 /// What was read of a source, and not yet used.
 pub(super) struct Buffer<R: Read> {
     source: Source<R>,
@@ -30,8 +33,24 @@ pub(super) struct Buffer<R: Read> {
 impl<R: Read> Buffer<R> {
     pub(super) fn new(source: R, following: bool) -> Self {
         Self {
-            source: Source::Plain(source),
             data: vec![0; INITIAL_LEN],
+            ..Self::new_empty(source, following)
+        }
+    }
+
+    /// Of a source that begins at a place in the content, and is plain.
+    pub(super) fn at_place(source: R, base: u64) -> Self {
+        Self {
+            data: vec![0; RESUMED_LEN],
+            base,
+            ..Self::new_empty(source, true)
+        }
+    }
+
+    fn new_empty(source: R, following: bool) -> Self {
+        Self {
+            source: Source::Plain(source),
+            data: Vec::new(),
             start: 0,
             end: 0,
             base: 0,

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use capture_task::Cause;
+
 use super::source::Compression;
 
 /// Why reading ended early. Everything that was read before it stands.
@@ -21,10 +23,10 @@ pub struct Error {
 #[non_exhaustive]
 pub enum ErrorCause {
     /// The source failed.
-    #[error("cannot read: {0}")]
+    #[error("cannot read: {}", Cause(_0))]
     Io(io::Error),
     /// The compressed data is damaged, cut, or needs too much memory.
-    #[error("damaged {compression} data: {cause}")]
+    #[error("damaged {compression} data: {}", Cause(cause))]
     Decompression {
         /// How it is compressed.
         compression: Compression,

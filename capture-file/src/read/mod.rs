@@ -31,7 +31,7 @@
 //! | `record` | a packet, whichever format it is of |
 //! | `pcap` | file header and records |
 //! | `pcapng`, `options`, `description`, `clock` | blocks; their options; what is no packet; time |
-//! | `step`, `reader` | the next record, wherever the source ends; the reader itself |
+//! | `step`, `reader`, `place` | the next record, wherever the source ends; the reader itself; where it can be gone back to |
 //! | `order` | numbers in either byte order |
 //! | `item`, `error` | what comes out |
 
@@ -44,6 +44,7 @@ mod options;
 mod order;
 mod pcap;
 mod pcapng;
+mod place;
 mod reader;
 mod record;
 mod source;
@@ -54,6 +55,7 @@ mod tests;
 pub use self::{
     error::{Error, ErrorCause},
     item::{Filter, Interface, Item, Packet, Secrets, Section, Statistics},
+    place::Place,
     reader::Reader,
-    source::Compression,
+    source::{Compression, decompressed},
 };

@@ -47,10 +47,30 @@ pub(super) struct Pcapng {
     interfaces: Vec<Described>,
     /// Interfaces of the sections before.
     before: u32,
+    /// Sections before that had interfaces, for whoever comes back to a place in one.
+    ended: Vec<EndedSection>,
     /// Bytes of text that interfaces may still have.
     text_left: usize,
     /// Blocks so far that are no packets, and that Wireshark numbers as it numbers packets.
     pub(super) other_frames: u64,
+}
+
+/// What of a file had been read at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Progress {
+    order: ByteOrder,
+    /// Sections with interfaces that have ended.
+    sections: u32,
+    /// Interfaces of the one under way.
+    interfaces: u32,
+    other_frames: u64,
+}
+
+/// A section that another one has followed.
+#[derive(Clone, Debug)]
+struct EndedSection {
+    interfaces: Vec<Described>,
+    before: u32,
 }
 
 /// What packets of an interface need.
@@ -85,6 +105,7 @@ impl Pcapng {
             order: ByteOrder::Little,
             interfaces: Vec::new(),
             before: 0,
+            ended: Vec::new(),
             text_left: MAX_INTERFACE_TEXT,
             other_frames: 0,
         }
@@ -95,7 +116,9 @@ impl Pcapng {
         let kind = self.order.u32(head, 0);
         // It reads the same in both orders.
         if kind == SECTION_HEADER {
-            self.order = byte_order(head)?;
+            let order = byte_order(head)?;
+            self.end_section();
+            self.order = order;
         }
         let len = self.order.u32(head, 4);
         let (class, least) = match kind {
@@ -305,9 +328,53 @@ impl Pcapng {
             return Err(ErrorCause::Version { major, minor });
         }
         let section = description::section(self.behind(SECTION_HEADER, data, 24))?;
-        self.before += self.interfaces.len() as u32;
-        self.interfaces.clear();
         Ok(section)
+    }
+
+    /// The section so far has ended, and one in another byte order may follow.
+    fn end_section(&mut self) {
+        if self.interfaces.is_empty() {
+            return;
+        }
+        let interfaces = std::mem::take(&mut self.interfaces);
+        let before = self.before;
+        self.before += interfaces.len() as u32;
+        // No more of them than interfaces.
+        self.ended.push(EndedSection { interfaces, before });
+    }
+
+    /// How far it is.
+    pub(super) fn progress(&self) -> Progress {
+        Progress {
+            order: self.order,
+            sections: self.ended.len() as u32,
+            interfaces: self.interfaces.len() as u32,
+            other_frames: self.other_frames,
+        }
+    }
+
+    /// What was known at a place before, where it was so far.
+    pub(super) fn at(&self, progress: Progress) -> Self {
+        let Progress {
+            order,
+            sections,
+            interfaces,
+            other_frames,
+        } = progress;
+        let (described, before) = match self.ended.get(sections as usize) {
+            Some(ended) => (&ended.interfaces, ended.before),
+            None => (&self.interfaces, self.before),
+        };
+        let interfaces = described.iter().take(interfaces as usize).copied();
+        Self {
+            order,
+            interfaces: interfaces.collect(),
+            before,
+            ended: Vec::new(),
+            // They were counted when they were read first.
+            text_left: MAX_INTERFACE_TEXT,
+            other_frames,
+        }
     }
 
     /// Makes an interface known, whose description is `data`.

@@ -1,6 +1,6 @@
 //! The reader: finds out what a file is, goes from record to record, and lends what they hold.
 
-use std::{fmt, io::Read};
+use std::{fmt, io::Read, mem};
 
 use super::{
     buffer::Buffer,
@@ -9,6 +9,7 @@ use super::{
     options::Options,
     pcap::{self, Pcap},
     pcapng::{self, Pcapng},
+    place::Place,
     record::PacketRecord,
     source::Compression,
     step::{Skip, Step, ended, pcap_record, pcapng_block},
@@ -27,8 +28,21 @@ enum State {
     Start,
     Pcap(Pcap),
     Pcapng(Pcapng, Option<Skip>),
-    /// After the end or an error, which is at this place of the content.
-    Ended(u64),
+    /// After the end or an error, which is at this place of the content. What was known before is left.
+    Ended(u64, Box<State>),
+}
+
+impl State {
+    /// What was known at a place before.
+    fn at(&self, place: Place) -> Self {
+        match (self, place.progress) {
+            (Self::Ended(_, before), _) => before.at(place),
+            (Self::Pcap(pcap), _) => Self::Pcap(*pcap),
+            (Self::Pcapng(pcapng, _), Some(progress)) => Self::Pcapng(pcapng.at(progress), None),
+            // A place of another reader.
+            _ => Self::Start,
+        }
+    }
 }
 
 impl<R: Read> Reader<R> {
@@ -59,6 +73,31 @@ impl<R: Read> Reader<R> {
         self.buffer.stop_following();
     }
 
+    /// The place of the next record, to be gone back to by [`Reader::from_place`]. `None` before the first item, within
+    /// a record, after the end, and where the file is compressed.
+    pub fn place(&self) -> Option<Place> {
+        let progress = match &self.state {
+            State::Pcap(_) => None,
+            State::Pcapng(pcapng, None) => Some(pcapng.progress()),
+            _ => return None,
+        };
+        self.buffer.compression().is_none().then(|| Place {
+            offset: self.buffer.offset(),
+            packets: self.packets,
+            progress,
+        })
+    }
+
+    /// A reader of the same file from a place of it on, whose `source` begins there. It takes the end of the source for
+    /// that of a file that grows.
+    pub fn from_place<S: Read>(&self, place: Place, source: S) -> Reader<S> {
+        Reader {
+            buffer: Buffer::at_place(source, place.offset),
+            state: self.state.at(place),
+            packets: place.packets,
+        }
+    }
+
     /// Packets read so far.
     pub fn packets(&self) -> u64 {
         self.packets
@@ -69,7 +108,7 @@ impl<R: Read> Reader<R> {
     pub fn offset(&self) -> u64 {
         match &self.state {
             State::Pcapng(_, Some(skip)) => skip.offset,
-            State::Ended(offset) => *offset,
+            State::Ended(offset, _) => *offset,
             _ => self.buffer.offset(),
         }
     }
@@ -127,7 +166,7 @@ impl<R: Read> Reader<R> {
             Ok(Step::Secrets(secrets)) => Ok(Some(Item::Secrets(secrets))),
             Ok(Step::Pending) => Ok(Some(Item::Pending)),
             Ok(Step::End) => {
-                self.state = State::Ended(self.offset());
+                self.end();
                 Ok(None)
             }
             Err(cause) => Err(self.fail(cause)),
@@ -164,10 +203,19 @@ impl<R: Read> Reader<R> {
         }
     }
 
+    fn end(&mut self) {
+        let offset = self.offset();
+        let state = mem::replace(&mut self.state, State::Start);
+        self.state = match state {
+            State::Ended(..) => state,
+            state => State::Ended(offset, Box::new(state)),
+        };
+    }
+
     #[cold]
     fn fail(&mut self, cause: ErrorCause) -> Error {
         let (offset, packet) = (self.offset(), self.number());
-        self.state = State::Ended(offset);
+        self.end();
         Error {
             offset,
             packet,
@@ -181,7 +229,7 @@ impl<R: Read> Reader<R> {
             State::Pcap(pcap) => pcap_record(buffer, pcap),
             State::Pcapng(pcapng, skip) => pcapng_block(buffer, pcapng, skip),
             State::Start => self.start(),
-            State::Ended(_) => Ok(Step::End),
+            State::Ended(..) => Ok(Step::End),
         }
     }
 

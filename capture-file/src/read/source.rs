@@ -67,6 +67,23 @@ impl<R: Read> Read for Input<R> {
     }
 }
 
+/// The bytes of a file without its compression, for who reads them as bytes; `None` where it has none, and must be read
+/// from its start again.
+///
+/// # Errors
+/// The first bytes cannot be read, or there is no memory for a decompressor.
+pub fn decompressed<R: Read>(mut source: R) -> io::Result<Option<impl Read>> {
+    let mut first = Vec::new();
+    source.by_ref().take(4).read_to_end(&mut first)?;
+    let magic = <[u8; 4]>::try_from(first.as_slice()).ok();
+    match magic.and_then(Compression::of) {
+        Some(compression) => Source::Plain(source)
+            .decompressed(compression, first, false)
+            .map(Some),
+        None => Ok(None),
+    }
+}
+
 /// Bytes of a capture.
 pub(super) enum Source<R: Read> {
     Plain(R),

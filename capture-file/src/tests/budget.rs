@@ -10,6 +10,7 @@ use crate::{DiskBudget, part_of, scan};
 fn open_in(space: &Arc<DiskBudget>, plan: &Plan, path: &Path) -> FileOutput {
     let config = OutputConfig {
         space: Some(Arc::clone(space)),
+        owner: None,
         ..config(path)
     };
     FileOutput::open(plan, &config, &[interface(2, "eth0")]).expect("the output opens")

@@ -85,6 +85,7 @@ fn config(path: impl Into<PathBuf>) -> OutputConfig {
         target: Target::File(path.into()),
         task_id,
         space: None,
+        owner: None,
     }
 }
 

@@ -31,6 +31,7 @@ fn child_writes_to_stdout() {
         target: Target::Stdout,
         task_id: "id".to_owned(),
         space: None,
+        owner: None,
     };
     let mut sink = FileOutput::open(&plan(Format::Pcapng), &stdout, &[interface(2, "lo")])
         .expect("standard output opens");

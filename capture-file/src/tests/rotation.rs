@@ -263,6 +263,7 @@ fn what_cannot_be_rotated_is_refused() {
         target: Target::Stdout,
         task_id: String::new(),
         space: None,
+        owner: None,
     };
     let error = FileOutput::open(&plan, &stdout, &[])
         .err()

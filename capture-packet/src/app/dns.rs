@@ -29,16 +29,26 @@ pub const LLMNR_PORT: u16 = 5355;
 pub mod kind {
     /// An IPv4 address.
     pub const A: u16 = 1;
+    /// A name server.
+    pub const NS: u16 = 2;
+    /// The name that another stands for.
+    pub const CNAME: u16 = 5;
+    /// Start of a zone.
+    pub const SOA: u16 = 6;
     /// Any bytes.
     pub const NULL: u16 = 10;
     /// The name of an address.
     pub const PTR: u16 = 12;
+    /// A mail server.
+    pub const MX: u16 = 15;
     /// Text.
     pub const TXT: u16 = 16;
     /// An IPv6 address.
     pub const AAAA: u16 = 28;
     /// Of NetBIOS.
     pub const NB: u16 = 32;
+    /// Host and port of a service.
+    pub const SRV: u16 = 33;
     /// The first type for private use, which iodine sends.
     pub const PRIVATE: u16 = 65_280;
 }

@@ -211,4 +211,74 @@ proptest! {
             let _ = dhcp::Message::new(&bytes);
         }
     }
+
+    /// Examples with some bytes changed, of every protocol into every parser.
+    #[test]
+    fn changed_messages_are_no_danger(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8), which in any::<prop::sample::Index>(), len in any::<prop::sample::Index>()) {
+        let mut bytes = which.get(&EXAMPLES).to_vec();
+        for (at, byte) in changes {
+            let place = at.index(bytes.len());
+            bytes[place] = byte;
+        }
+        bytes.truncate(len.index(bytes.len() + 1));
+        everything(&bytes);
+    }
+}
+
+/// A message of each protocol.
+const EXAMPLES: [&[u8]; 14] = [
+    b"GET /?a=b HTTP/1.1\r\nHost: a\r\nAuthorization: Basic YTpi\r\n\r\n",
+    b"HTTP/1.1 401 Unauthorized\r\nServer: b\r\n\r\n",
+    b"SSH-2.0-OpenSSH_9.2\r\n",
+    b"\0\0\0\x44\x04\x14aaaaaaaaaaaaaaaa\0\0\0\x03a,b\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+    b"\0\0\0\x23\xffSMB\x72\0\0\0\0\x98aaaaaaaaaaaaaaaaaaaaaa\x01\x05\0",
+    b"\0\0\0\x48\xfeSMB\x40\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\x41\0\x01\0\x11\x03\0\0",
+    b"\x17\0\x03\x2a\0\0\0\0aaaaaaaa",
+    b"\x30\x26\x02\x01\x01\x04\x06secret\xa0\x19\x02\x01\x01",
+    b"\x30\x14\x02\x01\x01\x60\x0f\x02\x01\x03\x04\x04cn=a\x80\x04pass",
+    b"\x4a\0\0\0\x0a8.0.36\0\x08\0\0",
+    b"\x16\0\0\x02\xfemysql_clear_password\0",
+    b"E\0\0\0\x1aSFATAL\0C28P01\0Mno\0\0",
+    b"*3\r\n$4\r\nAUTH\r\n$1\r\nu\r\n$6\r\nsecret\r\n",
+    b"\xff\xfb\x01a1 AUTHENTICATE PLAIN \xff\xfa\x18\xff\xf0AGEAYg==",
+];
+
+fn everything(bytes: &[u8]) {
+    let headers = [
+        http::Request::new(bytes).map(|request| request.headers),
+        http::Response::new(bytes).map(|response| response.headers),
+    ];
+    for headers in headers.into_iter().flatten() {
+        headers.has_basic();
+        headers.get("host");
+    }
+    if let Some(offer) = ssh::KexInit::new(bytes) {
+        for list in 0..10 {
+            let _ = offer.chosen(&offer, list);
+        }
+    }
+    if let Some(banner) = ssh::Banner::new(bytes) {
+        banner.is_version_1();
+    }
+    let _ = (smb::Message::new(bytes), ntp::Packet::new(bytes));
+    let _ = (snmp::Message::new(bytes), ldap::Message::new(bytes));
+    let _ = (database::mysql(bytes), database::is_mysql_greeting(bytes));
+    let _ = (
+        database::postgres(bytes),
+        database::is_postgres_start(bytes),
+    );
+    let _ = (
+        database::redis_client(bytes),
+        database::is_redis_command(bytes),
+    );
+    let mut room = [0; 64];
+    let text = login::telnet_data(bytes, &mut room);
+    use login::Protocol::{Ftp, Imap, Pop3, Smtp, Telnet};
+    for protocol in [Ftp, Smtp, Pop3, Imap, Telnet] {
+        let mut session = login::Session::new(protocol);
+        for line in text.split(|byte| *byte == b' ') {
+            session.client(line);
+            session.server(line);
+        }
+    }
 }

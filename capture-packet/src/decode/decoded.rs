@@ -25,8 +25,8 @@ pub(super) enum Next<'a> {
     Ipv4(Cursor<'a>),
     /// IPv6.
     Ipv6(Cursor<'a>),
-    /// What this IP header says that it carries.
-    Transport(Ip, Cursor<'a>),
+    /// What the IP header that was decoded last says that it carries.
+    Transport(Cursor<'a>),
 }
 
 /// The headers of one frame. Of a tunnel they are the inner ones; `tunnels` says that there were others around them.
@@ -62,7 +62,8 @@ pub struct Decoded<'a> {
 
 impl<'a> Decoded<'a> {
     /// A frame of which nothing is decoded yet.
-    pub(super) fn undecoded(frame: &'a [u8], wire_len: u32) -> Self {
+    #[inline]
+    pub fn undecoded(frame: &'a [u8], wire_len: u32) -> Self {
         Self {
             frame,
             wire_len,

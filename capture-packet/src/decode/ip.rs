@@ -220,7 +220,7 @@ fn extensions(cursor: &mut Cursor<'_>, ip: &mut Ip, into: &mut Decoded<'_>) -> b
 /// What an IP packet carries.
 #[inline]
 fn carried<'a>(ip: Ip, cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Next<'a> {
-    into.ip = Some(ip);
+    let ip = into.ip.insert(ip);
     // Inside of a tunnel there is the transport of the outer packet.
     into.transport = Transport::None;
     into.payload = cursor.rest();
@@ -231,7 +231,7 @@ fn carried<'a>(ip: Ip, cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Next<'a> {
     match ip.protocol {
         protocol::IPV4 | protocol::IPV6 => into.enter(Tunnel::Ip, Next::Ip(cursor)),
         protocol::GRE => gre(cursor, into),
-        _ => Next::Transport(ip, cursor),
+        _ => Next::Transport(cursor),
     }
 }
 

@@ -9,18 +9,20 @@ use super::{
 };
 use crate::address::{Address, Mac};
 
-// LINKTYPE_ numbers (tcpdump.org/linktypes.html).
-const LINKTYPE_NULL: u16 = 0;
-const LINKTYPE_ETHERNET: u16 = 1;
-const LINKTYPE_PPP: u16 = 9;
-/// DLT_RAW of Linux and of the BSDs, which some programs write in place of LINKTYPE_RAW.
-const DLT_RAW: [u16; 2] = [12, 14];
-pub(super) const LINKTYPE_RAW: u16 = 101;
-const LINKTYPE_LOOP: u16 = 108;
-const LINKTYPE_LINUX_SLL: u16 = 113;
-const LINKTYPE_IPV4: u16 = 228;
-const LINKTYPE_IPV6: u16 = 229;
-const LINKTYPE_LINUX_SLL2: u16 = 276;
+/// LINKTYPE_ numbers (tcpdump.org/linktypes.html).
+pub(crate) mod link_type {
+    pub(crate) const NULL: u16 = 0;
+    pub(crate) const ETHERNET: u16 = 1;
+    pub(crate) const PPP: u16 = 9;
+    /// DLT_RAW of Linux and of the BSDs, which some programs write in place of LINKTYPE_RAW.
+    pub(crate) const DLT_RAW: [u16; 2] = [12, 14];
+    pub(crate) const RAW: u16 = 101;
+    pub(crate) const LOOP: u16 = 108;
+    pub(crate) const LINUX_SLL: u16 = 113;
+    pub(crate) const IPV4: u16 = 228;
+    pub(crate) const IPV6: u16 = 229;
+    pub(crate) const LINUX_SLL2: u16 = 276;
+}
 
 /// EtherType values (IEEE 802 numbers).
 pub(crate) mod ether_type {
@@ -45,25 +47,21 @@ const MAX_TAGS: usize = 8;
 /// Below the lowest EtherType this is the length of an IEEE 802.3 frame.
 const MAX_802_3_LEN: u16 = 1500;
 
-/// Decodes a frame that begins as `link_type` says.
+/// Decodes a frame that begins as `kind` says.
 #[inline]
-pub(super) fn decode<'a>(
-    link_type: u16,
-    mut cursor: Cursor<'a>,
-    into: &mut Decoded<'a>,
-) -> Next<'a> {
-    match link_type {
-        LINKTYPE_ETHERNET => ethernet(cursor, into),
-        LINKTYPE_RAW | LINKTYPE_IPV4 | LINKTYPE_IPV6 => Next::Ip(cursor),
-        raw if DLT_RAW.contains(&raw) => Next::Ip(cursor),
-        LINKTYPE_LINUX_SLL => {
+pub(super) fn decode<'a>(kind: u16, mut cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Next<'a> {
+    match kind {
+        link_type::ETHERNET => ethernet(cursor, into),
+        link_type::RAW | link_type::IPV4 | link_type::IPV6 => Next::Ip(cursor),
+        raw if link_type::DLT_RAW.contains(&raw) => Next::Ip(cursor),
+        link_type::LINUX_SLL => {
             let Some(header) = cursor.peek::<16>() else {
                 return into.short();
             };
             cursor.skip(16);
             by_ether_type(be16(header, 14), cursor, into)
         }
-        LINKTYPE_LINUX_SLL2 => {
+        link_type::LINUX_SLL2 => {
             let Some(header) = cursor.peek::<20>() else {
                 return into.short();
             };
@@ -71,11 +69,11 @@ pub(super) fn decode<'a>(
             by_ether_type(be16(header, 0), cursor, into)
         }
         // The family before IP has values of the host that wrote the file; the version of IP says enough.
-        LINKTYPE_NULL | LINKTYPE_LOOP => {
+        link_type::NULL | link_type::LOOP => {
             cursor.skip(4);
             Next::Ip(cursor)
         }
-        LINKTYPE_PPP => {
+        link_type::PPP => {
             // RFC 1662: address and control may be left out.
             if cursor.peek::<2>() == Some(&[0xff, 0x03]) {
                 cursor.skip(2);
@@ -100,7 +98,19 @@ pub(super) fn ethernet<'a>(mut cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Ne
         });
     }
     cursor.skip(14);
-    by_ether_type(be16(header, 12), cursor, into)
+    let kind = be16(header, 12);
+    // What nearly every frame carries.
+    match kind {
+        ether_type::IPV4 => {
+            into.ether_type = kind;
+            Next::Ipv4(cursor)
+        }
+        ether_type::IPV6 => {
+            into.ether_type = kind;
+            Next::Ipv6(cursor)
+        }
+        _ => by_ether_type(kind, cursor, into),
+    }
 }
 
 /// What an EtherType announces.

@@ -12,8 +12,12 @@ mod link;
 mod problem;
 mod transport;
 
-pub(crate) use self::bytes::{Cursor, be16, be32};
 use self::decoded::Next;
+pub(crate) use self::{
+    bytes::{Cursor, be16, be32},
+    ip::protocol,
+    link::{ether_type, link_type},
+};
 pub use self::{
     decoded::{Decoded, MAX_TUNNELS},
     headers::{
@@ -27,8 +31,15 @@ impl<'a> Decoded<'a> {
     #[inline]
     pub fn new(link_type: u16, frame: &'a [u8], wire_len: u32) -> Self {
         let mut decoded = Self::undecoded(frame, wire_len);
-        let into = &mut decoded;
-        let mut next = link::decode(link_type, Cursor::new(frame), into);
+        decoded.decode(link_type);
+        decoded
+    }
+
+    /// Decodes a frame of which nothing is decoded yet, in place: what comes out is some hundred bytes.
+    #[inline]
+    pub fn decode(&mut self, link_type: u16) {
+        let into = self;
+        let mut next = link::decode(link_type, Cursor::new(into.frame), into);
         loop {
             next = match next {
                 Next::End => break,
@@ -37,10 +48,9 @@ impl<'a> Decoded<'a> {
                 Next::Ip(cursor) => ip::any(cursor, into),
                 Next::Ipv4(cursor) => ip::v4(cursor, into),
                 Next::Ipv6(cursor) => ip::v6(cursor, into),
-                Next::Transport(ip, cursor) => transport::decode(&ip, cursor, into),
+                Next::Transport(cursor) => transport::decode(cursor, into),
             };
         }
-        decoded
     }
 
     /// The packet that an ICMP or ICMPv6 error quotes, as far as the quote goes. Routers of old quote eight bytes behind the
@@ -59,7 +69,7 @@ impl<'a> Decoded<'a> {
             _ => 0,
         };
         let wire_len = wire_len.max(self.payload.len() as u32);
-        let mut quoted = Decoded::new(link::LINKTYPE_RAW, self.payload, wire_len);
+        let mut quoted = Decoded::new(link_type::RAW, self.payload, wire_len);
         quoted.problems = Problems::default();
         quoted.transport = transport::quoted(&quoted).unwrap_or(quoted.transport);
         quoted.ip.is_some().then_some(quoted)

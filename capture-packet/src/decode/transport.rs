@@ -3,7 +3,7 @@
 use super::{
     bytes::{Cursor, be16, be32},
     decoded::{Decoded, Next},
-    headers::{Icmp, Ip, SackBlocks, Sctp, Tcp, TcpFlags, Transport, Tunnel, Udp},
+    headers::{Icmp, SackBlocks, Sctp, Tcp, TcpFlags, Transport, Tunnel, Udp},
     ip::protocol,
     link::ether_type,
     problem::Problem,
@@ -11,10 +11,12 @@ use super::{
 
 /// What the protocol number says.
 #[inline]
-pub(super) fn decode<'a>(ip: &Ip, cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Next<'a> {
-    match ip.protocol {
-        protocol::TCP => tcp(ip, cursor, into),
-        protocol::UDP | protocol::UDP_LITE => udp(ip, cursor, into),
+pub(super) fn decode<'a>(cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Next<'a> {
+    let Some(ip) = &into.ip else { return Next::End };
+    let (protocol, is_fragment) = (ip.protocol, ip.fragment.is_some());
+    match protocol {
+        protocol::TCP => tcp(is_fragment, cursor, into),
+        protocol::UDP | protocol::UDP_LITE => udp(protocol, is_fragment, cursor, into),
         protocol::ICMP if ip.is_v4() => icmp(false, cursor, into),
         protocol::ICMPV6 if !ip.is_v4() => icmp(true, cursor, into),
         protocol::SCTP => sctp(cursor, into),
@@ -55,17 +57,18 @@ fn payload<'a>(mut cursor: Cursor<'a>, header_len: usize, into: &mut Decoded<'a>
 }
 
 #[inline]
-fn tcp<'a>(ip: &Ip, cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Next<'a> {
+fn tcp<'a>(is_fragment: bool, cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Next<'a> {
     let Some(header) = cursor.peek::<20>() else {
         return into.short();
     };
     let header_len = usize::from(header[12] >> 4) * 4;
     let segment_len = into.payload_len as usize;
     // The first of several fragments may end before its own header does.
-    if header_len < 20 || (header_len > segment_len && ip.fragment.is_none()) {
+    if header_len < 20 || (header_len > segment_len && !is_fragment) {
         return into.stop(Problem::TcpHeaderLength);
     }
-    let mut tcp = Tcp {
+    // Built where it stays.
+    into.transport = Transport::Tcp(Tcp {
         source_port: be16(header, 0),
         destination_port: be16(header, 2),
         sequence: be32(header, 4),
@@ -78,14 +81,17 @@ fn tcp<'a>(ip: &Ip, cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Next<'a> {
         sack_permitted: false,
         timestamps: None,
         sack: SackBlocks::default(),
-    };
+    });
     let captured = cursor.rest();
     let options = &captured[20..header_len.min(captured.len())];
-    if !options.is_empty() && !tcp_options(options, &mut tcp) && !into.is_cut() {
+    if let Transport::Tcp(tcp) = &mut into.transport
+        && !options.is_empty()
+        && !tcp_options(options, tcp)
+        && into.frame.len() >= into.wire_len as usize
+    {
         into.problems.add(Problem::TcpOption);
     }
     payload(cursor, header_len, into);
-    into.transport = Transport::Tcp(tcp);
     Next::End
 }
 
@@ -136,7 +142,12 @@ fn sack(value: &[u8], into: &mut SackBlocks) {
 }
 
 #[inline]
-fn udp<'a>(ip: &Ip, cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Next<'a> {
+fn udp<'a>(
+    protocol: u8,
+    is_fragment: bool,
+    cursor: Cursor<'a>,
+    into: &mut Decoded<'a>,
+) -> Next<'a> {
     let Some(header) = cursor.peek::<8>() else {
         return into.short();
     };
@@ -148,7 +159,7 @@ fn udp<'a>(ip: &Ip, cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Next<'a> {
     let carried = into.payload_len;
     let mut cursor = cursor;
     // 0 is a jumbogram (RFC 2675), or the coverage of UDP-Lite. A fragment holds less than the datagram.
-    if ip.protocol == protocol::UDP && claimed != 0 && ip.fragment.is_none() {
+    if protocol == protocol::UDP && claimed != 0 && !is_fragment {
         if claimed < 8 || claimed > carried {
             into.problems.add(Problem::UdpLength);
         } else {
@@ -158,7 +169,7 @@ fn udp<'a>(ip: &Ip, cursor: Cursor<'a>, into: &mut Decoded<'a>) -> Next<'a> {
     }
     payload(cursor, 8, into);
     into.transport = Transport::Udp(udp);
-    if matches!(udp.destination_port, 4789 | 8472 | 6081 | 2152) && ip.fragment.is_none() {
+    if matches!(udp.destination_port, 4789 | 8472 | 6081 | 2152) && !is_fragment {
         cursor.skip(8);
         return udp_tunnel(udp.destination_port, cursor, into);
     }

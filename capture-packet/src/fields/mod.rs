@@ -3,7 +3,10 @@
 
 mod app;
 mod field;
+pub mod known;
+mod stream;
 mod table;
+mod tls;
 mod transport;
 mod walk;
 
@@ -19,4 +22,4 @@ pub fn fields(link_type: u16, frame: &[u8]) -> Vec<Field> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

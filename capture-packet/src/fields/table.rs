@@ -21,6 +21,8 @@ pub(super) struct Spec {
     pub(super) len: usize,
     pub(super) mask: u64,
     pub(super) show: Show,
+    /// Whether the lowest byte comes first.
+    pub(super) is_little: bool,
     pub(super) fields: &'static [Self],
 }
 
@@ -37,7 +39,16 @@ const fn bits(name: &'static str, at: usize, len: usize, mask: u64, show: Show) 
         len,
         mask,
         show,
+        is_little: false,
         fields: &[],
+    }
+}
+
+/// A whole field, its bytes in the order of x86.
+const fn little(name: &'static str, at: usize, len: usize, show: Show) -> Spec {
+    Spec {
+        is_little: true,
+        ..whole(name, at, len, show)
     }
 }
 
@@ -63,7 +74,7 @@ pub(super) const VLAN: &[Spec] = &[
 
 pub(super) const SERVICE_VLAN: &[Spec] = &[
     bits("ieee8021ad.priority", 0, 1, 0xe0, Number),
-    bits("ieee8021ad.dei", 0, 1, 0x10, Flag),
+    bits("ieee8021ad.dei", 0, 1, 0x10, Number),
     bits("ieee8021ad.id", 0, 2, 0x0fff, Number),
 ];
 
@@ -197,6 +208,7 @@ pub(super) const TCP: &[Spec] = &[
         bits("tcp.flags", 12, 2, 0x0fff, Hex),
         &[
             bits("tcp.flags.cwr", 13, 1, 0x80, Flag),
+            bits("tcp.flags.ece", 13, 1, 0x40, Flag),
             bits("tcp.flags.urg", 13, 1, 0x20, Flag),
             bits("tcp.flags.ack", 13, 1, 0x10, Flag),
             bits("tcp.flags.push", 13, 1, 0x08, Flag),
@@ -228,6 +240,10 @@ pub(super) const ICMP_ECHO: &[Spec] = &[
     whole("icmp.seq", 6, 2, Number),
 ];
 
+pub(super) const ICMP_NEED_TO_FRAGMENT: &[Spec] = &[whole("icmp.mtu", 6, 2, Number)];
+
+pub(super) const ICMP_REDIRECT: &[Spec] = &[whole("icmp.redir_gw", 4, 4, V4)];
+
 pub(super) const ICMPV6: &[Spec] = &[
     whole("icmpv6.type", 0, 1, Number),
     whole("icmpv6.code", 1, 1, Number),
@@ -239,6 +255,17 @@ pub(super) const ICMPV6_ECHO: &[Spec] = &[
     whole("icmpv6.echo.sequence_number", 6, 2, Number),
 ];
 
+pub(super) const ICMPV6_TOO_BIG: &[Spec] = &[whole("icmpv6.mtu", 4, 4, Number)];
+
+pub(super) const ICMPV6_ROUTER: &[Spec] = &[
+    whole("icmpv6.nd.ra.cur_hop_limit", 4, 1, Number),
+    whole("icmpv6.nd.ra.router_lifetime", 6, 2, Number),
+];
+
+pub(super) const ICMPV6_SOLICITATION: &[Spec] = &[whole("icmpv6.nd.ns.target_address", 8, 16, V6)];
+
+pub(super) const ICMPV6_ADVERTISEMENT: &[Spec] = &[whole("icmpv6.nd.na.target_address", 8, 16, V6)];
+
 pub(super) const SCTP: &[Spec] = &[
     whole("sctp.srcport", 0, 2, Number),
     whole("sctp.dstport", 2, 2, Number),
@@ -249,6 +276,29 @@ pub(super) const SCTP: &[Spec] = &[
 pub(super) const GRE: &[Spec] = &[
     whole("gre.flags_and_version", 0, 2, Hex),
     whole("gre.proto", 2, 2, Hex),
+];
+
+pub(super) const ERSPAN: &[Spec] = &[
+    bits("erspan.version", 0, 2, 0xf000, Number),
+    bits("erspan.vlan", 0, 2, 0x0fff, Number),
+    bits("erspan.cos", 2, 2, 0xe000, Number),
+    bits("erspan.truncated", 2, 2, 0x0400, Number),
+    bits("erspan.spanid", 2, 2, 0x03ff, Number),
+];
+
+pub(super) const GTP: &[Spec] = &[
+    with(
+        whole("gtp.flags", 0, 1, Hex),
+        &[
+            bits("gtp.flags.version", 0, 1, 0xe0, Number),
+            bits("gtp.flags.e", 0, 1, 0x04, Flag),
+            bits("gtp.flags.s", 0, 1, 0x02, Flag),
+            bits("gtp.flags.pn", 0, 1, 0x01, Flag),
+        ],
+    ),
+    whole("gtp.message", 1, 1, Hex),
+    whole("gtp.length", 2, 2, Number),
+    whole("gtp.teid", 4, 4, Hex),
 ];
 
 pub(super) const VXLAN: &[Spec] = &[
@@ -312,4 +362,59 @@ pub(super) const NTP: &[Spec] = &[
         ],
     ),
     whole("ntp.stratum", 1, 1, Number),
+];
+
+/// Control messages (mode 6).
+pub(super) const NTP_CONTROL: &[Spec] = &[
+    NTP[0],
+    with(
+        whole("ntp.ctrl.flags2", 1, 1, Hex),
+        &[
+            bits("ntp.ctrl.flags2.r", 1, 1, 0x80, Flag),
+            bits("ntp.ctrl.flags2.error", 1, 1, 0x40, Flag),
+            bits("ntp.ctrl.flags2.more", 1, 1, 0x20, Flag),
+            bits("ntp.ctrl.flags2.opcode", 1, 1, 0x1f, Number),
+        ],
+    ),
+    whole("ntp.ctrl.sequence", 2, 2, Number),
+    whole("ntp.ctrl.associd", 6, 2, Number),
+];
+
+/// Private messages (mode 7).
+pub(super) const NTP_PRIVATE: &[Spec] = &[
+    with(
+        whole("ntp.flags", 0, 1, Hex),
+        &[
+            bits("ntp.priv.flags.r", 0, 1, 0x80, Flag),
+            bits("ntp.flags.vn", 0, 1, 0x38, Number),
+            bits("ntp.flags.mode", 0, 1, 0x07, Number),
+        ],
+    ),
+    whole("ntp.priv.impl", 2, 1, Number),
+    whole("ntp.priv.reqcode", 3, 1, Number),
+];
+
+pub(super) const NBSS: &[Spec] = &[
+    whole("nbss.type", 0, 1, Hex),
+    whole("nbss.length", 1, 3, Number),
+];
+
+pub(super) const SMB: &[Spec] = &[
+    whole("smb.cmd", 4, 1, Hex),
+    with(
+        whole("smb.flags", 9, 1, Hex),
+        &[bits("smb.flags.response", 9, 1, 0x80, Flag)],
+    ),
+];
+
+pub(super) const SMB2: &[Spec] = &[
+    little("smb2.nt_status", 8, 4, Hex),
+    little("smb2.cmd", 12, 2, Number),
+    with(
+        little("smb2.flags", 16, 4, Hex),
+        &[Spec {
+            mask: 1,
+            ..little("smb2.flags.response", 16, 4, Flag)
+        }],
+    ),
 ];

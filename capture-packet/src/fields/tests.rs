@@ -1,10 +1,19 @@
-use std::collections::HashSet;
+mod applications;
+mod tls;
 
-use super::*;
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    known::{self, Kind},
+    *,
+};
 use crate::{
     decode::Decoded,
     testing::{Said, ethernet, framed, icmp, ip, mac, pdml, tcp_frame, udp, udp_frame},
 };
+
+/// The link types of the frames below.
+pub(crate) const LINK_TYPES: [u16; 6] = [0, 1, 9, 101, 113, 276];
 
 fn flatten(fields: &[Field], into: &mut Vec<Said>) {
     for field in fields {
@@ -20,7 +29,8 @@ fn flatten(fields: &[Field], into: &mut Vec<Said>) {
     }
 }
 
-fn frames() -> Vec<(u16, Vec<u8>)> {
+/// A frame of each kind, with its link type.
+pub(crate) fn frames() -> Vec<(u16, Vec<u8>)> {
     let mut frames: Vec<_> = Decoded::examples();
     let mut with_options = tcp_frame(("10.0.0.1", 40_000), ("10.0.0.2", 443), 0x0c2, 7, &[0; 20]);
     with_options[46] = 0xa0;
@@ -56,6 +66,17 @@ fn frames() -> Vec<(u16, Vec<u8>)> {
             &icmp(128, 0, 0x0102_0304, b"ping"),
         )),
     ));
+    for (kind, rest) in [(134, &[0; 8][..]), (135, &[0x20; 16]), (136, &[0x20; 16])] {
+        let message = icmp(kind, 0, 0x4000_0708, rest);
+        frames.push((1, framed(&ip("fe80::3", "fe80::1", 58, &message))));
+    }
+    for (kind, code, rest) in [(3, 4, 1400), (5, 1, 0x0a00_0009)] {
+        let message = icmp(kind, code, rest, &probe[..28]);
+        frames.push((1, framed(&ip("10.0.0.3", "10.0.0.1", 1, &message))));
+    }
+    let quoted = ip("fe80::1", "fe80::2", 17, &udp(40_000, 33_434, b"probe"));
+    let message = icmp(2, 0, 1400, &quoted);
+    frames.push((1, framed(&ip("fe80::3", "fe80::1", 58, &message))));
     let arp = [
         &[0, 1, 8, 0, 6, 4, 0, 1][..],
         &mac(1),
@@ -88,14 +109,45 @@ fn frames() -> Vec<(u16, Vec<u8>)> {
     discover[..8].copy_from_slice(&[1, 1, 6, 0, 1, 2, 3, 4]);
     discover[28..34].copy_from_slice(&mac(7));
     discover[236..].copy_from_slice(&[0x63, 0x82, 0x53, 0x63]);
-    discover.extend([53, 1, 1, 255]);
+    discover.extend([
+        53, 1, 1, 50, 4, 10, 0, 0, 9, 12, 3, b'p', b'c', b'1', 0, 255,
+    ]);
     frames.push((
         1,
         udp_frame(("0.0.0.0", 68), ("255.255.255.255", 67), &discover),
     ));
+    let mut offer = discover[..240].to_vec();
+    offer[0] = 2;
+    offer[16..20].copy_from_slice(&[10, 0, 0, 9]);
+    offer.extend([
+        53, 1, 2, 54, 4, 10, 0, 0, 1, 51, 4, 0, 0, 14, 16, 1, 4, 255, 255, 255, 0,
+    ]);
+    offer.extend([
+        3, 4, 10, 0, 0, 1, 6, 8, 10, 0, 0, 1, 10, 0, 0, 2, 15, 3, b'l', b'a', b'n', 255,
+    ]);
+    frames.push((
+        1,
+        udp_frame(("10.0.0.1", 67), ("255.255.255.255", 68), &offer),
+    ));
+    let mut records = vec![0, 7, 0x81, 0x80, 0, 1, 0, 4, 0, 1, 0, 1];
+    records.extend(b"\x03www\x07example\x03org\x00\x00\x05\x00\x01");
+    records.extend(b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x0e\x10\x00\x06\x03web\xc0\x10");
+    records.extend(b"\xc0\x10\x00\x0f\x00\x01\x00\x00\x0e\x10\x00\x09\x00\x0a\x04mail\xc0\x10");
+    records.extend(b"\xc0\x10\x00\x10\x00\x01\x00\x00\x0e\x10\x00\x06\x05hello");
+    records.extend(
+        b"\xc0\x10\x00\x21\x00\x01\x00\x00\x0e\x10\x00\x0a\x00\x01\x00\x02\x13\xc4\x01s\xc0\x10",
+    );
+    records.extend(b"\xc0\x10\x00\x02\x00\x01\x00\x00\x0e\x10\x00\x04\x01n\xc0\x10");
+    records.extend(b"\xc0\x0c\x00\x0c\x00\x01\x00\x00\x0e\x10\x00\x04\x01p\xc0\x10");
+    frames.push((
+        1,
+        udp_frame(("10.0.0.53", 53), ("10.0.0.1", 40_000), &records),
+    ));
     let mut time = vec![0x24, 2, 6, 0xe9];
     time.resize(48, 0);
     frames.push((1, udp_frame(("10.0.0.1", 123), ("10.0.0.2", 123), &time)));
+    let others = applications::frames().chain(tls::frames());
+    frames.extend(others.map(|frame| (1, frame)));
     frames
 }
 
@@ -103,7 +155,7 @@ fn frames() -> Vec<(u16, Vec<u8>)> {
 #[test]
 fn as_tshark() {
     let mut differences = Vec::new();
-    for link_type in [1, 101, 113, 276] {
+    for link_type in LINK_TYPES {
         let frames: Vec<_> = frames()
             .into_iter()
             .filter(|(kind, _)| *kind == link_type)
@@ -166,17 +218,38 @@ fn fields_of_each_protocol() {
         "udp.length",
         "icmp.ident",
         "icmpv6.echo.sequence_number",
+        "icmpv6.nd.ns.target_address",
+        "icmpv6.nd.na.target_address",
+        "icmpv6.nd.ra.router_lifetime",
+        "icmpv6.mtu",
+        "icmp.mtu",
+        "icmp.redir_gw",
         "gre.proto",
         "vxlan.vni",
         "geneve.vni",
+        "erspan.spanid",
+        "gtp.teid",
         "sll.ifindex",
         "dns.qry.name",
         "dns.a",
         "dns.aaaa",
         "dns.flags.rcode",
         "dhcp.hw.mac_addr",
+        "dhcp.option.dhcp",
+        "dhcp.option.domain_name_server",
+        "dhcp.option.domain_name",
+        "dns.cname",
+        "dns.mx.mail_exchange",
+        "dns.txt",
+        "dns.srv.target",
+        "dns.ns",
+        "dns.ptr.domain_name",
         "ntp.flags.mode",
-    ] {
+    ]
+    .into_iter()
+    .chain(applications::NAMES)
+    .chain(tls::NAMES)
+    {
         assert!(said.iter().any(|(there, ..)| there == name), "{name}");
     }
 }
@@ -197,9 +270,7 @@ fn as_decode() {
                 .find(|(name, ..)| name == "ip.src" || name == "ipv6.src");
             let is_followed =
                 source.map(|(.., value)| value.clone()) == Some(ip.source.to_string());
-            // GTP and ERSPAN, and some link types, are not in the tree yet.
-            let is_left_out = decoded.tunnels > 0 || ![1, 101, 113, 276].contains(&link_type);
-            assert!(is_followed || is_left_out, "{said:#?}");
+            assert!(is_followed, "{said:#?}");
         }
         for len in 0..frame.len() {
             let mut said = Vec::new();
@@ -225,5 +296,78 @@ proptest::proptest! {
         for field in fields(link_type, &frame) {
             proptest::prop_assert!((field.offset + field.len) as usize <= frame.len());
         }
+    }
+}
+
+/// Whatever a packet has is in the table, and of the type that the table says.
+#[test]
+fn every_field_is_known() {
+    fn check(fields: &[Field]) {
+        for field in fields {
+            let Some(known) = known::find(field.name) else {
+                panic!("{} is not in the table", field.name);
+            };
+            let is_so = match (known.kind, &field.value) {
+                (Kind::Layer, Value::Title(_)) => true,
+                // Wireshark has some bits as numbers.
+                (Kind::Flag | Kind::Number(_), Value::Flag(_)) => true,
+                (Kind::Number(bits), Value::Number(number) | Value::Hex(number, _)) => {
+                    bits >= 64 || *number < 1 << bits
+                }
+                (Kind::Ipv4, Value::Address(address)) => address.is_v4(),
+                (Kind::Ipv6, Value::Address(address)) => !address.is_v4(),
+                (Kind::Mac, Value::Mac(_)) | (Kind::Text, Value::Text(_)) => true,
+                (Kind::Bytes, Value::Bytes) => true,
+                _ => false,
+            };
+            assert!(is_so, "{known:?} and {:?}", field.value);
+            check(&field.fields);
+        }
+    }
+    for (link_type, frame) in frames() {
+        check(&fields(link_type, &frame));
+    }
+}
+
+/// Names and types of the table are Wireshark's.
+#[test]
+fn the_table_is_as_tshark_has_it() {
+    let command = std::process::Command::new("tshark")
+        .args(["-G", "fields"])
+        .output();
+    let Ok(output) = command else {
+        eprintln!("not compared: tshark is not installed");
+        return;
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut theirs: HashMap<&str, Vec<&str>> = HashMap::new();
+    for line in text.lines() {
+        let columns: Vec<_> = line.split('\t').collect();
+        match columns.as_slice() {
+            ["P", _, name, ..] => theirs.entry(name).or_default().push("FT_PROTOCOL"),
+            ["F", _, name, kind, ..] => theirs.entry(name).or_default().push(kind),
+            _ => {}
+        }
+    }
+    for known in known::all() {
+        let expected = match known.kind {
+            Kind::Layer => "FT_PROTOCOL".to_owned(),
+            Kind::Number(bits) => format!("FT_UINT{bits}"),
+            Kind::Flag => "FT_BOOLEAN".to_owned(),
+            Kind::Ipv4 => "FT_IPv4".to_owned(),
+            Kind::Ipv6 => "FT_IPv6".to_owned(),
+            Kind::Mac => "FT_ETHER".to_owned(),
+            Kind::Text => "FT_STRING".to_owned(),
+            Kind::Bytes => "FT_BYTES".to_owned(),
+            Kind::Seconds => "FT_RELATIVE_TIME".to_owned(),
+        };
+        let kinds = theirs.get(known.name).map_or(&[][..], Vec::as_slice);
+        // Text that ends with a zero byte is text.
+        let is_same = |kind: &&str| {
+            *kind == expected
+                || kind.strip_suffix('Z') == Some(&expected)
+                || kind.replace("FT_INT", "FT_UINT") == expected
+        };
+        assert!(kinds.iter().any(is_same), "{known:?}: {kinds:?}");
     }
 }

@@ -50,12 +50,25 @@ impl Walk<'_> {
             table::TCP,
         );
         if self.at >= start + 20 {
-            let len = self.frame.len() - self.at;
+            let len = self.claimed_len();
             // tshark has it at the start of the header, without bytes of its own.
             self.add("tcp.len", Value::Number(len as u64), start, 0);
             self.tcp_options(start + 20);
         }
-        self.data();
+        self.payload("tcp.payload");
+        let ports = self.frame.get(start..start + 4);
+        let ports = ports.map(|ports| (be16(ports, 0), be16(ports, 2)));
+        if !ports.is_some_and(|(source, destination)| self.stream(source, destination)) {
+            self.data();
+        }
+    }
+
+    /// What the transport carries, as a field of it.
+    fn payload(&mut self, name: &'static str) {
+        let (at, rest) = self.rest();
+        if !rest.is_empty() {
+            self.add(name, Value::Bytes, at, rest.len());
+        }
     }
 
     /// The options that say something.
@@ -97,6 +110,7 @@ impl Walk<'_> {
         if let len @ 8.. = usize::from(be16(header, 4)) {
             self.truncate(len - 8);
         }
+        self.payload("udp.payload");
         match be16(header, 2) {
             4789 | 8472 if self.header(8).is_some_and(|header| header[0] == 8) => {
                 self.layer(
@@ -106,6 +120,13 @@ impl Walk<'_> {
                     table::VXLAN,
                 );
                 self.tunnel(Self::ethernet);
+            }
+            // Version 1, GTP and not GTP', a G-PDU.
+            2152 if self
+                .header(8)
+                .is_some_and(|header| header[0] & 0xf0 == 0x30 && header[1] == 0xff) =>
+            {
+                self.gtp();
             }
             6081 if self.header(8).is_some_and(|header| header[0] >> 6 == 0) => self.geneve(),
             destination => self.datagram(be16(header, 0), destination),
@@ -124,16 +145,34 @@ impl Walk<'_> {
         }
     }
 
+    /// GTP-U (TS 29.281 section 5): any optional field brings all three, and extension headers may follow.
+    fn gtp(&mut self) {
+        let bytes = self.rest().1;
+        let mut len = 8;
+        if bytes[0] & 0x07 != 0 {
+            let mut next = bytes.get(11).copied().unwrap_or(0);
+            len += 4;
+            while let (true, Some(units @ 1..)) = (bytes[0] & 4 != 0 && next != 0, bytes.get(len)) {
+                len += usize::from(*units) * 4;
+                next = bytes.get(len - 1).copied().unwrap_or(0);
+            }
+        }
+        self.layer("gtp", "GPRS Tunneling Protocol", len, table::GTP);
+        self.tunnel(Self::ip);
+    }
+
     fn icmp(&mut self) {
-        let kind = self.header(8).map(|header| header[0]);
+        let header = self.header(8);
         let title = "Internet Control Message Protocol";
-        let specs = match kind {
-            Some(0 | 8) => [table::ICMP, table::ICMP_ECHO].concat(),
-            _ => table::ICMP.to_vec(),
+        let more = match header {
+            Some([0 | 8, ..]) => table::ICMP_ECHO,
+            Some([3, 4, ..]) => table::ICMP_NEED_TO_FRAGMENT,
+            Some([5, ..]) => table::ICMP_REDIRECT,
+            _ => &[],
         };
-        self.layer("icmp", title, 8, &specs);
-        match kind {
-            Some(3 | 4 | 5 | 11 | 12) => self.tunnel(Self::ip),
+        self.layer("icmp", title, 8, &[table::ICMP, more].concat());
+        match header {
+            Some([3 | 4 | 5 | 11 | 12, ..]) => self.tunnel(Self::ip),
             _ => self.data(),
         }
     }
@@ -141,11 +180,20 @@ impl Walk<'_> {
     fn icmpv6(&mut self) {
         let kind = self.header(8).map(|header| header[0]);
         let title = "Internet Control Message Protocol v6";
-        let specs = match kind {
-            Some(128 | 129) => [table::ICMPV6, table::ICMPV6_ECHO].concat(),
-            _ => table::ICMPV6.to_vec(),
+        let more = match kind {
+            Some(2) => table::ICMPV6_TOO_BIG,
+            Some(128 | 129) => table::ICMPV6_ECHO,
+            Some(134) => table::ICMPV6_ROUTER,
+            Some(135) => table::ICMPV6_SOLICITATION,
+            Some(136) => table::ICMPV6_ADVERTISEMENT,
+            _ => &[],
         };
-        self.layer("icmpv6", title, 8, &specs);
+        let len = match kind {
+            Some(..=129) => 8,
+            // Messages of neighbor discovery and of multicast listeners have all that is left.
+            _ => self.rest().1.len(),
+        };
+        self.layer("icmpv6", title, len, &[table::ICMPV6, more].concat());
         match kind {
             Some(..128) => self.tunnel(Self::ip),
             _ => self.data(),
@@ -164,6 +212,20 @@ impl Walk<'_> {
         match (flags & 0x4007, kind) {
             (0, 0x6558) => self.tunnel(Self::ethernet),
             (0, 0x0800 | 0x86dd) => self.tunnel(Self::ip),
+            (0, 0x88be | 0x22eb) => {
+                // Type I has neither a header nor a sequence number in GRE (draft-foschiano-erspan).
+                let len = match (kind, self.header(12)) {
+                    (0x88be, _) if flags & 0x1000 == 0 => 0,
+                    (0x88be, _) => 8,
+                    (_, Some(header)) if header[11] & 1 != 0 => 20,
+                    _ => 12,
+                };
+                if len > 0 {
+                    let title = "Encapsulated Remote Switched Packet Analysis";
+                    self.layer("erspan", title, len, table::ERSPAN);
+                }
+                self.tunnel(Self::ethernet);
+            }
             _ => self.data(),
         }
     }

@@ -17,6 +17,8 @@ pub(super) struct Walk<'a> {
     /// The frame up to where the packets around this place end.
     pub(super) frame: &'a [u8],
     pub(super) at: usize,
+    /// Where they end as their headers say, which may be beyond what was captured.
+    pub(super) claimed_end: Option<usize>,
     tunnels: u8,
     pub(super) layers: Vec<Field>,
 }
@@ -33,7 +35,13 @@ impl Spec {
     fn read(&self, frame: &[u8], header: usize) -> Option<Field> {
         let at = header + self.at;
         let bytes = frame.get(at..at + self.len)?;
-        let raw = number(bytes);
+        let raw = match self.is_little {
+            true => bytes
+                .iter()
+                .rev()
+                .fold(0, |number, byte| number << 8 | u64::from(*byte)),
+            false => number(bytes),
+        };
         let number = match self.mask {
             0 => raw,
             mask => (raw & mask) >> mask.trailing_zeros(),
@@ -63,6 +71,7 @@ impl<'a> Walk<'a> {
         Self {
             frame,
             at: 0,
+            claimed_end: None,
             tunnels: 0,
             layers: Vec::new(),
         }
@@ -115,8 +124,16 @@ impl<'a> Walk<'a> {
 
     /// Forgets what lies behind `len` bytes from here.
     pub(super) fn truncate(&mut self, len: usize) {
-        let end = self.at.saturating_add(len).min(self.frame.len());
-        self.frame = &self.frame[..end];
+        let claimed = self.at.saturating_add(len);
+        self.claimed_end = Some(self.claimed_end.map_or(claimed, |end| end.min(claimed)));
+        self.frame = &self.frame[..claimed.min(self.frame.len())];
+    }
+
+    /// Bytes ahead, those included that were not captured.
+    pub(super) fn claimed_len(&self) -> usize {
+        self.claimed_end
+            .unwrap_or(self.frame.len())
+            .saturating_sub(self.at)
     }
 
     pub(super) fn link(&mut self, link_type: u16) {
@@ -128,6 +145,12 @@ impl<'a> Walk<'a> {
                 self.layer("sll", "Linux cooked capture v1", 16, table::SLL);
                 self.by_ether_type(kind);
             }
+            0 | 108 => {
+                // Of the family before IP there are several numbers for IPv6; the version of IP says enough.
+                self.layer("null", "Null/Loopback", 4, &[]);
+                self.ip();
+            }
+            9 => self.ppp(),
             276 => {
                 let kind = self.header(20).map(|header| be16(header, 0));
                 self.layer("sll", "Linux cooked capture v2", 20, table::SLL2);
@@ -220,18 +243,29 @@ impl<'a> Walk<'a> {
         let len = self.header(6).map(|header| be16(header, 4));
         self.layer("pppoes", "PPP-over-Ethernet Session", 6, table::PPPOE);
         self.truncate(len.unwrap_or(0).into());
-        let protocol = self.header(2).map(|header| be16(header, 0));
-        self.layer("ppp", "Point-to-Point Protocol", 2, &[]);
+        self.ppp();
+    }
+
+    /// RFC 1661; address and control (RFC 1662) may be left out, and of a small protocol number the first byte.
+    fn ppp(&mut self) {
+        let bytes = self.rest().1;
+        let start = match bytes {
+            [0xff, 0x03, ..] => 2,
+            _ => 0,
+        };
+        let (protocol, len) = match bytes.get(start..) {
+            Some([odd, ..]) if odd & 1 == 1 => (Some(u16::from(*odd)), 1),
+            Some([first, second, ..]) => (Some(u16::from_be_bytes([*first, *second])), 2),
+            _ => (None, 2),
+        };
+        self.layer("ppp", "Point-to-Point Protocol", start + len, &[]);
         if let Some(protocol) = protocol {
-            self.add(
-                "ppp.protocol",
-                Value::Hex(protocol.into(), 4),
-                self.at - 2,
-                2,
-            );
+            let value = Value::Hex(protocol.into(), 4);
+            self.add("ppp.protocol", value, self.at - len, len);
         }
         match protocol {
             Some(0x0021 | 0x0057) => self.ip(),
+            Some(0x0281) => self.mpls(),
             _ => self.data(),
         }
     }

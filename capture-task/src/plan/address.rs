@@ -4,13 +4,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, IpSubnets, Ipv4Subnets, Ipv6Subnets};
 
 use super::fault::FaultKind;
 
 /// An address (as a prefix of full length) or a prefix, whose host bits are cleared.
 pub(super) fn parse(text: &str) -> Result<IpNet, FaultKind> {
     let trimmed = text.trim();
+    let several = parse_several(trimmed).map(written);
+    let trimmed = several.as_deref().unwrap_or(trimmed);
     let (address_text, length_text) = match trimmed.split_once('/') {
         Some((address, length)) => (address, Some(length)),
         None => (trimmed, None),
@@ -38,6 +40,62 @@ pub(super) fn parse(text: &str) -> Result<IpNet, FaultKind> {
     IpNet::new(address, length)
         .map(|net| net.trunc())
         .map_err(|_| out_of_range(text, most))
+}
+
+/// A range (`10.0.0.0-10.0.0.255`) or a list (`10.0.0.4,10.0.0.5`) that is a prefix and nothing more: a task has one.
+pub(super) fn parse_several(text: &str) -> Option<IpNet> {
+    let (nets, cover) = several(text)?;
+    let merged = IpNet::aggregate(&nets);
+    (merged == [cover]).then_some(cover)
+}
+
+/// The smallest prefix over the addresses of a range or a list, where they are such.
+pub(super) fn cover_of(text: &str) -> Option<String> {
+    several(text).map(|(_, cover)| written(cover))
+}
+
+/// As people write it: one address without its length.
+pub(super) fn written(net: IpNet) -> String {
+    match net.prefix_len() == net.max_prefix_len() {
+        true => net.addr().to_string(),
+        false => net.to_string(),
+    }
+}
+
+/// The prefixes of a range or a list of one IP version, and the smallest one over them.
+fn several(text: &str) -> Option<(Vec<IpNet>, IpNet)> {
+    let nets: Vec<IpNet> = match text.split_once('-') {
+        Some((first, last)) => subnets(first.trim().parse().ok()?, last.trim().parse().ok()?)?,
+        None => {
+            let items = text.split([',', ';', ' ']).filter(|item| !item.is_empty());
+            let nets = items.map(|item| {
+                item.parse()
+                    .ok()
+                    .or_else(|| Some(item.parse::<IpAddr>().ok()?.into()))
+            });
+            nets.collect::<Option<_>>()?
+        }
+    };
+    let is_list = text.contains(['-', ',', ';', ' ']);
+    let mut rest = nets.iter().map(IpNet::trunc);
+    let mut cover = rest.next().filter(|_| is_list)?;
+    for net in rest {
+        while !cover.contains(&net) {
+            cover = cover.supernet()?;
+        }
+    }
+    Some((nets, cover))
+}
+
+/// The prefixes that make up a range.
+fn subnets(first: IpAddr, last: IpAddr) -> Option<Vec<IpNet>> {
+    let (first, last) = (first.min(last), first.max(last));
+    let subnets: IpSubnets = match (first, last) {
+        (IpAddr::V4(first), IpAddr::V4(last)) => Ipv4Subnets::new(first, last, 0).into(),
+        (IpAddr::V6(first), IpAddr::V6(last)) => Ipv6Subnets::new(first, last, 0).into(),
+        _ => return None,
+    };
+    Some(subnets.collect())
 }
 
 fn prefix_length(text: &str, length: &str, most: u8) -> Result<u8, FaultKind> {
@@ -71,7 +129,7 @@ fn explain(text: &str, address: &str) -> FaultKind {
     if address.is_empty() {
         return FaultKind::NotAnAddress { text: excerpt };
     }
-    if text.contains(',') || text.contains(char::is_whitespace) {
+    if text.contains([',', ';']) || text.contains(char::is_whitespace) || several(text).is_some() {
         return FaultKind::SeveralAddresses { text: excerpt };
     }
     if let Some((plain, zone)) = address.split_once('%')
@@ -139,6 +197,12 @@ mod tests {
             ("2001:DB8::5/32", "2001:db8::/32"),
             ("fe80::1/10", "fe80::/10"),
             ("::ffff:0:0/95", "::fffe:0:0/95"),
+            ("10.0.0.0-10.0.0.255", "10.0.0.0/24"),
+            ("0.0.0.0 - 255.255.255.255", "0.0.0.0/0"),
+            ("2001:db8::-2001:db8::ffff", "2001:db8::/112"),
+            ("10.0.0.7-10.0.0.7", "10.0.0.7/32"),
+            ("10.0.0.4,10.0.0.5", "10.0.0.4/31"),
+            ("10.0.0.6; 10.0.0.4/31 10.0.0.7", "10.0.0.4/30"),
         ] {
             let expected: IpNet = expected.parse().expect(expected);
             assert_eq!(parse(text), Ok(expected), "{text}");
@@ -162,7 +226,16 @@ mod tests {
             ("10.0.0.1:443", "invalid", "\"10.0.0.1\" here and 443"),
             ("[::1]:443", "invalid", "\"::1\" here and 443"),
             ("[::1]", "invalid", "write \"::1\" without"),
-            ("10.0.0.1,10.0.0.2", "invalid", "more than one"),
+            (
+                "10.0.0.1,10.0.0.2",
+                "invalid",
+                "and a task takes one address or prefix; \"10.0.0.0/30\" covers them",
+            ),
+            ("10.0.0.1;10.0.0.2", "invalid", "\"10.0.0.0/30\""),
+            ("10.0.0.9-10.0.0.12", "invalid", "\"10.0.0.8/29\""),
+            ("10.0.0.9-10.0.0.1", "invalid", "\"10.0.0.0/28\""),
+            ("10.0.0.1,::1", "invalid", "more than one"),
+            ("10.0.0.1,a", "invalid", "more than one"),
             (
                 "fe80::1%eth0",
                 "invalid",

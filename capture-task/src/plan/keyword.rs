@@ -133,9 +133,11 @@ impl Keyword for AddressType {
     ];
 }
 
-/// The meaning of a word.
+/// The meaning of a word, in upper or lower case, as cloud consoles write `TCP` and `All`.
 pub fn parse<T: Keyword>(text: &str) -> Result<T, FaultKind> {
-    let known = T::WORDS.iter().find(|(word, _)| *word == text);
+    let known = T::WORDS
+        .iter()
+        .find(|(word, _)| word.eq_ignore_ascii_case(text.trim()));
     known
         .map(|(_, value)| *value)
         .ok_or_else(|| FaultKind::UnknownWord {

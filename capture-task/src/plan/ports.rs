@@ -10,7 +10,7 @@ use super::{
     limits::MAX_PORTS,
     text::Excerpt,
 };
-use crate::task::{Quantity, TaskSpec};
+use crate::task::Quantity;
 
 /// The ranges of a list; `None` where the list is empty, which means every packet.
 ///
@@ -39,22 +39,17 @@ pub(super) fn too_many(count: usize) -> FaultKind {
     }
 }
 
-/// Brings the lists of a request into their shortest form, in which it is kept and shown.
-pub fn normalise(spec: &mut TaskSpec) {
-    shorten(&mut spec.ports);
-    shorten(&mut spec.peer_ports);
-}
-
 /// The same ports in the shortest list, sorted, with ranges that overlap or touch as one. A list in which
 /// something is wrong stays as it is.
-fn shorten(items: &mut Vec<Quantity>) {
+pub(super) fn shorten(items: &mut Vec<Quantity>) {
     let ranges: Result<Vec<_>, _> = items.iter().map(parse).collect();
     if let Ok(ranges) = ranges {
         *items = merge(ranges).into_iter().map(written).collect();
     }
 }
 
-fn written(range: RangeInclusive<u16>) -> Quantity {
+/// An item of a list: a number, or text for a range.
+pub(super) fn written(range: RangeInclusive<u16>) -> Quantity {
     let (first, last) = range.into_inner();
     if first == last {
         Quantity::Number(first.into())

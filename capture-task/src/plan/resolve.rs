@@ -239,7 +239,9 @@ fn broken_name_rule(name: &str) -> Option<NameRule> {
 
 /// What must be there for what is there.
 fn check_endpoints(spec: &TaskSpec, faults: &mut Faults) {
-    let pair_named = spec.address_type.as_deref() == Some(AddressType::IpPair.keyword());
+    let named = spec.address_type.as_deref();
+    let named = named.and_then(|word| keyword::parse(word).ok());
+    let pair_named = named == Some(AddressType::IpPair);
     if spec.ip.is_none() && spec.peer_ip.is_some() && spec.address_type.is_none() {
         faults.add(Field::Ip, FaultKind::PeerIpWithoutIp);
     }

@@ -104,9 +104,9 @@ schema!(
     Address,
     "Address",
     text(
-        "One address or CIDR prefix, IPv4 or IPv6.",
-        r"^\s*[0-9A-Fa-f:.]+(/[0-9]+)?\s*$",
-        &["10.0.0.1", "10.0.0.0/8", "2001:db8::/32"],
+        "One address or CIDR prefix, IPv4 or IPv6; also a range or a list of addresses that make up one.",
+        r"^\s*([0-9A-Fa-f:.]+\s*-\s*[0-9A-Fa-f:.]+\s*|[,; ]*[0-9A-Fa-f:.]+(/[0-9]+)?([,; ]+[0-9A-Fa-f:.]+(/[0-9]+)?)*[,;\s]*)$",
+        &["10.0.0.1", "10.0.0.0/8", "2001:db8::/32", "10.0.0.0-10.0.0.255"],
     )
     .into()
 );
@@ -146,10 +146,10 @@ schema!(
     Size,
     "Size",
     number_or_text(
-        "Bytes, less than 8 EiB, also with a unit: kB, MB, GB, TB are powers of 1000; k, M, G, T and KiB, MiB, GiB, TiB of 1024.",
+        "Bytes, less than 8 EiB, also with a unit and then with decimals: kB, MB, GB, TB are powers of 1000; k, M, G, T and KiB, MiB, GiB, TiB of 1024.",
         1..=i64::MAX,
         SIZE,
-        &["64MiB", "10MB"],
+        &["64MiB", "10 MB", "1.5GiB"],
     )
 );
 
@@ -188,10 +188,18 @@ schema!(
     Seconds,
     "Seconds",
     number_or_text(
-        "Seconds, or days, hours, minutes and seconds.",
+        "Seconds, or weeks, days, hours, minutes and seconds, the largest first.",
         1..=MAX_SECONDS.cast_signed(),
-        r"^\s*[0-9]+(d([0-9]+h)?([0-9]+m)?([0-9]+s)?|h([0-9]+m)?([0-9]+s)?|m([0-9]+s)?|s)?\s*$",
-        &["90s", "10m", "1h30m", "1d"],
+        concat!(
+            r"^\s*[0-9]+\s*(",
+            r"(w|weeks?)(\s*[0-9]+\s*(d|days?))?(\s*[0-9]+\s*(h|hr|hours?))?(\s*[0-9]+\s*(m|min|minutes?))?(\s*[0-9]+\s*(s|sec|seconds?))?|",
+            r"(d|days?)(\s*[0-9]+\s*(h|hr|hours?))?(\s*[0-9]+\s*(m|min|minutes?))?(\s*[0-9]+\s*(s|sec|seconds?))?|",
+            r"(h|hr|hours?)(\s*[0-9]+\s*(m|min|minutes?))?(\s*[0-9]+\s*(s|sec|seconds?))?|",
+            r"(m|min|minutes?)(\s*[0-9]+\s*(s|sec|seconds?))?|",
+            r"(s|sec|seconds?)",
+            r")?\s*$"
+        ),
+        &["90s", "10 min", "1h30m", "2 weeks"],
     )
 );
 
@@ -206,12 +214,13 @@ schema!(
 
 const COUNT: &str = r"^\s*\+?[0-9]+\s*$";
 
-const SIZE: &str = r"^\s*[0-9]+\s*([kKmMgGtT]?[bB]?|[kKmMgGtT][iI][bB])\s*$";
+const SIZE: &str = r"^\s*[0-9]+(\s*([kKmMgGtT]?[bB]?|[kKmMgGtT][iI][bB])|\.[0-9]{1,9}\s*[kKmMgGtT]([iI]?[bB])?)\s*$";
 
+/// Words are taken in any case, and shown as here.
 fn words<T: Keyword>(description: &str) -> RefOr<Schema> {
     ObjectBuilder::new()
         .schema_type(Type::String)
-        .description(Some(description))
+        .description(Some(format!("{description} Taken in any case.")))
         .enum_values(Some(T::words()))
         .into()
 }
@@ -245,6 +254,7 @@ fn number_or_text(
 #[cfg(test)]
 mod tests {
     use proptest::{prelude::*, string::string_regex};
+    use regex::Regex;
     use serde_json::{Value, json};
 
     use super::*;
@@ -304,6 +314,49 @@ mod tests {
         let schema = serde_json::to_value(T::schema()).expect("JSON");
         let parts = schema["oneOf"].as_array().cloned();
         parts.unwrap_or_else(|| vec![schema])
+    }
+
+    /// The other way round: what people write, and what is taken, has the form of the document.
+    #[test]
+    fn what_is_taken_has_the_documented_form() {
+        for (field, text, is_taken) in [
+            ("duration", "10 min", true),
+            ("duration", "1 week 2 days", true),
+            ("duration", " 1h 30 m ", true),
+            ("duration", "1h30m10s", true),
+            ("duration", "2 hr 1sec", true),
+            ("duration", "30m1h", false),
+            ("duration", "10 mins", false),
+            ("duration", "1.5h", false),
+            ("duration", "", false),
+            ("max_file_bytes", "1.5GiB", true),
+            ("max_file_bytes", "1.5 gib", true),
+            ("max_file_bytes", "0.5k", true),
+            ("max_file_bytes", "10 MB", true),
+            ("max_file_bytes", "1.5", false),
+            ("max_file_bytes", "1.5b", false),
+            ("max_file_bytes", "1.k", false),
+            ("max_file_bytes", "1.0123456789k", false),
+            ("ip", "10.0.0.0 - 10.0.0.255", true),
+            ("ip", "10.0.0.4,10.0.0.5", true),
+            ("ip", "10.0.0.6; 10.0.0.4/31 10.0.0.7", true),
+            ("ip", " ::1/128 ", true),
+            ("ip", "localhost", false),
+            ("ports", " 8000 - 8100 ", true),
+            ("ports", "80,81", false),
+            ("max_packets", " +10 ", true),
+            ("max_packets", "1e3", false),
+        ] {
+            let all = fields();
+            let found = all.iter().find(|(name, ..)| *name == field);
+            let (_, parts, place) = found.expect("a field");
+            let part = parts.last().expect("one part");
+            let pattern = part["pattern"].as_str().expect("a pattern");
+            let pattern = Regex::new(pattern).expect("of ECMA-262 and of this crate");
+            let wrong = faults(field, place(json!(text)));
+            assert_eq!(pattern.is_match(text), is_taken, "{field} {text:?}");
+            assert_eq!(wrong.is_empty(), is_taken, "{field} {text:?}: {wrong:?}");
+        }
     }
 
     /// The lists as they are in the document, each with its bound.

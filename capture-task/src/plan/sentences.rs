@@ -4,6 +4,7 @@
 //! In every sentence the user's own text stands in double quotes.
 
 use super::{
+    address,
     fault::{Counted, ExpectedType, FaultKind, JsonType, NameRule, PortForm},
     field::Field,
     text::Excerpt,
@@ -103,9 +104,14 @@ impl FaultKind {
             Self::HostName { text, host } => format!(
                 "capture-agent takes addresses, not names: {text}; try `getent hosts {host}`"
             ),
-            Self::SeveralAddresses { text } => format!(
-                "{text} is more than one address; write a single one, or a prefix that covers them"
-            ),
+            Self::SeveralAddresses { text } => match address::cover_of(text.as_str()) {
+                Some(cover) => format!(
+                    "{text} is more than one address, and a task takes one address or prefix; \"{cover}\" covers them"
+                ),
+                None => format!(
+                    "{text} is more than one address; write a single one, or a prefix that covers them"
+                ),
+            },
             Self::AddressWithZone {
                 text,
                 address,

@@ -2,8 +2,8 @@
 //!
 //! A size is a whole number of bytes with an optional unit in either case: `kB`, `MB`, `GB`, `TB`
 //! are powers of 1,000; `KiB`, `MiB`, `GiB`, `TiB` and, as in tcpdump and systemd, the bare letters
-//! `k`, `M`, `G`, `T` are powers of 1,024. A duration is whole seconds, or numbers with `d`, `h`,
-//! `m` and `s`, largest unit first.
+//! `k`, `M`, `G`, `T` are powers of 1,024. A number with a unit may have decimals, as in `1.5GiB`. A duration is whole
+//! seconds, or numbers with `d`, `h`, `m` and `s` or systemd's words for them (systemd.time(7)), largest unit first.
 
 use std::num::IntErrorKind;
 
@@ -30,7 +30,16 @@ const SIZE_UNITS: &[(&str, u64)] = &[
     ("tb", 1_000_000_000_000),
 ];
 
-const TIME_UNITS: &[(char, u64)] = &[('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
+/// Most decimals of a size.
+const MOST_DECIMALS: usize = 9;
+
+const TIME_UNITS: &[(&[&str], u64)] = &[
+    (&["w", "week", "weeks"], 604_800),
+    (&["d", "day", "days"], 86_400),
+    (&["h", "hr", "hour", "hours"], 3_600),
+    (&["m", "min", "minute", "minutes"], 60),
+    (&["s", "sec", "second", "seconds"], 1),
+];
 
 /// A size in bytes, which may be 0.
 pub fn size(value: &Quantity) -> Result<u64, FaultKind> {
@@ -44,12 +53,20 @@ pub fn size(value: &Quantity) -> Result<u64, FaultKind> {
 
 /// [`size`] of text, where a unit may stand behind the number.
 fn size_from_text(text: &str) -> Result<u64, FaultKind> {
-    let (digits, unit) = split_number(text.trim());
+    let (digits, rest) = split_number(text.trim());
+    let (decimals, unit) = match rest.strip_prefix('.') {
+        Some(rest) => split_number(rest),
+        None => ("0", rest),
+    };
     let unit = unit.trim_start().to_ascii_lowercase();
     let factor = SIZE_UNITS
         .iter()
         .find(|(name, _)| *name == unit)
         .map(|(_, factor)| *factor);
+    // Half a byte is no size.
+    let is_whole = !rest.starts_with('.');
+    let has_decimals = (1..=MOST_DECIMALS).contains(&decimals.len());
+    let factor = factor.filter(|factor| is_whole || *factor > 1 && has_decimals);
     let (false, Some(factor)) = (digits.is_empty(), factor) else {
         return Err(if text.trim_start().starts_with('-') {
             negative(text)
@@ -61,8 +78,17 @@ fn size_from_text(text: &str) -> Result<u64, FaultKind> {
         .parse::<u64>()
         .ok()
         .and_then(|number| number.checked_mul(factor))
+        .and_then(|bytes| bytes.checked_add(part_of(factor, decimals)))
         .filter(|bytes| i64::try_from(*bytes).is_ok())
         .ok_or_else(|| FaultKind::SizeTooLarge { text: text.into() })
+}
+
+/// The bytes of the decimals behind a number, rounded down: of `5` in `1.5k`, 512.
+fn part_of(factor: u64, decimals: &str) -> u64 {
+    let scale = 10_u128.pow(decimals.len() as u32);
+    let part = decimals.parse::<u128>().unwrap_or(0);
+    // Less than the factor.
+    (u128::from(factor) * part / scale) as u64
 }
 
 /// A size of at least one byte.
@@ -113,8 +139,11 @@ fn seconds_from_text(text: &str) -> Result<Option<u64>, FaultKind> {
     let mut rest = trimmed;
     while !rest.is_empty() {
         let (digits, after) = split_number(rest);
-        let letter = after.chars().next().ok_or_else(malformed)?;
-        let position = smaller_units.iter().position(|(name, _)| *name == letter);
+        let after = after.trim_start();
+        let end = after.find(|c: char| !c.is_ascii_alphabetic());
+        let (word, after) = after.split_at(end.unwrap_or(after.len()));
+        let is_unit = |(words, _): &(&[&str], u64)| words.contains(&word);
+        let position = smaller_units.iter().position(is_unit);
         let (false, Some(position)) = (digits.is_empty(), position) else {
             return Err(malformed());
         };
@@ -127,7 +156,7 @@ fn seconds_from_text(text: &str) -> Result<Option<u64>, FaultKind> {
             .zip(part)
             .and_then(|(total, part)| total.checked_add(part));
         smaller_units = &smaller_units[position + 1..];
-        rest = &after[letter.len_utf8()..];
+        rest = after.trim_start();
     }
     Ok(total)
 }
@@ -195,13 +224,23 @@ mod tests {
             ("3G", 3 << 30),
             ("1TB", 1_000_000_000_000),
             ("5B", 5),
+            ("1.5GiB", 1_610_612_736),
+            ("1.5 kB", 1_500),
+            ("0.1k", 102),
+            ("2.000000001GB", 2_000_000_001),
         ] {
             assert_eq!(size_from_text(text), Ok(bytes), "{text}");
         }
         for (text, code) in [
             ("", "invalid"),
             ("MB", "invalid"),
-            ("1.5GiB", "invalid"),
+            ("1.5", "invalid"),
+            ("1.5B", "invalid"),
+            ("1.GiB", "invalid"),
+            (".5GiB", "invalid"),
+            ("1.5.5GiB", "invalid"),
+            ("1.0000000000GB", "invalid"),
+            ("9999999.9TiB", "out_of_range"),
             ("1 0", "invalid"),
             ("1XB", "invalid"),
             ("-1", "out_of_range"),
@@ -246,6 +285,13 @@ mod tests {
             ("1h30m", 5400),
             ("1d", 86_400),
             ("1d1s", 86_401),
+            ("10 s", 10),
+            ("10min", 600),
+            ("1 h 30 min", 5400),
+            ("1hour 30minutes", 5400),
+            ("2 weeks", 1_209_600),
+            ("1w1d", 691_200),
+            ("90sec", 90),
             ("36500d", MAX_SECONDS),
         ] {
             assert_eq!(parse(text), Ok(expected), "{text}");
@@ -259,6 +305,9 @@ mod tests {
             ("1.5h", "invalid"),
             ("500ms", "invalid"),
             ("10M", "invalid"),
+            ("1 0", "invalid"),
+            ("10 s 5", "invalid"),
+            ("1 month", "invalid"),
             ("1µ", "invalid"),
             ("0", "out_of_range"),
             ("0h0m", "out_of_range"),

@@ -3,7 +3,7 @@
 
 use std::{env, os::unix::fs::symlink, sync::Arc};
 
-use capture_daemon::Deadlines;
+use capture_daemon::{Deadlines, Options};
 use capture_tests::daemon::{self, Daemon, UNLIMITED, udp_task};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -93,7 +93,14 @@ fn child_with_a_short_deadline() {
         requests: Duration::from_secs(1),
         tasks: DEADLINE,
     };
-    let code = match capture_daemon::run(Some(Path::new(&config)), deadlines) {
+    let options = Options {
+        config: Some(Path::new(&config)),
+        user: None,
+        commit: "",
+        set_log_format: |_| {},
+        deadlines,
+    };
+    let code = match capture_daemon::run(options) {
         Ok(_) => 0,
         Err(error) => {
             eprintln!("capture-agent: {error}");

@@ -15,10 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use capture_daemon::{
+use capture_store::{
+    AuditFilter, AuditLine, Chain, NewToken, Store,
     access::{Actor, Role},
     clock::SystemClock,
-    store::{AuditFilter, AuditLine, Chain, NewToken, Store},
 };
 use capture_tests::{
     count_from_env,
@@ -67,9 +67,9 @@ fn audit(store: &Store) -> Vec<AuditLine> {
     assert!(matches!(chain, Chain::Verified { .. }), "{chain:?}");
     let filter = AuditFilter {
         limit: 1000,
-        before: None,
+        ..AuditFilter::default()
     };
-    let lines = store.audit_list(filter, &Actor::command());
+    let lines = store.audit_list(&filter, &Actor::command());
     let mut lines = lines.expect("a log");
     lines.reverse();
     lines

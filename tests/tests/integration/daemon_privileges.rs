@@ -74,7 +74,7 @@ fn root_gives_up_all_else() {
                 daemon.socket().display()
             ))
             .arg(binary())
-            .arg("doctor"),
+            .args(["doctor", "-v"]),
     );
     let told = "holds CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON";
     assert!(report.contains(told), "{report}");

@@ -260,7 +260,15 @@ fn links_that_lead_nowhere() {
     symlink("none/c.pcapng", directory.path().join("c.pcapng")).expect("a link");
     for (name, words) in [
         ("a.pcapng", &["a.pcapng", "loop"][..]),
-        ("c.pcapng", &["none/c.pcapng.part", "No such file"]),
+        (
+            "c.pcapng",
+            &["none/c.pcapng.part", "the directory", "none does not exist"],
+        ),
+        ("new/d.pcapng", &["the directory new does not exist\n"]),
+        (
+            "/etc/passwd/e.pcapng",
+            &["/etc/passwd is not a directory\n"],
+        ),
     ] {
         let arguments = ["-i", HOST_IF, "-w", name];
         let running = agent::start_in(&lab.host, Arc::clone(&directory), &arguments);

@@ -40,7 +40,7 @@ fn invalid_tasks() {
         (&["--ip", "10.0.0.256"], &["10.0.0.256"]),
         (&["--port", "70000"], &["70000"]),
         (&["--port", "90-80"], &["90-80"]),
-        (&["--port", "http"], &["http"]),
+        (&["--port", "no-such-service"], &["no-such-service"]),
         (&["--port", "53", "--protocol", "icmp"], &["ICMP", "port"]),
         (&["--peer-ip", "10.0.0.1"], &["ip"]),
         (&["--ip", "10.0.0.1", "--peer-port", "80"], &["peer"]),

@@ -22,6 +22,7 @@ use capture_tests::{
     netns::{HOST_IF, Lab, PEER_IF},
     output,
     random::Random,
+    room::{QUEUE, QUEUED_FILES, ring_size},
     stream::Stream,
     traffic::{self, number_in},
 };
@@ -29,13 +30,15 @@ use nix::sys::signal::Signal;
 use tempfile::{TempDir, tempdir};
 
 const KILLS: usize = 12;
-/// Frames a second. What is sent within [`LONGEST`] finds room in the rings and in the queue of the output, so
-/// that nothing is lost but by the kill.
+/// Frames a second. What is sent within [`LONGEST`], and no more where the machine stands still, finds room in the rings
+/// and in the queue of the output, so that nothing is lost but by the kill.
 const RATES: [u32; 3] = [2000, 20_000, 100_000];
 /// The longest traffic before a kill.
 const LONGEST: Duration = Duration::from_millis(200);
 /// Large enough that a part of the time goes into write(2), which a kill then cuts short.
 const FRAME_LEN: usize = 1000;
+/// What it takes in a file, its header included.
+const RECORD_LEN: usize = FRAME_LEN + 64;
 
 /// Captures of one kind, one after the other under the same name.
 struct Series {
@@ -83,8 +86,21 @@ impl Series {
         files
     }
 
+    /// Most frames of a capture that find room in the queue of its output: with small files, few bytes.
+    fn queued(&self) -> usize {
+        let size = self.options.windows(2).find(|pair| pair[0] == "-C");
+        let Some([_, size]) = size else {
+            return QUEUE / RECORD_LEN;
+        };
+        let kilobytes = size.strip_suffix("kB").and_then(|size| size.parse().ok());
+        let size: usize = kilobytes.unwrap_or_else(|| panic!("{size} is not in kB"));
+        QUEUED_FILES * (size * 1000 / RECORD_LEN)
+    }
+
     fn start<'a>(&self, lab: &'a Lab) -> Running<'a> {
-        let arguments = [&["-i", HOST_IF], self.options].concat();
+        let most = RATES[RATES.len() - 1] as usize * LONGEST.as_millis() as usize / 1000;
+        let size = ring_size(most * RECORD_LEN);
+        let arguments = [&["-i", HOST_IF, "--ring-size", &size], self.options].concat();
         agent::start_in(&lab.host, Arc::clone(&self.directory), &arguments)
     }
 
@@ -110,8 +126,10 @@ impl Series {
         }
         let stop = AtomicBool::new(false);
         let rate = RATES[random.below(RATES.len())];
+        let nominal = rate as usize * LONGEST.as_millis() as usize / 1000;
+        let most = self.queued().min(nominal) as u32;
         thread::scope(|scope| {
-            let frames = (0..)
+            let frames = (0..most)
                 .take_while(|_| !stop.load(Ordering::Relaxed))
                 .map(|number| traffic::frame(number, FRAME_LEN));
             scope.spawn(|| traffic::send(&lab.peer, PEER_IF, rate, frames));

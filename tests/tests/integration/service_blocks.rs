@@ -291,6 +291,53 @@ fn root_keeps_what_is_roots() {
     daemon.end();
 }
 
+/// Where nothing is there yet, root makes it for the user of the service, or for the one that is named.
+#[test]
+fn root_makes_directories_for_the_user() {
+    let lab = Lab::new();
+    let sandbox = machine(&lab);
+    typed(
+        &sandbox,
+        "cp -r deploy/systemd/sysusers.d /etc/; systemd-sysusers",
+    );
+    let daemon = Daemon::typed(&sandbox, START).ready();
+    daemon.belongs_to(installed_user(&sandbox));
+    daemon.end();
+    // Root is a user like any other, and what it then lacks is said.
+    let said = Daemon::typed(&sandbox, &format!("{START} --user root")).refused();
+    let owner = "/var/lib/capture-agent belongs to capture-agent (mode 0700)";
+    assert!(said.contains(owner), "{said}");
+
+    typed(
+        &sandbox,
+        "rm -r /var/lib/capture-agent /run/capture-agent\n\
+         printf '[access]\nuser = \"nobody\"\n' > /etc/capture-agent.toml",
+    );
+    let by_file = format!("{START} --config /etc/capture-agent.toml");
+    let daemon = Daemon::typed(&sandbox, &by_file).ready();
+    daemon.belongs_to(65534);
+    daemon.end();
+
+    // Nobody but root can become somebody, and nobody becomes who is not there.
+    let as_nobody = "setpriv --reuid nobody --regid nogroup --clear-groups";
+    for (command, expected) in [
+        (
+            format!("{as_nobody} capture-agent daemon --user daemon"),
+            "is to run as \"daemon\" (`--user`, `access.user`), and was started as nobody",
+        ),
+        (
+            format!("{START} --user no-such-user"),
+            "there is no user \"no-such-user\"",
+        ),
+    ] {
+        let mut shell: Command = sandbox.command("sh");
+        let ended = shell.args(["-c", &command]).output();
+        let ended = ended.expect("nsenter starts");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(said.contains(expected), "{command}: {said}");
+    }
+}
+
 /// Whose the directory is, what the daemon may not, and a command that helps.
 #[test]
 fn a_directory_of_somebody_else_is_told_with_what_to_type() {
@@ -309,8 +356,8 @@ fn a_directory_of_somebody_else_is_told_with_what_to_type() {
     ] {
         assert!(said.contains(word), "no {word:?} in {said}");
     }
-    let command = said.split('`').nth(1).expect("a command").to_owned();
-    assert!(command.starts_with("setpriv "), "{command}");
+    let mut commands = said.split('`').filter(|part| part.starts_with("setpriv "));
+    let command = commands.next().expect("a command").to_owned();
     // As an ordinary user it says that its directories are not its own.
     chown(
         sandbox.see(Path::new("/var/lib/capture-agent")),
@@ -354,7 +401,7 @@ fn a_key_that_the_user_cannot_read_is_told() {
     let ended = ended.expect("nsenter starts");
     let said = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(2), "{said}");
-    let expected = "/etc/capture-agent/key.pem: Permission denied (os error 13); the user capture-agent must be able to read it";
+    let expected = "/etc/capture-agent/key.pem: Permission denied; the user capture-agent must be able to read it";
     assert!(said.contains(expected), "{said}");
     typed(&sandbox, "chown capture-agent /etc/capture-agent/key.pem");
     Daemon::typed(&sandbox, START).ready().end();

@@ -5,7 +5,9 @@ use capture_tests::{
     agent,
     netns::{HOST_IF, Lab, PEER_IF},
     random::Random,
-    readers, traffic,
+    readers,
+    room::ring_size,
+    traffic,
 };
 
 fn data(len: usize) -> Vec<u8> {
@@ -25,9 +27,13 @@ fn transfer(to_agent: bool, address: &str, offloads: bool, megabytes: usize) {
         lab.host.offloads(HOST_IF, &off);
         lab.peer.offloads(PEER_IF, &off);
     }
+    let sent = data(megabytes * 1_000_000);
+    let room = ring_size(sent.len());
     let running = agent::capture(
         &lab.host,
         &[
+            "--ring-size",
+            &room,
             "-i",
             HOST_IF,
             "--hook",
@@ -40,7 +46,6 @@ fn transfer(to_agent: bool, address: &str, offloads: bool, megabytes: usize) {
             "o.pcapng",
         ],
     );
-    let sent = data(megabytes * 1_000_000);
     let (client, server) = if to_agent {
         (&lab.peer, &lab.host)
     } else {

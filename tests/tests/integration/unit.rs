@@ -115,3 +115,65 @@ fn nothing_in_it_is_unknown() {
         .collect();
     assert!(ours.is_empty(), "{complaints}");
 }
+
+/// What the filter of system calls lets through, with its sets as systemd has them.
+fn allowed_calls(text: &str) -> BTreeSet<String> {
+    let filters = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("SystemCallFilter="));
+    let mut allowed = BTreeSet::new();
+    for filter in filters {
+        let (is_denied, names) = match filter.strip_prefix('~') {
+            Some(names) => (true, names),
+            None => (false, filter),
+        };
+        for call in names.split_whitespace().flat_map(calls_of) {
+            match is_denied {
+                true => allowed.remove(&call),
+                false => allowed.insert(call),
+            };
+        }
+    }
+    allowed
+}
+
+/// The calls of a set, or the one that is named.
+fn calls_of(name: &str) -> Vec<String> {
+    if !name.starts_with('@') {
+        return vec![name.to_owned()];
+    }
+    let listed = output(Command::new("systemd-analyze").args(["syscall-filter", name]));
+    let names = listed.lines().map(str::trim).skip(1);
+    let names = names.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    names.flat_map(calls_of).collect()
+}
+
+/// What an inspector calls before its own filter is in place. What is denied it does without, or does not start.
+#[test]
+fn an_inspector_can_confine_itself() {
+    let text = fs::read_to_string(unit()).expect("the unit");
+    let allowed = allowed_calls(&text);
+    for call in [
+        "clone3",
+        "vfork",
+        "execve",
+        "close_range",
+        "prctl",
+        "prlimit64",
+        "capset",
+        "seccomp",
+        "landlock_create_ruleset",
+        "landlock_restrict_self",
+        "setpriority",
+        "sched_setscheduler",
+        "ioprio_set",
+        "socketpair",
+        "sendmsg",
+        "recvmsg",
+    ] {
+        assert!(allowed.contains(call), "{call}");
+    }
+    for call in ["mount", "ptrace", "init_module", "setresuid"] {
+        assert!(!allowed.contains(call), "{call}");
+    }
+}

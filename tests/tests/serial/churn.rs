@@ -137,6 +137,7 @@ impl Setup<'_> {
             target: Target::File(file.clone()),
             task_id: "01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(),
             space: None,
+            owner: None,
         };
         let id = self
             .engine

@@ -31,15 +31,6 @@ use super::one_at_a_time;
 const FRAME: usize = 300;
 const BLOCK: u64 = 344;
 
-/// As many as there are rings.
-fn possible_cpus() -> usize {
-    let list = fs::read_to_string("/sys/devices/system/cpu/possible").expect("it says");
-    let last = list.trim().rsplit(['-', ',']).next();
-    last.and_then(|last| last.parse::<usize>().ok())
-        .expect("a number")
-        + 1
-}
-
 /// Waits until the unfinished file has so many packets.
 fn wait_written(running: &Running<'_>, packets: u64) {
     let part = running.directory().join("o.pcapng.part");
@@ -108,7 +99,7 @@ fn a_stopped_agent_counts_what_the_ring_could_not_hold() {
     cpus::stay_on_one();
     let lab = Lab::new();
     for hook in ["tc", "xdp"] {
-        let size = format!("{}MiB", 2 * possible_cpus());
+        let size = format!("{}MiB", 2 * cpus::possible());
         let arguments = ["-i", HOST_IF, "--hook", hook, "--ring-size", &size];
         let arguments = [&arguments[..], &["-w", "o.pcapng"]].concat();
         let running = agent::capture(&lab.host, &arguments);

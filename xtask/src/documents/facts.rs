@@ -13,12 +13,17 @@ use super::{
 use crate::workspace;
 
 /// Crates of the product whose environment variables are its user's.
-const CRATES: [&str; 5] = [
+const CRATES: [&str; 10] = [
     "capture-task",
     "capture-file",
     "capture-engine",
+    "capture-inspector",
+    "capture-store",
+    "capture-tasks",
     "capture-daemon",
-    "capture-agent",
+    "capture-report",
+    "capture-client",
+    "capture-cli",
 ];
 
 /// A table: the page, the section (the whole page where there is none), what a row is about, what the source has.
@@ -47,9 +52,13 @@ impl Facts {
             .iter()
             .map(|name| Source::of(name))
             .collect::<Result<_>>()?;
-        let [task, _, _, daemon, agent] = sources.as_slice() else {
-            unreachable!("one for each of five crates")
+        let of = |name: &str| {
+            let mut named = CRATES.iter().zip(&sources);
+            let found = named.find(|(it, _)| **it == name);
+            let found = found.with_context(|| format!("{name} is not in the list of crates"));
+            found.map(|(_, source)| source)
         };
+        let (task, agent) = (of("capture-task")?, of("capture-cli")?);
         let agent_line = CommandLine::of(agent).context("reading the command line of the agent")?;
         let mut variables = agent_line.variables.clone();
         for source in &sources {
@@ -63,8 +72,8 @@ impl Facts {
         let mut facts = Self {
             agent: agent_line,
             developers,
-            configuration: daemon.configuration()?,
-            metrics: daemon.metrics()?,
+            configuration: of("capture-tasks")?.configuration()?,
+            metrics: of("capture-daemon")?.metrics()?,
             variables,
             tables: Vec::new(),
         };

@@ -99,7 +99,8 @@ fn fault_of(block: &Block, in_the_first_hour: bool) -> Option<String> {
         let known: Vec<_> = known().collect();
         return Some(format!("`{language}` is none of {}", known.join(", ")));
     }
-    if in_the_first_hour && !mark.is_empty() {
+    // These are run where a package is checked, and on a system that has booted.
+    if in_the_first_hour && !["", "package", "booted"].contains(&mark) {
         return Some(format!(
             "commands here are run as they stand; put those for `{mark}` into docs/service or docs/how-to"
         ));

@@ -1,6 +1,6 @@
 //! apt for what must not touch this system: package lists and archives of its own, or an answer to what
 //! is installed that leaves some packages out. [`super::kernel`] fetches the kernels of other suites by it,
-//! [`super::tools`] the programs that cannot be installed beside what is there.
+//! [`super::tools`] the programs that cannot be installed beside what is there; [`super::system`] asks it for the mirror.
 
 use std::{
     fs,
@@ -30,12 +30,10 @@ impl Apt {
         if !packages::has_apt() {
             bail!("kernels come by apt, which this system has not; run this on Debian");
         }
-        if !Path::new(KEYRING).is_file() {
-            packages::install(&["debian-archive-keyring"])?;
-        }
+        let keyring = keyring()?;
         let mirror = mirror()?;
         let mut apt = Self::new(suite)?;
-        let source = format!("deb [arch=amd64 signed-by={KEYRING}] {mirror} {suite} main\n");
+        let source = format!("deb [arch=amd64 signed-by={keyring}] {mirror} {suite} main\n");
         apt.write("sources.list", &source)?;
         apt.directory("lists/partial")?;
         apt.set("Dir::State::lists", "lists");
@@ -200,8 +198,16 @@ fn leave_out(status: &str, prefix: &str) -> String {
     left
 }
 
+/// The keys of Debian, installed where they are lacking.
+pub(super) fn keyring() -> Result<&'static str> {
+    if !Path::new(KEYRING).is_file() {
+        packages::install(&["debian-archive-keyring"])?;
+    }
+    Ok(KEYRING)
+}
+
 /// The Debian mirror that this system's own sources name.
-fn mirror() -> Result<String> {
+pub(super) fn mirror() -> Result<String> {
     let targets = command::output(Command::new("apt-get").args([
         "indextargets",
         "--format",

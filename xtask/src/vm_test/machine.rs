@@ -8,7 +8,7 @@ use std::{
     io::Write as _,
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -43,7 +43,7 @@ const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// All that the emulation can do but `cmpxchg16b`: qemu 7.2 now and then leaves wrong flags behind it,
 /// on which Linux 6.12 dies in its allocator. And no five levels of page tables, which cost time.
-const CPU: &str = "max,cx16=off,la57=off";
+pub(super) const CPU: &str = "max,cx16=off,la57=off";
 
 /// Memory of the guest in MiB: the initramfs in it, the rings, and room.
 const MEMORY: &str = "768";
@@ -148,33 +148,35 @@ impl Machine<'_> {
                 "console=ttyS0 rdinit=/init panic=-1 quiet loglevel=4",
             ])
             .stdin(Stdio::null());
-        let mut child = qemu
+        let child = qemu
             .spawn()
             .with_context(|| format!("cannot start `{}`", command::line(&qemu)))?;
-        let end = Instant::now() + TIMEOUT;
-        loop {
-            if let Some(status) = child.try_wait()? {
-                if !status.success() {
-                    bail!(
-                        "`{}` failed ({status}); its own words are above",
-                        command::line(&qemu)
-                    );
-                }
-                return Ok(Ended::PoweredOff);
-            }
-            if Instant::now() > end {
-                child.kill()?;
-                child.wait()?;
-                return Ok(Ended::TimedOut);
-            }
-            thread::sleep(Duration::from_millis(200));
-        }
+        wait(child, &command::line(&qemu), TIMEOUT)
     }
 
     /// Removes all its files.
     pub(super) fn remove(&self) -> Result<()> {
         fs::remove_dir_all(&self.directory)
             .with_context(|| format!("cannot remove {}", self.directory.display()))
+    }
+}
+
+/// Waits for the end of an emulator, whose command is `line`, and makes one after this time.
+pub(super) fn wait(mut emulator: Child, line: &str, timeout: Duration) -> Result<Ended> {
+    let end = Instant::now() + timeout;
+    loop {
+        if let Some(status) = emulator.try_wait()? {
+            if !status.success() {
+                bail!("`{line}` failed ({status}); its own words are above");
+            }
+            return Ok(Ended::PoweredOff);
+        }
+        if Instant::now() > end {
+            emulator.kill()?;
+            emulator.wait()?;
+            return Ok(Ended::TimedOut);
+        }
+        thread::sleep(Duration::from_millis(200));
     }
 }
 

@@ -109,12 +109,8 @@ pub(super) fn judge(
     let console = fs::read(machine.console())
         .with_context(|| format!("cannot read {}", machine.console().display()))?;
     let console = String::from_utf8_lossy(&console);
-    let mut checks = guest_checks(&console);
-    if !console.lines().any(|line| line.trim_end() == "check done") {
-        checks.push(Check::failed(
-            "the whole run".to_owned(),
-            early(&console, ended),
-        ));
+    let mut checks = of_guest(&console, ended);
+    if !has_ended(&console) {
         return Ok(checks);
     }
     let directory = machine.directory().join("results");
@@ -179,6 +175,22 @@ fn judge_captures(
     );
     clock::judge(captures, &mut check);
     daemon::judge(captures, &PINGS, check);
+}
+
+/// The checks that a guest made itself, and whether it came to its end.
+pub(super) fn of_guest(console: &str, ended: Ended) -> Vec<Check> {
+    let mut checks = guest_checks(console);
+    if !has_ended(console) {
+        checks.push(Check::failed(
+            "the whole run".to_owned(),
+            early(console, ended),
+        ));
+    }
+    checks
+}
+
+fn has_ended(console: &str) -> bool {
+    console.lines().any(|line| line.trim_end() == "check done")
 }
 
 /// How a run ended too soon.
@@ -267,6 +279,16 @@ mod tests {
         let checks = guest_checks(console);
         let lines: Vec<String> = checks.iter().map(ToString::to_string).collect();
         assert_eq!(lines, ["pass: doctor", "FAIL: a b: left: x"]);
+    }
+
+    #[test]
+    fn a_guest_that_does_not_end_has_failed() {
+        let good = |console: &str| {
+            let checks = of_guest(console, Ended::PoweredOff);
+            checks.iter().all(Check::is_good)
+        };
+        assert!(good("check pass doctor\r\ncheck done\r\n"));
+        assert!(!good("check pass doctor\r\n"));
     }
 
     #[test]

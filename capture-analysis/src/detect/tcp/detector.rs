@@ -1,38 +1,35 @@
 //! Follows the connections, and sums up those that end.
 
 use super::{
+    attempts::Attempts,
     icmp,
-    table::{Attempt, Service, Table, Who},
+    table::{Service, Table, Who},
 };
 use crate::{
     address::Address,
-    decode::TcpFlags,
-    detect::seen::{Flow, Seen},
+    decode::{Decoded, Ip, Tcp, TcpFlags},
     flow::{FlowKey, Side},
     histogram::Histogram,
     report::{TcpFigures, TcpTotal},
-    rules::tcp as rules,
-    tcp::{Connection, Figures, Fingerprints, SeenFrom, Segment},
+    seen::{Flow, Seen},
+    tcp::{Connection, Figures, Outcome, SeenFrom, Segment, Shared},
 };
 
 /// Clients and ports of servers that are told apart.
 const SERVICES: usize = 2048;
 
-/// Those that did not answer.
-const ATTEMPTS: usize = 1024;
-
 /// Measures TCP.
-#[derive(Debug)]
-pub(in crate::detect) struct Detector {
-    fingerprints: Fingerprints,
+#[derive(Clone, Debug)]
+pub(crate) struct Detector {
+    shared: Shared,
     pub(super) services: Table<Service>,
-    pub(super) attempts: Table<Attempt>,
+    pub(super) attempts: Attempts,
     pub(super) icmp: icmp::Errors,
     total: Total,
 }
 
 /// Of all connections.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Total {
     segments: u64,
     bytes: u64,
@@ -46,9 +43,9 @@ struct Total {
 impl Default for Detector {
     fn default() -> Self {
         Self {
-            fingerprints: Fingerprints::default(),
+            shared: Shared::default(),
             services: Table::new(SERVICES),
-            attempts: Table::new(ATTEMPTS),
+            attempts: Attempts::default(),
             icmp: icmp::Errors::default(),
             total: Total::default(),
         }
@@ -56,13 +53,22 @@ impl Default for Detector {
 }
 
 impl Detector {
-    /// Looks at a TCP packet.
+    /// The hash of a segment, by which it is known when it comes again.
     #[inline]
-    pub(in crate::detect) fn packet(&mut self, seen: &Seen<'_, '_>, flow: &mut Flow, side: Side) {
+    pub(crate) fn look_ahead(&self, headers: &Decoded<'_>, ip: &Ip, tcp: &Tcp) -> u64 {
+        self.shared.fingerprints.look_ahead(headers, ip, tcp)
+    }
+
+    /// Looks at a TCP packet, and tells what it did.
+    #[inline]
+    pub(crate) fn packet(
+        &mut self,
+        seen: &Seen<'_, '_>,
+        flow: &mut Flow,
+        side: Side,
+    ) -> Option<Outcome> {
         let headers = seen.headers;
-        let Some(segment) = Segment::of(seen.number, seen.ns, seen.direction, headers) else {
-            return;
-        };
+        let segment = Segment::of(seen.number, seen.ns, seen.direction, headers)?;
         if let Some(old) = &flow.tcp
             && old.is_reused(side, &segment)
         {
@@ -72,7 +78,9 @@ impl Detector {
             let loopback = headers.ip.is_some_and(|ip| ip.source == ip.destination);
             Box::new(Connection::new(side, &segment, loopback))
         });
-        let outcome = connection.packet(side, &segment, &mut self.fingerprints);
+        let was_open = connection.handshake_ns.is_some();
+        let mut outcome = connection.packet(side, &segment, seen.hashes.segment, &mut self.shared);
+        outcome.opened = !was_open && connection.handshake_ns.is_some();
         flow.client = connection.client;
         if connection.service.is_none()
             && (outcome.established || (segment.len > 0 && !segment.is(TcpFlags::SYN)))
@@ -80,7 +88,7 @@ impl Detector {
             connection.service = self.services.row(&who(seen, side, connection));
         }
         if !outcome.is_notable() {
-            return;
+            return Some(outcome);
         }
         if let Some(service) = connection
             .service
@@ -89,6 +97,7 @@ impl Detector {
             let direction = usize::from(side != connection.client);
             service.note(direction, &segment, &outcome);
         }
+        Some(outcome)
     }
 
     /// Another connection between the same ports.
@@ -105,12 +114,12 @@ impl Detector {
     }
 
     /// Looks at an ICMP error.
-    pub(in crate::detect) fn icmp(&mut self, seen: &Seen<'_, '_>) {
+    pub(crate) fn icmp(&mut self, seen: &Seen<'_, '_>) {
         self.icmp.packet(seen);
     }
 
     /// A flow that will not be seen again, or that is there at the end.
-    pub(in crate::detect) fn flow(&mut self, key: &FlowKey, flow: &Flow) {
+    pub(crate) fn flow(&mut self, key: &FlowKey, flow: &Flow) {
         let Some(connection) = &flow.tcp else { return };
         let who = Who {
             client: key.end(connection.client).address,
@@ -126,8 +135,6 @@ impl Detector {
         else {
             return;
         };
-        let duration_ns = flow.last_ns.saturating_sub(flow.first_ns);
-        service.duration_ns = service.duration_ns.saturating_add(duration_ns);
         for (direction, side) in [connection.client, connection.client.other()]
             .into_iter()
             .enumerate()
@@ -151,7 +158,7 @@ impl Detector {
             self.total.handshake.add(to_answer + to_ack);
         }
         if connection.syn_ns > 0 && !connection.is_answered() {
-            self.attempt(who, connection, number);
+            self.attempts.add(who, connection, number);
         }
         if let Some(service) = connection
             .service
@@ -161,34 +168,13 @@ impl Detector {
         }
     }
 
-    fn attempt(&mut self, who: &Who, connection: &Connection, number: u64) {
-        let Some(attempt) = self
-            .attempts
-            .row(who)
-            .and_then(|row| self.attempts.get_mut(row))
-        else {
-            return;
-        };
-        let client = &connection.streams[connection.client.index()];
-        let refused = connection
-            .reset
-            .as_ref()
-            .filter(|reset| reset.by != connection.client);
-        if let Some(reset) = refused {
-            attempt.refused.add(reset.number, reset.ns);
-        } else if connection.streams[connection.client.other().index()].is_started() {
-            // Something came back, so that it is no silence.
-        } else if u64::from(client.syns) >= rules::UNANSWERED_SYNS.count() {
-            attempt.unanswered.add(number, connection.syn_ns);
-            attempt.unanswered_connections += 1;
-            let first = attempt.first_syn_ns.get_or_insert(connection.syn_ns);
-            *first = connection.syn_ns.min(*first);
-            attempt.at_server |= connection.seen_from(connection.client) == SeenFrom::Receiver;
-        }
+    /// Directions of data of which losses had to be forgotten.
+    pub(crate) fn forgotten_losses(&self) -> u64 {
+        self.shared.recoveries.forgotten()
     }
 
     /// The figures of all connections.
-    pub(in crate::detect) fn total(&self) -> Option<TcpTotal> {
+    pub(crate) fn total(&self) -> Option<TcpTotal> {
         let total = &self.total;
         if total.segments == 0 {
             return None;

@@ -4,15 +4,15 @@ use super::table::{Table, Who};
 use crate::{
     address::Address,
     decode::{Decoded, Icmp},
-    detect::seen::Seen,
     evidence::Evidence,
+    seen::Seen,
 };
 
 /// Connections that were rejected, and paths with a smaller MTU, that are told apart.
 const MOST: usize = 512;
 
 /// A rejection.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Rejected {
     pub(super) packets: Evidence,
     /// The device that rejects, and what it says.
@@ -21,7 +21,7 @@ pub(super) struct Rejected {
 }
 
 /// A report of a smaller MTU.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct TooBig {
     pub(super) packets: Evidence,
     pub(super) by: Option<Address>,
@@ -29,7 +29,7 @@ pub(super) struct TooBig {
 }
 
 /// What was said.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Errors {
     pub(super) rejected: Table<Rejected>,
     pub(super) too_big: Table<TooBig>,

@@ -1,5 +1,6 @@
 //! TCP: what the connections measure, summed up by client, server and port; and what ICMP says about them.
 
+mod attempts;
 mod detector;
 mod findings;
 mod icmp;

@@ -43,6 +43,7 @@ impl Service {
     /// A connection of it ends.
     pub(super) fn end(&mut self, connection: &Connection, number: u64) {
         self.connections += 1;
+        self.duration_ns = self.duration_ns.saturating_add(connection.duration_ns());
         if let Some((to_answer, _)) = connection.handshake_ns {
             self.handshake.add(to_answer);
             let syns = connection.streams[connection.client.index()].syns;

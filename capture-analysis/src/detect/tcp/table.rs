@@ -76,7 +76,7 @@ fn version(address: Address) -> &'static str {
 pub(super) const FROM_CLIENT: usize = 0;
 
 /// Rows by who they are about, at most a number of them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Table<T> {
     index: HashTable<u32>,
     /// Seeded, as that of [`Lru`](crate::lru::Lru).
@@ -127,7 +127,7 @@ impl<T: Default> Table<T> {
 }
 
 /// What was measured of one direction.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Direction {
     pub(super) packets: u64,
     pub(super) payload: u64,
@@ -163,7 +163,7 @@ pub(super) struct Direction {
 }
 
 /// Resets of a service, by who is said to have sent them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Resets {
     pub(super) mid: Evidence,
     /// Those of them while something was outstanding.
@@ -175,7 +175,7 @@ pub(super) struct Resets {
 }
 
 /// What was measured of a client and a port of a server.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Service {
     pub(super) connections: u64,
     pub(super) duration_ns: u64,
@@ -187,17 +187,4 @@ pub(super) struct Service {
     pub(super) response: Histogram,
     pub(super) slow_responses: Evidence,
     pub(super) resets: [Resets; 2],
-}
-
-/// Connections that did not come to be.
-#[derive(Debug, Default)]
-pub(super) struct Attempt {
-    /// SYNs without any answer.
-    pub(super) unanswered: Evidence,
-    pub(super) unanswered_connections: u64,
-    /// The first SYN of the first of them.
-    pub(super) first_syn_ns: Option<u64>,
-    pub(super) refused: Evidence,
-    /// SYNs that arrive at the host where they were captured.
-    pub(super) at_server: bool,
 }

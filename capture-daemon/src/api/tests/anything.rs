@@ -4,6 +4,7 @@
 use std::{cell::RefCell, collections::BTreeMap, net::IpAddr};
 
 use axum::body::Body;
+use capture_store::access::{Caller, Origin, Who};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -16,7 +17,6 @@ use super::{
     requests::{Asked, IDS, Sender, requests},
     *,
 };
-use crate::access::{Caller, Origin, Who};
 
 /// Requests of a usual run.
 const REQUESTS: usize = 2_000;
@@ -26,6 +26,8 @@ struct Target {
     lab: Lab,
     router: axum::Router,
     tokens: [String; 3],
+    /// The secret of a share of whole packets.
+    share: String,
     /// Waiting, ended, running (or ended), none, no longer there.
     ids: [String; IDS],
     /// A task that runs on loopback can be had.
@@ -40,11 +42,15 @@ impl Target {
         );
         let router = router(lab.server.api.clone());
         let tokens = [Role::Viewer, Role::Operator, Role::Admin].map(|role| lab.token(role));
+        let whole =
+            json!({"expires_in": 3600, "findings": true, "packets": "whole", "anonymise": false});
+        let (_, share) = lab.share(&lab.ended(), whole).await;
         let none = || ulid::Ulid::new().to_string();
         let mut this = Self {
             lab,
             router,
             tokens,
+            share,
             ids: std::array::from_fn(|_| none()),
             runs,
         };
@@ -125,6 +131,10 @@ impl Target {
     fn fill(&self, mut asked: Asked) -> Asked {
         for (place, id) in self.ids.iter().enumerate() {
             asked.target = asked.target.replace(&format!("{{{place}}}"), id);
+        }
+        if asked.target.contains("/shared") {
+            let value = self.share.clone().into_bytes();
+            asked.headers.push(("share".to_owned(), value));
         }
         if let Sender::Token(role) = asked.sender {
             let value = format!("Bearer {}", self.tokens[role]).into_bytes();
@@ -387,7 +397,7 @@ fn no_request_makes_the_api_fail() {
 fn no_bytes_make_the_api_fail() {
     let runtime = runtime();
     let target = runtime.block_on(Target::new(false));
-    ask_often(4, target, &runtime, Target::send);
+    ask_often(2, target, &runtime, Target::send);
 }
 
 mod privileged {

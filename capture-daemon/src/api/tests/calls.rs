@@ -19,6 +19,13 @@ async fn what_only_reads() {
         ("/api/v1/tasks?state=running&limit=5", "application/json"),
         ("/api/v1/interfaces", "application/json"),
         ("/api/v1/quota", "application/json"),
+        ("/api/v1/version", "application/json"),
+        ("/api/v1/storage", "application/json"),
+        ("/api/v1/session", "application/json"),
+        ("/api/v1/sessions", "application/json"),
+        ("/api/v1/tokens", "application/json"),
+        ("/api/v1/audit", "application/json"),
+        ("/api/v1/doctor", "application/json"),
         ("/api/v1/openapi.json", "application/json"),
         ("/healthz", "application/json"),
         ("/readyz", "application/json"),
@@ -45,6 +52,13 @@ async fn what_only_reads() {
     );
     let interfaces = lab.get("/api/v1/interfaces").await.json();
     assert_eq!(interfaces["interfaces"][0]["name"], "lo");
+    let version = lab.get("/api/v1/version").await.json();
+    assert_eq!(
+        (&version["version"], &version["commit"]),
+        (&json!(env!("CARGO_PKG_VERSION")), &json!("0123abc"))
+    );
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").expect("a kernel");
+    assert_eq!(version["kernel"], kernel.trim());
     lab.end().await;
 }
 
@@ -53,7 +67,7 @@ async fn what_is_not_there() {
     let lab = Lab::new();
     let id = ulid::Ulid::new();
     for path in [
-        "/".to_owned(),
+        "/index.html".to_owned(),
         "/api/v1".to_owned(),
         "/api/v1/tasks/".to_owned(),
         format!("/api/v1/tasks/{id}"),
@@ -97,14 +111,197 @@ async fn what_is_not_there() {
     lab.end().await;
 }
 
+/// Whoever asks over TCP is told how to ask so again, and that the task would take this very connection.
+#[tokio::test]
+async fn a_preview_knows_how_it_was_asked_for() {
+    let lab = Lab::tcp();
+    let token = lab.token(Role::Operator);
+    let body = json!({"name": "it's", "interfaces": ["lo"], "protocol": "tcp"}).to_string();
+    let ask = format!(
+        "POST /api/v1/tasks?dry_run=true HTTP/1.1\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let told = lab.ask_tcp(&ask, "localhost").await;
+    assert_eq!(told.status, 200, "{told:?}");
+    let told = told.json();
+    let curl = told["curl"].as_str().expect("a line");
+    assert!(
+        curl.starts_with("curl -sS -H \"Authorization: Bearer $CAPTURE_AGENT_TOKEN\""),
+        "{curl}"
+    );
+    assert!(curl.ends_with(" http://localhost/api/v1/tasks"), "{curl}");
+    assert!(!curl.contains(&token), "{curl}");
+    let codes = |told: &Value| {
+        let warnings = told["warnings"].as_array().expect("a list").iter();
+        let codes = warnings.map(|warning| warning["code"].as_str().expect("a code").to_owned());
+        codes.collect::<Vec<_>>()
+    };
+    assert!(codes(&told).contains(&"own_session".to_owned()), "{told}");
+
+    let told = lab
+        .post("/api/v1/tasks?dry_run=true", "", &body)
+        .await
+        .json();
+    let socket = lab.socket().display().to_string();
+    let curl = told["curl"].as_str().expect("a line");
+    assert!(curl.contains(&format!("--unix-socket {socket} ")), "{curl}");
+    let cli = told["cli"].as_str().expect("a line");
+    assert!(cli.ends_with(&format!(" --socket {socket}")), "{cli}");
+    assert!(!codes(&told).contains(&"own_session".to_owned()), "{told}");
+    lab.end().await;
+}
+
+#[tokio::test]
+async fn interfaces_have_figures_and_lead_to_addresses() {
+    let lab = Lab::new();
+    let list = lab.get("/api/v1/interfaces").await.json();
+    let interfaces = list["interfaces"].as_array().expect("a list");
+    let lo = interfaces.iter().find(|found| found["name"] == "lo");
+    let lo = lo.expect("loopback");
+    assert_eq!(
+        (&lo["capturable"], &lo["default_route"], &lo["conflict"]),
+        (&json!(true), &json!(false), &Value::Null)
+    );
+    for way in ["rx", "tx"] {
+        for figure in ["packets", "bytes", "errors", "dropped"] {
+            assert!(lo[way][figure].is_u64(), "{lo}");
+        }
+    }
+    let route = lab.get("/api/v1/interfaces/route?to=127.0.0.1").await;
+    assert_eq!(
+        (route.status, route.json()),
+        (
+            200,
+            json!({"interface": "lo", "source": "127.0.0.1", "gateway": null, "local": true})
+        )
+    );
+    for (path, status, code) in [
+        ("", 400, "required"),
+        ("?to=localhost", 400, "invalid"),
+        ("?to=127.0.0.1&from=::1", 400, "unknown"),
+        ("?to=255.255.255.255/0", 400, "invalid"),
+    ] {
+        let path = format!("/api/v1/interfaces/route{path}");
+        assert_eq!(lab.get(&path).await.problem(status), code, "{path}");
+    }
+    lab.end().await;
+}
+
+#[tokio::test]
+async fn a_probe_that_is_not_valid_is_none() {
+    let lab = Lab::new();
+    for (body, status, pointers) in [
+        ("{}", 422, vec!["/spec"]),
+        (
+            r#"{"spec": {"interfaces": ["nosuch0"], "ip": "x"}, "seconds": 9, "limit": 1}"#,
+            422,
+            vec!["/limit", "/seconds", "/spec/ip"],
+        ),
+        (
+            r#"{"spec": {"interfaces": ["nosuch0"]}}"#,
+            422,
+            vec!["/spec/interfaces/0"],
+        ),
+        ("[]", 422, vec![""]),
+        ("{", 400, vec![""]),
+    ] {
+        let reply = lab.post("/api/v1/probes", "", body).await;
+        reply.problem(status);
+        let reply = reply.json();
+        let errors = reply["errors"].as_array().expect("a list").iter();
+        let mut found: Vec<_> = errors.map(|error| error["pointer"].as_str()).collect();
+        found.sort_unstable();
+        let expected: Vec<_> = pointers.into_iter().map(Some).collect();
+        assert_eq!(found, expected, "{body}");
+    }
+    // Nothing was tried, and so nothing is noted.
+    assert_eq!(lab.end_with_acts().await, []);
+}
+
+/// A form asks while one types, and what is wrong with a task is then no error of the page.
+#[tokio::test]
+async fn faults_of_a_dry_run_can_be_an_answer() {
+    let lab = Lab::new();
+    for body in [
+        json!({}),
+        json!({"name": "n", "interfaces": ["lo"], "ports": "9-1", "start_at": "soon"}),
+        json!({"name": "n", "interfaces": ["none"], "protocol": "icmp", "ports": [9]}),
+    ] {
+        let body = body.to_string();
+        let refused = lab.post("/api/v1/tasks?dry_run=true", "", &body).await;
+        refused.problem(422);
+        let told = lab.post("/api/v1/tasks?dry_run=report", "", &body).await;
+        assert_eq!(told.status, 200, "{told:?}");
+        let errors = &refused.json()["errors"];
+        assert_eq!(told.json(), json!({"valid": false, "errors": errors}));
+    }
+    let valid = lab
+        .post("/api/v1/tasks?dry_run=report", "", &task("n"))
+        .await;
+    assert_eq!((valid.status, &valid.json()["valid"]), (200, &json!(true)));
+    // What is no task stays a problem.
+    let told = lab.post("/api/v1/tasks?dry_run=report", "", "[]").await;
+    assert_eq!(told.problem(422), "invalid");
+    let told = lab
+        .post("/api/v1/tasks?dry_run=reports", "", &task("n"))
+        .await;
+    assert_eq!(told.problem(400), "invalid");
+    // Nothing was created.
+    let listed = lab.get("/api/v1/tasks").await.json();
+    assert_eq!(listed["tasks"], json!([]));
+    assert_eq!(lab.end_with_acts().await, []);
+}
+
+#[tokio::test]
+async fn what_is_not_there_can_be_an_answer() {
+    let lab = Lab::new();
+    let made = lab.post("/api/v1/tasks", "", &task("n")).await.json();
+    let path = format!(
+        "/api/v1/tasks/{}/findings",
+        made["id"].as_str().expect("an ID")
+    );
+    let refused = lab.get(&path).await;
+    assert_eq!(refused.problem(409), "not_analyzed");
+    let told = lab.get(&format!("{path}?absent=report")).await;
+    assert_eq!(told.status, 200, "{told:?}");
+    let errors = &refused.json()["errors"];
+    assert_eq!(told.json(), json!({"absent": true, "errors": errors}));
+    assert_eq!(
+        lab.get(&format!("{path}?absent=1")).await.problem(400),
+        "invalid"
+    );
+    // A task that is not there is another matter.
+    let none = format!("/api/v1/tasks/{}/findings?absent=report", ulid::Ulid::new());
+    assert_eq!(lab.get(&none).await.problem(404), "not_found");
+    // Loopback has a way to itself wherever this runs.
+    let way = lab
+        .get("/api/v1/interfaces/route?to=127.0.0.1&absent=report")
+        .await;
+    assert_eq!(way.json()["interface"], "lo");
+    let path = "/api/v1/interfaces/route?to=100::1";
+    let refused = lab.get(path).await;
+    let told = lab.get(&format!("{path}&absent=report")).await;
+    assert_eq!(told.status, 200, "{told:?}");
+    if refused.status == 404 {
+        assert_eq!(
+            told.json(),
+            json!({"absent": true, "errors": refused.json()["errors"]})
+        );
+    }
+    lab.end().await;
+}
+
 #[tokio::test]
 async fn the_life_of_a_task_that_waits() {
     let lab = Lab::new();
     let body = task("../../etc/passwd");
     let checked = lab.post("/api/v1/tasks?dry_run=true", "", &body).await;
+    assert_eq!(checked.status, 200, "{checked:?}");
+    let checked = checked.json();
     assert_eq!(
-        (checked.status, checked.json()),
-        (200, json!({"valid": true}))
+        (&checked["valid"], &checked["spec"]["duration"]),
+        (&json!(true), &json!(60))
     );
 
     let made = lab.post("/api/v1/tasks", "", &body).await;

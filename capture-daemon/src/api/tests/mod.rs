@@ -1,12 +1,16 @@
 //! The API as its clients see it: the real router on real sockets, with a store on disk. Only
 //! [`captures`] starts tasks, and needs privileges.
 
+mod admin;
 mod anything;
 mod calls;
 mod captures;
 mod limits;
 mod outsiders;
 mod requests;
+mod sessions;
+mod shared_packets;
+mod shares;
 mod values;
 
 use std::{
@@ -18,6 +22,11 @@ use std::{
     time::Duration,
 };
 
+use capture_store::{
+    AuditFilter, AuditLine, NewToken, Store,
+    access::{Actor, Role},
+    clock::{Clock, SystemClock},
+};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
@@ -26,15 +35,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Server, server::Limits};
-use crate::{
-    access::{Actor, Role},
-    clock::{Clock, SystemClock},
-    config::LiveConfig,
-    storage::Storage,
-    store::{AuditFilter, AuditLine, NewToken, Store},
-    tasks::Tasks,
-};
+use super::{About, Server, server::Limits};
+use crate::{config::LiveConfig, storage::Storage, tasks::Tasks};
 
 /// Nothing here takes longer, unless it hangs.
 const LONG: Duration = Duration::from_secs(20);
@@ -77,7 +79,8 @@ impl Lab {
         let store = Store::open(&now.paths.database, clock.clone()).expect("a store");
         let storage = storage.expect("a directory of captures");
         let tasks = Tasks::start(Arc::clone(&config), store, storage, clock).expect("tasks");
-        let server = Server::start_with(&now, tasks.clone(), limits).expect("a server");
+        let server = Server::start_with(&now, tasks.clone(), About::now("0123abc"), limits)
+            .expect("a server");
         Self {
             directory,
             config,
@@ -151,6 +154,27 @@ impl Lab {
         audit(self.tasks.store())
     }
 
+    /// One request with a body of JSON over TCP, from a page of ours.
+    async fn send_tcp(&self, call: &str, headers: &str, body: &str) -> Reply {
+        let length = body.len();
+        let request = format!(
+            "{call} HTTP/1.1\r\ncontent-type: application/json\r\norigin: http://localhost\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
+        );
+        self.ask_tcp(&request, "localhost").await
+    }
+
+    /// Logs in with a token, and gives the header by which a browser goes on.
+    async fn log_in(&self, token: &str) -> String {
+        let body = serde_json::json!({ "token": token }).to_string();
+        let reply = self.send_tcp("POST /api/v1/session", "", &body).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let cookie = reply.header("set-cookie").expect("a cookie");
+        let (pair, attributes) = cookie.split_once(';').expect("attributes");
+        assert_eq!(attributes, " HttpOnly; Secure; SameSite=Strict; Path=/");
+        assert!(pair.starts_with("__Host-session=ses_"), "{pair}");
+        format!("cookie: {pair}\r\n")
+    }
+
     /// Action and outcome of the lines that are about the API.
     fn acts(&self) -> Vec<(String, String)> {
         acts(self.audit())
@@ -174,9 +198,9 @@ impl Lab {
 fn audit(store: &Store) -> Vec<AuditLine> {
     let filter = AuditFilter {
         limit: 1000,
-        before: None,
+        ..AuditFilter::default()
     };
-    let lines = store.audit_list(filter, &Actor::command());
+    let lines = store.audit_list(&filter, &Actor::command());
     let mut lines = lines.expect("a log");
     lines.reverse();
     lines

@@ -1,9 +1,9 @@
 //! Those who may not: refused, and in the audit log.
 
+use capture_store::clock::FakeClock;
 use serde_json::json;
 
 use super::*;
-use crate::clock::FakeClock;
 
 /// The line about 40 of 100 refusals.
 const NOT_LISTED: &str = "refused: 40 more refusals and failures of this peer, not listed";
@@ -76,7 +76,12 @@ async fn a_viewer_only_looks() {
     for call in [
         "/api/v1/tasks",
         "/api/v1/quota",
+        "/api/v1/version",
         "/api/v1/interfaces",
+        "/api/v1/interfaces/route?to=127.0.0.1",
+        "/api/v1/session",
+        "/api/v1/sessions",
+        "/api/v1/storage",
         "/metrics",
     ] {
         let reply = lab
@@ -89,13 +94,34 @@ async fn a_viewer_only_looks() {
         format!("POST /api/v1/tasks/{id}/stop"),
         format!("DELETE /api/v1/tasks/{id}"),
         format!("GET /api/v1/tasks/{id}/files/0"),
+        format!("GET /api/v1/tasks/{id}/report.html"),
+        format!("GET /api/v1/tasks/{id}/packets"),
+        format!("GET /api/v1/tasks/{id}/packets/at?time=2026-03-01T08:00:00Z"),
+        format!("GET /api/v1/tasks/{id}/packets/position?number=1"),
+        format!("GET /api/v1/tasks/{id}/packets/1"),
+        format!("GET /api/v1/tasks/{id}/findings"),
+        format!("GET /api/v1/tasks/{id}/history"),
+        format!("GET /api/v1/tasks/{id}/packets?follow=true"),
+        format!("GET /api/v1/tasks/{id}/packets/1?decoder=wireshark"),
+        format!("GET /api/v1/tasks/{id}/packets/1/stream"),
+        format!("GET /api/v1/tasks/{id}/packets/1/stream?as=raw"),
+        format!("GET /api/v1/tasks/{id}/conversations"),
+        format!("GET /api/v1/tasks/{id}/series"),
+        format!("GET /api/v1/tasks/{id}/export"),
+        format!("GET /api/v1/tasks/{id}/notes"),
+        "GET /api/v1/filter?text=udp".to_owned(),
+        "GET /api/v1/filter/fields".to_owned(),
+        "POST /api/v1/probes".to_owned(),
     ];
     for call in &refused {
         let reply = lab.ask_tcp(&with(&viewer, call), "localhost").await;
         assert_eq!(reply.problem(403), "role", "{call}");
     }
     // Somebody who may is told what is wrong instead.
-    for (call, status) in refused.iter().zip([415, 404, 404, 404]) {
+    for (call, status) in refused
+        .iter()
+        .zip([415].into_iter().chain([404; 18]).chain([200, 200, 415]))
+    {
         let reply = lab.ask_tcp(&with(&operator, call), "localhost").await;
         assert_eq!(reply.status, status, "{call}");
     }
@@ -105,16 +131,89 @@ async fn a_viewer_only_looks() {
         .map(|(action, outcome)| format!("{action} {outcome}"))
         .collect();
     assert_eq!(
-        acts[..4],
+        acts[..22],
         [
             "task.create refused: role",
             "task.stop refused: not allowed",
             "task.delete refused: not allowed",
             "file.download refused: not allowed",
+            "report.download refused: not allowed",
+            "packets.open refused: not allowed",
+            "packets.open refused: not allowed",
+            "packets.open refused: not allowed",
+            "packets.open refused: not allowed",
+            "access refused: role",
+            "access refused: role",
+            "packets.open refused: not allowed",
+            "packets.open refused: not allowed",
+            "packets.open refused: not allowed",
+            "packets.open refused: not allowed",
+            "packets.open refused: not allowed",
+            "packets.open refused: not allowed",
+            "packets.open refused: not allowed",
+            "access refused: not allowed",
+            "access refused: role",
+            "access refused: role",
+            "probe refused: role",
         ]
     );
     let who = &lab.audit().pop().expect("a line").who;
     assert!(!who.is_empty());
+    let json = "content-type: application/json";
+    let note = format!("PUT /api/v1/tasks/{id}/notes/1");
+    let both = format!("{{\"task\": \"{id}\", \"baseline\": \"{id}\"}}");
+    for (call, body) in [
+        (note.as_str(), "{}"),
+        ("POST /api/v1/compare", both.as_str()),
+    ] {
+        for (token, status) in [(&viewer, 403), (&operator, 404)] {
+            let head = with(token, call);
+            let length = format!("\r\n{json}\r\ncontent-length: {}\r\n", body.len());
+            let request = head.replacen("\r\n", &length, 1) + body;
+            let reply = lab.ask_tcp(&request, "localhost").await;
+            assert_eq!(reply.status, status, "{call}");
+        }
+    }
+    lab.end().await;
+}
+
+#[tokio::test]
+async fn an_operator_administers_nothing() {
+    let lab = Lab::tcp();
+    let (viewer, operator) = (lab.token(Role::Viewer), lab.token(Role::Operator));
+    let admin = lab.token(Role::Admin);
+    let id = ulid::Ulid::new();
+    let calls = [
+        ("GET /api/v1/tokens".to_owned(), 200),
+        ("POST /api/v1/tokens".to_owned(), 415),
+        (format!("DELETE /api/v1/tokens/{id}"), 404),
+        ("GET /api/v1/audit".to_owned(), 200),
+        ("POST /api/v1/audit/verify".to_owned(), 415),
+    ];
+    for (call, status) in calls {
+        for token in [&viewer, &operator] {
+            let reply = lab.ask_tcp(&with(token, &call), "localhost").await;
+            assert_eq!(reply.problem(403), "role", "{call}");
+        }
+        let reply = lab.ask_tcp(&with(&admin, &call), "localhost").await;
+        assert_eq!(reply.status, status, "{call}");
+        let nobody = format!("{call} HTTP/1.1\r\n\r\n");
+        let nobody = lab.ask_tcp(&nobody, "localhost").await;
+        assert_eq!(nobody.problem(401), "token_missing", "{call}");
+    }
+    let acts: Vec<_> = lab.acts().into_iter().map(|(action, _)| action).collect();
+    for action in [
+        "token.list",
+        "token.create",
+        "token.revoke",
+        "audit.list",
+        "audit.verify",
+    ] {
+        let refused = acts.iter().filter(|act| *act == action).count();
+        assert!(refused >= 2, "{action}: {acts:?}");
+    }
+    let doctor = with(&viewer, "GET /api/v1/doctor");
+    assert_eq!(lab.ask_tcp(&doctor, "localhost").await.problem(403), "role");
     lab.end().await;
 }
 
@@ -225,9 +324,9 @@ async fn a_flood_of_refusals_does_not_fill_the_log() {
     lab.end().await;
     let filter = AuditFilter {
         limit: 1000,
-        before: None,
+        ..AuditFilter::default()
     };
-    let lines = store.audit_list(filter, &Actor::command()).expect("a log");
+    let lines = store.audit_list(&filter, &Actor::command()).expect("a log");
     let access: Vec<_> = lines
         .iter()
         .filter(|line| line.action == "access")
@@ -327,7 +426,7 @@ async fn tls_is_what_curl_takes_and_the_certificate_can_change() {
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     assert_eq!(curl(&first).await, "200");
-    // Plain HTTP on that port is no request.
+    // Plain HTTP on that port is told so, and gets nothing else.
     let mut plain = TcpStream::connect(lab.address()).await.expect("connected");
     plain
         .write_all(b"GET / HTTP/1.1\r\n\r\n")
@@ -335,7 +434,9 @@ async fn tls_is_what_curl_takes_and_the_certificate_can_change() {
         .expect("sent");
     let mut bytes = Vec::new();
     let _ = plain.read_to_end(&mut bytes).await;
-    assert!(!bytes.starts_with(b"HTTP"));
+    let answer = String::from_utf8_lossy(&bytes);
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(answer.contains("begin its URL with https://"), "{answer}");
 
     // A pair that does not fit changes nothing.
     let (other, other_key) = certificate(directory.path(), "other");
@@ -404,5 +505,43 @@ mod privileged {
         );
         assert!(line.from.starts_with("socket pid "));
         lab.end().await;
+    }
+}
+
+#[tokio::test]
+async fn the_page_is_for_everybody_and_for_our_names_alone() {
+    let lab = Lab::tcp();
+    let page = lab.ask_tcp("GET / HTTP/1.1\r\n\r\n", "localhost").await;
+    assert_eq!(page.status, 200);
+    let policy = page.header("content-security-policy").expect("a policy");
+    assert_eq!(policy, capture_console::POLICY);
+    assert_eq!(page.header("cache-control"), Some("no-store"));
+    let script = format!("/ui/{}/js/app.js", capture_console::HASH);
+    let file = lab
+        .ask_tcp(&format!("GET {script} HTTP/1.1\r\n\r\n"), "localhost")
+        .await;
+    assert_eq!(file.status, 200);
+    let kept = file
+        .header("cache-control")
+        .expect("how long it may be kept");
+    assert!(kept.contains("immutable"), "{kept}");
+    for (request, host, status) in [
+        ("GET / HTTP/1.1\r\n\r\n", "evil.example", 403),
+        ("POST / HTTP/1.1\r\n\r\n", "localhost", 401),
+        ("GET /ui/0/js/app.js HTTP/1.1\r\n\r\n", "localhost", 404),
+        (
+            &format!("GET {script}/../../../api/v1/tasks HTTP/1.1\r\n\r\n"),
+            "localhost",
+            404,
+        ),
+        ("GET /ui/ HTTP/1.1\r\n\r\n", "localhost", 404),
+        ("GET /api/v1/tasks HTTP/1.1\r\n\r\n", "localhost", 401),
+    ] {
+        let answer = lab.ask_tcp(request, host).await;
+        assert_eq!(answer.status, status, "{request}");
+        if status != 200 {
+            let policy = answer.header("content-security-policy").expect("a policy");
+            assert!(policy.contains("sandbox"), "{request}: {policy}");
+        }
     }
 }

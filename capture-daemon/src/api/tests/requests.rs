@@ -119,6 +119,8 @@ fn broken_task() -> impl Strategy<Value = Vec<u8>> {
 fn body() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         60 => task().prop_map(String::into_bytes),
+        5 => (task(), select(&["1", "0", "6", "null", "\"1\""][..]))
+            .prop_map(|(task, seconds)| format!("{{\"spec\": {task}, \"seconds\": {seconds}}}").into_bytes()),
         15 => broken_task(),
         15 => json().prop_map(String::into_bytes),
         5 => vec(any::<u8>(), 0..100),
@@ -165,7 +167,8 @@ fn calls() -> Vec<(String, String)> {
 
 fn target() -> impl Strategy<Value = (Option<String>, String)> {
     let create = ("POST".to_owned(), "/api/v1/tasks".to_owned());
-    let call = prop_oneof![1 => Just(create), 3 => select(calls())];
+    let stop = ("POST".to_owned(), "/api/v1/tasks/{id}/stop".to_owned());
+    let call = prop_oneof![4 => Just(create), 1 => Just(stop), 11 => select(calls())];
     let call = prop_oneof![
         8 => call.prop_map(|(method, path)| (Some(method), path)),
         1 => select(PATHS).prop_map(|path| (None, path.to_owned())),

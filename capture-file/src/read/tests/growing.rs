@@ -152,6 +152,7 @@ fn our_own_files_are_read_while_they_are_written() {
             target: Target::File(path.clone()),
             task_id: "01HKZ0000000000000000000AB".to_owned(),
             space: None,
+            owner: None,
         };
         let eth0 = InterfaceInfo {
             ifindex: 2,

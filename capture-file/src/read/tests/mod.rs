@@ -8,6 +8,7 @@ mod formats;
 mod growing;
 mod mutations;
 mod oracles;
+mod places;
 
 use std::io::{self, Read};
 

@@ -159,7 +159,15 @@ fn words() {
     refused("/direction", "unknown", |spec| {
         spec.direction = Some("in".into())
     });
-    refused("/hook", "unknown", |spec| spec.hook = Some("XDP".into()));
+    refused("/hook", "unknown", |spec| spec.hook = Some("ebpf".into()));
+    let upper = plan(|spec| {
+        spec.hook = Some("XDP".into());
+        spec.protocol = Some(" Tcp ".into());
+    });
+    assert_eq!(
+        (upper.hook, upper.filter.protocol),
+        (Hook::Xdp, Protocol::Tcp)
+    );
     refused("/protocol", "unknown", |spec| {
         spec.protocol = Some("sctp".into())
     });

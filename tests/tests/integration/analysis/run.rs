@@ -20,6 +20,8 @@ use capture_tests::{
     relay::{Arrived, Faults, Log, Relay},
 };
 
+use super::judge::findings;
+
 /// Analyzes a pcapng file of the agent.
 pub(crate) fn analyze(path: &Path, with_direction: bool) -> Report {
     analyze_each(path, with_direction, |_, _| {})
@@ -268,14 +270,21 @@ pub(crate) fn run(
         receiver,
         nstat,
     };
-    if let Ok(directory) = std::env::var("CAPTURE_TEST_KEEP") {
-        for (end, ended) in [("sender", &one), ("receiver", &other)] {
-            let to = Path::new(&directory).join(format!("{name}-{end}.pcapng"));
-            std::fs::copy(ended.file(), to).expect("the capture is kept");
-        }
+    for (end, ended) in [("sender", &one), ("receiver", &other)] {
+        keep(&format!("{name}-{end}"), &ended.file());
+        // tshark shows what is cited.
+        findings(&ended.file());
     }
     print(name, &outcome);
     outcome
+}
+
+/// Leaves a capture where it is asked for.
+pub(crate) fn keep(name: &str, file: &Path) {
+    if let Ok(directory) = std::env::var("CAPTURE_TEST_KEEP") {
+        let to = Path::new(&directory).join(format!("{name}.pcapng"));
+        std::fs::copy(file, to).expect("the capture is kept");
+    }
 }
 
 pub(crate) fn print(name: &str, outcome: &Outcome) {

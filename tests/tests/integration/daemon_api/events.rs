@@ -97,7 +97,9 @@ const LIFE: [&str; 4] = ["pending", "running", "stopping", "completed"];
 #[test]
 fn every_change_of_state_comes_in_order_and_can_be_resumed() {
     let lab = Lab::new();
-    let daemon = daemon::start(&lab.host);
+    // Without another event once it is analyzed.
+    let home = daemon::home("[analysis]\nenabled = false");
+    let daemon = daemon::start_in(&lab.host, &home);
     let mut listener = Listener::new(&daemon, None);
     let id = daemon.run(udp_task(json!({})));
     traffic::send_to_host(&lab, 0..10, 500);
@@ -146,7 +148,9 @@ fn every_change_of_state_comes_in_order_and_can_be_resumed() {
 #[test]
 fn a_deletion_by_force_tells_of_the_end_first() {
     let lab = Lab::new();
-    let daemon = daemon::start_in(&lab.host, &daemon::home(UNLIMITED));
+    // Without another event once it is analyzed.
+    let home = daemon::home(&format!("{UNLIMITED}\n[analysis]\nenabled = false"));
+    let daemon = daemon::start_in(&lab.host, &home);
     let mut listener = Listener::new(&daemon, None);
     for _ in 0..20 {
         let id = daemon.run(udp_task(json!({})));

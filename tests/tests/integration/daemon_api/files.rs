@@ -39,9 +39,11 @@ fn a_file_is_given_whole_or_in_part_with_its_name() {
         assert_eq!(header("content-type"), kind);
         assert_eq!(header("content-length"), length.to_string());
         assert_eq!(header("accept-ranges"), "bytes");
-        let name = format!(
-            "attachment; filename=\"w_b_1.{format}\"; filename*=UTF-8''w%C3%A9b_1.{format}"
-        );
+        let started = task["started_at"].as_str().expect("a time");
+        let started = started[..19].replace(['-', ':'], "");
+        let name = format!("{started}Z_{}.{format}", &id[20..]);
+        let name =
+            format!("attachment; filename=\"w_b-1_{name}\"; filename*=UTF-8''w%C3%A9b-1_{name}");
         assert_eq!(header("content-disposition"), name);
         let tag = format!(
             "\"{}\"",

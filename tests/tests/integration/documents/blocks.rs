@@ -107,12 +107,18 @@ pub(crate) fn is_as_shown(shown: &[String], output: &[&str]) -> bool {
 
 fn pattern(line: &str) -> Regex {
     // What is variable, the longest first, and what may stand in its place.
-    const VARIABLE: [(&str, &str); 7] = [
+    const VARIABLE: [(&str, &str); 9] = [
         ("[0-9a-f]{64}", "[0-9a-f]{64}"),
         (r"\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b", "[0-9A-Z]{26}"),
         (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", r"\d{4}-\d\d-\d\dT[0-9:.]+Z"),
+        // The start and the end of the ID, in names of files.
+        (r"_\d{8}T\d{6}Z_[0-9A-Z]{6,}", r"_\d{8}T\d{6}Z_[0-9A-Z]{6,}"),
         (r"0x[0-9a-f]+", "0x[0-9a-f]+"),
         (r"\d[\d,]*(\.\d+)? [kMG]?B\b", r"\d[\d,]*(\.\d+)? [kMG]?B"),
+        (
+            r"\d+ (d|h|min|s)\b( \d+ (h|min|s)\b)?",
+            r"\d+ (d|h|min|s)\b( \d+ (h|min|s)\b)?",
+        ),
         (r"\d[\d,.]*", r"\d[\d,.]*"),
         // TCX before kernel 6.6 is the clsact qdisc.
         (r"\btcx\b", "(tcx|clsact)"),
@@ -159,6 +165,8 @@ fn figures_may_differ_and_words_may_not() {
         &["capturing on eth0 (tc, tcx ingress+egress)"],
         &["capturing on eth0 (tc, clsact ingress+egress)"]
     ));
+    assert!(as_shown(&["in 2 h 18 min"], &["in 45 min"]));
+    assert!(!as_shown(&["in 2 h 18 min"], &["in the morning"]));
     assert!(as_shown(&["a", "…", "z"], &["a", "b", "c", "z"]));
     assert!(as_shown(&["…"], &[]));
     assert!(!as_shown(&["lost 0, complete"], &["lost 3 OF 4"]));

@@ -50,7 +50,7 @@ run_task() {
 # keep NAME: the record and the file of a task that has ended, for `daemon.rs`.
 keep() {
     task show "$1" -o json >"/results/daemon-$1.json" &&
-        task download "$1" -o "/results/daemon-$1.pcapng" >/tmp/downloaded 2>&1 ||
+        task download "$1" -w "/results/daemon-$1.pcapng" >/tmp/downloaded 2>&1 ||
         fail "daemon $1" "no record or file: $(one_line /tmp/downloaded)"
 }
 

@@ -89,8 +89,8 @@ programs() {
     status=$?
     [ $status -eq 0 ] && pass doctor && return
     fail doctor "exit code $status; see verifier.txt"
-    # Not by `-v`, with which the programs are others: they log.
-    CAPTURE_AGENT_LOG=info timeout -s KILL 200 capture-agent doctor >/results/verifier.txt 2>&1
+    # Not at the level debug, at which the programs are others: they log.
+    CAPTURE_AGENT_LOG=info timeout -s KILL 200 capture-agent doctor -v >/results/verifier.txt 2>&1
     return 1
 }
 

@@ -3,28 +3,34 @@
 mod path;
 mod setup;
 mod transfer;
-mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     address::Address,
-    detect::{facts::Facts, tcp::detector::Detector},
+    detect::tcp::detector::Detector,
     evidence::Evidence,
+    facts::Facts,
     finding::{Confidence, Finding},
 };
 
 /// Findings of one kind about one host that are told one by one.
 const MOST_ALIKE: usize = 4;
 
-/// Everything that is wrong.
-pub(in crate::detect) fn all(detector: &Detector, facts: &Facts, findings: &mut Vec<Finding>) {
+/// Everything that is wrong, but for what something else explains.
+pub(crate) fn all(
+    detector: &Detector,
+    facts: &Facts,
+    is_explained: impl Fn(&Finding) -> bool,
+    findings: &mut Vec<Finding>,
+) {
     let mut found = Vec::new();
     setup::findings(detector, facts, &mut found);
     for (who, service) in detector.services.iter() {
         path::findings(detector, facts, who, service, &mut found);
         transfer::findings(who, service, &mut found);
     }
+    found.retain(|finding| !is_explained(finding));
     if facts.losses.unwrap_or_default() != crate::packet::Losses::default() {
         for finding in &mut found {
             finding.confidence = finding.confidence.min(Confidence::Medium);
@@ -64,10 +70,27 @@ fn condense_by(
         .collect()
 }
 
+/// What the findings of a group are told apart by.
+fn what_differs(group: &[Finding]) -> &'static str {
+    let subjects = || group.iter().map(|finding| &finding.subject);
+    let clients: BTreeSet<_> = subjects().map(|subject| subject.source).collect();
+    let services: BTreeSet<_> = subjects()
+        .map(|subject| (subject.destination, subject.destination_port))
+        .collect();
+    if clients.len() == group.len() {
+        "clients"
+    } else if services.len() == group.len() {
+        "services"
+    } else {
+        "pairs of client and service"
+    }
+}
+
 /// One finding that stands for all of these, of which there is at least one.
 fn one(mut group: Vec<Finding>, is_target: bool) -> Finding {
     group.sort_by_key(|finding| std::cmp::Reverse((finding.severity, finding.count)));
     let others = group.len() - 1;
+    let alike = what_differs(&group);
     let mut evidence = Evidence::default();
     let mut count = 0;
     for finding in &group {
@@ -75,9 +98,8 @@ fn one(mut group: Vec<Finding>, is_target: bool) -> Finding {
         count += finding.count;
     }
     let mut worst = group.swap_remove(0);
-    let hosts = if is_target { "clients" } else { "services" };
     let sentence = worst.summary.trim_end_matches('.');
-    worst.summary = format!("{sentence}; likewise {others} other {hosts}.");
+    worst.summary = format!("{sentence}; likewise {others} other {alike}.");
     let ip = |address: Address| if address.is_v4() { "ip" } else { "ipv6" };
     let about = if is_target {
         worst.subject.destination

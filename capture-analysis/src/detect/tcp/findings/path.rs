@@ -1,14 +1,12 @@
 //! What the network does to established connections: loss, reordering, doubling, and paths that end.
 
-use super::words::{percent, several};
+use crate::words::{percent, several};
 use crate::{
-    detect::{
-        facts::Facts,
-        tcp::{
-            detector::Detector,
-            table::{Direction, FROM_CLIENT, Service, Who},
-        },
+    detect::tcp::{
+        detector::Detector,
+        table::{Direction, FROM_CLIENT, Service, Who},
     },
+    facts::Facts,
     finding::{Confidence, Finding},
     rules::tcp as rules,
     severity::Severity,
@@ -42,7 +40,6 @@ fn path_ends(
     found: &mut Vec<Finding>,
 ) -> bool {
     let (from, to) = who.ends(index);
-    let filter = format!("{} && tcp.len > 0", who.filter_from(index == FROM_CLIENT));
     if !direction.after_idle.is_empty() {
         let summary = format!(
             "After {} s of silence the data of {from} to {to} ({}) was not answered, or with a reset, in {}.",
@@ -61,6 +58,7 @@ fn path_ends(
     if !is_in_vain(worst) || !facts.may_claim_absence(worst.first_ns) {
         return !direction.after_idle.is_empty();
     }
+    let filter = format!("{} && tcp.len > 0", who.filter_from(index == FROM_CLIENT));
     if !direction.too_large.is_empty() {
         let (arrived, sent) = direction.sizes;
         let reports = detector.icmp.too_big.iter();
@@ -107,7 +105,8 @@ fn loss(who: &Who, index: usize, direction: &Direction, found: &mut Vec<Finding>
     let figures = &direction.figures;
     // SYNs are judged by how long the handshake takes.
     let resent = u64::from(figures.retransmissions.saturating_sub(figures.resent_syns));
-    let share = resent as f64 / (u64::from(figures.segments) + resent).max(1) as f64;
+    let total = (u64::from(figures.segments) + resent).max(1);
+    let share = resent as f64 / total as f64;
     if !rules::LOSS_SHARE.is_reached(share)
         || resent < rules::LOSS_SEGMENTS.count()
         || u64::from(figures.episodes) < rules::LOSS_EPISODES.count()
@@ -135,9 +134,13 @@ fn loss(who: &Who, index: usize, direction: &Direction, found: &mut Vec<Finding>
     } else {
         format!(" ({})", kinds.join(", "))
     };
+    let lost = match needed == resent {
+        true => "they were".to_owned(),
+        false => format!("{needed} {}", if needed == 1 { "was" } else { "were" }),
+    };
     let place = match direction.seen_from {
         _ if needed == 0 => "; nothing was lost, its acknowledgements were late or lost".to_owned(),
-        Some(SeenFrom::Sender) => "; they were lost after they left that host".to_owned(),
+        Some(SeenFrom::Sender) => format!("; {lost} lost after leaving that host"),
         Some(SeenFrom::Receiver) => format!(
             "; {} never arrived before",
             several(figures.lost_before.into(), "segment")
@@ -146,7 +149,7 @@ fn loss(who: &Who, index: usize, direction: &Direction, found: &mut Vec<Finding>
             "; {} of them were lost before the capture and the others behind it",
             figures.lost_before
         ),
-        _ => "; they were lost behind the capture".to_owned(),
+        _ => format!("; {lost} lost behind the capture"),
     };
     let summary = format!(
         "{from} sent {} again to {to} ({}), {} of all{kinds}{place}.",
@@ -154,9 +157,12 @@ fn loss(who: &Who, index: usize, direction: &Direction, found: &mut Vec<Finding>
         who.service(),
         percent(share),
     );
+    // What was not lost slows nothing down: a busy host acknowledges late, and a sender on a short path then sends again.
+    let is_lossy = needed >= rules::LOSS_SEGMENTS.count()
+        && rules::LOSS_SHARE.is_reached(needed as f64 / total as f64);
     // Half of them unnecessary: little was lost, it was late.
     let severity = match rules::LOSS_HIGH.is_reached(share) {
-        _ if needed == 0 => Severity::Info,
+        _ if !is_lossy => Severity::Info,
         true if needed * 2 > resent => Severity::High,
         _ => Severity::Warn,
     };

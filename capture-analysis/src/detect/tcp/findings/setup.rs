@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::words::{duration, several};
+use crate::words::{duration, several};
 use crate::{
-    detect::{
-        facts::Facts,
-        tcp::{
-            detector::Detector,
-            table::{Attempt, Service, Who},
-        },
+    detect::tcp::{
+        attempts::Attempt,
+        detector::Detector,
+        table::{Service, Who},
     },
+    facts::Facts,
     finding::{Confidence, Finding},
     rules::tcp as rules,
 };

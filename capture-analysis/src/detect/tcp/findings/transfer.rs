@@ -1,10 +1,11 @@
 //! What the ends make of a connection: windows, queues, slow applications, resets.
 
-use super::words::{bytes, duration, percent, rate, several};
+use crate::words::{bytes, duration, percent, rate, several};
 use crate::{
     detect::tcp::table::{FROM_CLIENT, Resets, Service, Who},
     finding::{Confidence, Finding},
     rules::tcp as rules,
+    severity::Severity,
     tcp::SeenFrom,
 };
 
@@ -91,10 +92,12 @@ fn window_limited(who: &Who, service: &Service, index: usize, found: &mut Vec<Fi
 fn inflation(who: &Who, service: &Service, index: usize, found: &mut Vec<Finding>) {
     let direction = &service.directions[index];
     let rtt = &direction.rtt;
+    if (direction.payload as f64) < rules::LOADED.value {
+        return;
+    }
     let (min, p50, p95) = (rtt.min_ns(), rtt.quantile_ns(0.5), rtt.quantile_ns(0.95));
     let times = |ns: u64| ns as f64 / min.max(1) as f64;
     if rtt.count() < rules::RTT_SAMPLES.count()
-        || (direction.payload as f64) < rules::LOADED.value
         || !rules::RTT_FACTOR.is_reached(times(p95))
         || !rules::RTT_MEDIAN_FACTOR.is_reached(times(p50))
         || p50.saturating_sub(min) < rules::RTT_ADDED.ns()
@@ -145,6 +148,10 @@ fn delayed_writes(who: &Who, service: &Service, index: usize, found: &mut Vec<Fi
 }
 
 fn reset(who: &Who, resets: &Resets, index: usize, found: &mut Vec<Finding>) {
+    // Of nearly all services there is nothing to tell, and a sentence costs more than all the rest.
+    if resets.injected.is_empty() && resets.mid.count() < rules::RESETS.count() {
+        return;
+    }
     let (from, to) = who.ends(index);
     let check = format!(
         "{} && tcp.flags.reset == 1",
@@ -187,13 +194,16 @@ fn reset(who: &Who, resets: &Resets, index: usize, found: &mut Vec<Finding>) {
             .subject(who.subject())
             .check(check);
         if resets.open == 0 {
-            finding = finding.severity(crate::severity::Severity::Info);
+            finding = finding.severity(Severity::Info);
         }
         found.push(finding);
     }
 }
 
 fn slow_application(who: &Who, service: &Service, found: &mut Vec<Finding>) {
+    if service.slow_responses.count() < rules::SLOW_ANSWERS.count() {
+        return;
+    }
     let p95 = service.response.quantile_ns(0.95);
     let [up, down] = &service.directions;
     let round_trip = up.rtt.quantile_ns(0.5) + down.rtt.min_ns();
@@ -201,7 +211,6 @@ fn slow_application(who: &Who, service: &Service, found: &mut Vec<Finding>) {
     let lost = sent_again[0] + sent_again[1];
     let share = lost as f64 / (up.packets + down.packets).max(1) as f64;
     if p95 < rules::SLOW_ANSWER.ns()
-        || service.slow_responses.count() < rules::SLOW_ANSWERS.count()
         || !rules::SLOW_ANSWER_FACTOR.is_reached(p95 as f64 / round_trip.max(1) as f64)
         || rules::LOSS_SHARE.is_reached(share)
         || up.closed_ns.saturating_add(down.closed_ns) >= rules::CLOSED_TOTAL.ns()
@@ -219,6 +228,10 @@ fn slow_application(who: &Who, service: &Service, found: &mut Vec<Finding>) {
     );
     found.push(
         Finding::new(&rules::APP_SLOW, summary, service.slow_responses.clone())
+            .severity(match rules::SHELL_PORTS.contains(&who.port) {
+                true => Severity::Info,
+                false => rules::APP_SLOW.severity,
+            })
             .subject(who.subject())
             .confidence(Confidence::Medium)
             .check(format!("{} && tcp.len > 0", who.filter_from(false))),

@@ -3,7 +3,7 @@
 use capture_common::Direction;
 
 use super::simulation::{CLIENT_ADDRESS, SERVER_ADDRESS};
-use crate::tcp::testing::{Capture, TcpPacket};
+use crate::tests::tcp::testing::{Capture, TcpPacket};
 
 /// SplitMix64.
 fn random(state: &mut u64) -> u64 {

@@ -3,6 +3,8 @@
 use capture_common::Direction;
 use etherparse::Icmpv4Type;
 
+use crate::severity::Severity;
+
 use super::simulation::{CLIENT, SERVER, Simulation, icmp_error, send_in_vain};
 
 /// A segment is lost, and three duplicate acknowledgements ask for it.
@@ -174,18 +176,48 @@ fn doubled() {
     assert_eq!(finding.count, 20);
 }
 
+/// A segment that arrives, is acknowledged late, and is sent again meanwhile.
+fn send_twice(simulation: &mut Simulation) {
+    let seq = simulation.next[CLIENT];
+    simulation
+        .send(CLIENT, 100)
+        .wait(50)
+        .resend(CLIENT, seq, 100)
+        .wait(20);
+    simulation.packet(SERVER, |packet| packet.sack = Some((seq, seq + 100)));
+}
+
+#[test]
+fn resends_for_late_acknowledgements_are_no_loss_to_warn_of() {
+    let mut simulation = Simulation::new();
+    simulation.open();
+    lose_one(&mut simulation);
+    for _ in 0..60 {
+        send_twice(&mut simulation);
+        simulation.transfer(CLIENT, 20);
+    }
+    simulation.close();
+    let report = simulation.report();
+    let found: Vec<_> = report.findings.iter().map(|found| found.code).collect();
+    assert_eq!(found, ["tcp.loss"]);
+    let loss = &report.findings[0];
+    assert_eq!(loss.severity, Severity::Info, "{}", loss.summary);
+    assert!(
+        loss.summary.contains("60 in vain")
+            && loss
+                .summary
+                .ends_with("; 1 was lost after leaving that host."),
+        "{}",
+        loss.summary
+    );
+}
+
 #[test]
 fn a_resend_that_was_not_needed() {
     let mut simulation = Simulation::new();
     simulation.open();
     for _ in 0..6 {
-        let seq = simulation.next[CLIENT];
-        simulation
-            .send(CLIENT, 100)
-            .wait(50)
-            .resend(CLIENT, seq, 100)
-            .wait(20);
-        simulation.packet(SERVER, |packet| packet.sack = Some((seq, seq + 100)));
+        send_twice(&mut simulation);
         simulation.transfer(CLIENT, 20);
     }
     simulation.close();

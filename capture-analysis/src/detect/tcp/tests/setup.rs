@@ -1,5 +1,7 @@
 //! Connections that do not come to be, or late.
 
+use std::net::Ipv4Addr;
+
 use etherparse::Icmpv4Type;
 
 use super::simulation::{CLIENT, SERVER, Simulation, icmp_error};
@@ -67,9 +69,9 @@ fn refused() {
 }
 
 #[test]
-fn a_thousand_refusals_are_one_finding() {
+fn refusals_of_several_ports_are_one_finding() {
     let mut simulation = Simulation::new();
-    for port in 1..1001 {
+    for port in 1..11 {
         simulation.ends[SERVER].1 = port;
         simulation
             .syn()
@@ -78,8 +80,89 @@ fn a_thousand_refusals_are_one_finding() {
         simulation.again();
     }
     let finding = simulation.only("tcp.refused");
-    assert_eq!(finding.count, 1000);
-    assert!(finding.summary.contains("999 other"), "{}", finding.summary);
+    assert_eq!(finding.count, 10);
+    assert!(finding.summary.contains("9 other"), "{}", finding.summary);
+}
+
+#[test]
+fn services_of_one_client_and_clients_of_one_service_are_called_so() {
+    let sentence = |vary: fn(&mut Simulation, u16)| {
+        let mut simulation = Simulation::new();
+        for number in 1..7 {
+            vary(&mut simulation, number);
+            refuse(&mut simulation);
+        }
+        simulation.only("tcp.refused").summary
+    };
+    let clients = sentence(|simulation, number| simulation.ends[CLIENT].0 = host(number));
+    assert!(clients.contains("5 other clients"), "{clients}");
+    let services = sentence(|simulation, number| simulation.ends[SERVER].1 = number);
+    assert!(services.contains("5 other services"), "{services}");
+    let pairs = sentence(|simulation, number| {
+        simulation.ends[CLIENT].0 = host(number % 2);
+        simulation.ends[SERVER].1 = 80 + number / 2;
+    });
+    assert!(
+        pairs.contains("5 other pairs of client and service"),
+        "{pairs}"
+    );
+}
+
+fn host(number: u16) -> Ipv4Addr {
+    Ipv4Addr::new(10, 0, 1, number as u8)
+}
+
+fn refuse(simulation: &mut Simulation) {
+    simulation
+        .syn()
+        .wait(1)
+        .packet(SERVER, |packet| packet.rst = true);
+    simulation.again();
+}
+
+/// A connection to each of many ports, all of which are closed.
+fn scan(simulation: &mut Simulation) {
+    let ends = simulation.ends;
+    simulation.ends = [(host(66), 30_000), (host(1), 0)];
+    for port in 1..2000 {
+        simulation.ends[SERVER].1 = port;
+        refuse(simulation);
+    }
+    simulation.ends = ends;
+}
+
+#[test]
+fn a_scan_hides_no_refusal() {
+    let mut simulation = Simulation::new();
+    let refuse_port = |simulation: &mut Simulation, port| {
+        simulation.ends[SERVER].1 = port;
+        for _ in 0..3 {
+            refuse(simulation);
+        }
+    };
+    refuse_port(&mut simulation, 81);
+    scan(&mut simulation);
+    refuse_port(&mut simulation, 82);
+    // The host that scans may have a client of its own.
+    simulation.ends[CLIENT] = (host(66), 50_000);
+    refuse_port(&mut simulation, 83);
+    let report = simulation.capture.analyze();
+    let refused = report.findings.iter();
+    let refused = refused.filter(|finding| finding.code == "tcp.refused");
+    let mut refused: Vec<_> = refused.map(|finding| &*finding.summary).collect();
+    refused.sort_unstable();
+    let expected = [
+        "10.0.0.2 port 81 refused 3 connections of 10.0.0.1 with a reset.",
+        "10.0.0.2 port 82 refused 3 connections of 10.0.0.1 with a reset.",
+        "10.0.0.2 port 83 refused 3 connections of 10.0.1.66 with a reset.",
+    ];
+    assert_eq!(refused, expected);
+    assert!(
+        report
+            .findings
+            .iter()
+            .any(|finding| finding.code == "scan.ports")
+    );
 }
 
 #[test]

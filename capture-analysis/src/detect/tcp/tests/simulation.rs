@@ -7,7 +7,7 @@ use etherparse::{Icmpv4Type, IpNumber};
 
 use crate::{
     Finding, Report,
-    tcp::testing::{Capture, TcpPacket, ethernet},
+    tests::tcp::testing::{Capture, TcpPacket, ethernet},
 };
 
 pub(super) const CLIENT: usize = 0;

@@ -1,6 +1,7 @@
 //! Windows, queues, resets, applications.
 
 use super::simulation::{CLIENT, SERVER, Simulation, send_in_vain};
+use crate::Severity;
 
 #[test]
 fn zero_window() {
@@ -17,6 +18,25 @@ fn zero_window() {
         "{}",
         finding.summary
     );
+}
+
+#[test]
+fn time_between_connections_of_the_same_ports_does_not_count() {
+    let mut simulation = Simulation::new();
+    for _ in 0..2 {
+        simulation.open().transfer(SERVER, 20);
+        simulation
+            .packet(CLIENT, |packet| packet.window = 0)
+            .wait(2000)
+            .ack(CLIENT);
+        simulation.transfer(SERVER, 20).close().wait(3_600_000);
+        simulation.next = simulation.next.map(|next| next.wrapping_add(77_777));
+    }
+    let summary = simulation.only("tcp.zero_window").summary;
+    let (_, share) = summary.split_once("at longest, ").expect("a share");
+    let (share, _) = share.split_once(" %").expect("a percentage");
+    let share: f64 = share.parse().expect("a number");
+    assert!((40.0..95.0).contains(&share), "{summary}");
 }
 
 #[test]
@@ -185,20 +205,24 @@ fn a_server_that_takes_40_ms_is_no_delayed_acknowledgement() {
 
 #[test]
 fn slow_application() {
-    let mut simulation = Simulation::new();
-    simulation.open();
-    for _ in 0..5 {
-        simulation
-            .send(CLIENT, 200)
-            .wait(20)
-            .ack(SERVER)
-            .wait(800)
-            .send(SERVER, 1000)
-            .ack(CLIENT)
-            .wait(10);
+    // In a shell it is the command of the user that takes its time.
+    for (port, severity) in [(80, Severity::Warn), (22, Severity::Info)] {
+        let mut simulation = Simulation::new();
+        simulation.ends[SERVER].1 = port;
+        simulation.open();
+        for _ in 0..5 {
+            simulation
+                .send(CLIENT, 200)
+                .wait(20)
+                .ack(SERVER)
+                .wait(800)
+                .send(SERVER, 1000)
+                .ack(CLIENT)
+                .wait(10);
+        }
+        simulation.close();
+        assert_eq!(simulation.only("app.slow").severity, severity);
     }
-    simulation.close();
-    simulation.only("app.slow");
 }
 
 #[test]

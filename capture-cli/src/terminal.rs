@@ -1,0 +1,39 @@
+//! What the commands write: results to stdout, lines and errors to stderr.
+
+use std::io::{self, Write as _};
+
+use capture_task::Cause;
+use log::Level;
+
+use super::{exit::Exit, journal};
+use crate::error::{Error, Result};
+
+/// Writes a result to stdout. A reader that went away is no failure.
+pub(crate) fn print(text: &[u8]) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::runtime(format!(
+            "writing to standard output: {}",
+            Cause(&error)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Writes one line to stderr. There is nowhere to say that this failed.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Writes an error to stderr, each line with its priority for the journal, and gives the exit code that
+/// goes with it.
+pub(crate) fn report_error(error: Error) -> Exit {
+    let priority = match journal::is_behind(io::stderr()) {
+        true => journal::priority(Level::Error),
+        false => "",
+    };
+    for line in error.message.lines() {
+        say(&format!("{priority}capture-agent: {line}"));
+    }
+    error.kind.into()
+}

@@ -1,0 +1,51 @@
+//! Answers of 200 about what is not there. A browser logs an error for every answer of 400 and above, also where nothing
+//! went wrong: a client that asks with `absent=report` is told in an answer of 200 what would have been the problem.
+
+use axum::Json;
+use capture_task::problem::ProblemError;
+use http::{Method, StatusCode, header, request::Parts};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{extract::Query, problem::Problem, state::SESSION};
+
+/// The parameter and its value, as a query that has nothing else.
+const REPORT: &str = "absent=report";
+
+/// What is asked for is not there, or not yet.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Absent {
+    /// Always true.
+    absent: bool,
+    /// The `errors` of the problem that is the answer without `absent=report`.
+    #[schema(min_items = 1, max_items = 101)]
+    errors: Vec<ProblemError>,
+}
+
+impl Absent {
+    pub(super) fn because(problem: &Problem) -> Json<Self> {
+        Json(Self {
+            absent: true,
+            errors: problem.body().errors,
+        })
+    }
+}
+
+impl Query {
+    /// Whether what is not there is to be reported by an answer of 200.
+    pub(super) fn reports_absence(&mut self) -> bool {
+        let report = self.take("absent", "`report`", |text| {
+            (text == "report").then_some(())
+        });
+        report.is_some()
+    }
+}
+
+/// Whether a request that nobody was known by asks just that: who it is. A token that is shown is another matter.
+pub(super) fn asks_who(request: &Parts, problem: &Problem) -> bool {
+    problem.status() == StatusCode::UNAUTHORIZED
+        && request.method == Method::GET
+        && request.uri.path() == SESSION
+        && request.uri.query() == Some(REPORT)
+        && !request.headers.contains_key(header::AUTHORIZATION)
+}

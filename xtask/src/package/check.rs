@@ -1,0 +1,180 @@
+//! Checks of the Debian package: lintian, what it needs of the C library, and its whole life on a copy of this machine
+//! that is thrown away: installed, used, upgraded beside a changed configuration, removed, purged.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use super::{
+    make::{self, Kind, speaking, stripped},
+    portable,
+    release::Release,
+    target::Target,
+};
+use crate::{
+    blocks, command,
+    packages::{self, Tool},
+    results::Tally,
+    workspace,
+};
+
+const TOOLS: &[Tool] = &[
+    Tool {
+        program: "lintian",
+        packages: &["lintian"],
+    },
+    Tool {
+        program: "mandoc",
+        packages: &["mandoc"],
+    },
+    Tool {
+        program: "zsh",
+        packages: &["zsh"],
+    },
+    Tool {
+        program: "fish",
+        packages: &["fish"],
+    },
+    Tool {
+        program: "objdump",
+        packages: &["binutils"],
+    },
+    Tool {
+        program: "rpm",
+        packages: &["rpm"],
+    },
+];
+
+/// Runs with the package as `$1` in an overlay over this machine.
+const LIFE: &str = include_str!("life.sh");
+
+/// Packs an agent that runs here, twice, and checks the packages.
+pub(crate) fn agent(agent: &Path, tally: &mut Tally) -> Result<()> {
+    let directory = workspace::target_dir()?.join("package-test");
+    std::fs::create_dir_all(&directory)?;
+    let release = Release::new(Target::host()?, &directory)?;
+    let agent = stripped(agent)?;
+    let kinds = [Kind::Deb, Kind::Rpm, Kind::Tar, Kind::Sbom];
+    let made = make::packages(&release, &kinds, &agent, &agent)?;
+    let again = directory.join("again");
+    std::fs::create_dir_all(&again)?;
+    let second = make::packages(
+        &Release::new(Target::host()?, &again)?,
+        &kinds,
+        &agent,
+        &agent,
+    )?;
+    count(tally, "packages made twice are equal", || {
+        equal(&made, &second)
+    });
+    package(&release, &made, tally)
+}
+
+/// Builds the packages of a release, each from a build of its own, twice: both are equal. Checks them, and returns the
+/// Debian package for this machine.
+pub(crate) fn portable(tally: &mut Tally) -> Result<PathBuf> {
+    let kinds = [Kind::Deb, Kind::Rpm, Kind::Tar, Kind::Image, Kind::Sbom];
+    let mut rounds = Vec::new();
+    for round in ["one", "two"] {
+        let directory = workspace::target_dir()?.join("package-test").join(round);
+        std::fs::create_dir_all(&directory)?;
+        let agents = portable::agents(None, &directory.join("build"))?;
+        let speaking = speaking(&agents)?.to_owned();
+        let mut made = Vec::new();
+        for (target, agent) in &agents {
+            let release = Release::new(*target, &directory)?;
+            let files = make::packages(&release, &kinds, agent, &speaking)?;
+            if round == "one" {
+                package(&release, &files, tally)?;
+            }
+            made.extend(files);
+        }
+        rounds.push(made);
+    }
+    count(tally, "releases built twice are equal", || {
+        equal(&rounds[0], &rounds[1])
+    });
+    let end = format!("_{}.deb", Target::host()?.debian);
+    let package = rounds[0]
+        .iter()
+        .find(|path| path.to_string_lossy().ends_with(&end));
+    package.cloned().context("there is no Debian package")
+}
+
+/// Checks the Debian package among `files`.
+pub(super) fn package(release: &Release, files: &[PathBuf], tally: &mut Tally) -> Result<()> {
+    packages::ensure_tools(TOOLS)?;
+    let has_end = |end: &str| {
+        files
+            .iter()
+            .find(|file| file.to_string_lossy().ends_with(end))
+    };
+    let deb = has_end(".deb").context("there is no Debian package to check")?;
+    count(tally, "lintian finds no error", || lintian(deb));
+    if let Some(rpm) = has_end(".rpm") {
+        count(tally, "rpm reads its package", || {
+            let mut query = Command::new("rpm");
+            let list = command::output(query.args(["-qlp", "--nosignature"]).arg(rpm))?;
+            ensure!(list.contains("/usr/bin/capture-agent"), "{list}");
+            Ok(())
+        });
+    }
+    if release.target.is_host() {
+        count(tally, "the life of the Debian package", || life(deb));
+    }
+    Ok(())
+}
+
+/// Runs a check and counts it.
+fn count(tally: &mut Tally, name: &str, check: impl FnOnce() -> Result<()>) {
+    match check() {
+        Ok(()) => {
+            println!("package: {name}: pass");
+            tally.passed += 1;
+        }
+        Err(error) => {
+            println!("package: {name}: FAIL: {error:#}");
+            tally.failed += 1;
+        }
+    }
+}
+
+fn equal(first: &[PathBuf], second: &[PathBuf]) -> Result<()> {
+    for (one, other) in first.iter().zip(second) {
+        ensure!(
+            std::fs::read(one)? == std::fs::read(other)?,
+            "{} and {} differ",
+            one.display(),
+            other.display()
+        );
+    }
+    Ok(())
+}
+
+fn lintian(deb: &Path) -> Result<()> {
+    let mut lintian = Command::new("lintian");
+    lintian.args(["--allow-root", "--fail-on=error"]).arg(deb);
+    let output = lintian
+        .output()
+        .with_context(|| command::cannot_start(&lintian))?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    eprint!("{said}");
+    ensure!(output.status.success(), "{said}");
+    Ok(())
+}
+
+fn life(deb: &Path) -> Result<()> {
+    if !packages::is_root() {
+        bail!("installing a package needs root");
+    }
+    let mut unshare = Command::new("unshare");
+    unshare
+        .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
+        .args(["--net", "--uts", "bash", "-euc", LIFE, "life"])
+        .arg(deb)
+        .arg(&blocks::of("docs/start/install.md", "Debian and Ubuntu")?[0]);
+    command::output(&mut unshare).map(drop)
+}

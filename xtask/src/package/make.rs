@@ -1,0 +1,78 @@
+//! Makes the packages of a release, kind by kind.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result};
+
+use super::{
+    archive,
+    contents::{Contents, Layout},
+    debian, image,
+    release::Release,
+    rpm, sbom,
+    target::Target,
+};
+use crate::{command, workspace};
+
+/// What is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Kind {
+    Deb,
+    Rpm,
+    Tar,
+    Image,
+    Sbom,
+}
+
+/// Makes packages of these kinds, and returns their paths.
+pub(super) fn packages(
+    release: &Release,
+    kinds: &[Kind],
+    agent: &Path,
+    speaking: &Path,
+) -> Result<Vec<PathBuf>> {
+    let contents = |layout| Contents::collect(layout, release, agent, speaking);
+    let mut made = Vec::new();
+    for kind in kinds {
+        let path = match kind {
+            Kind::Deb => debian::build(release, &contents(Layout::Debian)?)?,
+            Kind::Rpm => rpm::build(release, &contents(Layout::Rpm)?)?,
+            Kind::Tar => archive::tarball(release, &contents(Layout::Tarball)?)?,
+            Kind::Sbom => sbom::write(release)?,
+            Kind::Image if !release.target.is_host() => {
+                command::say(format_args!(
+                    "no image for {}: it would need the C library of that architecture",
+                    release.target.rust
+                ));
+                continue;
+            }
+            Kind::Image => image::build(release, agent)?,
+        };
+        made.push(path);
+    }
+    Ok(made)
+}
+
+/// The agent that runs here: man pages and completions come from it.
+pub(super) fn speaking(agents: &[(Target, PathBuf)]) -> Result<&Path> {
+    let found = agents.iter().find(|(target, _)| target.is_host());
+    let (_, agent) = found.context(
+        "man pages and completions come from an agent that runs here; leave out --architecture",
+    )?;
+    Ok(agent)
+}
+
+/// A copy without symbols.
+pub(super) fn stripped(agent: &Path) -> Result<PathBuf> {
+    let directory = workspace::target_dir()?.join("package/work");
+    fs::create_dir_all(&directory)?;
+    let copy = directory.join("capture-agent");
+    let mut strip = Command::new("strip");
+    command::run(strip.arg("-o").arg(&copy).arg(agent))
+        .with_context(|| format!("cannot strip {}", agent.display()))?;
+    Ok(copy)
+}
