@@ -159,9 +159,9 @@ export class Daemon {
     return run(AGENT, args, { env: { ...process.env, CAPTURE_AGENT_SOCKET: this.socket } });
   }
 
-  /** A new token. @param {string} role */
-  token(role) {
-    const made = run(AGENT, ['token', 'create', `test-${role}-${crypto.randomInt(1e9)}`, '--role', role, '--config', this.config]);
+  /** A new token. @param {string} role @param {string} [name] */
+  token(role, name = `test-${role}-${crypto.randomInt(1e9)}`) {
+    const made = run(AGENT, ['token', 'create', name, '--role', role, '--config', this.config]);
     return /cap_[0-9A-Za-z]+/.exec(made)?.[0] ?? fail(`no token in ${made}`);
   }
 
@@ -204,13 +204,13 @@ export function onPeer(program, args) {
   return spawn('ip', ['netns', 'exec', 'peer', program, ...args], { stdio: 'ignore' });
 }
 
-/** An HTTP server on the host, whose answers have these headers and text. @param {number} port @param {string} text @param {Record<string, string>} [headers] */
-export async function server(port, text, headers = {}) {
+/** An HTTP server on the host, whose answers have these headers and text, and come after `delay` ms. @param {number} port @param {string} text @param {Record<string, string>} [headers] @param {number} [delay] */
+export async function server(port, text, headers = {}, delay = 0) {
   const { createServer } = await import('node:http');
   const listening = createServer((request, response) => {
     request.resume();
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-    response.end(text);
+    setTimeout(() => response.end(text), delay);
   });
   await new Promise((resolve) => listening.listen(port, HOST, () => resolve(null)));
   return listening;

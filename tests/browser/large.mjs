@@ -81,9 +81,12 @@ function until(act, position) {
       await new Promise((resolve) => requestAnimationFrame(resolve));
       const rows = [...document.querySelectorAll('.pk-row:not([hidden])')];
       const isThere = rows.length > 0 && rows.every((row) => !row.hasAttribute('data-wait'))
-        && rows.some((row) => Math.abs(Number(row.getAttribute('aria-rowindex')) - 2 - position) < 100);
+        && rows.some((row) => Math.abs(Number(row.getAttribute('aria-rowindex')) - 2 - position) < 2000);
       if (isThere) return performance.now() - from;
-      if (performance.now() - from > 20_000) throw new Error(`${act} ${position}`);
+      if (performance.now() - from > 20_000) {
+        const shown = rows.map((row) => `${row.getAttribute('aria-rowindex')}${row.hasAttribute('data-wait') ? ' waits' : ''}`);
+        throw new Error(`${act} to ${position} of ${list.getAttribute('aria-rowcount')}: ${shown.join(', ')}`);
+      }
     }
   }, { act, position });
 }

@@ -9,20 +9,28 @@ import { Daemon, HOST, INTERFACE, eventually, fail, onPeer, pings, server } from
 const directory = process.argv[2] ?? fail('where?');
 
 const daemon = await new Daemon().start();
-const listening = await server(8080, JSON.stringify({ order: 4711, state: 'paid' }), { 'Content-Type': 'application/json' });
+const checkout = JSON.stringify({ order: 4711, state: 'paid' });
+const json = { 'Content-Type': 'application/json' };
+let listening = await server(8080, checkout, json);
 const client = onPeer('sh', ['-c', `while :; do curl -s -o /dev/null http://${HOST}:8080/checkout/4711; sleep .05; done`]);
 const traffic = pings(100);
 const refused = onPeer('sh', ['-c', `while :; do curl -s -o /dev/null http://${HOST}:5432/; sleep .5; done`]);
+for (const [role, name] of [['operator', 'on-call'], ['viewer', 'dashboard']]) daemon.token(role, name);
 
-const done = daemon.create({ name: 'checkout is slow', protocol: 'tcp', ip: HOST, ports: [8080], max_packets: 1200 });
+const quick = daemon.create({ name: 'checkout, last week', protocol: 'tcp', ip: HOST, ports: [8080], max_packets: 1200 });
 const short = daemon.create({ name: 'database refuses', protocol: 'tcp', ip: HOST, ports: [5432], max_packets: 24 });
-await daemon.reaches(done.id, 'completed');
+await daemon.reaches(quick.id, 'completed');
 await daemon.reaches(short.id, 'completed');
-const live = daemon.create({ name: 'checkout, live', protocol: 'tcp', ip: HOST, ports: [8080], max_bytes: 256, duration: 900 });
-daemon.create({ name: 'ping from the peer', protocol: 'icmp', ip: HOST, duration: 300 });
+listening.closeAllConnections();
+listening.close();
+listening = await server(8080, checkout, json, 900);
+const done = daemon.create({ name: 'checkout is slow', protocol: 'tcp', ip: HOST, ports: [8080], max_packets: 600 });
+const live = daemon.create({ name: 'checkout, live', protocol: 'tcp', ip: HOST, ports: [8080], max_bytes: 256, duration: 1800 });
+daemon.create({ name: 'ping from the peer', protocol: 'icmp', ip: HOST, duration: 1200 });
 daemon.create({ name: 'after the deployment', interfaces: ['any'], protocol: 'udp', ports: [53], start_at: new Date(Date.now() + 3600e3).toISOString() });
+await eventually('the slow checkout', () => daemon.api('GET', `tasks/${done.id}`).state === 'completed', 180_000);
 await eventually('findings', () => daemon.api('GET', `tasks/${short.id}/findings`).findings);
-await sleep(25_000);
+const shared = daemon.api('POST', `tasks/${short.id}/shares`, { expires_in: 3600, findings: true, packets: 'headers', anonymise: true });
 
 const url = await daemon.socketUrl();
 
@@ -56,9 +64,32 @@ await picture('packets', `#/tasks/${done.id}/packets?filter=http`, wide, async (
   await page.getByRole('row').filter({ hasText: 'GET /checkout' }).first().click();
   await page.getByRole('tree').getByText('Hypertext Transfer Protocol').click();
 });
+await picture('stream', `#/tasks/${done.id}/packets?filter=http`, { ...wide, theme: 'dark' }, async (page) => {
+  await page.getByRole('row').filter({ hasText: 'GET /checkout' }).first().click();
+  await page.getByRole('button', { name: 'Follow' }).first().click();
+  await page.getByText('GET /checkout/4711 HTTP/1.1').last().waitFor();
+});
+await picture('conversations', `#/tasks/${done.id}/conversations`, wide, shows('8080'));
 await picture('findings', `#/tasks/${short.id}/findings`, wide, shows('refuse'));
+await picture('compare', `#/compare?task=${done.id}&baseline=${quick.id}`, wide, shows('Changed'));
+await picture('share', new URL(shared.url, url).href.slice(url.length), { ...wide, language: 'zh-CN' }, (page) => page.locator('.pk-row:not([data-wait])').first().waitFor());
+await picture('interfaces', '#/interfaces', { ...wide, theme: 'dark' }, shows(INTERFACE));
+await picture('storage', '#/storage', wide, shows('Captures'));
+await picture('access', '#/access', wide, shows('on-call'));
+await picture('audit', '#/audit', { ...wide, theme: 'dark' }, async (page) => {
+  await page.getByRole('button', { name: 'Verify the log' }).click();
+  await page.getByText('The log is whole').waitFor();
+});
+await picture('health', '#/health', { ...wide, language: 'de' }, (page) => page.locator('main h2').first().waitFor());
 await picture('tasks-narrow', '#/tasks', { ...narrow, theme: 'dark', language: 'de' }, shows('checkout, live'));
 await picture('task-narrow', `#/tasks/${done.id}`, { ...narrow, language: 'zh-CN' }, shows('checkout is slow'));
+await picture('packets-narrow', `#/tasks/${done.id}/packets?filter=http`, { ...narrow, theme: 'dark' }, (page) => page.locator('.pk-row:not([data-wait])').first().waitFor());
+await picture('findings-narrow', `#/tasks/${short.id}/findings`, { ...narrow, language: 'de' }, shows('refuse'));
+
+const login = await Visitor.at(daemon.url, { ...narrow, language: 'zh-CN' });
+await login.page.locator('input[type=password]').waitFor();
+await login.page.screenshot({ path: path.join(directory, 'login.png') });
+await login.close();
 
 for (const child of [client, traffic, refused]) child.kill();
 listening.closeAllConnections();
