@@ -53,6 +53,25 @@ for (const theme of /** @type {const} */ (['light', 'dark'])) {
   }
 }
 
+test('the page of a task loads the view of packets ahead, for those who may see it', async () => {
+  const task = /** @type {string} */ (places.find((place) => place.endsWith('/findings'))).replace('/findings', '');
+  const hasView = (/** @type {Visitor} */ visitor) => visitor.page.evaluate(() => performance.getEntriesByType('resource').some((entry) => entry.name.endsWith('/js/packets/view.js')));
+  const member = await Visitor.at(`${url}${task}`);
+  await eventually('the view', () => hasView(member));
+  const viewer = await Visitor.at(daemon.url);
+  await viewer.page.getByLabel('Token').fill(daemon.token('viewer'));
+  await viewer.page.keyboard.press('Enter');
+  await viewer.page.getByRole('heading', { name: 'Tasks', exact: true }).waitFor();
+  await viewer.go(task);
+  await viewer.settled(task);
+  await sleep(500);
+  assert.equal(await hasView(viewer), false);
+  for (const visitor of [member, viewer]) {
+    visitor.check(task);
+    await visitor.close();
+  }
+});
+
 for (const language of ['zh-CN', 'de']) {
   test(`every page in ${language}`, async () => {
     const visitor = await Visitor.at(url, { language, width: 360 });

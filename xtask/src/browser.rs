@@ -68,6 +68,12 @@ const BROWSER: &[Tool] = &[
     },
 ];
 
+/// What pictures in Chinese are written with; it is in no PATH.
+const FONTS: &[Tool] = &[Tool {
+    program: "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",
+    packages: &["fonts-noto-cjk"],
+}];
+
 /// What sends many packets.
 const SENDER: &[Tool] = &[Tool {
     program: "tcpreplay",
@@ -110,6 +116,7 @@ pub(crate) fn browser(arguments: &Arguments) -> Result<()> {
     let agent = build::agent(&build::object()?, build::Profile::Release)?;
     if arguments.pictures {
         packages::ensure_tools(BROWSER)?;
+        packages::ensure_tools(FONTS)?;
         let directory = workspace::root().join(PICTURES);
         fs::create_dir_all(&directory)?;
         let mut script = in_namespaces(&prepare()?, &agent);

@@ -41,6 +41,17 @@ const RIGHTS = /** @type {Record<string, string>} */ ({ audit: 'administer', hea
 /** Parts of a task that are pages of their own. */
 const OF_TASK = ['packets', 'conversations', 'findings'];
 
+/** The page that one is likely to go to from another. */
+const NEXT = /** @type {Record<string, string>} */ ({ task: 'packets' });
+
+/** Loads the modules of the page that follows, while nothing else is to be done. @param {string} name */
+function loadNext(name) {
+  const next = NEXT[name];
+  if (!next || (RIGHTS[next] && !frame.may(RIGHTS[next]))) return;
+  // What cannot be loaded now is tried again, and told, when it is to be shown.
+  requestIdleCallback(() => PAGES[next]().catch(() => {}));
+}
+
 /**
  * The name of the page at a place: `tasks/ID` is `task`, `tasks/ID/packets` is `packets`.
  * @param {import('./router.js').Place} at
@@ -121,8 +132,9 @@ async function show() {
       return;
     }
     const end = await page.show(root, at);
-    if (mine === showing) shown = { name, key, page, end };
-    else end?.();
+    if (mine !== showing) return end?.();
+    shown = { name, key, page, end };
+    loadNext(name);
   } catch (error) {
     if (mine !== showing) return;
     console.warn(error);

@@ -82,7 +82,7 @@ function line({ time, who, from, action, object, outcome, detail }) {
     el('td', { title: time }, format.dateTime(time)),
     el('td', null, el('bdi', null, who)),
     el('td', { class: 'muted' }, el('bdi', null, from)),
-    el('td', null, action),
+    el('td', { class: 'action' }, action),
     el('td', { class: 'mono' }, task ? el('a', { href: link(['tasks', task]) }, object) : el('bdi', null, object)),
     el('td', null, el('span', { class: `badge ${isFine ? 'state-completed' : 'severity-warn'}` }, icon(isFine ? 'check' : 'warning'), outcome), detail && el('div', { class: 'muted' }, el('bdi', null, detail))));
 }

@@ -47,7 +47,7 @@ export async function show(root, { query }) {
     compare();
   };
   replace(root, el('div', { class: 'page-head' }, el('h1', null, t('compare.title'))),
-    el('div', { class: 'card compare-choice' }, ofTask.box, button('compare.swap', swap, { icon: 'again', iconOnly: true }), ofBaseline.box), result);
+    el('div', { class: 'card compare-choice' }, ofTask.box, button('compare.swap', swap, { icon: 'compare', iconOnly: true }), ofBaseline.box), result);
 
   async function compare() {
     setQuery({ task, baseline });

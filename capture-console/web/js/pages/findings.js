@@ -107,7 +107,7 @@ export async function show(root, { path, query }) {
       el('div', { class: 'verdict' }, verdict(report, of),
         el('div', { class: 'row' },
           isOver && may('download') && el('a', { class: 'button', href: address(`tasks/${task.id}/report.html`), download: '' }, icon('download'), t('findings.report')),
-          isOver && menu([icon('again'), t('findings.compare'), icon('down')], baselines, { class: 'button' }))),
+          isOver && menu([icon('compare'), t('findings.compare'), icon('down')], baselines, { class: 'button' }))),
       all.length > 0 && el('div', { class: 'row', role: 'group', 'aria-label': t('findings.by_severity') }, chips),
       all.length === 0 ? empty(t('findings.none'), el('p', null, t('findings.none_why', { count: report.packets }))) : list,
       report.shortened && el('p', { class: 'help' }, t('findings.shortened')),
