@@ -46,6 +46,9 @@ pub(crate) struct Arguments {
     /// Nothing but the daemon while nobody, one and many look at its task
     #[arg(long, hide = true, conflicts_with_all = ["full", "tool", "frame", "case", "svg", "live"])]
     pub(crate) viewers: bool,
+    /// Nothing but how soon each tool captures
+    #[arg(long, hide = true, conflicts_with_all = ["full", "tool", "frame", "case", "svg", "live", "viewers"])]
+    pub(crate) start: bool,
     /// Also write all figures as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

@@ -2,8 +2,8 @@
 //! machine, from outside as a user drives them. One CPU sends and receives, another captures.
 //!
 //! `case` and `scenarios` are what is measured, `tool` with what, `measure` a run, `series` the rounds,
-//! `targets`, `cases` and `chart` what comes out. `live` and `viewers` are benchmarks of their own, `cargo xtask bench live` and `viewers`; `service` is
-//! their daemon.
+//! `targets`, `cases` and `chart` what comes out. `live`, `viewers` and `start` are benchmarks of their own, `cargo xtask bench live` and so on;
+//! `service` is the daemon of the first two.
 
 mod args;
 mod case;
@@ -20,6 +20,7 @@ mod rounds;
 mod scenarios;
 mod series;
 mod service;
+mod start;
 mod targets;
 mod tool;
 mod viewers;
@@ -74,6 +75,10 @@ fn bench(arguments: &Arguments) -> Result<()> {
         let viewers = viewers::Results::measure(&bench, plan.rounds)?;
         return report(&viewers, arguments, &bench, &plan, started);
     }
+    if arguments.start {
+        let starts = start::Starts::measure(&bench, plan.rounds)?;
+        return report(&starts, arguments, &bench, &plan, started);
+    }
     let results = measure_all(&bench, &plan)?;
     let targets = targets(&results);
     let machine = Machine::here();
@@ -102,7 +107,7 @@ fn bench(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Says what came of a benchmark of the daemon.
+/// Says what came of a benchmark of its own.
 fn report(
     rounds: &impl Rounds,
     arguments: &Arguments,

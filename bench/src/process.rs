@@ -80,6 +80,15 @@ struct Stream {
 impl Process {
     /// Starts a command in a namespace on one CPU.
     pub(crate) fn start(namespace: &Netns, cpu: usize, command: &[OsString]) -> Result<Self> {
+        Self::start_on(namespace, Some(cpu), command)
+    }
+
+    /// The same on whatever CPUs there are.
+    pub(crate) fn start_anywhere(namespace: &Netns, command: &[OsString]) -> Result<Self> {
+        Self::start_on(namespace, None, command)
+    }
+
+    fn start_on(namespace: &Netns, cpu: Option<usize>, command: &[OsString]) -> Result<Self> {
         let (program, arguments) = command.split_first().context("no command")?;
         let name = program.to_string_lossy().into_owned();
         let mut command = namespace.command(program);
@@ -92,7 +101,8 @@ impl Process {
             command.pre_exec(move || {
                 // A killed benchmark takes its tools along.
                 prctl::set_pdeathsig(Signal::SIGKILL)?;
-                pin(cpu).map_err(|_| std::io::ErrorKind::InvalidInput.into())
+                cpu.map_or(Ok(()), pin)
+                    .map_err(|_| std::io::ErrorKind::InvalidInput.into())
             });
         }
         let mut child = command
@@ -108,20 +118,26 @@ impl Process {
         })
     }
 
-    /// Waits until it has said `words`.
+    /// Waits until it captures, by its word.
     pub(crate) fn wait_ready(&mut self, words: &str) -> Result<()> {
+        self.wait_said(words)?;
+        // The words come before the deed with some.
+        interrupt::sleep(Duration::from_millis(200))
+    }
+
+    /// Waits until it has said `words`, and knows of it within two milliseconds.
+    pub(crate) fn wait_said(&mut self, words: &str) -> Result<()> {
         let end = Instant::now() + READY;
         loop {
             let said = [self.stdout.so_far(), self.stderr.so_far()].concat();
             if said.contains(words) {
-                // The words come before the deed with some.
-                return interrupt::sleep(Duration::from_millis(200));
+                return Ok(());
             }
             if self.reap(libc::WNOHANG)?.is_some() {
                 bail!("it ended at once: {}", last_line(&said));
             }
             ensure!(Instant::now() < end, "it did not say `{words}` in time");
-            interrupt::sleep(Duration::from_millis(20))?;
+            interrupt::sleep(Duration::from_millis(2))?;
         }
     }
 

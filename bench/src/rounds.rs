@@ -1,4 +1,4 @@
-//! What the benchmarks of the daemon have in common: runs that take turns, held to targets.
+//! What the smaller benchmarks have in common: runs that take turns, held to targets.
 
 use capture_bench::target::Target;
 use serde::Serialize;

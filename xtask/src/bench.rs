@@ -63,6 +63,13 @@ enum What {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// How soon the agent, tcpdump and dumpcap capture, and what memory they have then
+    #[command(disable_help_flag = true)]
+    Start {
+        /// Options of `bench capture`: --quick, --rounds, --json
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
 }
 
 /// `cargo xtask bench`.
@@ -81,8 +88,9 @@ pub(crate) fn bench(arguments: &Arguments) -> Result<()> {
         What::Analyze { options } => analyze(options),
         What::View { options } => view(options),
         What::Capture { options } => capture(options),
-        What::Live { options } => of_the_daemon("--live", options),
-        What::Viewers { options } => of_the_daemon("--viewers", options),
+        What::Live { options } => part("--live", options),
+        What::Viewers { options } => part("--viewers", options),
+        What::Start { options } => part("--start", options),
     }
 }
 
@@ -93,8 +101,8 @@ fn capture(options: &[String]) -> Result<()> {
     against(run::as_root, "bench-capture", options)
 }
 
-/// The same for what the daemon does beside a capture.
-fn of_the_daemon(which: &str, options: &[String]) -> Result<()> {
+/// The same for a benchmark of its own in the same program.
+fn part(which: &str, options: &[String]) -> Result<()> {
     packages::ensure_tools(packages::BENCH_TOOLS)?;
     let options = [&[which.to_owned()], options].concat();
     against(run::as_root, "bench-capture", &options)
