@@ -93,8 +93,8 @@ mod tests {
         assert_eq!(
             error.message,
             "--peer-port: it belongs to --peer-ip; give that too, or use --port\n\
-             --start-at: write a time as in \"2026-03-01T08:00:00Z\"\n\
-             --duration: it is 90 seconds; the most here is 60 (`limits.max_duration`)"
+             --start-at: write a time as in \"22:00\", \"+5m\" or \"2026-03-01T08:00:00Z\"\n\
+             --duration: it is 1m30s; the most here is 1m (`limits.max_duration`)"
         );
     }
 

@@ -123,14 +123,9 @@ fn printed(
     problems: &mut Vec<String>,
 ) -> Option<Style> {
     if !print {
-        // What people type out of habit, and what changes nothing.
-        let habits = StyleArgs {
-            numeric: style.numeric,
-            line_buffered: style.line_buffered,
-            ..StyleArgs::default()
-        };
-        if *style != habits {
-            problems.push("-Y, -t, -#, -e, -S, -x, -X and -A belong to --print".to_owned());
+        let given = style.given();
+        if !given.is_empty() {
+            problems.push(format!("{}: only with --print", given.join(", ")));
         }
         return None;
     }

@@ -253,6 +253,11 @@ mod tests {
                 "`capture-agent print web.pcapng` reads a file",
             ),
             (
+                "run -i lo --start-at 22:00",
+                "unexpected argument --start-at",
+                "`capture-agent task create --start-at 22:00` has the daemon wait for the time",
+            ),
+            (
                 "run -i lo -B 4096",
                 "unexpected argument \"-B\"",
                 "`--ring-size 4096KiB` is the size of the buffer (dumpcap's MiB: `--ring-size 4096MiB`)",

@@ -137,12 +137,12 @@ mod tests {
         let versions = Versions {
             client: client(),
             daemon: None,
-            error: Some("no daemon is there".to_owned()),
+            error: Some("no daemon is running".to_owned()),
         };
         assert_eq!(
             text(&versions),
             "client  1.2.3 (commit 0123456789ab)\n\
-             daemon  none: no daemon is there\n\
+             daemon  none: no daemon is running\n\
              kernel  6.1.0-9-amd64\n"
         );
     }

@@ -84,7 +84,7 @@ mod tests {
             ),
             (
                 Fault::of(Field::StartAt, FaultKind::NotATime),
-                "--start-at: write a time as in \"2026-03-01T08:00:00Z\"",
+                "--start-at: write a time as in \"22:00\", \"+5m\" or \"2026-03-01T08:00:00Z\"",
             ),
         ] {
             assert_eq!(fault(&of), expected);

@@ -16,7 +16,7 @@ pub(super) fn error(socket: &Path, error: &io::Error) -> Error {
     let start = "start it by `systemctl start capture-agent` or `capture-agent daemon`, or name its socket by --socket or CAPTURE_AGENT_SOCKET";
     let message = match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            format!("no daemon is there: {shown} does not exist; {start}")
+            format!("no daemon is running: {shown} does not exist; {start}")
         }
         io::ErrorKind::ConnectionRefused => {
             format!("no daemon listens at {shown}; {start}")

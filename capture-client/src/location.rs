@@ -2,6 +2,8 @@
 
 use std::{env, ffi::OsString, path::PathBuf};
 
+use capture_task::plan::quote;
+
 use crate::{
     Client,
     address::Address,
@@ -72,7 +74,7 @@ impl Location {
         let token_file = token_file.or(environment.token_file.map(PathBuf::from));
         let ca = ca.or(environment.ca.map(PathBuf::from));
         let found = if let Some(socket) = socket {
-            Client::new(Address::Socket(socket))
+            at_socket("--socket", socket)?
         } else if let Some(url) = url {
             at("--url", url.into(), token_file, ca)?
         } else if let Some(name) = context {
@@ -80,7 +82,7 @@ impl Location {
         } else if let Some(url) = environment.url {
             at("CAPTURE_AGENT_URL", url, token_file, ca)?
         } else if let Some(socket) = environment.socket {
-            Client::new(Address::Socket(socket.into()))
+            at_socket("CAPTURE_AGENT_SOCKET", socket.into())?
         } else if let Some(name) = environment.context {
             in_context(&contexts()?, &name.to_string_lossy(), token_file, ca)?
         } else {
@@ -128,6 +130,19 @@ fn in_context(
         ca: ca.or(context.ca.clone()),
     };
     Client::of_context(&context)
+}
+
+/// A path, which no URL is meant by.
+fn at_socket(place: &str, socket: PathBuf) -> Result<Client> {
+    let text = socket.to_string_lossy();
+    if !text.starts_with('/') && text.contains("://") {
+        let url = place.replace("socket", "url").replace("SOCKET", "URL");
+        return Err(Error::usage(format!(
+            "{place}: {} is a URL, not the path of a socket; give it by {url}",
+            quote(&text)
+        )));
+    }
+    Ok(Client::new(Address::Socket(socket)))
 }
 
 fn at(
@@ -212,6 +227,26 @@ mod tests {
         }
         let client = none.resolve(environment(&[]), || Ok(Contexts::default()));
         assert_eq!(client.expect("a daemon").address().to_string(), SOCKET);
+    }
+
+    #[test]
+    fn a_url_is_no_socket() {
+        let location = Location {
+            socket: Some("https://a:8443".into()),
+            ..Location::default()
+        };
+        let error = location.resolve(Environment::default(), contexts);
+        assert_eq!(
+            error.expect_err("refused").to_string(),
+            "--socket: \"https://a:8443\" is a URL, not the path of a socket; give it by --url"
+        );
+        let environment = Environment {
+            socket: Some("ssh://a".into()),
+            ..Environment::default()
+        };
+        let error = Location::default().resolve(environment, contexts);
+        let error = error.expect_err("refused").to_string();
+        assert!(error.ends_with("give it by CAPTURE_AGENT_URL"), "{error}");
     }
 
     #[test]

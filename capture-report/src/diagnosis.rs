@@ -190,11 +190,11 @@ mod tests {
     fn why_the_daemon_is_no_way() {
         let way = refused(
             "/x".to_owned(),
-            "no daemon is there: /x does not exist; start it",
+            "no daemon is running: /x does not exist; start it",
         );
         assert_eq!(
             (way.found.as_str(), way.remedy.as_deref()),
-            ("no daemon is there: /x does not exist", Some("start it"))
+            ("no daemon is running: /x does not exist", Some("start it"))
         );
     }
 }

@@ -74,3 +74,21 @@ pub(crate) struct StyleArgs {
     #[arg(short = 'n', action = ArgAction::Count, hide = true)]
     pub(crate) numeric: u8,
 }
+
+impl StyleArgs {
+    /// The options that were given, but for those that change nothing.
+    pub(crate) fn given(&self) -> Vec<&'static str> {
+        let counts = [
+            (u8::from(self.display_filter.is_some()), "-Y"),
+            (self.time, "-t"),
+            (self.number.into(), "-#"),
+            (self.link_header.into(), "-e"),
+            (self.absolute_sequence_numbers.into(), "-S"),
+            (self.hex, "-x"),
+            (self.hex_and_text, "-X"),
+            (self.text, "-A"),
+        ];
+        let given = counts.into_iter().filter(|(count, _)| *count > 0);
+        given.map(|(_, option)| option).collect()
+    }
+}

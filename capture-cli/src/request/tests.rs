@@ -243,3 +243,13 @@ fn a_line_made_of_a_request_is_read_as_the_same_request() {
         assert_eq!(again, plan(&spec), "{line}");
     }
 }
+
+#[test]
+fn options_of_printing_are_named_where_nothing_is_printed() {
+    assert_eq!(refusal("-i eth0 -A"), "-A: only with --print");
+    assert_eq!(
+        refusal("-i eth0 -e -tttt -xx -n -l"),
+        "-t, -e, -x: only with --print"
+    );
+    request("-i eth0 -nn -l").expect("tcpdump's habits change nothing");
+}

@@ -13,7 +13,6 @@ mod tables;
 mod watch;
 
 use capture_task::{
-    bytes_text, count_text, printable,
     task::{TaskRecord, rfc3339},
     wait_text,
 };
@@ -226,25 +225,8 @@ fn stop(args: StopArgs) -> Result<Exit> {
         if !no_wait && !record.state.is_final() {
             record = watch::end_of(client, id).await?;
         }
-        say_form(form, &stopped_text(&record), &record)
+        say_form(form, &tables::stopped(&record), &record)
     })
-}
-
-/// What became of a task that was to stop.
-fn stopped_text(record: &TaskRecord) -> String {
-    let name = printable(&record.name);
-    let state = tables::state(record);
-    if !record.state.is_final() {
-        return format!("{} ({name}) {state}", record.id);
-    }
-    let counters = &record.counters;
-    format!(
-        "{} ({name}) {state}, {} packets captured ({}), {} lost",
-        record.id,
-        count_text(counters.captured),
-        bytes_text(counters.bytes),
-        count_text(counters.dropped.total())
-    )
 }
 
 fn delete(args: DeleteArgs) -> Result<Exit> {

@@ -49,8 +49,8 @@ pub(super) fn task(task: &TaskRecord, beside: Beside, now: &Zoned) -> String {
     }
     let account = task.account.as_deref().map(printable);
     match (beside.created_by, account) {
-        (Some(by), Some(account)) => row("by", format!("{by}, account {account}")),
-        (Some(by), None) => row("by", by),
+        (Some(by), Some(account)) if by != account => row("by", format!("{by}, account {account}")),
+        (Some(by), _) => row("by", by),
         (None, Some(account)) => row("by", format!("account {account}")),
         (None, None) => {}
     }
@@ -280,6 +280,23 @@ fn lines(rows: &[(String, String)]) -> String {
         .collect()
 }
 
+/// What became of a task that was to stop.
+pub(super) fn stopped(record: &TaskRecord) -> String {
+    let name = printable(&record.name);
+    if !record.state.is_final() {
+        return format!("{} ({name}) is being stopped", record.id);
+    }
+    let counters = &record.counters;
+    format!(
+        "{} ({name}) {}, {} packets captured ({}), {} lost",
+        record.id,
+        state(record),
+        count_text(counters.captured),
+        bytes_text(counters.bytes),
+        count_text(counters.dropped.total())
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -298,7 +315,7 @@ mod tests {
             "started_at": "2026-11-23T16:29:38.730Z",
             "ended_at": "2026-11-23T16:39:38.985Z",
             "expires_at": "2026-11-30T16:39:38.985Z",
-            "created_by": "uid 0", "account": "local",
+            "created_by": "uid 0", "account": "team",
             "counters": {
                 "matched": 1200, "captured": 1200, "bytes": 90_000, "oversize_discarded": 0, "over_limit": 0,
                 "dropped": {"ring": 0, "queue": 0, "write": 0, "copy": 0}
@@ -349,6 +366,23 @@ mod tests {
     }
 
     #[test]
+    fn a_task_that_was_to_stop() {
+        let running = record(|task| task.state = State::Running);
+        assert_eq!(
+            stopped(&running),
+            format!("{} (web) is being stopped", running.id)
+        );
+        let ended = record(|_| ());
+        assert_eq!(
+            stopped(&ended),
+            format!(
+                "{} (web) completed: duration reached, 1,200 packets captured (90.0 kB), 0 lost",
+                ended.id
+            )
+        );
+    }
+
+    #[test]
     fn a_task_in_lines() {
         let beside = Beside {
             created_by: Some("root".to_owned()),
@@ -358,7 +392,7 @@ mod tests {
         let text = task(&record(|_| ()), beside, &now());
         for line in [
             "state       completed: duration reached\n",
-            "by          root, account local\n",
+            "by          root, account team\n",
             "created     2026-11-23T16:29:38Z (2 h ago)\n",
             "started     2026-11-23T16:29:38Z (2 h ago)\n",
             "expires     2026-11-30T16:39:38Z (in 6 d)\n",

@@ -63,6 +63,10 @@ const FOREIGN: &[Foreign] = &[
         words: "times are the kernel's, at the hook, in nanoseconds",
     },
     Foreign {
+        spellings: &["--start-at"],
+        words: "`capture-agent task create --start-at {}` has the daemon wait for the time",
+    },
+    Foreign {
         spellings: &["-P"],
         words: "`--format pcap`, or a file whose name ends in .pcap",
     },

@@ -3,12 +3,15 @@
 //!
 //! In every sentence the user's own text stands in double quotes.
 
+use std::time::Duration;
+
 use super::{
     address,
     fault::{Counted, ExpectedType, FaultKind, JsonType, NameRule, PortForm},
     field::Field,
     text::Excerpt,
 };
+use crate::amount::duration_text;
 
 /// How a face speaks of fields.
 #[derive(Clone, Copy, Debug)]
@@ -230,8 +233,10 @@ impl FaultKind {
                 "{bytes} is less than the {least} bytes of a file without packets; give more"
             ),
             Self::DurationAboveLimit { seconds, most } => format!(
-                "{} is {seconds} seconds; the most here is {most} (`limits.max_duration`)",
-                wording.subject(Field::Duration)
+                "{} is {}; the most here is {} (`limits.max_duration`)",
+                wording.subject(Field::Duration),
+                duration_text(Duration::from_secs(*seconds)),
+                duration_text(Duration::from_secs(*most))
             ),
             Self::OverDiskBudget {
                 needed,
@@ -262,7 +267,9 @@ impl FaultKind {
                 format!("{name} is no field of a rotation; it has `bytes`, `seconds` and `files`")
             }
             Self::NotATime => match wording.follows_name {
-                true => "write a time as in \"2026-03-01T08:00:00Z\"".to_owned(),
+                true => {
+                    "write a time as in \"22:00\", \"+5m\" or \"2026-03-01T08:00:00Z\"".to_owned()
+                }
                 false => format!(
                     "{} is a time as in \"2026-03-01T08:00:00Z\"",
                     wording.of(Field::StartAt)

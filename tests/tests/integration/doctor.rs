@@ -70,7 +70,7 @@ fn root_captures_for_a_try_and_leaves_nothing() {
         "{told}"
     );
     assert!(
-        told.contains("\ndaemon   no: no daemon is there: /no/such.sock does not exist\n         → start it by "),
+        told.contains("\ndaemon   no: no daemon is running: /no/such.sock does not exist\n         → start it by "),
         "{told}"
     );
     assert!(told.contains("\nok    kernel "), "{told}");
@@ -251,7 +251,7 @@ fn a_report_has_what_helps_and_no_secrets() {
     assert_eq!(ended.status.code(), Some(0), "{}", text(&ended.stderr));
     let whole = output(Command::new("tar").arg("-xzOf").arg(&alone));
     assert!(
-        whole.contains("no daemon is there: /no/such.sock"),
+        whole.contains("no daemon is running: /no/such.sock"),
         "{whole}"
     );
 }
