@@ -34,6 +34,8 @@ pub struct Events(Arc<Inner>);
 struct Inner {
     /// Begins the identifiers of this daemon, so that those of an earlier one are recognised.
     epoch: String,
+    /// Held from the look at a task to its event.
+    turn: Mutex<()>,
     backlog: Mutex<Backlog>,
     /// Number of the latest event, and whether it is the last.
     latest: watch::Sender<Latest>,
@@ -78,15 +80,20 @@ impl Events {
         };
         Self(Arc::new(Inner {
             epoch: epoch.into(),
+            turn: Mutex::default(),
             backlog: Mutex::new(backlog),
             latest: watch::Sender::default(),
             stats: watch::Sender::default(),
         }))
     }
 
-    /// A task is new, in another state or analyzed.
-    pub fn task(&self, record: &TaskRecord) {
-        self.push("task", record);
+    /// A task is new, in another state or analyzed: its event has what `read` gives, which is what a caller gets too. Of two
+    /// calls the one that reads later also tells later, so the last event of a task is its latest state.
+    pub fn task(&self, read: impl FnOnce() -> Option<TaskRecord>) -> Option<TaskRecord> {
+        let _turn = self.turn();
+        let record = read()?;
+        self.push("task", &record);
+        Some(record)
     }
 
     /// Something new was found in the packets of a task.
@@ -94,8 +101,9 @@ impl Events {
         self.push("finding", &FindingEvent { task: id, finding });
     }
 
-    /// A task is gone.
+    /// A task is gone, and can no longer be read.
     pub fn deleted(&self, id: &str) {
+        let _turn = self.turn();
         self.push("deleted", &json!({ "id": id }));
     }
 
@@ -187,6 +195,10 @@ impl Events {
         event.cloned().map_or(Next::Nothing, Next::ServerEvent)
     }
 
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.0.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn backlog(&self) -> MutexGuard<'_, Backlog> {
         self.0
             .backlog
@@ -263,6 +275,8 @@ fn line(value: &impl Serialize) -> Option<Arc<str>> {
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::mpsc, thread, time::Duration};
+
     use super::*;
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -270,7 +284,7 @@ mod tests {
             .enable_time()
             .build();
         runtime.expect("a runtime").block_on(async {
-            let limit = std::time::Duration::from_secs(5);
+            let limit = Duration::from_secs(5);
             let answer = tokio::time::timeout(limit, future).await;
             answer.expect("an answer in time")
         })
@@ -332,6 +346,59 @@ mod tests {
                 );
             }
         });
+    }
+
+    fn record(state: &str) -> TaskRecord {
+        let record = json!({
+            "id": "01M8KTZV402MDG02K9P503W781", "name": "web", "spec": {"interfaces": ["lo"]}, "state": state,
+            "stop_reason": null, "error": null, "created_at": "2026-03-01T00:00:00.000Z", "started_at": null,
+            "ended_at": null, "expires_at": null, "counters": capture_task::task::Counters::default(),
+            "verdict": null, "files": [],
+        });
+        serde_json::from_value(record).expect("a record")
+    }
+
+    /// One thread has read a task that runs and is held up; meanwhile the task ends and `later` tells that.
+    fn told_last(later: impl FnOnce(&Events) + Send) -> ServerEvent {
+        let events = Events::new("e");
+        let (reads, has_read) = mpsc::channel();
+        let (tells, has_told) = mpsc::channel();
+        let first = &events;
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                first.task(|| {
+                    reads.send(()).expect("the other waits");
+                    // Not told while this waits, or else too early.
+                    let _ = has_told.recv_timeout(Duration::from_millis(200));
+                    Some(record("running"))
+                })
+            });
+            has_read.recv().expect("the first has read");
+            later(&events);
+            // The first may have stopped waiting.
+            let _ = tells.send(());
+        });
+        block_on(async {
+            let mut stream = events.listen(Some("e-0"));
+            take(&mut stream, 2).await.remove(1)
+        })
+    }
+
+    #[test]
+    fn the_last_event_of_a_task_is_its_latest_state() {
+        let event = told_last(|events| {
+            events.task(|| Some(record("completed")));
+        });
+        assert!(event.data.contains(r#""state":"completed""#), "{event:?}");
+        let event = told_last(|events| events.deleted("01M8KTZV402MDG02K9P503W781"));
+        assert_eq!(event.name, "deleted");
+    }
+
+    #[test]
+    fn a_task_that_is_gone_is_not_told_of() {
+        let events = Events::new("e");
+        assert_eq!(events.task(|| None), None);
+        assert!(events.backlog().events.is_empty());
     }
 
     #[test]

@@ -142,7 +142,7 @@ impl Inner {
             Error::runtime(format!("the store has given a task a bad ID: {error}"))
         })?;
         // Before the scheduler knows of it, so that nobody hears of the second state first.
-        self.events.task(&record);
+        self.announce(&id);
         task_log::created(&record, actor);
         self.tally.created();
         self.table().add(id, &record.name, new.start_at);

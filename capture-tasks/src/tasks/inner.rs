@@ -195,16 +195,14 @@ impl Inner {
 
     /// Tells listeners of a task as it is now, and gives its record.
     pub(super) fn announce(&self, id: &TaskId) -> Option<TaskRecord> {
-        match self.stored(id) {
-            Ok(stored) => {
-                let record = self.shown(stored);
-                self.events.task(&record);
-                return Some(record);
+        self.events.task(|| match self.stored(id) {
+            Ok(stored) => Some(self.shown(stored)),
+            Err(TaskError::Broken(error)) => {
+                log::error!("{error}");
+                None
             }
-            Err(TaskError::Broken(error)) => log::error!("{error}"),
-            Err(_) => {}
-        }
-        None
+            Err(_) => None,
+        })
     }
 }
 
