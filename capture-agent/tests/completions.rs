@@ -1,71 +1,21 @@
 //! Completion as a person uses it: scripts are read by real shells, which are asked what may come next, and keys are
 //! typed at a terminal.
 
-use std::{
-    fs,
-    io::{ErrorKind, Read as _, Write as _},
-    os::unix::fs::symlink,
-    path::Path,
-    process::{Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+use std::{fs, path::Path, process::Stdio};
+
+use capture_tests::{
+    or_skip,
+    shells::{Shells, Terminal, installed},
 };
 
-use capture_tests::or_skip;
-use tempfile::TempDir;
-
-/// Longest time for a shell to do something.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A directory with the program, the scripts for each shell, and files to be offered.
-fn directory() -> TempDir {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path();
-    fs::create_dir(path.join("bin")).expect("a directory");
-    symlink(
-        env!("CARGO_BIN_EXE_capture-agent"),
-        path.join("bin/capture-agent"),
-    )
-    .expect("a link");
-    fs::create_dir(path.join("work")).expect("a directory");
-    for name in ["a.pcapng", "with space.pcapng", "directory/inner.pcapng"] {
-        let file = path.join("work").join(name);
-        fs::create_dir_all(file.parent().expect("a parent")).expect("a directory");
-        fs::write(file, "").expect("a file");
-    }
-    for shell in ["bash", "zsh", "fish"] {
-        fs::write(path.join(shell), script(shell)).expect("a script");
-    }
-    directory
-}
-
-fn script(shell: &str) -> Vec<u8> {
-    let output = Command::new(env!("CARGO_BIN_EXE_capture-agent"))
-        .args(["completions", shell])
-        .output()
-        .expect("the binary runs");
-    assert!(output.status.success(), "{shell}");
-    output.stdout
-}
-
-/// A shell with the program in PATH, and no daemon.
-fn shell(name: &str, directory: &Path) -> Command {
-    let path = std::env::var("PATH").expect("a PATH");
-    let mut command = Command::new(name);
-    command
-        .env("PATH", format!("{}/bin:{path}", directory.display()))
-        .env("HOME", directory)
-        .env("SCRIPTS", directory)
-        .env("CAPTURE_AGENT_SOCKET", directory.join("no.sock"))
-        .env("TERM", "dumb")
-        .current_dir(directory.join("work"));
-    command
+fn shells() -> Shells {
+    Shells::new(Path::new(env!("CARGO_BIN_EXE_capture-agent")))
 }
 
 /// Has bash complete the last of these words of a line, as when somebody presses the tab key twice: by the function
 /// that the script has registered. Words are taken apart as readline does at "=" and ":".
 fn completed(words: &[&str]) -> Vec<String> {
-    let directory = directory();
+    let shells = shells();
     let ask = r#"
         set -u
         . "$SCRIPTS/bash"
@@ -86,7 +36,8 @@ fn completed(words: &[&str]) -> Vec<String> {
         "${BASH_REMATCH[1]}" capture-agent "$last" "${COMP_WORDS[COMP_CWORD - 1]}"
         printf '%s\n' ${COMPREPLY[@]+"${COMPREPLY[@]}"}
     "#;
-    let output = shell("bash", directory.path())
+    let output = shells
+        .command("bash")
         .args(["--norc", "--noprofile", "-c", ask, "bash"])
         .args(words)
         .stdin(Stdio::null())
@@ -217,10 +168,11 @@ fn bash_completes_files_where_a_file_is_wanted() {
 /// fish answers what it would offer for a line, each with a word about it.
 #[test]
 fn fish_completes() {
-    let directory = directory();
+    let shells = shells();
     let offered = |line: &str| -> Result<String, String> {
         let ask = format!("source $SCRIPTS/fish; complete --do-complete '{line}'");
-        let output = shell("fish", directory.path())
+        let output = shells
+            .command("fish")
             .args(["--no-config", "-c", &ask])
             .stdin(Stdio::null())
             .output();
@@ -247,100 +199,32 @@ fn fish_completes() {
 /// What stands on the line after keys at a terminal.
 #[test]
 fn bash_completes_at_a_terminal() {
-    let start = r#"
-        PS1='ready> '; . "$SCRIPTS/bash"
-        bind 'set enable-bracketed-paste off'
-        keep() { [[ $READLINE_LINE ]] || return; printf '%s' "$READLINE_LINE" > "$SCRIPTS/line.new"; mv "$SCRIPTS/line.new" "$SCRIPTS/line"; READLINE_LINE=; }
-        bind -x '"\C-g": keep'
-    "#;
-    let directory = directory();
-    fs::write(directory.path().join("start"), start).expect("a file");
-    let arguments = ["--noprofile", "--rcfile", "../start", "-i"];
-    or_skip!(at_a_terminal("bash", directory.path(), &arguments));
+    or_skip!(at_a_terminal(Terminal::Bash));
 }
 
 #[test]
 fn zsh_completes_at_a_terminal() {
-    let start = r#"
-        PS1='ready> '; unsetopt beep
-        autoload -U compinit && compinit -u -d "$SCRIPTS/dump"
-        source "$SCRIPTS/zsh"
-        keep() { [[ -n $BUFFER ]] || return; print -rn -- "$BUFFER" > "$SCRIPTS/line.new"; mv "$SCRIPTS/line.new" "$SCRIPTS/line"; BUFFER=; }
-        zle -N keep; bindkey '^G' keep
-    "#;
-    let directory = directory();
-    fs::write(directory.path().join(".zshrc"), start).expect("a file");
-    or_skip!(at_a_terminal("zsh", directory.path(), &["-d", "-i"]));
+    or_skip!(at_a_terminal(Terminal::Zsh));
 }
 
-/// As packages install it: found by its name in a directory, and loaded at the first tab key.
 #[test]
 fn zsh_loads_its_script_at_the_first_key() {
-    let start = r#"
-        PS1='ready> '; unsetopt beep
-        mkdir "$SCRIPTS/site"; cp "$SCRIPTS/zsh" "$SCRIPTS/site/_capture-agent"
-        fpath=("$SCRIPTS/site" $fpath)
-        autoload -U compinit && compinit -u -d "$SCRIPTS/dump"
-        keep() { [[ -n $BUFFER ]] || return; print -rn -- "$BUFFER" > "$SCRIPTS/line.new"; mv "$SCRIPTS/line.new" "$SCRIPTS/line"; BUFFER=; }
-        zle -N keep; bindkey '^G' keep
-    "#;
-    let directory = directory();
-    fs::write(directory.path().join(".zshrc"), start).expect("a file");
-    or_skip!(at_a_terminal("zsh", directory.path(), &["-d", "-i"]));
+    or_skip!(at_a_terminal(Terminal::ZshInstalled));
 }
 
-/// Types lines with a tab key behind each, and compares what stands there then. `Err` where there is no such shell.
-fn at_a_terminal(name: &str, directory: &Path, arguments: &[&str]) -> Result<(), String> {
-    installed(name, Command::new(name).arg("--version").output())?;
-    let terminal = nix::pty::openpty(None, None).expect("a terminal");
-    let slave = || Stdio::from(terminal.slave.try_clone().expect("a descriptor"));
-    let mut child = shell("setsid", directory)
-        .env("ZDOTDIR", directory)
-        .args(["--ctty", "--wait", name])
-        .args(arguments)
-        .stdin(slave())
-        .stdout(slave())
-        .stderr(slave())
-        .spawn()
-        .expect("setsid is there");
-    let mut master = fs::File::from(terminal.master);
-    let mut screen = master.try_clone().expect("a descriptor");
-    // What is shown is read, so that the shell is not held up.
-    let reader = thread::spawn(move || {
-        let (mut shown, mut part) = (Vec::new(), [0; 4096]);
-        while let Ok(count @ 1..) = screen.read(&mut part) {
-            shown.extend_from_slice(&part[..count]);
-        }
-        String::from_utf8_lossy(&shown).into_owned()
-    });
-    let line = directory.join("line");
-    let mut found = Vec::new();
-    for (keys, _) in KEYS {
-        let _ = fs::remove_file(&line);
-        // The first keys may come before the shell has read its settings: they are kept by the terminal.
-        master.write_all(keys.as_bytes()).expect("keys are typed");
-        master.write_all(b"\t").expect("keys are typed");
-        let since = Instant::now();
-        while !line.exists() && since.elapsed() < PATIENCE {
-            master.write_all(b"\x07").expect("keys are typed");
-            thread::sleep(Duration::from_millis(300));
-        }
-        found.push(fs::read_to_string(&line).unwrap_or_default());
-    }
-    // Ends the shell, wherever it is.
-    master.write_all(b"\x15 exit\n").expect("keys are typed");
-    let since = Instant::now();
-    while matches!(child.try_wait(), Ok(None)) && since.elapsed() < PATIENCE {
-        thread::sleep(Duration::from_millis(20));
-    }
-    let _ = child.kill();
-    let _ = child.wait();
-    drop((master, terminal.slave));
-    let shown = reader.join().expect("the screen");
-    for ((keys, expected), found) in KEYS.iter().zip(found) {
-        assert_eq!(found.trim_end(), *expected, "{keys}: {shown}");
-    }
-    Ok(())
+#[test]
+fn fish_completes_at_a_terminal() {
+    or_skip!(at_a_terminal(Terminal::Fish));
+}
+
+/// Types [`KEYS`] where a context is defined. `Err` where there is no such shell.
+fn at_a_terminal(terminal: Terminal) -> Result<(), String> {
+    let shells = shells();
+    let config = shells.home().join(".config/capture-agent");
+    fs::create_dir_all(&config).expect("a directory");
+    let contexts = "[contexts.prod-eu]\nurl = \"ssh://a\"\n";
+    fs::write(config.join("contexts.toml"), contexts).expect("a file");
+    shells.type_keys(terminal, KEYS)
 }
 
 /// What is typed before the tab key, and what stands on the line then.
@@ -365,17 +249,16 @@ const KEYS: &[(&str, &str)] = &[
         "capture-agent task list --state fa",
         "capture-agent task list --state failed",
     ),
+    (
+        "capture-agent context use pro",
+        "capture-agent context use prod-eu",
+    ),
+    (
+        "capture-agent task list --context=pro",
+        "capture-agent task list --context=prod-eu",
+    ),
+    (
+        "capture-agent context use lo",
+        "capture-agent context use local",
+    ),
 ];
-
-/// The output of a shell, or that it is not there.
-fn installed(
-    name: &str,
-    output: std::io::Result<std::process::Output>,
-) -> Result<std::process::Output, String> {
-    match output {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            Err(format!("{name} is not installed"))
-        }
-        output => Ok(output.expect("it runs")),
-    }
-}

@@ -169,12 +169,16 @@ impl Store {
         self.write(Need::Urgent, |transaction, now| {
             let event = AuditEvent::done(Action::TokenList, "tokens");
             append(transaction, now, &actor.caller, event)?;
-            let mut statement =
-                transaction.prepare(&format!("SELECT {COLUMNS} FROM tokens ORDER BY id"))?;
-            let tokens = statement.query_map([], read_info)?;
-            Ok(tokens.collect::<rusqlite::Result<_>>()?)
+            Ok(tokens(transaction)?)
         })
         .map_err(Into::into)
+    }
+
+    /// The tokens that are not revoked, oldest first. No line of the audit log: for completion, which asks at each tab key.
+    pub fn unrevoked_tokens(&self) -> Result<Vec<TokenInfo>> {
+        let mut all = self.read(|transaction, _| Ok(tokens(transaction)?))?;
+        all.retain(|token| token.revoked_at.is_none());
+        Ok(all)
     }
 
     /// Revokes a token, by name or ID. Whoever bears it is nobody from then on.
@@ -301,6 +305,12 @@ const COLUMNS: &str = "id, name, role, account, created_at, expires_at, revoked_
 
 /// Least time between two notes of a token's use.
 const USE_INTERVAL: SignedDuration = SignedDuration::from_mins(5);
+
+fn tokens(connection: &Connection) -> rusqlite::Result<Vec<TokenInfo>> {
+    let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM tokens ORDER BY id"))?;
+    let tokens = statement.query_map([], read_info)?;
+    tokens.collect()
+}
 
 /// The token of this ID, or else the one in use of this name.
 fn find(connection: &Connection, name_or_id: &str) -> rusqlite::Result<Option<TokenInfo>> {

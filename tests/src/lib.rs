@@ -85,6 +85,7 @@ pub mod rights;
 pub mod room;
 pub mod sandbox;
 pub mod seccomp;
+pub mod shells;
 pub mod signals;
 pub mod skips;
 pub mod small_disk;

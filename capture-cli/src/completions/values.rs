@@ -8,7 +8,7 @@ use capture_client::{
     contexts::{Contexts, LOCAL},
 };
 use capture_engine::{interfaces, netns};
-use capture_store::{Store, access::Actor, clock::SystemClock};
+use capture_store::{Store, clock::SystemClock};
 use capture_task::{ago_of, plan::Keyword as _, short_id, short_length, task::TaskRecord};
 use capture_tasks::config::Config;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, ValueCompleter};
@@ -97,14 +97,9 @@ pub(crate) fn tokens() -> ArgValueCompleter {
     offering(|| {
         let config = Config::load(typed("--config").map(PathBuf::from).as_deref()).ok()?;
         let store = Store::open_existing(&config.paths.database, Arc::new(SystemClock)).ok()?;
-        let mut tokens = store.token_list(&Actor::command()).ok()?;
-        tokens.retain(|token| token.revoked_at.is_none());
-        let tokens = tokens.into_iter();
-        Some(
-            tokens
-                .map(|token| (token.name, token.id.to_string()))
-                .collect(),
-        )
+        let tokens = store.unrevoked_tokens().ok()?.into_iter();
+        let named = tokens.map(|token| (token.name, token.id.to_string()));
+        Some(named.collect())
     })
 }
 

@@ -87,6 +87,27 @@ fn other_secrets_are_nobody() {
     }
 }
 
+/// A tab key is no look at the tokens that anybody needs to hear of.
+#[test]
+fn unrevoked_tokens_are_read_without_a_line() {
+    let lab = Lab::new();
+    let admin = Actor::command();
+    for name in ["a", "b"] {
+        lab.store.token_create(&new(name), &admin).expect("a token");
+    }
+    lab.store.token_revoke("a", &admin).expect("it is revoked");
+    let lines = || {
+        let lines = lab.store.audit_list(&AuditFilter::default(), &admin);
+        lines.expect("a log").len()
+    };
+    let before = lines();
+    let tokens = lab.store.unrevoked_tokens().expect("the tokens");
+    assert_eq!(tokens.len(), 1);
+    assert_eq!(tokens[0].name, "b");
+    // The first look at the log, and nothing else.
+    assert_eq!(lines(), before + 1);
+}
+
 #[test]
 fn secrets_are_stored_nowhere() {
     let lab = Lab::new();

@@ -3,7 +3,12 @@
 
 use std::process::Command;
 
-use capture_tests::{agent::binary, daemon::UNLIMITED};
+use capture_tests::{
+    agent::binary,
+    daemon::UNLIMITED,
+    or_skip,
+    shells::{Shells, Terminal},
+};
 use serde_json::Value;
 
 use super::daemon_cli::{Done, Setup, run};
@@ -180,4 +185,48 @@ fn the_tab_key_offers_what_names_a_task() {
     assert_eq!(shown.json()["id"], Value::from(old.as_str()));
     assert!(offered(&setup, &["task", "list", "--state", "run"]).contains(&"running".to_owned()));
     setup.daemon.stop();
+}
+
+/// The keys that name a task, where one of two tasks has ended.
+fn names_tasks(terminal: Terminal) -> Result<(), String> {
+    let setup = Setup::new(UNLIMITED);
+    setup.finished("dns-morning", 1);
+    setup.create("--name web-night --duration 10m");
+    let shells = Shells::with_daemon(&binary(), setup.daemon.socket());
+    let typed = shells.type_keys(
+        terminal,
+        &[
+            (
+                "capture-agent task show we",
+                "capture-agent task show web-night",
+            ),
+            (
+                "capture-agent task download dn",
+                "capture-agent task download dns-morning",
+            ),
+            (
+                "capture-agent task stop we",
+                "capture-agent task stop web-night",
+            ),
+            // It has ended.
+            ("capture-agent task stop dn", "capture-agent task stop dn"),
+        ],
+    );
+    setup.daemon.stop();
+    typed
+}
+
+#[test]
+fn bash_names_tasks_at_a_terminal() {
+    or_skip!(names_tasks(Terminal::Bash));
+}
+
+#[test]
+fn zsh_names_tasks_at_a_terminal() {
+    or_skip!(names_tasks(Terminal::Zsh));
+}
+
+#[test]
+fn fish_names_tasks_at_a_terminal() {
+    or_skip!(names_tasks(Terminal::Fish));
 }
