@@ -14,7 +14,7 @@ use capture_task::plan::{Keyword, quote};
 use nix::{
     errno::Errno,
     sys::socket::{getsockopt, sockopt::PeerCredentials},
-    unistd::{Group, geteuid},
+    unistd::{Group, Uid, User, geteuid},
 };
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
@@ -88,15 +88,23 @@ impl Right {
     }
 }
 
-/// Whose quota a task counts against: that of the token, `local` on the socket. 1–64 letters, digits and
+/// Whose quota a task counts against: that of the token, the user's name on the socket. 1–64 letters, digits and
 /// `.`, `_`, `-`, `@`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Account(String);
 
 impl Account {
-    /// The account of everybody on the Unix socket.
+    /// The account of the daemon itself, and of commands that open the database.
     pub fn local() -> Self {
         Self("local".to_owned())
+    }
+
+    /// The account of a user of this machine: the name, or `uid-N` for one without a name that is an account's. The
+    /// lookup may ask a directory service, so it may block.
+    pub fn of_user(uid: u32) -> Self {
+        let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+        user.and_then(|user| Self::new(&user.name))
+            .unwrap_or_else(|| Self(format!("uid-{uid}")))
     }
 
     /// An account by name, where the name is one.
@@ -298,6 +306,16 @@ impl Peer {
         })
     }
 
+    /// The peer as an actor of the role that [`SocketAccess::role`] gives it. Looks its name up, see
+    /// [`Account::of_user`].
+    pub fn actor(&self, role: Role) -> Actor {
+        Actor {
+            caller: self.caller(),
+            account: Account::of_user(self.uid),
+            role,
+        }
+    }
+
     /// The peer for the audit log, whatever its rights.
     pub fn caller(&self) -> Caller {
         Caller {
@@ -375,18 +393,16 @@ impl SocketAccess {
         self.gid
     }
 
-    /// The peer as an actor, unless it is an outsider.
-    pub fn actor(&self, peer: &Peer) -> Option<Actor> {
+    /// What a peer may do; nothing if it is an outsider.
+    pub fn role(&self, peer: &Peer) -> Option<Role> {
         let is_member = self
             .gid
             .is_some_and(|gid| peer.gid == gid || peer.groups.contains(&gid));
-        let role = match peer.uid {
-            0 => Role::Admin,
-            uid if uid == self.own_uid => Role::Admin,
-            _ if is_member => Role::Operator,
-            _ => return None,
-        };
-        let Caller { who, from } = peer.caller();
-        Some(Actor::local(who, from, role))
+        match peer.uid {
+            0 => Some(Role::Admin),
+            uid if uid == self.own_uid => Some(Role::Admin),
+            _ if is_member => Some(Role::Operator),
+            _ => None,
+        }
     }
 }

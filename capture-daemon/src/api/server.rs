@@ -203,9 +203,9 @@ fn serve_unix(stream: UnixStream, shared: &ServerState, connections: &mut JoinSe
             return;
         }
     };
-    let actor = shared.policies.current().access.actor(&peer);
-    let key = match &actor {
-        Some(actor) if actor.role == Role::Admin => PeerKey::Owner(peer.uid),
+    let role = shared.policies.current().access.role(&peer);
+    let key = match role {
+        Some(Role::Admin) => PeerKey::Owner(peer.uid),
         Some(_) => PeerKey::User(peer.uid),
         None => PeerKey::Outsiders,
     };
@@ -214,11 +214,24 @@ fn serve_unix(stream: UnixStream, shared: &ServerState, connections: &mut JoinSe
         let _ = stream.try_write(POOL_IS_FULL);
         return;
     };
-    let source = Source::Unix {
-        caller: peer.caller(),
-        actor,
-    };
-    connections.spawn(serve(stream, source, permit, shared.clone()));
+    let shared = shared.clone();
+    connections.spawn(async move {
+        let caller = peer.caller();
+        let actor = match role {
+            None => None,
+            Some(role) => {
+                // A directory service may take its time.
+                let named = tokio::task::spawn_blocking(move || peer.actor(role));
+                let named = tokio::select! {
+                    named = named => named,
+                    () = permit.evicted() => return,
+                };
+                let Ok(actor) = named else { return };
+                Some(actor)
+            }
+        };
+        serve(stream, Source::Unix { caller, actor }, permit, shared).await;
+    });
 }
 
 fn serve_tcp(

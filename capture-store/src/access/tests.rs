@@ -58,7 +58,7 @@ fn who_may_use_the_socket() {
         own_uid: 998,
         gid: Some(900),
     };
-    let role = |peer: &Peer| access.actor(peer).map(|actor| actor.role);
+    let role = |peer: &Peer| access.role(peer);
     assert_eq!(role(&peer(0, 0, &[])), Some(Role::Admin));
     assert_eq!(role(&peer(998, 998, &[])), Some(Role::Admin));
     assert_eq!(role(&peer(1000, 900, &[])), Some(Role::Operator));
@@ -70,12 +70,21 @@ fn who_may_use_the_socket() {
         own_uid: 998,
         gid: None,
     };
-    assert_eq!(alone.actor(&peer(1000, 900, &[900])), None);
+    assert_eq!(alone.role(&peer(1000, 900, &[900])), None);
+}
 
-    let actor = access.actor(&peer(1000, 900, &[])).expect("a member");
-    assert_eq!(actor.account.as_str(), "local");
-    assert_eq!(actor.caller.who.to_string(), "uid 1000");
-    assert_eq!(actor.caller.from.to_string(), "socket pid 1");
+#[test]
+fn a_user_of_the_socket_has_an_account_of_the_own_name() {
+    let root = peer(0, 0, &[]).actor(Role::Admin);
+    assert_eq!(root.account.as_str(), "root");
+    assert_eq!(root.caller.who.to_string(), "uid 0");
+    assert_eq!(root.caller.from.to_string(), "socket pid 1");
+    assert_eq!(root.role, Role::Admin);
+
+    let nameless = peer(3_999_999_999, 900, &[]).actor(Role::Operator);
+    assert_eq!(nameless.account.as_str(), "uid-3999999999");
+    assert!(!nameless.may_delete(&root.account));
+    assert!(root.may_delete(&nameless.account));
 }
 
 #[test]

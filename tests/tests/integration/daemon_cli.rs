@@ -174,7 +174,7 @@ fn the_life_of_a_task_in_tables() {
     let shown = setup.cli("task show web").code(0);
     shown.shows(&[
         "running",
-        "by          root, account local\n",
+        "by          root\n",
         HOST_IF,
         "udp",
         "duration    10m\n",
@@ -282,12 +282,12 @@ fn the_life_of_a_task_in_json() {
     let quota = setup.cli("quota -o json").code(0).json();
     assert_eq!(
         (&quota["account"], &quota["used"]),
-        (&"local".into(), &6.into())
+        (&"root".into(), &6.into())
     );
     setup
         .cli("quota")
         .code(0)
-        .shows(&["local: 6 tasks created today, no limit (edition unlimited)"]);
+        .shows(&["root: 6 tasks created today, no limit (edition unlimited)"]);
     setup.daemon.stop();
 }
 
@@ -980,6 +980,66 @@ fn another_user_is_refused_and_a_member_is_an_operator() {
             .code(6)
             .says(&["state.db", "root"]);
     }
+    setup.daemon.stop();
+}
+
+/// Each with a quota of one task.
+#[test]
+fn a_user_of_the_socket_has_an_account_of_the_own_name() {
+    let group = nix::unistd::Group::from_name("games").expect("groups");
+    let games = group.map(|group| group.gid.as_raw());
+    let setup = Setup::new(
+        "[quota]\ntasks_per_day = 1\n[limits]\ndisk_budget = \"1TiB\"\n[access]\nsocket_group = \"games\"",
+    );
+    let create = |name| format!("task create --name {name} -i {HOST_IF} --start-at +1h");
+    setup.cli(&create("ours")).code(0);
+    as_nobody(&setup, games, &create("theirs")).code(0);
+    as_nobody(&setup, games, &create("second")).code(4);
+    as_nobody(&setup, games, "quota")
+        .code(0)
+        .shows(&["nobody: 1 of 1 tasks of today used"]);
+    let shown = as_nobody(&setup, games, "task show theirs -o json").code(0);
+    let shown = shown.json();
+    assert_eq!(
+        (&shown["created_by"], &shown["account"]),
+        (&"uid 65534".into(), &"nobody".into())
+    );
+    as_nobody(&setup, games, "task delete ours").code(6);
+    as_nobody(&setup, games, "task delete theirs").code(0);
+    setup.cli("task delete ours").code(0);
+    setup.daemon.stop();
+}
+
+/// Wireshark asks for interfaces and tasks every few seconds.
+#[test]
+fn who_only_looks_leaves_no_audit_lines() {
+    let group = nix::unistd::Group::from_name("games").expect("groups");
+    let games = group.map(|group| group.gid.as_raw());
+    let setup = Setup::new(&format!("{UNLIMITED}\n[access]\nsocket_group = \"games\""));
+    let id = setup.create("--name web --duration 10m");
+    for _ in 0..3 {
+        as_nobody(&setup, games, "extcap --extcap-interfaces")
+            .code(0)
+            .shows(&[&format!("capture-agent:task:{id}")]);
+        for look in [
+            "extcap --extcap-interface capture-agent:any --extcap-dlts",
+            "extcap --extcap-interface capture-agent:any --extcap-config",
+            "task list",
+            "task show web",
+            "interfaces",
+            "quota",
+        ] {
+            as_nobody(&setup, games, look).code(0);
+        }
+    }
+    let log = setup.database("audit list -o json").code(0).json();
+    let actions: Vec<_> = log
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|line| line["action"].as_str().expect("a word"))
+        .collect();
+    assert_eq!(actions, ["task.create"]);
     setup.daemon.stop();
 }
 

@@ -140,7 +140,7 @@ async fn a_task_has_a_history_and_a_creator() {
         .post("/api/v1/tasks", "", &waiting("other"))
         .await
         .json();
-    assert_eq!(other["account"], "local");
+    assert_eq!(other["account"], "root");
     let stopped = lab.post(&format!("/api/v1/tasks/{id}/stop"), "", "").await;
     assert_eq!(stopped.status, 202);
     let history = lab.get(&format!("/api/v1/tasks/{id}/history")).await.json();

@@ -48,7 +48,7 @@ async fn what_only_reads() {
     let quota = lab.get("/api/v1/quota").await.json();
     assert_eq!(
         (&quota["account"], &quota["limit"], &quota["used"]),
-        (&json!("local"), &json!(50), &json!(0))
+        (&json!("root"), &json!(50), &json!(0))
     );
     let interfaces = lab.get("/api/v1/interfaces").await.json();
     assert_eq!(interfaces["interfaces"][0]["name"], "lo");

@@ -277,7 +277,7 @@ async fn the_ways_in_say_who_one_is() {
     let socket = lab.get("/api/v1/session").await.json();
     assert_eq!(
         (&socket["way"], &socket["account"]),
-        (&json!("socket"), &json!("local"))
+        (&json!("socket"), &json!("root"))
     );
     assert_eq!(
         (&socket["role"], &socket["expires_at"]),

@@ -228,7 +228,7 @@ fn what_only_reads() {
     let mut quota = quota.json();
     let resets = quota["resets_at"].take();
     assert_eq!(resets, time("tomorrow 00:00"));
-    let expected = json!({"account": "local", "edition": "enterprise", "used": 1, "limit": 7, "remaining": 6,
+    let expected = json!({"account": "root", "edition": "enterprise", "used": 1, "limit": 7, "remaining": 6,
         "resets_at": null});
     assert_eq!(quota, expected);
 
