@@ -99,7 +99,7 @@ fn setpriv_list() -> String {
 
 /// A path of the agent by which every user can execute it. The directories above the agent may be closed to
 /// them, so it is a descriptor that the children of the test inherit.
-fn binary_for_everybody() -> String {
+pub fn binary_for_everybody() -> String {
     static BINARY: OnceLock<File> = OnceLock::new();
     let file = BINARY.get_or_init(|| {
         let file = File::open(agent::binary()).expect("the agent under test");

@@ -19,7 +19,9 @@ use capture_tests::{
     daemon::{self, Daemon, UNLIMITED, names},
     eventually, http,
     netns::{HOST_IF, Lab, PEER_IF},
-    output, readers, record, traffic,
+    output, readers, record,
+    rights::binary_for_everybody,
+    traffic,
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -933,13 +935,8 @@ fn a_daemon_that_is_not_there_is_5() {
 
 /// As `nobody`, and a group besides where one is named.
 fn as_nobody(setup: &Setup, group: Option<u32>, arguments: &str) -> Done {
-    let agent = setup.work("capture-agent");
-    if !agent.exists() {
-        fs::copy(binary(), &agent).expect("a copy that everybody may execute");
-        for path in [setup.work.path(), setup.daemon.home().path(), &agent] {
-            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("root may");
-        }
-    }
+    let home = setup.daemon.home().path();
+    fs::set_permissions(home, fs::Permissions::from_mode(0o755)).expect("root may");
     let mut command = Command::new("setpriv");
     let id = NOBODY.to_string();
     command.args(["--reuid", &id, "--regid", &id]);
@@ -948,7 +945,7 @@ fn as_nobody(setup: &Setup, group: Option<u32>, arguments: &str) -> Done {
         None => command.arg("--clear-groups"),
     };
     command
-        .arg(agent)
+        .arg(binary_for_everybody())
         .args(arguments.split_whitespace())
         .env("CAPTURE_AGENT_SOCKET", setup.daemon.socket())
         .current_dir("/");
