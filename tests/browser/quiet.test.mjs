@@ -1,6 +1,7 @@
 // A page logs no error where nobody did anything wrong: not logged in, without a role, of a task that waits, that runs, that
 // has no packets, whose analysis is not there yet, whose files are gone. A browser logs each answer of 400 and above.
 
+import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { Visitor, stop } from './browser.mjs';
@@ -66,6 +67,51 @@ test('a link to what is no filter', async () => {
     await visitor.page.getByText('The filter cannot be used').waitFor();
   }
   await visitor.close();
+});
+
+test('tasks that are gone', async () => {
+  const { id } = daemon.create({ name: 'gone', start_at: new Date(Date.now() + 3600e3).toISOString() });
+  daemon.api('DELETE', `tasks/${id}`);
+  const other = daemon.api('GET', 'tasks?search=empty').tasks[0].id;
+  const visitor = await Visitor.at(url);
+  for (const one of [id, 'none']) {
+    await tour(visitor, pagesOf(one), 'gone');
+    await visitor.page.getByText('There is no such task').waitFor();
+  }
+  await tour(visitor, [`#/compare?task=${other}&baseline=${id}`, `#/new?from=${id}`], 'gone');
+  await visitor.close();
+});
+
+test('links to what was shared', async () => {
+  const { id } = daemon.api('GET', 'tasks?search=runs').tasks[0];
+  const made = daemon.api('POST', `tasks/${id}/shares`, { expires_in: 600, findings: true, packets: 'none' });
+  daemon.api('DELETE', `shares/${made.share.id}`);
+  for (const link of [made.url, '/#/share/shr_0']) {
+    const visitor = await Visitor.at(new URL(link, daemon.url).href);
+    await visitor.page.getByText('This link does not hold any more').waitFor();
+    await visitor.settled('share');
+    visitor.check(`share: ${link}`);
+    await visitor.close();
+  }
+});
+
+test('run again, where the quota is used up', async () => {
+  const small = await new Daemon('tasks_per_day = 1\n').start();
+  try {
+    const { id } = small.create({ name: 'once', protocol: 'icmp' });
+    await small.reaches(id, 'running');
+    small.api('POST', `tasks/${id}/stop`, {});
+    await small.reaches(id, 'completed');
+    const visitor = await Visitor.at(`${await small.socketUrl()}#/tasks/${id}`);
+    await visitor.page.getByRole('button', { name: 'Run again' }).click();
+    await visitor.page.getByText(/quota|tasks a day|per day/i).first().waitFor();
+    await visitor.settled('again');
+    visitor.check('again');
+    await visitor.close();
+    assert.equal(small.api('GET', 'tasks').tasks.length, 1);
+  } finally {
+    await small.remove();
+  }
 });
 
 test('a form with faults, and an address that nothing leads to', async () => {

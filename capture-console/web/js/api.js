@@ -131,6 +131,16 @@ export async function whoAsks() {
   return answer.absent ? null : answer;
 }
 
+/**
+ * A task by its ID; null where there is none.
+ * @param {string} id
+ * @returns {Promise<import('./live.js').Task | null>}
+ */
+export async function taskById(id) {
+  const answer = await get(`tasks/${encodeURIComponent(id)}`, REPORTED);
+  return answer.absent ? null : answer;
+}
+
 /** @param {string} path @param {Record<string, any>} [query] @param {AbortSignal} [signal] */
 export const get = (path, query, signal) => call('GET', path, { query, signal });
 

@@ -5,6 +5,7 @@ import { el } from './dom.js';
 import { may, session } from './frame.js';
 import * as live from './live.js';
 import { link } from './router.js';
+import { create } from './try_out.js';
 import { attempt, confirm, copy, toast } from './ui.js';
 import { t } from './words.js';
 
@@ -97,7 +98,7 @@ export function againLink(task) {
  */
 export async function runAgain(task) {
   return attempt(async () => {
-    const created = await post('tasks', task.spec);
+    const created = await create(task.spec);
     live.put(created);
     toast(t('task.created', { name: created.name }));
     return created;

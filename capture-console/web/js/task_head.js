@@ -1,6 +1,6 @@
 // The head of a task's pages: its name, its state, what can be done with it, and the tabs.
 
-import { get } from './api.js';
+import { taskById } from './api.js';
 import { el, replace } from './dom.js';
 import * as format from './format.js';
 import { may, session } from './frame.js';
@@ -23,16 +23,11 @@ import { parts, t } from './words.js';
  * @returns {Promise<Task | null>}
  */
 export async function find(id, root) {
-  const known = live.tasks.get(id);
-  if (known) return known;
-  try {
-    return await get(`tasks/${encodeURIComponent(id)}`);
-  } catch (error) {
-    const status = /** @type {any} */ (error).status;
-    if (status !== 404 && status !== 410 && status !== 422) throw error;
+  const task = live.tasks.get(id) ?? await taskById(id);
+  if (!task) {
     replace(root, blank(t('task.gone'), el('p', null, t('task.gone_why')), el('a', { class: 'button', href: '#/tasks' }, t('nav.tasks'))));
-    return null;
   }
+  return task;
 }
 
 /** Whether it has something to download. @param {Task} task */

@@ -1,11 +1,11 @@
 // A part of a task that is a page of its own: below the task's name and tabs, and without being built anew for another
 // place in it.
 
-import { get } from './api.js';
 import { el, replace } from './dom.js';
 import * as format from './format.js';
 import * as live from './live.js';
 import { isExpired } from './task_actions.js';
+import { find } from './task_head.js';
 import { tabs } from './task_tabs.js';
 import { empty, loading, stateBadge, style } from './ui.js';
 import { t } from './words.js';
@@ -28,7 +28,8 @@ export function taskPart(tab, word, make) {
   const show = async (root, at) => {
     replace(root, loading());
     const id = at.path[1];
-    const [found] = await Promise.all([live.tasks.get(id) ?? get(`tasks/${encodeURIComponent(id)}`), style('packets')]);
+    const [found] = await Promise.all([find(id, root), style('packets')]);
+    if (!found) return undefined;
     const task = live.latest(found);
     name = task.name;
     const head = el('header', { class: 'task-head' });

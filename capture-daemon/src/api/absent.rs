@@ -7,10 +7,17 @@ use http::{Method, StatusCode, header, request::Parts};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{extract::Query, problem::Problem, state::SESSION};
+use super::{
+    extract::Query,
+    problem::Problem,
+    state::{PREFIX, SESSION},
+};
 
 /// The parameter and its value, as a query that has nothing else.
 const REPORT: &str = "absent=report";
+
+/// Code of the problem that a share is not known, or its time is over.
+pub(super) const SHARE_INVALID: &str = "share_invalid";
 
 /// What is asked for is not there, or not yet.
 #[derive(Debug, Serialize, ToSchema)]
@@ -39,6 +46,14 @@ impl Query {
         });
         report.is_some()
     }
+}
+
+/// Whether a request that was refused because its share is not known, or over, asks just for what the share shows.
+pub(super) fn asks_for_share(request: &Parts, problem: &Problem) -> bool {
+    problem.code() == SHARE_INVALID
+        && request.method == Method::GET
+        && request.uri.path().strip_prefix(PREFIX) == Some("/shared")
+        && request.uri.query() == Some(REPORT)
 }
 
 /// Whether a request that nobody was known by asks just that: who it is. A token that is shown is another matter.

@@ -16,7 +16,7 @@ use capture_task::{plan::Keyword as _, problem::ROLE};
 use http::{HeaderMap, HeaderName, Method, header, request::Parts};
 
 use super::{
-    absent::{self, Absent},
+    absent::{self, Absent, SHARE_INVALID},
     blocking::blocking,
     console, host_check,
     problem::{Problem, Result},
@@ -180,7 +180,7 @@ pub(super) async fn admit(State(api): State<Api>, request: Request, next: Next) 
                 api.refused(caller, Action::Access, &object, problem.code())
                     .await;
             }
-            match asks_who {
+            match asks_who || absent::asks_for_share(&parts, &problem) {
                 true => Absent::because(&problem).into_response(),
                 false => problem.into_response(),
             }
@@ -315,7 +315,7 @@ async fn share_holder(api: &Api, source: &Source, headers: &HeaderMap) -> Result
     };
     let share = share.ok_or_else(|| {
         Problem::unauthorized(
-            "share_invalid",
+            SHARE_INVALID,
             "the share is not known, or its time is over; whoever made it can make another",
         )
     })?;

@@ -1,14 +1,19 @@
 //! What a share shows. Whoever asks here has its secret and is nobody else.
 
-use axum::{Json, extract::State, response::Response};
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
 use capture_inspector::Findings;
 use capture_task::task::{Counters, State as TaskState, StopReason, rfc3339};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::{
+    absent::Absent,
     auth::ShareHolder,
     extract::Query,
     files::{Capture, answer, etag, made},
@@ -64,14 +69,29 @@ pub(super) struct ShownTask {
     ended_at: Option<String>,
 }
 
+/// What a share shows, or that it shows nothing any more.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(
+    dead_code,
+    reason = "this is what the document says of two kinds of answers"
+)]
+enum Look {
+    Shown(Box<Shown>),
+    None(Absent),
+}
+
 /// The task of a share.
 #[utoipa::path(
     get,
     path = "/shared",
     operation_id = "show_shared",
     tag = "shares",
+    params(
+        ("absent" = Option<String>, Query, nullable = false, pattern = "^report$", description = "`report`: an answer of 200 also where the share is not known or over, or its files are removed, with the `errors` of the 401, 404 or 410"),
+    ),
     responses(
-        (status = 200, description = "What the share shows", body = Shown),
+        (status = 200, description = "What the share shows; with `absent=report` perhaps why it shows nothing", body = inline(Look)),
         (status = 404, description = "It ended a moment ago"),
         (status = 410, description = "The time of the files is over, and they are removed"),
         (status = 507, description = "No space is left for the audit log"),
@@ -80,13 +100,17 @@ pub(super) struct ShownTask {
 pub(super) async fn show(
     State(api): State<Api>,
     holder: ShareHolder,
-    query: Query,
-) -> Result<Json<Shown>> {
+    mut query: Query,
+) -> Result<Response> {
+    let reports = query.reports_absence();
     query.finish()?;
     let ShareHolder { share, from } = holder;
     let terms = share.terms.clone();
     let shown = api.tasks.shared_task(share, from).await;
-    let SharedTask { record, findings } = shown.map_err(to_problem)?;
+    let SharedTask { record, findings } = match shown.map_err(to_problem) {
+        Err(why) if reports && is_over(&why) => return Ok(Absent::because(&why).into_response()),
+        shown => shown?,
+    };
     let findings = findings.map(|report| RawValue::from_string(report.to_string()));
     let findings = findings
         .transpose()
@@ -106,7 +130,13 @@ pub(super) async fn show(
         anonymise: terms.anonymise,
         packets: terms.packets.into(),
         findings,
-    }))
+    })
+    .into_response())
+}
+
+/// Whether a share that was known shows nothing any more.
+fn is_over(problem: &Problem) -> bool {
+    matches!(problem.status(), StatusCode::NOT_FOUND | StatusCode::GONE)
 }
 
 /// What became of a capture, by its figures alone: names and errors may hold addresses.

@@ -23,8 +23,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use ulid::ULID_LEN;
+use utoipa::ToSchema;
 
 use super::{
+    absent::Absent,
     auth::{Principal, Source},
     extract::{Fields, OfTask, Query, TaskPath},
     new_task::{DryRun, FaultyTask, NewTaskSchema, Tried},
@@ -212,26 +214,51 @@ pub(super) async fn list(
     api.tasks.list(filter).await.map(Json).map_err(to_problem)
 }
 
+/// A task, or that it is not there.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(
+    dead_code,
+    reason = "this is what the document says of two kinds of answers"
+)]
+enum Look {
+    There(Box<TaskRecord>),
+    None(Absent),
+}
+
 /// One task.
 #[utoipa::path(
     get,
     path = "/tasks/{id}",
     operation_id = "show_task",
     tag = "tasks",
-    params(OfTask),
-    responses((status = 200, description = "The task", body = TaskRecord)),
+    params(
+        OfTask,
+        ("absent" = Option<String>, Query, nullable = false, pattern = "^report$", description = "`report`: an answer of 200 also where there is no such task, with the `errors` of the 404"),
+    ),
+    responses((status = 200, description = "The task; with `absent=report` perhaps that it is not there", body = inline(Look))),
 )]
 pub(super) async fn show(
     State(api): State<Api>,
-    TaskPath(id): TaskPath,
+    path: Result<TaskPath>,
     principal: Principal,
-    query: Query,
-) -> Result<Json<TaskRecord>> {
+    mut query: Query,
+) -> Result<Response> {
+    let reports = query.reports_absence();
     query.finish()?;
     principal
         .needs(&api, Right::View, Action::Access, "GET /tasks/{id}")
         .await?;
-    api.tasks.get(id).await.map(Json).map_err(to_problem)
+    let record = match path {
+        Ok(TaskPath(id)) => api.tasks.get(id).await.map_err(to_problem),
+        Err(no_id) => Err(no_id),
+    };
+    match record {
+        Err(why) if reports && why.status() == StatusCode::NOT_FOUND => {
+            Ok(Absent::because(&why).into_response())
+        }
+        record => record.map(|record| Json(record).into_response()),
+    }
 }
 
 /// Asks for the end of a task.

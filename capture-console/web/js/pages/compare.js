@@ -1,6 +1,6 @@
 // Two captures compared: what is new in one, what is gone, and which figures have changed.
 
-import { get, isAborted, post } from '../api.js';
+import { isAborted, post, taskById } from '../api.js';
 import { el, replace } from '../dom.js';
 import { findingCard, subjectText } from '../findings.js';
 import * as format from '../format.js';
@@ -65,7 +65,13 @@ export async function show(root, { query }) {
     running = mine;
     replace(result, loading());
     try {
-      const [report, one, other] = await Promise.all([post('compare', { task, baseline }, undefined, mine.signal), record(task), record(baseline)]);
+      const [one, other] = await Promise.all([record(task), record(baseline)]);
+      if (running !== mine) return;
+      if (!one || !other) {
+        replace(result, empty(t('task.gone'), el('p', null, t('task.gone_why'))));
+        return;
+      }
+      const report = await post('compare', { task, baseline }, undefined, mine.signal);
       if (running === mine) replace(result, comparison(report, one, other));
     } catch (error) {
       if (running === mine && !isAborted(error)) replace(result, notice('high', errorText(error)));
@@ -92,7 +98,7 @@ export async function show(root, { query }) {
 const canBeCompared = (task) => (task.state === 'completed' || task.state === 'failed') && !isExpired(task);
 
 /** @param {string} id */
-const record = async (id) => live.tasks.get(id) ?? get(`tasks/${encodeURIComponent(id)}`);
+const record = async (id) => live.tasks.get(id) ?? taskById(id);
 
 /**
  * @param {any} report

@@ -2,7 +2,7 @@
 // out by the service (`dry_run`), which says the faults and what will happen; no rule stands here. Fields are in the
 // address, so that a form is a link.
 
-import { Problem, REPORTED, call, get, isAborted } from '../api.js';
+import { Problem, REPORTED, call, get, isAborted, taskById } from '../api.js';
 import { el, replace, set, setText } from '../dom.js';
 import { faultText, fixOf } from '../faults.js';
 import { makeForm } from '../form.js';
@@ -13,16 +13,13 @@ import { preview } from '../preview.js';
 import { go, setQuery } from '../router.js';
 import { fieldOf, queryOf, shownFields, specOf, valuesOf, valuesOfQuery } from '../spec.js';
 import { filterWords } from '../task_words.js';
+import { refusal, tryOut } from '../try_out.js';
 import { blank, errorText, foreign, icon, notice, style } from '../ui.js';
 import { t } from '../words.js';
 
 /** @typedef {import('../spec.js').Values} Values */
 
 const TYPING_MS = 300;
-/** Tries a task out. Faults are an answer of 200, for which a browser logs no error. */
-const DRY = { dry_run: 'report' };
-/** Warnings of a dry run about what refuses the task now. */
-const REFUSED = ['edition', 'quota', 'disk_budget'];
 const MOST_NAME = 128;
 const MOST_REMEMBERED = 12;
 const REMEMBERED = ['ip', 'peer_ip', 'ports', 'peer_ports'];
@@ -55,7 +52,7 @@ async function first(query) {
   const from = query.get('from');
   const asked = valuesOfQuery(query);
   if (!from) return asked;
-  const task = live.tasks.get(from) ?? await get(`tasks/${encodeURIComponent(from)}`).catch(() => null);
+  const task = live.tasks.get(from) ?? await taskById(from).catch(() => null);
   return task ? { ...valuesOf(task.spec), start_at: '', ...asked } : asked;
 }
 
@@ -89,7 +86,7 @@ function build(root, values) {
     arrange();
     clearTimeout(timer);
     running?.abort();
-    timer = setTimeout(tryOut, TYPING_MS);
+    timer = setTimeout(check, TYPING_MS);
   };
 
   const { fields, field, text, choice, showFaults, goToFault } = makeForm('new', values, change);
@@ -98,12 +95,12 @@ function build(root, values) {
   const isShown = (/** @type {string} */ name) => isSubmitted || touched.has(name);
   const line = (/** @type {any} */ fault) => faultLine(fault, values, change);
 
-  async function tryOut() {
+  async function check() {
     setQuery({ ...queryOf(values), from: null });
     const mine = new AbortController();
     running = mine;
     try {
-      const answer = await call('POST', 'tasks', { query: DRY, body: spec(), signal: mine.signal });
+      const answer = await tryOut(spec(), mine.signal);
       if (running !== mine) return;
       const faults = answer.valid ? [] : answer.errors;
       const placed = showFaults(faults, isShown, line);
@@ -134,8 +131,8 @@ function build(root, values) {
     try {
       const body = spec();
       // What would be refused is not sent: the refusal is known without it.
-      const tried = await call('POST', 'tasks', { query: DRY, body });
-      const against = tried.valid && tried.warnings.find((/** @type {any} */ { code }) => REFUSED.includes(code));
+      const tried = await tryOut(body);
+      const against = tried.valid && refusal(tried);
       if (against) return replace(said, notice('high', foreign(against.detail)));
       if (!tried.valid) return refuse(tried.errors, null);
       const task = await call('POST', 'tasks', { body, headers: { 'Idempotency-Key': key } });
@@ -245,7 +242,7 @@ function build(root, values) {
   };
   addEventListener('keydown', chord);
   arrange();
-  tryOut();
+  check();
   if (matchMedia('(min-width: 760px)').matches) fields.get('name')?.control.focus();
   return () => {
     removeEventListener('keydown', chord);

@@ -1,7 +1,7 @@
 // What a link shows to whoever has it, without a token: the outcome of one task, what was found, and its packets, to look at
 // and as a file, as far as the link goes. The secret is in the address and goes to the service as the header `Share`.
 
-import { Problem, get, raw, setHeaders } from '../api.js';
+import { Problem, REPORTED, get, raw, setHeaders } from '../api.js';
 import { el, replace } from '../dom.js';
 import { counts, findingCard } from '../findings.js';
 import * as format from '../format.js';
@@ -28,10 +28,13 @@ export async function show(root, at) {
   await Promise.all([style('task'), style('packets')]);
   let shared;
   try {
-    shared = await get('shared');
+    shared = await get('shared', REPORTED);
   } catch (error) {
-    const isOver = error instanceof Problem && [401, 404, 410].includes(error.status);
-    replace(root, blank(isOver ? t('shared.over') : t('error.title'), el('p', null, isOver ? t('shared.over_why') : errorText(error))));
+    replace(root, blank(t('error.title'), el('p', null, errorText(error))));
+    return undefined;
+  }
+  if (shared.absent) {
+    replace(root, blank(t('shared.over'), el('p', null, t('shared.over_why'))));
     return undefined;
   }
   const packets = shared.packets === 'none' ? null : el('section', { class: 'shared-packets' }, el('h2', null, t('tabs.packets')));

@@ -1,7 +1,7 @@
 // A task: what became of it in one sentence, its rate over time, where each packet went, what was asked, what happened,
 // and its files with the lines that fetch and read them.
 
-import { get, named } from '../api.js';
+import { get, named, taskById } from '../api.js';
 import { chart } from '../chart.js';
 import { el, replace, set, setText } from '../dom.js';
 import { evidence, findingsOf } from '../findings.js';
@@ -218,7 +218,7 @@ function build(root, first) {
     if (isOver(task)) for (const milliseconds of LATER_MS) setTimeout(look, milliseconds);
   };
   const look = async () => {
-    const now = isHere && await get(`tasks/${id}`).catch(() => null);
+    const now = isHere && await taskById(id).catch(() => null);
     if (now && isHere) changed({ detail: now });
   };
   const figures = (/** @type {any} */ { detail }) => {

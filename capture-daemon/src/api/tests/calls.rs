@@ -271,7 +271,22 @@ async fn what_is_not_there_can_be_an_answer() {
         lab.get(&format!("{path}?absent=1")).await.problem(400),
         "invalid"
     );
-    // A task that is not there is another matter.
+    // So can be that a task is not there, by whatever name.
+    for id in [ulid::Ulid::new().to_string(), "none".to_owned()] {
+        let path = format!("/api/v1/tasks/{id}");
+        let refused = lab.get(&path).await;
+        assert_eq!(refused.problem(404), "not_found");
+        let told = lab.get(&format!("{path}?absent=report")).await;
+        assert_eq!(told.status, 200, "{told:?}");
+        let errors = &refused.json()["errors"];
+        assert_eq!(told.json(), json!({"absent": true, "errors": errors}));
+    }
+    let there = format!(
+        "/api/v1/tasks/{}?absent=report",
+        made["id"].as_str().expect("an ID")
+    );
+    assert_eq!(lab.get(&there).await.json()["id"], made["id"]);
+    // The findings of one that is not there are another matter.
     let none = format!("/api/v1/tasks/{}/findings?absent=report", ulid::Ulid::new());
     assert_eq!(lab.get(&none).await.problem(404), "not_found");
     // Loopback has a way to itself wherever this runs.

@@ -53,6 +53,13 @@ pub(super) fn holds(bytes: &[u8], part: &[u8]) -> bool {
 }
 
 impl Lab {
+    /// How many lines of the audit log say that a share was refused.
+    fn refused_shares(&self) -> usize {
+        let acts = self.acts().into_iter();
+        acts.filter(|(_, outcome)| outcome == "refused: share_invalid")
+            .count()
+    }
+
     /// A task that has ended with a file of those packets, and is called after an address.
     pub(super) fn ended(&self) -> TaskId {
         let store = self.tasks.store();
@@ -355,6 +362,17 @@ async fn a_share_opens_nothing_but_itself() {
     ] {
         let reply = lab.by_share(wrong, "GET /api/v1/shared").await;
         assert_eq!(reply.problem(401), "share_invalid", "{wrong}");
+        // A page that asks so is told without an error.
+        let told = lab
+            .by_share(wrong, "GET /api/v1/shared?absent=report")
+            .await;
+        assert_eq!(told.status, 200, "{told:?}");
+        let errors = &reply.json()["errors"];
+        assert_eq!(told.json(), json!({"absent": true, "errors": errors}));
+        for other in ["shared/file?absent=report", "shared?absent=yes"] {
+            let reply = lab.by_share(wrong, &format!("GET /api/v1/{other}")).await;
+            assert_eq!(reply.problem(401), "share_invalid", "{other}");
+        }
     }
     // The other gates hold.
     let call = format!("GET /api/v1/shared HTTP/1.1\r\nshare: {secret}\r\n\r\n");
@@ -466,6 +484,12 @@ async fn shares_can_be_switched_off() {
     lab.server.reload(&config).expect("it is heeded");
     let shown = lab.by_share(&secret, "GET /api/v1/shared").await;
     assert_eq!(shown.problem(401), "share_invalid");
+    // The log has it, whichever way it is answered.
+    let told = lab
+        .by_share(&secret, "GET /api/v1/shared?absent=report")
+        .await;
+    assert_eq!(told.status, 200, "{told:?}");
+    assert_eq!(lab.refused_shares(), 2);
     let path = format!("/api/v1/tasks/{id}/shares");
     let made = lab.post(&path, "", "{\"expires_in\": 60}").await;
     assert_eq!(made.problem(409), "shares_off");
