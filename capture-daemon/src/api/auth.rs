@@ -1,7 +1,7 @@
 //! Authentication before every call: checks `Host` and `Origin`, then identifies the caller by the peer credentials
 //! of the socket, by a bearer token, or by the cookie of a session that a token was exchanged for. Refusals, here or later for lack of a role, go to the audit log.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts, Request, State},
@@ -10,7 +10,7 @@ use axum::{
 };
 use capture_store::{
     Action, Share,
-    access::{Actor, Caller, Origin, Right, Who},
+    access::{Actor, Caller, Origin, Peer, Right, Who},
 };
 use capture_task::{plan::Keyword as _, problem::ROLE};
 use http::{HeaderMap, HeaderName, Method, header, request::Parts};
@@ -37,8 +37,8 @@ const SHARE: HeaderName = HeaderName::from_static("share");
 #[derive(Clone, Debug)]
 pub(super) enum Source {
     Unix {
-        caller: Caller,
-        /// Nobody, where it is an outsider.
+        peer: Arc<Peer>,
+        /// Who it was when it connected; nobody, where it was an outsider.
         actor: Option<Actor>,
     },
     Tcp {
@@ -57,7 +57,7 @@ impl Source {
     /// For the audit log, while nothing is proved.
     pub(super) fn caller(&self) -> Caller {
         match self {
-            Self::Unix { caller, .. } => caller.clone(),
+            Self::Unix { peer, .. } => peer.caller(),
             Self::Tcp { address, .. } => Caller {
                 who: Who::Unknown,
                 from: Origin::Tcp(*address),
@@ -77,7 +77,7 @@ pub(super) struct Principal {
 #[derive(Clone, Debug)]
 pub(super) enum Way {
     /// The credentials of the socket.
-    Socket,
+    Socket(Arc<Peer>),
     /// A bearer token.
     Token,
     /// The cookie of a session.
@@ -201,14 +201,17 @@ async fn identify(api: &Api, source: &Source, request: &Parts) -> Result<Admitte
         return share_holder(api, source, &request.headers).await;
     }
     match source {
-        Source::Unix { actor, .. } => {
-            let actor = actor.clone().ok_or_else(|| {
+        Source::Unix { peer, actor } => {
+            // By each request anew, as the group may be another since the connection began.
+            let actor = actor.clone().zip(policy.access.role(peer));
+            let actor = actor.map(|(actor, role)| Actor { role, ..actor });
+            let actor = actor.ok_or_else(|| {
                 Problem::forbidden(
                     "not_a_member",
                     "this user may not use the socket; root and the members of the group `access.socket_group` may",
                 )
             })?;
-            let way = Way::Socket;
+            let way = Way::Socket(Arc::clone(peer));
             Ok(Admitted::Principal(Principal { actor, way }))
         }
         Source::Tcp { .. } if is_public(request) || is_login(request) => Ok(Admitted::Anybody),

@@ -216,12 +216,13 @@ fn serve_unix(stream: UnixStream, shared: &ServerState, connections: &mut JoinSe
     };
     let shared = shared.clone();
     connections.spawn(async move {
-        let caller = peer.caller();
+        let peer = Arc::new(peer);
         let actor = match role {
             None => None,
             Some(role) => {
                 // A directory service may take its time.
-                let named = tokio::task::spawn_blocking(move || peer.actor(role));
+                let named = Arc::clone(&peer);
+                let named = tokio::task::spawn_blocking(move || named.actor(role));
                 let named = tokio::select! {
                     named = named => named,
                     () = permit.evicted() => return,
@@ -230,7 +231,7 @@ fn serve_unix(stream: UnixStream, shared: &ServerState, connections: &mut JoinSe
                 Some(actor)
             }
         };
-        serve(stream, Source::Unix { caller, actor }, permit, shared).await;
+        serve(stream, Source::Unix { peer, actor }, permit, shared).await;
     });
 }
 

@@ -143,7 +143,7 @@ pub(super) async fn show(
     query.reports_absence();
     query.finish()?;
     let expires_at = match &principal.way {
-        Way::Socket => None,
+        Way::Socket(_) => None,
         Way::Cookie(session) => Some(rfc3339(session.expires_at())),
         Way::Token => match principal.actor.caller.who {
             Who::Token { id, .. } => {
@@ -154,7 +154,7 @@ pub(super) async fn show(
         },
     };
     let way = match &principal.way {
-        Way::Socket => "socket",
+        Way::Socket(_) => "socket",
         Way::Token => "token",
         Way::Cookie(_) => "cookie",
     };
@@ -309,7 +309,7 @@ pub(super) async fn list(
     api.sweep_sessions().await;
     let current = match &principal.way {
         Way::Cookie(session) => Some(session.id),
-        Way::Socket | Way::Token => None,
+        Way::Socket(_) | Way::Token => None,
     };
     let sessions = api.sessions.list(|session| may_see(&principal, session));
     let sessions = sessions.into_iter().map(|session| ListedSession {

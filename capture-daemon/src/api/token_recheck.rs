@@ -1,10 +1,13 @@
-//! Rechecks the token and the session, or the share, of a long response, a download or an event stream: they may end
-//! meanwhile.
+//! Rechecks the right to a long response, a download or an event stream, while it is sent: the token and the session, or
+//! the share, may end meanwhile, and the socket may be for another group.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
-use capture_store::{Store, access::Who};
+use capture_store::{
+    Store,
+    access::{Peer, Who},
+};
 use futures_util::{TryStreamExt as _, stream};
 use tokio::time::Instant;
 use ulid::Ulid;
@@ -12,6 +15,7 @@ use ulid::Ulid;
 use super::{
     auth::{Principal, ShareHolder, Way},
     blocking::blocking,
+    policy::Policies,
     sessions::Sessions,
     state::Api,
 };
@@ -23,41 +27,46 @@ const RECHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// What somebody was let in by.
 pub(super) struct TokenRecheck {
     store: Store,
-    /// Nothing, where it was by the credentials of the socket, which do not end.
-    proof: Option<Proof>,
+    policies: Arc<Policies>,
+    proof: Proof,
     /// The session, where it was by a cookie.
     session: Option<(Arc<Sessions>, Ulid)>,
     next_check: Instant,
 }
 
 /// What may end.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Proof {
+    /// The credentials of the socket, as long as its group is theirs.
+    Peer(Arc<Peer>),
     Token(Ulid),
     Share(Ulid),
 }
 
 impl TokenRecheck {
     pub(super) fn of(api: &Api, principal: &Principal) -> Self {
-        let proof = match principal.actor.caller.who {
-            Who::Token { id, .. } => Some(Proof::Token(id)),
-            _ => None,
+        let proof = match (&principal.way, &principal.actor.caller.who) {
+            (Way::Socket(peer), _) => Proof::Peer(Arc::clone(peer)),
+            (_, Who::Token { id, .. }) => Proof::Token(*id),
+            // Of no such token anything is known.
+            _ => Proof::Token(Ulid::nil()),
         };
         let session = match &principal.way {
             Way::Cookie(session) => Some((Arc::clone(&api.sessions), session.id)),
-            Way::Socket | Way::Token => None,
+            Way::Socket(_) | Way::Token => None,
         };
         Self::new(api, proof, session)
     }
 
     /// The same of a share.
     pub(super) fn of_share(api: &Api, holder: &ShareHolder) -> Self {
-        Self::new(api, Some(Proof::Share(holder.share.id)), None)
+        Self::new(api, Proof::Share(holder.share.id), None)
     }
 
-    fn new(api: &Api, proof: Option<Proof>, session: Option<(Arc<Sessions>, Ulid)>) -> Self {
+    fn new(api: &Api, proof: Proof, session: Option<(Arc<Sessions>, Ulid)>) -> Self {
         Self {
             store: api.store.clone(),
+            policies: Arc::clone(&api.policies),
             proof,
             session,
             next_check: Instant::now() + RECHECK_INTERVAL,
@@ -78,17 +87,18 @@ impl TokenRecheck {
             .session
             .as_ref()
             .is_some_and(|(sessions, id)| sessions.token_of(*id).is_none());
-        let holds = match self.proof {
-            Some(_) if is_session_over => false,
-            Some(proof) => {
-                let store = self.store.clone();
-                let asked = blocking(move || match proof {
-                    Proof::Token(id) => store.token_is_in_use(id),
-                    Proof::Share(id) => store.share_is_in_force(id),
-                });
+        let store = self.store.clone();
+        let holds = match self.proof.clone() {
+            _ if is_session_over => false,
+            Proof::Peer(peer) => self.policies.current().access.role(&peer).is_some(),
+            Proof::Token(id) => {
+                let asked = blocking(move || store.token_is_in_use(id));
                 asked.await.unwrap_or_default()
             }
-            None => true,
+            Proof::Share(id) => {
+                let asked = blocking(move || store.share_is_in_force(id));
+                asked.await.unwrap_or_default()
+            }
         };
         self.next_check = Instant::now() + RECHECK_INTERVAL;
         holds
@@ -96,15 +106,12 @@ impl TokenRecheck {
 
     /// A body that breaks off where they would not be let in again: the client must not take it for whole.
     pub(super) fn limit(self, body: Body) -> Body {
-        if self.proof.is_none() {
-            return body;
-        }
         let data = body.into_data_stream();
         Body::from_stream(stream::try_unfold(
             (self, data),
             async |(mut recheck, mut data)| {
                 if !recheck.is_valid().await {
-                    return Err(axum::Error::new("the token or the share is over"));
+                    return Err(axum::Error::new("the right to it is over"));
                 }
                 let bytes = data.try_next().await?;
                 Ok(bytes.map(|bytes| (bytes, (recheck, data))))

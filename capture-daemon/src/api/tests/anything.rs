@@ -4,7 +4,7 @@
 use std::{cell::RefCell, collections::BTreeMap, net::IpAddr};
 
 use axum::body::Body;
-use capture_store::access::{Caller, Origin, Who};
+use capture_store::access::Peer;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -150,12 +150,15 @@ impl Target {
     fn source(&self, sender: Sender) -> Source {
         match sender {
             Sender::Member | Sender::Outsider => {
-                let caller = Caller {
-                    who: Who::User { uid: 65_534 },
-                    from: Origin::Socket { pid: 1 },
-                };
+                let id = if sender == Sender::Member { 0 } else { 65_534 };
+                let peer = Arc::new(Peer {
+                    pid: 1,
+                    uid: id,
+                    gid: id,
+                    groups: Vec::new(),
+                });
                 let actor = matches!(sender, Sender::Member).then(Actor::command);
-                Source::Unix { caller, actor }
+                Source::Unix { peer, actor }
             }
             Sender::Network | Sender::Token(_) => Source::Tcp {
                 address: "192.0.2.1:5000".parse().expect("an address"),

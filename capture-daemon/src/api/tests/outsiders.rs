@@ -1,9 +1,16 @@
 //! Those who may not: refused, and in the audit log.
 
-use capture_store::clock::FakeClock;
+use axum::body::Body;
+use capture_store::{access::Peer, clock::FakeClock};
+use http::Request;
+use http_body_util::BodyExt as _;
 use serde_json::json;
+use tower::ServiceExt as _;
 
-use super::*;
+use super::{
+    super::{auth::Source, router},
+    *,
+};
 
 /// The line about 40 of 100 refusals.
 const NOT_LISTED: &str = "refused: 40 more refusals and failures of this peer, not listed";
@@ -506,6 +513,40 @@ mod privileged {
         assert!(line.from.starts_with("socket pid "));
         lab.end().await;
     }
+}
+
+#[tokio::test]
+async fn rights_by_the_socket_follow_its_group() {
+    let lab = Lab::new();
+    let api = &lab.server.api;
+    let peer = Arc::new(Peer {
+        pid: 1,
+        uid: 65_534,
+        gid: api.policies.current().access.gid().expect("a group"),
+        groups: Vec::new(),
+    });
+    let actor = Some(peer.actor(Role::Operator));
+    let member = Source::Unix { peer, actor };
+    let router = router(api.clone());
+    // A connection that stays.
+    let ask = async |path: &str| {
+        let request = Request::get(path).header("host", "localhost");
+        let mut request = request.body(Body::empty()).expect("a request");
+        request.extensions_mut().insert(member.clone());
+        let answer = router.clone().oneshot(request).await;
+        answer.expect("an answer")
+    };
+    assert_eq!(ask("/api/v1/quota").await.status(), 200);
+    let events = ask("/api/v1/events").await;
+    assert_eq!(events.status(), 200);
+    let mut config = (*lab.config.get()).clone();
+    config.access.socket_group = "no-such-group".to_owned();
+    lab.server.reload(&config).expect("it is heeded");
+    assert_eq!(ask("/api/v1/quota").await.status(), 403);
+    // What is sent already ends too.
+    let ended = timeout(Duration::from_secs(2), events.into_body().collect()).await;
+    assert!(ended.is_ok(), "the events go on");
+    lab.end().await;
 }
 
 #[tokio::test]

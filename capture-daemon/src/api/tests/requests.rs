@@ -13,7 +13,7 @@ use super::{
 };
 
 /// Who sends a request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Sender {
     /// A member of the socket's group.
     Member,
