@@ -40,7 +40,8 @@ fn line(error: &ProblemError) -> String {
     } = error;
     let sentence = match (fault, code.as_str()) {
         (Some(kind), _) => kind.sentence(words::OPTIONS),
-        (None, UNFINISHED) => {
+        // One that is stopping already has no other way to end.
+        (None, UNFINISHED) if detail.contains("`force=true`") => {
             "the task waits or is running; stop it first, or give --force".to_owned()
         }
         (None, KEY_REUSED) => {
@@ -141,6 +142,11 @@ mod tests {
                 Problem::conflict(UNFINISHED, "stop it, or give `force=true`"),
                 ErrorKind::Conflict,
                 "the task waits or is running; stop it first, or give --force",
+            ),
+            (
+                Problem::conflict(UNFINISHED, "the task is stopping"),
+                ErrorKind::Conflict,
+                "the task is stopping",
             ),
             (Problem::forbidden(EDITION, "no"), ErrorKind::Conflict, "no"),
             (

@@ -439,6 +439,10 @@ pub(super) fn to_problem(error: TaskError) -> Problem {
     match error {
         TaskError::NotFound => Problem::not_found("there is no such task, or no such file of it"),
         TaskError::Forbidden => Problem::forbidden(ROLE, "your role does not allow this"),
+        TaskError::Unfinished(task::State::Stopping) => Problem::conflict(
+            UNFINISHED,
+            "the task is stopping and has not ended yet; try again once it has",
+        ),
         TaskError::Unfinished(state) => Problem::conflict(
             UNFINISHED,
             format!(

@@ -436,17 +436,38 @@ impl Tasks {
             })
             .await;
         refused?;
-        let ending = self.0.table().end(&id, StopReason::User);
-        if let Some(mut ended) = ending {
-            self.0.wake.notify_one();
-            // The sender goes with the task's place in memory, which is the end.
-            let ended = async { while ended.changed().await.is_ok() {} };
-            if timeout(FORCED_END_TIMEOUT, ended).await.is_err() {
-                return Err(TaskError::Unfinished(State::Stopping));
-            }
-        }
+        let has_ended = self.force_end(id, actor).await?;
         let actor = actor.clone();
-        self.blocking(move |inner| inner.delete(&id, &actor)).await
+        self.blocking(move |inner| {
+            let deleted = match has_ended {
+                true => inner.delete(&id, &actor),
+                false => Err(TaskError::Unfinished(State::Stopping)),
+            };
+            if let Err(error) = &deleted {
+                inner.audit(&actor, Action::TaskDelete, &id.to_string(), Some(error))?;
+            }
+            deleted
+        })
+        .await
+    }
+
+    /// Ends a task for its removal, and waits for the end a while. Whether it has come.
+    async fn force_end(&self, id: TaskId, actor: &Actor) -> Result<bool, TaskError> {
+        if !self.0.table().is_active(&id) {
+            return Ok(true);
+        }
+        // Before it is done: whoever asks may not wait for what comes of it.
+        let actor = actor.clone();
+        self.blocking(move |inner| inner.audit(&actor, Action::TaskStop, &id.to_string(), None))
+            .await?;
+        let ending = self.0.table().end(&id, StopReason::User);
+        let Some(mut ended) = ending else {
+            return Ok(true);
+        };
+        self.0.wake.notify_one();
+        // The sender goes with the task's place in memory, which is the end.
+        let ended = async { while ended.changed().await.is_ok() {} };
+        Ok(timeout(FORCED_END_TIMEOUT, ended).await.is_ok())
     }
 
     /// Opens a file of a task. Whoever then sends any of it says so by [`Tasks::downloaded`] first.

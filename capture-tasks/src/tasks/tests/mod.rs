@@ -16,7 +16,7 @@ use std::{
 
 use capture_file::{recover, scan};
 use capture_store::{
-    Change, Creation, Cursor, IdempotencyKey, Store, TaskEnd, TaskFilter, TaskId,
+    AuditFilter, Change, Creation, Cursor, IdempotencyKey, Store, TaskEnd, TaskFilter, TaskId,
     access::{Actor, Role},
     clock::Clock as _,
     clock::FakeClock,
@@ -579,6 +579,41 @@ fn recovers(written: &str, ended: &str) {
             .delete(running, false, &Actor::daemon())
             .await
             .expect("it is deleted");
+        end(tasks).await;
+    });
+}
+
+/// Whether it comes to its end or not: that it was ended, and what became of the removal.
+#[test]
+fn a_forced_removal_is_noted_before_and_after() {
+    let setup = Setup::new("");
+    block_on(async {
+        let tasks = setup.tasks();
+        let id = create_at(&tasks, json!({}), tomorrow(&setup)).await;
+        // One that is about to start, and never gets further.
+        let next_week = setup.clock.now() + SignedDuration::from_hours(24 * 7);
+        tasks.0.table().decide(next_week, 1);
+        assert!(tasks.0.table().is_active(&id));
+        tokio::time::pause();
+        let refused = tasks.delete(id, true, &Actor::daemon()).await;
+        assert!(
+            matches!(refused, Err(TaskError::Unfinished(State::Stopping))),
+            "{refused:?}"
+        );
+        tokio::time::resume();
+        let lines = tasks
+            .store()
+            .audit_list(&AuditFilter::default(), &Actor::command());
+        let lines = lines.expect("a log").into_iter().rev();
+        let lines: Vec<_> = lines.map(|line| (line.action, line.outcome)).collect();
+        let wanted = [
+            ("task.create", "done"),
+            ("task.stop", "done"),
+            ("task.delete", "refused: not ended"),
+        ];
+        let wanted = wanted.map(|(action, outcome)| (action.to_owned(), outcome.to_owned()));
+        assert_eq!(lines[lines.len() - 3..], wanted);
+        tasks.0.table().not_started(&id);
         end(tasks).await;
     });
 }
