@@ -40,7 +40,6 @@ use self::{
 use super::{
     args::RunArgs,
     progress::Progress,
-    recover,
     request::{self, RunOptions, RunRequest},
     say,
     task_request::TaskRequest,
@@ -150,7 +149,7 @@ impl Capture {
         let started = Instant::now();
         let started_at = rfc3339(Timestamp::now());
 
-        if let Some(hint) = recover::hint(&targets) {
+        if let Some(hint) = capture_file::leftovers_hint(&targets) {
             log::warn!("{hint}");
         }
         let attachments: Vec<_> = ids.iter().flat_map(|id| engine.attachments(*id)).collect();

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use capture_task::Cause;
+use capture_task::{Cause, printable};
 use log::Level;
 
 use super::{exit::Exit, journal};
@@ -33,6 +33,8 @@ pub(crate) fn report_error(error: Error) -> Exit {
         false => "",
     };
     for line in error.message.lines() {
+        // Names of files and interfaces are of whoever made them.
+        let line = printable(line);
         say(&format!("{priority}capture-agent: {line}"));
     }
     error.kind.into()

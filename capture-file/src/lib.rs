@@ -13,7 +13,7 @@
 //! | `target`, `destination`, `path`, `missing_directory` | standard output, descriptors, links, names |
 //! | `counters`, `progress`, `closing` | counters and files while the task runs, and its end |
 //! | `disk_budget` | disk space that all outputs of a daemon share |
-//! | `recovery` | files that a killed agent left |
+//! | `recovery`, `leftovers_hint` | files that a killed agent left |
 //! | `error`, `clock` | kinds of errors, the wall clock |
 //!
 //! The other way round, [`read`] reads the capture files of any tool, and [`CopyEncoder`] writes a choice of what it read.
@@ -31,6 +31,7 @@ mod figures;
 mod file;
 mod file_output;
 mod layout;
+mod leftovers_hint;
 mod missing_directory;
 mod output;
 mod owner;
@@ -61,6 +62,7 @@ pub use self::{
     figures::{FinalFigures, InterfaceStats},
     file::sha256,
     file_output::FileOutput,
+    leftovers_hint::leftovers_hint,
     missing_directory::{MissingDirectory, open_failure},
     output::Output,
     owner::Owner,

@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use capture_task::printable;
 use nix::{
     errno::Errno,
     fcntl::{AT_FDCWD, RenameFlags, renameat2},
@@ -44,13 +45,13 @@ impl fmt::Display for RecoveredFile {
             size: _,
             cut,
         } = self;
-        let part = part.display();
+        let part = printable(&part.to_string_lossy());
         match path {
             Some(path) => {
                 write!(
                     f,
                     "{part} was left by an interrupted capture: its {packets} packets are now in {}",
-                    path.display()
+                    printable(&path.to_string_lossy())
                 )?;
                 match cut {
                     0 => Ok(()),

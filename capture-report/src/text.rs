@@ -53,7 +53,11 @@ impl Style {
             })
             .collect();
         if !names.is_empty() {
-            let line = format!("{}  {}", self.word(Status::Ok), names.join(", "));
+            let line = format!(
+                "{}  {}",
+                self.word(Status::Ok),
+                printable(&names.join(", "))
+            );
             text.push_str(&self.wrapped(&line, 6));
         }
         text
@@ -97,6 +101,10 @@ impl Style {
         // Of what the verifier says only those who ask want more.
         let first = found.lines().next().unwrap_or_default();
         let found = if self.verbose { found } else { first };
+        // Interfaces are named by whoever made them.
+        let name = printable(name);
+        let lines: Vec<_> = found.lines().map(printable).collect();
+        let found = lines.join("\n");
         let line = format!("{}  {name}: {found}; {meaning}", self.word(*status));
         let mut text = match self.verbose && found.contains('\n') {
             true => format!("{line}\n"),
@@ -150,6 +158,25 @@ mod tests {
             found: "what was found".to_owned(),
             meaning: "and what that means".to_owned(),
             remedy: remedy.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn names_of_others_do_nothing_on_a_terminal() {
+        let named = |status| Check {
+            found: "on \u{1b}[31mx\u{7}".to_owned(),
+            ..check("XDP on \u{1b}[31mx\u{202e}", status, None)
+        };
+        let mut diagnosis = diagnosis();
+        diagnosis.checks = [Status::Ok, Status::Warn, Status::Fail].map(named).into();
+        for verbose in [false, true] {
+            let style = Style {
+                color: false,
+                width: Some(80),
+                verbose,
+            };
+            let text = style.text(&diagnosis);
+            assert!(!text.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{text:?}");
         }
     }
 

@@ -5,7 +5,10 @@ use capture_engine::{
     Attachment,
     interfaces::{InterfaceEntry, LinkState},
 };
-use capture_task::plan::{Field, Hook, InterfaceSelection, Keyword, nearest, quote};
+use capture_task::{
+    plan::{Field, Hook, InterfaceSelection, Keyword, nearest, quote},
+    printable,
+};
 
 use crate::{
     error::{Error, Result},
@@ -101,6 +104,7 @@ pub(super) fn attachment_lines(attachments: &[Attachment], hook: Hook) -> Vec<St
         }
     }
     let lines = interfaces.iter().map(|(interface, hooks, mode)| {
+        let interface = printable(interface);
         format!("capturing on {interface} ({}, {mode})", hooks.join("+"))
     });
     lines.collect()

@@ -103,6 +103,11 @@ fn chosen_files_of_several_tasks_differ() {
 
 #[test]
 fn lines_for_scripts_that_wait() {
+    let hostile = attachment("\u{1b}[31mx\u{202e}", "tc", "tcx ingress");
+    assert_eq!(
+        attachment_lines(&[hostile], Hook::Auto),
+        [r"capturing on \u{1b}[31mx\u{202e} (tc, tcx ingress)"]
+    );
     assert_eq!(
         attachment_lines(
             &[attachment("eth0", "tc", "tcx ingress+egress")],
