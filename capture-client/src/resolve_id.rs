@@ -10,7 +10,8 @@ use capture_task::{
     task::TaskRecord,
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use ulid::Ulid;
 
 use super::Client;
@@ -29,8 +30,24 @@ const MOST_NAMED: usize = 4;
 /// A page of tasks.
 #[derive(Debug, Deserialize)]
 struct Page {
+    #[serde(deserialize_with = "readable")]
     tasks: Vec<TaskRecord>,
     next_cursor: Option<String>,
+}
+
+/// The tasks that this version can read: one of a newer daemon's kind hides none of the others.
+fn readable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<TaskRecord>, D::Error> {
+    let tasks = Vec::<Value>::deserialize(deserializer)?;
+    let tasks = tasks.into_iter().filter_map(|task| {
+        TaskRecord::deserialize(&task)
+            .inspect_err(|error| {
+                let id = printable(task["id"].as_str().unwrap_or("?"));
+                let name = printable(task["name"].as_str().unwrap_or("?"));
+                log::warn!("task {id} ({name}) is left out: the daemon may be newer than this program; {error}");
+            })
+            .ok()
+    });
+    Ok(tasks.collect())
 }
 
 /// Which tasks to list.
@@ -260,6 +277,18 @@ mod tests {
             "expires_at": null, "counters": zero, "verdict": null, "files": [],
         });
         serde_json::from_value(record).expect("a record")
+    }
+
+    #[test]
+    fn a_task_of_a_newer_daemon_hides_no_other() {
+        let known = task(IDS[0], "web", "completed");
+        let known = serde_json::to_value(known).expect("a record");
+        let mut later = known.clone();
+        later["state"] = json!("paused");
+        let page = json!({"tasks": [later, known], "next_cursor": null});
+        let page: Page = serde_json::from_value(page).expect("a page");
+        assert_eq!(page.tasks.len(), 1);
+        assert_eq!(page.tasks[0].id, IDS[0]);
     }
 
     fn of(meant: Meant, tasks: &[TaskRecord]) -> Result<(String, bool)> {

@@ -2,7 +2,7 @@
 //! [`open`](super::open) makes it.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     fmt,
     fs::{self, File},
     path::PathBuf,
@@ -45,6 +45,8 @@ pub(super) struct Inner {
     pub(super) late: Mutex<VecDeque<LateLine>>,
     /// Whether the last change could not be written.
     pub(super) is_failing: AtomicBool,
+    /// Rows of tasks that cannot be read at all, each of which the log names once.
+    pub(super) unreadable: Mutex<BTreeSet<i64>>,
     /// The daemon's lock. The last field, as the connections must be closed before it is.
     pub(super) _lock: Option<File>,
 }
@@ -160,6 +162,17 @@ impl Store {
 }
 
 impl Inner {
+    /// Says once that the row of a task is left out.
+    pub(super) fn note_unreadable(&self, row: i64, error: &rusqlite::Error) {
+        let mut known = self.unreadable.lock();
+        let known = known
+            .as_mut()
+            .map_or_else(|poisoned| poisoned.get_mut(), |known| known);
+        if known.insert(row) {
+            log::error!("row {row} of the tasks cannot be read, and the task is left out: {error}");
+        }
+    }
+
     /// Makes room for a change that failed, where it failed for that.
     fn make_room(&self, connection: &Connection, error: &rusqlite::Error) -> bool {
         // In this order: a checkpoint may need room in the database itself.

@@ -159,6 +159,7 @@ fn connections(
         reserve,
         late: Mutex::default(),
         is_failing: AtomicBool::new(false),
+        unreadable: Mutex::default(),
         _lock: lock,
     })))
 }

@@ -1,6 +1,10 @@
 //! Queries about tasks: read, list, change the state, remove.
 
-use capture_task::task::{FileRecord, State, TaskRecord, rfc3339};
+use capture_task::{
+    printable,
+    task::{Counters, FileRecord, State, TaskRecord, rfc3339},
+    tolerant::known_part,
+};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 use ulid::Ulid;
@@ -178,7 +182,8 @@ impl Store {
             let others = list(overlay.ended.keys().chain(&overlay.removed))?;
             let mut rows = statement.query([others])?;
             while let Some(row) = rows.next()? {
-                let state: State = from_word(&row.get::<_, String>(0)?)?;
+                // As `read_task` has it.
+                let state = from_word(&row.get::<_, String>(0)?).unwrap_or(State::Failed);
                 let count = row.get::<_, i64>(1)?.unsigned_abs();
                 let held = row.get::<_, i64>(2)?.unsigned_abs();
                 totals.add(state, count, held);
@@ -292,7 +297,15 @@ impl Store {
                         continue;
                     }
                 }
-                let mut task = read_task(row)?;
+                let mut task = match read_task(row) {
+                    Ok(task) => task,
+                    // Such a row is of no use, and hides none of the others.
+                    Err(error) if is_conversion(&error) => {
+                        self.0.note_unreadable(row.get("seq")?, &error);
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                };
                 task.record.files = read_files(transaction, task.cursor.0)?;
                 let spec = row.get_ref("spec")?.as_str().map_or(0, str::len);
                 bytes += RECORD_BYTES + spec + task.record.files.len() * FILE_BYTES;
@@ -348,6 +361,20 @@ struct Selected {
     tasks: Vec<StoredTask>,
     /// The last one that was looked at, where bytes or the search ended before the selection did.
     cut: Option<Cursor>,
+}
+
+/// Whether a value is not what this program stores, which is no fault of the disk.
+fn is_conversion(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+    };
+    matches!(
+        error,
+        FromSqlConversionFailure(..)
+            | IntegralValueOutOfRange(..)
+            | InvalidColumnType(..)
+            | Utf8Error(..)
+    )
 }
 
 /// IDs for `json_each`.
@@ -471,17 +498,41 @@ fn read_files(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<FileRec
         .collect()
 }
 
-/// A task without its files, which are in a table of their own.
+/// A task without its files, which are in a table of their own. What this version cannot read is left out and named.
 fn read_task(row: &Row<'_>) -> rusqlite::Result<StoredTask> {
     let text = |name| row.get::<_, String>(name);
     let moment = |name| row.get::<_, Option<i64>>(name)?.map(time).transpose();
     let id = text("id")?;
     let start_at = moment("start_at")?;
     let expires_at = moment("expires_at")?;
-    let stop_reason: Option<String> = row.get("stop_reason")?;
     let account = account(&text("account")?)?;
+    let mut unread = Vec::new();
+    let spec = text("spec")?;
+    let value = serde_json::from_str(&spec).unwrap_or_default();
+    let (spec, unknown) = known_part(&value);
+    unread.extend(unknown.into_iter().map(|member| match member.as_str() {
+        "" => "spec".to_owned(),
+        member => format!("spec.{}", printable(member)),
+    }));
+    let state = text("state")?;
+    let state = from_word(&state).unwrap_or_else(|_| {
+        unread.push("state".to_owned());
+        State::Failed
+    });
+    let stop_reason: Option<String> = row.get("stop_reason")?;
+    let stop_reason = stop_reason.as_deref().map(from_word).transpose()?;
+    let counters = serde_json::from_str(&text("counters")?).unwrap_or_else(|_| {
+        unread.push("counters".to_owned());
+        Counters::default()
+    });
     let findings: Option<String> = row.get("findings")?;
-    let findings = findings.as_deref().map(serde_json::from_str).transpose();
+    let unread = (!unread.is_empty()).then(|| {
+        format!(
+            "this version cannot read all of the task's record, which a later one may have written: {}",
+            unread.join(", ")
+        )
+    });
+    let error: Option<String> = row.get("error")?;
     Ok(StoredTask {
         cursor: Cursor(row.get("seq")?),
         id: Ulid::from_string(&id).map_err(unreadable)?,
@@ -492,22 +543,23 @@ fn read_task(row: &Row<'_>) -> rusqlite::Result<StoredTask> {
         record: TaskRecord {
             id,
             name: text("name")?,
-            spec: serde_json::from_str(&text("spec")?).map_err(unreadable)?,
-            state: from_word(&text("state")?)?,
-            stop_reason: stop_reason.as_deref().map(from_word).transpose()?,
-            error: row.get("error")?,
+            spec,
+            state,
+            stop_reason,
+            error: error.or_else(|| unread.clone()),
             created_at: rfc3339(time(row.get("created_at")?)?),
             start_at: start_at.map(rfc3339),
             started_at: moment("started_at")?.map(rfc3339),
             ended_at: moment("ended_at")?.map(rfc3339),
             expires_at: expires_at.map(rfc3339),
-            counters: serde_json::from_str(&text("counters")?).map_err(unreadable)?,
+            counters,
             verdict: row.get("verdict")?,
             files: Vec::new(),
             created_by: row.get("created_by")?,
             account: Some(account.as_str().to_owned()),
-            findings: findings.map_err(unreadable)?,
+            findings: findings.and_then(|findings| serde_json::from_str(&findings).ok()),
         },
         account,
+        unread,
     })
 }

@@ -118,6 +118,8 @@ pub struct StoredTask {
     pub files_removed_at: Option<Timestamp>,
     /// The most bytes that it may write, and once it has ended those that it wrote and that are still there.
     pub held_bytes: u64,
+    /// What of its row this version cannot read, a sentence; the record has the rest.
+    pub unread: Option<String>,
 }
 
 /// A task that has ended, and whose files are not removed yet.

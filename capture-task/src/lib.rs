@@ -13,6 +13,7 @@ pub mod problem;
 mod short;
 pub mod task;
 pub mod times;
+pub mod tolerant;
 mod words;
 
 pub use self::{

@@ -5,14 +5,18 @@
 use std::ops::Add;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-use crate::plan::{
-    AddressType, Directions, Format, Hook, Keyword, Oversize, Protocol,
-    schema::{
-        Address, Count, FrameBytes, InterfaceName, Ports, RotateBytes, RotateFiles, Seconds, Size,
+use crate::{
+    plan::{
+        AddressType, Directions, Format, Hook, Keyword, Oversize, Protocol,
+        schema::{
+            Address, Count, FrameBytes, InterfaceName, Ports, RotateBytes, RotateFiles, Seconds,
+            Size,
+        },
     },
+    tolerant::known_part,
 };
 
 /// A task as requested, nothing checked yet. Field names are those of the API and of the messages.
@@ -202,7 +206,8 @@ pub enum StopReason {
     Shutdown,
     /// Found unfinished at the next start.
     Interrupted,
-    /// Anything else; the task's `error` says what.
+    /// Anything else; the task's `error` says what. Also what only a later version knows.
+    #[serde(other)]
     Error,
 }
 
@@ -386,6 +391,7 @@ pub struct TaskRecord {
     /// Name, given or derived.
     pub name: String,
     /// The request.
+    #[serde(deserialize_with = "known_spec")]
     pub spec: TaskSpec,
     /// Where it is.
     pub state: State,
@@ -427,6 +433,12 @@ pub struct TaskRecord {
     /// How many findings there are; absent where it was not analyzed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub findings: Option<FindingCounts>,
+}
+
+/// A request of a record, which may be of a later version.
+fn known_spec<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TaskSpec, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(known_part(&value).0)
 }
 
 /// How many findings of each severity a report has.

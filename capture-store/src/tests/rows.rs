@@ -503,3 +503,66 @@ fn readers_do_not_wait_for_a_writer() {
     drop(writer);
     raw.execute_batch("ROLLBACK").expect("it ends");
 }
+
+/// Rows that a later version wrote, or that are damaged: the task is shown with what can be read, and the others as ever.
+#[test]
+fn rows_from_the_future() {
+    for (change, unread, reason) in [
+        (
+            r#"spec = '{"name": "x", "interfaces": ["lo"], "expression": "tcp", "rotate": {"lines": 5}}'"#,
+            Some("spec.expression, spec.rotate"),
+            None,
+        ),
+        ("spec = 'no JSON'", Some("spec"), None),
+        (
+            "stop_reason = 'quota', state = 'completed'",
+            None,
+            Some(StopReason::Error),
+        ),
+        ("counters = '{}'", Some("counters"), None),
+        ("findings = '[]'", None, None),
+    ] {
+        let lab = Lab::new();
+        let (bad, good) = (lab.create(), lab.create());
+        let sql = format!("UPDATE tasks SET {change} WHERE id = '{}'", bad.id);
+        lab.raw().execute_batch(&sql).expect("it is changed");
+        let page = lab.store.tasks(&TaskFilter::default(), &Overlay::default());
+        let tasks = page.expect("they are read").tasks;
+        assert_eq!(tasks.len(), 2, "{change}");
+        assert_eq!(tasks[0].record, good, "{change}");
+        let task = &tasks[1];
+        assert_eq!(
+            (&task.record.id, task.record.stop_reason),
+            (&bad.id, reason)
+        );
+        let sentence = unread.map(|unread| format!(
+            "this version cannot read all of the task's record, which a later one may have written: {unread}"
+        ));
+        assert_eq!(task.unread, sentence, "{change}");
+        assert_eq!(task.record.error, sentence, "{change}");
+    }
+}
+
+/// A row that is not even a task hides no other one.
+#[test]
+fn rows_that_cannot_be_read() {
+    for change in [
+        "id = 'x'",
+        "created_at = -9223372036854775808",
+        "account = ''",
+    ] {
+        let lab = Lab::new();
+        let (bad, good) = (lab.create(), lab.create());
+        let sql = format!("UPDATE tasks SET {change} WHERE id = '{}'", bad.id);
+        lab.raw().execute_batch(&sql).expect("it is changed");
+        let page = lab.store.tasks(&TaskFilter::default(), &Overlay::default());
+        let tasks = page.expect("they are read").tasks;
+        assert_eq!(tasks.len(), 1, "{change}");
+        assert_eq!(tasks[0].record, good, "{change}");
+        assert_eq!(
+            lab.store.pending().expect("they are read").len(),
+            1,
+            "{change}"
+        );
+    }
+}

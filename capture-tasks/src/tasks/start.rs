@@ -42,6 +42,10 @@ impl Inner {
     fn try_start(&self, id: &TaskId) -> Result<()> {
         let stored = self.store.task(id)?;
         let stored = stored.ok_or_else(|| Error::not_found("the task is gone"))?;
+        if let Some(unread) = stored.unread {
+            // What is left of it may capture more than was asked for.
+            return Err(Error::runtime(unread));
+        }
         let plan = self.plan(&stored.record.spec)?;
         self.storage.prepare(id)?;
         let engine = self.engine.start()?;
