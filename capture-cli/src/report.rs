@@ -221,7 +221,7 @@ pub(super) fn reason_word(reason: StopReason) -> &'static str {
         StopReason::InterfaceGone => "interface gone",
         StopReason::DiskFull => "disk full",
         StopReason::IoError => "writing failed",
-        StopReason::Shutdown => "daemon shut down",
+        StopReason::Shutdown => "cut short",
         StopReason::Interrupted => "interrupted",
         StopReason::Error => "error",
     }

@@ -118,7 +118,7 @@ pub(crate) enum TaskCommand {
     /// Follow a task until it ends.
     ///
     /// Prints a line at every change of state and, every second, the figures; with "-o json" each time
-    /// the whole task on one line. The exit code is 1 where the task fails. Ctrl-C ends only the watching.
+    /// the whole task on one line. The exit code is 1 where the task fails, or the daemon's end cuts it short. Ctrl-C ends only the watching.
     Watch(WatchArgs),
     /// End tasks, which keep what they have, and say what became of them.
     #[command(mut_arg("tasks", |tasks| tasks.add(values::unended_tasks())))]
@@ -146,7 +146,7 @@ pub(crate) struct CreateArgs {
     /// Create nothing: check the task, and say what it would be and do.
     #[arg(long, help_heading = "Daemon", conflicts_with = "wait")]
     pub(crate) dry_run: bool,
-    /// Wait until the task ends; the exit code is 1 where it fails.
+    /// Wait until the task ends; the exit code is 1 where it fails, or the daemon's end cuts it short.
     #[arg(long, help_heading = "Daemon")]
     pub(crate) wait: bool,
     /// Name of this request: whoever repeats it within a day gets the same task again, and no second one.

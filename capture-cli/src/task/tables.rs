@@ -6,7 +6,7 @@ use capture_task::{
     about_text, ago_text, bytes_text, count_text,
     plan::{Directions, InterfaceSelection, Keyword as _, Oversize, Plan, RequestOrigin, Rotate},
     printable,
-    task::{FileRecord, State, TaskRecord, TaskSpec},
+    task::{FileRecord, State, StopReason, TaskRecord, TaskSpec},
 };
 use jiff::{Timestamp, Zoned};
 
@@ -196,7 +196,8 @@ fn time_text(time: &str, now: &Zoned) -> String {
 /// What became of a task.
 pub(super) fn outcome(task: &TaskRecord) -> String {
     let mut rows = figures(task);
-    let elapsed = elapsed(task).map(|elapsed| format!(", after {}", duration_text(elapsed)));
+    let elapsed = elapsed(task).filter(|_| task.stop_reason != Some(StopReason::Shutdown));
+    let elapsed = elapsed.map(|elapsed| format!(", after {}", duration_text(elapsed)));
     let stopped = format!("{}{}", state(task), elapsed.unwrap_or_default());
     rows.push(("ended".to_owned(), stopped));
     if let Some(error) = &task.error {
@@ -210,14 +211,30 @@ pub(super) fn outcome(task: &TaskRecord) -> String {
 pub(super) fn state(task: &TaskRecord) -> String {
     let word = task.state.keyword();
     match task.stop_reason {
+        Some(StopReason::Shutdown) => format!("{word}: {}", cut_short(task)),
         Some(reason) if task.state.is_final() => format!("{word}: {}", reason_text(reason)),
         _ => word.to_owned(),
+    }
+}
+
+/// How much there is of a task that the daemon's own end cut short.
+fn cut_short(task: &TaskRecord) -> String {
+    let by = reason_text(StopReason::Shutdown);
+    let asked = Plan::resolve(&task.spec, RequestOrigin::Daemon).ok();
+    let asked = asked.and_then(|plan| plan.duration);
+    match (elapsed(task).map(duration_text), asked.map(duration_text)) {
+        (Some(elapsed), Some(asked)) => format!("cut short, {elapsed} of {asked}; {by}"),
+        (Some(elapsed), None) => format!("cut short after {elapsed}; {by}"),
+        (None, _) => format!("cut short; {by}"),
     }
 }
 
 fn figures(task: &TaskRecord) -> Rows {
     let counters = &task.counters;
     let lost = match (counters.dropped.total(), &task.verdict) {
+        (0, Some(_)) if task.stop_reason == Some(StopReason::Shutdown) => {
+            "0, the capture is complete until the daemon shut down".to_owned()
+        }
         (0, Some(_)) => "0, the capture is complete".to_owned(),
         (0, None) if task.state == State::Failed => "0 known, but the capture failed".to_owned(),
         (0, None) => "0 until now".to_owned(),
@@ -440,6 +457,15 @@ mod tests {
             record.state = State::Failed;
             record.verdict = None;
         });
+        let cut = record(|record| {
+            record.stop_reason = Some(StopReason::Shutdown);
+            record.ended_at = Some("2026-11-23T16:29:40Z".to_owned());
+        });
+        let expected = "completed: cut short, 1s of 10m; daemon shut down before its end\n";
+        for text in [task(&cut, Beside::default(), &now()), outcome(&cut)] {
+            assert!(text.contains(expected), "{text}");
+            assert!(!text.contains("the capture is complete\n"), "{text}");
+        }
         for task_ in [&lossy, &running, &failed] {
             assert!(!task(task_, Beside::default(), &now()).contains("is complete"));
         }

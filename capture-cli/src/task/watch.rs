@@ -9,7 +9,7 @@ use std::{
 use capture_task::{
     Cause,
     plan::{Plan, RequestOrigin},
-    task::{Counters, State, TaskRecord},
+    task::{Counters, State, StopReason, TaskRecord},
 };
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -78,9 +78,10 @@ pub(super) async fn wait(client: &Client, id: &str, quiet: bool, form: OutputFor
     Ok(exit_of(&record))
 }
 
+/// What the daemon's own end cut short is not what was asked for either.
 fn exit_of(record: &TaskRecord) -> Exit {
-    match record.state {
-        State::Failed => Exit::Runtime,
+    match (record.state, record.stop_reason) {
+        (State::Failed, _) | (_, Some(StopReason::Shutdown)) => Exit::Runtime,
         _ => Exit::Ok,
     }
 }
