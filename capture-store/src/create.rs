@@ -88,8 +88,10 @@ impl Store {
         self.write(Need::CanWait, |transaction, now| {
             let request = fingerprint(spec, start_at)?;
             let first = recall(transaction, now, account, key)?;
-            let same = first.filter(|first| first.request == request);
-            Ok(same.map(|first| first.answer))
+            match first.filter(|first| first.request == request) {
+                Some(first) if !is_gone(transaction, &first.answer)? => Ok(Some(first.answer)),
+                _ => Ok(None),
+            }
         })
     }
 }
@@ -102,6 +104,7 @@ impl Refusal {
             Self::Quota { .. } => "quota",
             Self::Budget { .. } => "disk budget",
             Self::KeyReused => "idempotency key reused",
+            Self::KeyOfRemoved(_) => "idempotency key of a removed task",
             Self::Broken(_) => "not stored",
         }
     }
@@ -119,10 +122,12 @@ fn create(
     if let Some(key) = &new.key
         && let Some(first) = recall(transaction, now, &actor.account, key)?
     {
-        return Ok(if first.request == request {
-            Ok(Creation::Repeated(first.answer))
-        } else {
+        return Ok(if first.request != request {
             Err(Refusal::KeyReused)
+        } else if is_gone(transaction, &first.answer)? {
+            Err(Refusal::KeyOfRemoved(first.answer.id))
+        } else {
+            Ok(Creation::Repeated(first.answer))
         });
     }
     let beyond = beyond(transaction, now, new.max_file_bytes, limits, &actor.account)?;
@@ -258,6 +263,13 @@ fn fingerprint(spec: &TaskSpec, start_at: Option<Timestamp>) -> rusqlite::Result
 struct First {
     request: [u8; 32],
     answer: TaskRecord,
+}
+
+/// Whether the task of a first answer was removed since.
+fn is_gone(connection: &Connection, answer: &TaskRecord) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM tasks WHERE id = ?)")?
+        .query_row([&answer.id], |row| row.get(0))
 }
 
 /// Forgets keys that are too old, then looks this one up.

@@ -95,6 +95,8 @@ pub enum Refusal {
     },
     /// The key was used for another request.
     KeyReused,
+    /// The key was used for this very request, and its task, of this ID, is removed.
+    KeyOfRemoved(String),
     /// The store failed.
     Broken(Failure),
 }

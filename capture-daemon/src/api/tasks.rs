@@ -429,6 +429,12 @@ fn refusal(error: CreateError) -> Problem {
             KEY_REUSED,
             "this `Idempotency-Key` was used for another request; a new request needs a new key",
         ),
+        Refusal::KeyOfRemoved(id) => Problem::conflict(
+            KEY_REUSED,
+            format!(
+                "this `Idempotency-Key` was used for the task {id}, which is deleted; a new request needs a new key"
+            ),
+        ),
         Refusal::Broken(Failure::NoSpace(error)) => Problem::no_space(&error),
         Refusal::Broken(failure) => Problem::internal(&failure),
     }

@@ -97,20 +97,30 @@ fn the_same_key_gives_the_first_answer() {
 }
 
 #[test]
-fn a_key_is_good_for_a_day_and_for_deleted_tasks() {
+fn a_key_is_good_for_a_day_and_makes_no_deleted_task_look_alive() {
     let lab = Lab::new();
     let actor = Actor::daemon();
     let create = |new: &NewTask| lab.store.create(new, &limits(), &actor);
     let first = new_record(create(&with_key("a", "k")));
-    lab.store
-        .delete(&ulid(&first), &actor)
-        .expect("it is deleted");
     lab.clock
         .advance(SignedDuration::from_hours(24) - SignedDuration::from_millis(1));
     assert_eq!(
         create(&with_key("a", "k")).expect("repeated"),
         Creation::Repeated(first.clone())
     );
+    lab.store
+        .delete(&ulid(&first), &actor)
+        .expect("it is deleted");
+    let refused = create(&with_key("a", "k"));
+    assert!(
+        matches!(&refused, Err(Refusal::KeyOfRemoved(id)) if *id == first.id),
+        "{refused:?}"
+    );
+    let key = IdempotencyKey::new("k").expect("a key");
+    let answer = lab
+        .store
+        .first_answer(&key, &task("a").spec, None, &actor.account);
+    assert_eq!(answer.expect("it is read"), None);
     lab.clock.advance(SignedDuration::from_millis(1));
     let second = new_record(create(&with_key("b", "k")));
     assert_ne!(second.id, first.id);
