@@ -98,9 +98,16 @@ impl Sockets {
             tls::pair(cert, key).map(|fresh| (certificate, fresh))
         });
         let fresh = fresh.transpose()?;
-        give_to(&self.path, gid).map_err(|error| {
-            Error::runtime(format!("{}: {}", self.path.display(), Cause(&error)))
-        })?;
+        match give_to(&self.path, gid) {
+            // The rest of the configuration has nothing to do with it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => log::error!(
+                "{} was removed, and nobody can connect there; restart the daemon",
+                self.path.display()
+            ),
+            given => given.map_err(|error| {
+                Error::runtime(format!("{}: {}", self.path.display(), Cause(&error)))
+            })?,
+        }
         // Last, as nothing can go wrong with it any more.
         if let Some((certificate, fresh)) = fresh {
             certificate.set(fresh);

@@ -155,6 +155,7 @@ async fn accept_all<S>(
     serve: impl Fn(S, &ServerState, &mut JoinSet<()>),
 ) -> usize {
     let mut connections = JoinSet::new();
+    let (mut refused, mut said) = (0_u64, None::<Instant>);
     let deadline = loop {
         tokio::select! {
             _ = shared.stop.changed() => {
@@ -166,7 +167,11 @@ async fn accept_all<S>(
                 Err(error) => {
                     // Out of descriptors or memory: the connection waits in the kernel.
                     if !is_of_the_connection(&error) {
-                        log::warn!("cannot accept a connection: {error}");
+                        refused += 1;
+                        if said.is_none_or(|said| said.elapsed() >= ACCEPT_LOG_INTERVAL) {
+                            log::warn!("cannot accept a connection: {error} (tried {refused} times since the last such line)");
+                            (refused, said) = (0, Some(Instant::now()));
+                        }
                         sleep(Duration::from_millis(100)).await;
                     }
                 }
@@ -183,6 +188,9 @@ async fn accept_all<S>(
     connections.shutdown().await;
     cut
 }
+
+/// How often it is logged that connections cannot be accepted.
+const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A connection that went away before it was accepted is nothing to be slower for.
 fn is_of_the_connection(error: &io::Error) -> bool {

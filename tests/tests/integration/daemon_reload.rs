@@ -263,3 +263,16 @@ fn a_certificate_that_cannot_be_used_changes_nothing() {
     assert!(connected.is_ok(), "{connected:?}");
     daemon.stop();
 }
+
+/// The rest of a configuration has nothing to do with the socket's file.
+#[test]
+fn a_socket_that_was_removed_keeps_nothing_from_being_read_again() {
+    let lab = Lab::new();
+    let daemon = daemon::start(&lab.host);
+    fs::remove_file(daemon.home().path().join("api.sock")).expect("it was there");
+    daemon.signal(Signal::SIGHUP);
+    says(&daemon, "the configuration is read again");
+    let text = daemon.stderr();
+    let is_said = text.contains("was removed, and nobody can connect there; restart the daemon");
+    assert!(is_said, "{text}");
+}
