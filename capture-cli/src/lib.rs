@@ -28,7 +28,6 @@ mod recover;
 mod report;
 mod request;
 mod run;
-mod services;
 mod signals;
 mod table;
 mod task;

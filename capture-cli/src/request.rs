@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use capture_client::services;
 use capture_engine::possible_cpus;
 use capture_file::Target;
 use capture_task::{
@@ -16,7 +17,6 @@ use capture_task::{
 use super::{
     args::{FailOn, OutputForm, RunArgs, StyleArgs, TaskArgs},
     print::Style,
-    services,
     task_request::TaskRequest,
     tasks_file, tcpdump, words,
 };

@@ -15,6 +15,7 @@ mod follow;
 mod location;
 mod part;
 mod resolve_id;
+pub mod services;
 mod sse;
 mod ssh;
 mod tcp;

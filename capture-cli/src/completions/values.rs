@@ -3,6 +3,7 @@
 
 use std::{env, ffi::OsStr, path::PathBuf, sync::Arc, time::Duration};
 
+use capture_client::services;
 use capture_client::{
     Location,
     contexts::{Contexts, LOCAL},
@@ -17,7 +18,6 @@ use tokio::time::timeout;
 use crate::{
     client::{TaskQuery, block_on},
     error::Error,
-    services,
 };
 
 /// How long a daemon may take to answer a tab key.

@@ -17,7 +17,7 @@ use capture_task::{
     wait_text,
 };
 use http::{HeaderName, HeaderValue, Method};
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
@@ -77,11 +77,10 @@ fn create(args: CreateArgs) -> Result<Exit> {
     if let Some(text) = start_at {
         body["start_at"] = Value::String(start_of(text));
     }
-    let headers: Vec<_> = idempotency_key
-        .map(key_header)
-        .transpose()?
-        .into_iter()
-        .collect();
+    // Always a key, so that whoever does not hear of the answer can ask for it again.
+    let key = idempotency_key.unwrap_or_else(new_key);
+    let mut headers = vec![key_header(key.clone())?];
+    headers.retain(|_| !dry_run);
     let path = if dry_run {
         "/tasks?dry_run=true"
     } else {
@@ -90,7 +89,10 @@ fn create(args: CreateArgs) -> Result<Exit> {
     let client = socket.client()?;
     block_on(async {
         let body = body.to_string().into_bytes();
-        let answer = client.ask(Method::POST, path, headers, Some(body)).await?;
+        let answer = tokio::select! {
+            answer = client.ask(Method::POST, path, headers, Some(body)) => answer?,
+            Ok(()) = tokio::signal::ctrl_c() => return Err(Error::runtime(unheard(dry_run, &key))),
+        };
         if dry_run {
             let told: Value = client.value(answer).await?;
             match form {
@@ -108,6 +110,23 @@ fn create(args: CreateArgs) -> Result<Exit> {
         }
         watch::wait(&client, &record.id, quiet, form).await
     })
+}
+
+/// A key that no other request has.
+fn new_key() -> String {
+    let now = Timestamp::now().as_nanosecond();
+    format!("cli-{}-{now}", std::process::id())
+}
+
+/// What is known where Ctrl-C came before the answer.
+fn unheard(dry_run: bool, key: &str) -> String {
+    match dry_run {
+        true => "not waiting any longer; no task is created".to_owned(),
+        false => format!(
+            "not waiting any longer; the task may be created all the same, and the same command with `--idempotency-key {key}` \
+             gives its ID"
+        ),
+    }
 }
 
 /// The time of a start for the daemon, which refuses what is none.

@@ -4,7 +4,7 @@
 use std::fs;
 
 /// What is asked for most, by the names that IANA has registered.
-pub(super) const USUAL: &[(&str, u16)] = &[
+pub const USUAL: &[(&str, u16)] = &[
     ("ftp-data", 20),
     ("ftp", 21),
     ("ssh", 22),
@@ -55,7 +55,7 @@ pub(super) const USUAL: &[(&str, u16)] = &[
 ];
 
 /// The port of a service.
-pub(super) fn port(name: &str) -> Option<u16> {
+pub fn port(name: &str) -> Option<u16> {
     let name = name.to_ascii_lowercase();
     if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
         return None;
