@@ -20,9 +20,10 @@ pub(super) use self::{
     extcap::{ExtcapArgs, FieldArgs},
     print::{PrintArgs, StyleArgs},
     service::{
-        ApplyArgs, AuditCommand, AuditListArgs, ConsoleArgs, CreateArgs, DatabaseArgs, DeleteArgs,
-        DownloadArgs, ListArgs, OneTask, OnlyRun, QuotaArgs, SeveralTasks, StopArgs, TaskCommand,
-        TokenCommand, TokenCreateArgs, TokenListArgs, TokenRevokeArgs, VersionArgs, WatchArgs,
+        ApplyArgs, AuditCommand, AuditListArgs, AuditVerifyArgs, BackupArgs, ConsoleArgs,
+        CreateArgs, DatabaseArgs, DeleteArgs, DownloadArgs, ListArgs, OneTask, OnlyRun, QuotaArgs,
+        SeveralTasks, StopArgs, TaskCommand, TokenCommand, TokenCreateArgs, TokenListArgs,
+        TokenRevokeArgs, VersionArgs, WatchArgs,
     },
     task::{FormArgs, OutputForm, TaskArgs, WidthArgs},
 };
@@ -74,6 +75,10 @@ pub(super) enum Command {
     /// List and verify the daemon's audit log; as root or the daemon's user.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Copy the daemon's database while it runs; as root or the daemon's user.
+    ///
+    /// The copy has tasks, tokens, quota and audit log as of one moment. Captures are files of their own.
+    Backup(BackupArgs),
     /// List the network interfaces, and whether they can be captured on.
     Interfaces(InterfacesArgs),
     /// Check whether this machine can capture, as you and by the daemon, and say what is missing.

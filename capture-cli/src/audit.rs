@@ -1,12 +1,13 @@
 //! The daemon's audit log, read from its database.
 
 use capture_store::{AuditFilter, AuditLine, Chain, access::Actor};
-use capture_task::{short_id, short_length, task::rfc3339};
+use capture_task::{printable, short_id, short_length, task::rfc3339};
 use jiff::Timestamp;
+use serde_json::json;
 use ulid::Ulid;
 
 use super::{
-    args::{AuditCommand, AuditListArgs, DatabaseArgs, OutputForm, WidthArgs},
+    args::{AuditCommand, AuditListArgs, AuditVerifyArgs, BackupArgs, OutputForm, WidthArgs},
     listing::json_line,
     print,
     token::open,
@@ -106,9 +107,22 @@ fn short_ids(text: &str) -> String {
     parts.collect()
 }
 
+/// Copies the database, and prints the name of the copy.
+pub(super) fn backup(args: &BackupArgs) -> Result<Exit> {
+    let BackupArgs { file, database } = args;
+    open(database)?.backup(file, &Actor::command())?;
+    let shown = file.display();
+    match database.form.output {
+        OutputForm::Json => print(&json_line(&json!({ "file": shown.to_string() }))?)?,
+        OutputForm::Table => print(format!("{}\n", printable(&shown.to_string())).as_bytes())?,
+    }
+    Ok(Exit::Ok)
+}
+
 /// A broken chain is what the command was asked to find, and a failure of what it was asked about.
-fn verify(args: &DatabaseArgs) -> Result<Exit> {
-    let chain = open(args)?.audit_verify(&Actor::command())?;
+fn verify(args: &AuditVerifyArgs) -> Result<Exit> {
+    let AuditVerifyArgs { anchor, database } = args;
+    let chain = open(database)?.audit_verify_by(*anchor, &Actor::command())?;
     let (text, exit) = match &chain {
         Chain::Verified { lines, head } => (
             format!("{lines} lines, each as it was written; the last one's hash is {head}\n"),
@@ -116,7 +130,7 @@ fn verify(args: &DatabaseArgs) -> Result<Exit> {
         ),
         Chain::BrokenAt { seq, why } => (format!("BROKEN at line {seq}: {why}\n"), Exit::Runtime),
     };
-    match args.form.output {
+    match database.form.output {
         OutputForm::Json => print(&json_line(&chain)?)?,
         OutputForm::Table => print(text.as_bytes())?,
     }

@@ -110,6 +110,7 @@ fn execute(command: Command, daemon: Daemon, verbose: bool) -> Result<Exit> {
         Command::Quota(args) => quota::show(args),
         Command::Token(command) => token::execute(command),
         Command::Audit(command) => audit::execute(command),
+        Command::Backup(args) => audit::backup(&args),
         Command::Interfaces(args) => {
             if let Some(namespace) = &args.netns {
                 netns::enter(namespace)?;

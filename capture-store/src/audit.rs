@@ -2,6 +2,8 @@
 //! carries the hash of the line before, so that changed, inserted and missing lines are found. Triggers in the
 //! schema refuse all but appends.
 
+use std::{str::FromStr, sync::PoisonError, time::Duration};
+
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, params};
 use serde::Serialize;
@@ -47,6 +49,9 @@ pub struct AuditPage {
     pub next: Option<i64>,
 }
 
+/// How often the end of the log is noted in the daemon's log.
+const HEAD_INTERVAL: Duration = Duration::from_secs(60 * 60);
+
 /// Most lines that are looked at for a page: a filter that nothing passes does not hold up others.
 const MOST_SEARCHED: i64 = 100_000;
 
@@ -69,6 +74,33 @@ pub enum Chain {
         /// What is wrong.
         why: String,
     },
+}
+
+/// A line that was noted down elsewhere: `NUMBER:HASH`, as the daemon logs it and `audit verify` prints it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Anchor {
+    seq: i64,
+    hash: Hash,
+}
+
+impl FromStr for Anchor {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let read = || {
+            let (seq, hash) = text.split_once(':')?;
+            let seq = seq.parse().ok().filter(|seq| *seq > 0)?;
+            let is_hash = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let mut bytes = [0; 32];
+            for (place, byte) in bytes.iter_mut().enumerate().filter(|_| is_hash) {
+                *byte = u8::from_str_radix(&hash[2 * place..2 * place + 2], 16).ok()?;
+            }
+            is_hash.then_some(Self { seq, hash: bytes })
+        };
+        read().ok_or(
+            "write the number of a line, a colon, and its hash, as `audit verify` prints them",
+        )
+    }
 }
 
 impl Store {
@@ -101,6 +133,7 @@ impl Store {
     pub fn flush_audit(&self, all: bool) -> Result<(), Failure> {
         let summaries = self.0.limiter.take(all, self.0.clock.elapsed());
         if summaries.is_empty() {
+            self.log_head(all);
             return Ok(());
         }
         self.write(Need::CanWait, |transaction, now| {
@@ -108,7 +141,32 @@ impl Store {
                 append(transaction, now, &summary.caller, summary.event())?;
             }
             Ok(())
-        })
+        })?;
+        self.log_head(all);
+        Ok(())
+    }
+
+    /// Logs the last line's number and hash, now or where the last time was an hour ago: the daemon's log is another place, by
+    /// which a log that was written anew is found out.
+    fn log_head(&self, now: bool) {
+        let elapsed = self.0.clock.elapsed();
+        let mut noted = self
+            .0
+            .noted_head
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (at, last) = *noted;
+        if !now && elapsed.saturating_sub(at) < HEAD_INTERVAL {
+            return;
+        }
+        match self.read(|transaction, _| Ok(head(transaction)?)) {
+            Ok((seq, hash)) if seq != last => {
+                log::info!("the audit log ends with line {seq}:{}", hex(&hash));
+                *noted = (elapsed, seq);
+            }
+            Ok(_) => {}
+            Err(error) => log::warn!("the audit log cannot be read: {error}"),
+        }
     }
 
     /// Checks every line, and logs that, unless a broken log takes no more lines.
@@ -116,7 +174,15 @@ impl Store {
     /// # Errors
     /// The database cannot be read, or a whole log not be written.
     pub fn audit_verify(&self, actor: &Actor) -> Result<Chain> {
-        let chain = self.read(|transaction, _| Ok(verify(transaction)?))?;
+        self.audit_verify_by(None, actor)
+    }
+
+    /// The same, and that the anchor's line is still the one that it was: a log that was written anew as a whole has another.
+    ///
+    /// # Errors
+    /// As [`Self::audit_verify`].
+    pub fn audit_verify_by(&self, anchor: Option<Anchor>, actor: &Actor) -> Result<Chain> {
+        let chain = self.read(|transaction, _| Ok(verify(transaction, anchor)?))?;
         let found = match &chain {
             Chain::Verified { .. } => None,
             Chain::BrokenAt { seq, why } => Some(format!("line {seq}: {why}")),
@@ -270,7 +336,7 @@ fn digest(line: &AuditLine) -> Hash {
     hasher.finalize().into()
 }
 
-fn verify(connection: &Connection) -> rusqlite::Result<Chain> {
+fn verify(connection: &Connection, anchor: Option<Anchor>) -> rusqlite::Result<Chain> {
     let broken = |seq, why: &str| {
         Ok(Chain::BrokenAt {
             seq,
@@ -294,7 +360,16 @@ fn verify(connection: &Connection) -> rusqlite::Result<Chain> {
         if line.hash != digest(&line) {
             return broken(line.seq, "the line was changed");
         }
+        if anchor.is_some_and(|anchor| anchor.seq == line.seq && anchor.hash != line.hash) {
+            return broken(line.seq, "the line is not the one that was noted down");
+        }
         (last, hash) = (line.seq, line.hash);
+    }
+    if anchor.is_some_and(|anchor| anchor.seq > last) {
+        return broken(
+            last + 1,
+            "lines up to the one that was noted down are missing",
+        );
     }
     if (last, hash) != head(connection)? {
         return broken(last + 1, "lines at the end are missing");

@@ -57,6 +57,8 @@ pub enum Action {
     AuditList,
     /// The audit log was verified.
     AuditVerify,
+    /// The database was copied; the object is the copy.
+    Backup,
     /// Something was asked for that needs rights; the object says what.
     Access,
     /// The configuration was read again.
@@ -90,6 +92,7 @@ impl Action {
             Self::SessionEnd => "session.end",
             Self::AuditList => "audit.list",
             Self::AuditVerify => "audit.verify",
+            Self::Backup => "backup",
             Self::Access => "access",
             Self::ConfigReload => "config.reload",
         }

@@ -10,6 +10,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -45,6 +46,8 @@ pub(super) struct Inner {
     pub(super) late: Mutex<VecDeque<LateLine>>,
     /// Whether the last change could not be written.
     pub(super) is_failing: AtomicBool,
+    /// When the audit log's end was last logged, and the number of that line.
+    pub(super) noted_head: Mutex<(Duration, i64)>,
     /// Rows of tasks that cannot be read at all, each of which the log names once.
     pub(super) unreadable: Mutex<BTreeSet<i64>>,
     /// The daemon's lock. The last field, as the connections must be closed before it is.
@@ -164,10 +167,8 @@ impl Store {
 impl Inner {
     /// Says once that the row of a task is left out.
     pub(super) fn note_unreadable(&self, row: i64, error: &rusqlite::Error) {
-        let mut known = self.unreadable.lock();
-        let known = known
-            .as_mut()
-            .map_or_else(|poisoned| poisoned.get_mut(), |known| known);
+        let known = self.unreadable.lock();
+        let mut known = known.unwrap_or_else(PoisonError::into_inner);
         if known.insert(row) {
             log::error!("row {row} of the tasks cannot be read, and the task is left out: {error}");
         }

@@ -11,6 +11,7 @@ pub mod access;
 mod audit;
 mod audit_event;
 mod audit_line;
+mod backup;
 pub mod clock;
 mod create;
 mod database;
@@ -38,7 +39,7 @@ mod values;
 mod tests;
 
 pub use self::{
-    audit::{AuditFilter, AuditPage, Chain},
+    audit::{Anchor, AuditFilter, AuditPage, Chain},
     audit_event::{Action, AuditEvent, Outcome},
     audit_line::AuditLine,
     database::Store,

@@ -23,6 +23,10 @@ const LINES_PER_PEER: u32 = 60;
 /// The same for all together who have proved nothing, as one of them may have many addresses.
 const LINES_OF_STRANGERS: u32 = 600;
 
+/// What the lines of strangers are counted over in addition, and how many there may be: some megabytes.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const LINES_OF_STRANGERS_A_DAY: u32 = 10_000;
+
 /// Peers that are told apart; all others are one.
 const MAX_PEERS: usize = 1024;
 
@@ -37,6 +41,7 @@ pub(super) struct Limiter(Mutex<Counts>);
 struct Counts {
     refused: BTreeMap<Peer, Recent>,
     strangers: Window,
+    strangers_today: Window,
     fetched: BTreeMap<(Peer, Action, String), Recent>,
 }
 
@@ -153,7 +158,7 @@ impl Counts {
         let has_room = has_room.is_none_or(|recent| recent.has_room(LINES_PER_PEER, now));
         // Asked last: whoever has used up their own takes nothing from other strangers.
         let is_stranger = matches!(peer, Peer::Host(_));
-        let admitted = has_room && (!is_stranger || self.strangers.take(LINES_OF_STRANGERS, now));
+        let admitted = has_room && (!is_stranger || self.stranger(now));
         // A stranger without a line has no count either, which is a line too.
         let peer = if admitted || is_known {
             peer
@@ -163,6 +168,21 @@ impl Counts {
         let recent = self.refused.entry(peer);
         let recent = recent.or_insert_with(|| Recent::new(caller, now));
         recent.note(admitted, caller, now)
+    }
+
+    /// Takes the room for one more line of a stranger, if there is some.
+    fn stranger(&mut self, now: Duration) -> bool {
+        let today = &mut self.strangers_today;
+        if now.saturating_sub(today.since) >= DAY {
+            *today = Window {
+                since: now,
+                lines: 0,
+            };
+        }
+        let has_room = today.lines < LINES_OF_STRANGERS_A_DAY;
+        let admitted = has_room && self.strangers.take(LINES_OF_STRANGERS, now);
+        self.strangers_today.lines += u32::from(admitted);
+        admitted
     }
 
     fn fetch(&mut self, peer: Peer, caller: &Caller, event: AuditEvent<'_>, now: Duration) -> bool {
@@ -384,6 +404,24 @@ mod tests {
         let summaries = limiter.take(true, NOW);
         let counts: Vec<_> = summaries.iter().map(|summary| summary.more).collect();
         assert_eq!(counts, [4950, 9459]);
+    }
+
+    #[test]
+    fn strangers_have_so_many_a_day_and_those_known_are_none_of_them() {
+        let limiter = Limiter::default();
+        let day = |since: Duration, minutes: u32| {
+            let lines = (0..minutes).map(|minute| {
+                let now = since + WINDOW * minute;
+                limiter.take(true, now);
+                let lines =
+                    (0..700).filter(|n| limiter.admits(&stranger(*n, 1), refused("x"), now));
+                lines.count()
+            });
+            lines.sum::<usize>()
+        };
+        assert_eq!(day(NOW, 60), 10_000);
+        assert_eq!(admitted(&limiter, &user(1), refused("x"), 10), 10);
+        assert_eq!(day(NOW + DAY, 10), 6000);
     }
 
     #[test]

@@ -150,6 +150,7 @@ fn connections(
     }
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
+    let noted_head = Mutex::new((clock.elapsed(), 0));
     Ok(Store(Arc::new(Inner {
         clock,
         limiter: Limiter::default(),
@@ -159,6 +160,7 @@ fn connections(
         reserve,
         late: Mutex::default(),
         is_failing: AtomicBool::new(false),
+        noted_head,
         unreadable: Mutex::default(),
         _lock: lock,
     })))

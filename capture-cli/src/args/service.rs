@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use capture_client::Location;
-use capture_store::access::Role;
+use capture_store::{Anchor, access::Role};
 use capture_task::task::State;
 use clap::{Args, Subcommand, ValueHint};
 
@@ -422,7 +422,25 @@ pub(crate) enum AuditCommand {
     /// List who did what, newest first.
     List(AuditListArgs),
     /// Check that no line of the log was changed, put in or taken out; the exit code is 1 where one was.
-    Verify(DatabaseArgs),
+    Verify(AuditVerifyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditVerifyArgs {
+    /// A line that was noted down elsewhere: it must still be the same one.
+    #[arg(long, value_name = "NUMBER:HASH")]
+    pub(crate) anchor: Option<Anchor>,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// File to make, readable by its owner alone.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
 }
 
 #[derive(Debug, Args)]

@@ -438,3 +438,57 @@ fn several_writers_make_one_chain() {
     });
     assert!(matches!(verify(&lab), Chain::Verified { lines: 100, .. }));
 }
+
+#[test]
+fn an_anchor_finds_a_log_that_was_written_anew() {
+    let lab = ten();
+    let Chain::Verified { lines, head } = verify(&lab) else {
+        panic!("it is whole");
+    };
+    let anchor: Anchor = format!("{lines}:{head}").parse().expect("an anchor");
+    let by = |lab: &Lab| {
+        let chain = lab.store.audit_verify_by(Some(anchor), &Actor::command());
+        chain.expect("it is read")
+    };
+    // Also where the log has gone on since.
+    line(&lab, "later");
+    assert!(matches!(by(&lab), Chain::Verified { .. }));
+
+    let broken = |lab: &Lab, why: &str| {
+        assert!(matches!(verify(lab), Chain::Verified { .. }));
+        let found = by(lab);
+        assert!(
+            matches!(&found, Chain::BrokenAt { why: found, .. } if found == why),
+            "{found:?}"
+        );
+    };
+    let shorter = Lab::new();
+    line(&shorter, "another");
+    broken(
+        &shorter,
+        "lines up to the one that was noted down are missing",
+    );
+    let another = Lab::new();
+    for n in 0..20 {
+        line(&another, &format!("another {n}"));
+    }
+    broken(&another, "the line is not the one that was noted down");
+}
+
+#[test]
+fn anchors_have_one_form() {
+    let hash = "ab".repeat(32);
+    assert!(format!("1:{hash}").parse::<Anchor>().is_ok());
+    for wrong in [
+        String::new(),
+        hash.clone(),
+        format!("0:{hash}"),
+        format!("-1:{hash}"),
+        format!("1:{hash}a"),
+        format!("1:{}", &hash[1..]),
+        format!("1:+{}", &hash[1..]),
+        format!("1:{}", "é".repeat(32)),
+    ] {
+        assert!(wrong.parse::<Anchor>().is_err(), "{wrong}");
+    }
+}

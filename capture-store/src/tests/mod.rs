@@ -2,6 +2,7 @@
 //! own.
 
 mod audit;
+mod backup;
 mod create;
 mod findings;
 mod full_disk;
