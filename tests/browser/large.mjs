@@ -85,7 +85,7 @@ function until(act, position) {
       if (isThere) return performance.now() - from;
       if (performance.now() - from > 20_000) {
         const shown = rows.map((row) => `${row.getAttribute('aria-rowindex')}${row.hasAttribute('data-wait') ? ' waits' : ''}`);
-        throw new Error(`${act} to ${position} of ${list.getAttribute('aria-rowcount')}: ${shown.join(', ')}`);
+        throw new Error(`${act} to ${position} of ${document.querySelector('.pk-list')?.getAttribute('aria-rowcount')}: ${shown.join(', ')} at ${location.hash}: ${document.querySelector('main')?.textContent?.slice(0, 500)}`);
       }
     }
   }, { act, position });

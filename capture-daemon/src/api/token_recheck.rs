@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use capture_store::{
     Store,
     access::{Peer, Who},
@@ -104,8 +104,12 @@ impl TokenRecheck {
         holds
     }
 
-    /// A body that breaks off where they would not be let in again: the client must not take it for whole.
+    /// A body that breaks off where they would not be let in again: the client must not take it for whole. One whose length
+    /// is known is in memory, as a problem is, and goes as it is.
     pub(super) fn limit(self, body: Body) -> Body {
+        if body.size_hint().exact().is_some() {
+            return body;
+        }
         let data = body.into_data_stream();
         Body::from_stream(stream::try_unfold(
             (self, data),

@@ -41,7 +41,7 @@ export class List {
   #set = 0;
   #height = 0;
   #rowHeight = ROW;
-  #touchedAt = 0;
+  #touchedAt = -Infinity;
   /** Rows that fitted when it was last drawn. */
   #fitted = 0;
   #frame = 0;
