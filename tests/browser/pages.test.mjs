@@ -72,6 +72,25 @@ test('the page of a task loads the view of packets ahead, for those who may see 
   }
 });
 
+test('back at a page before the next one has come shows it again', async () => {
+  const task = /** @type {string} */ (places.find((place) => place.endsWith('/findings'))).replace('/findings', '');
+  const visitor = await Visitor.at(`${url}${task}/packets`);
+  const { page } = visitor;
+  await page.locator('.pk-row:not([data-wait])').first().waitFor();
+  await page.route('**/pages/task.js', async (route) => {
+    await sleep(500);
+    await route.continue();
+  });
+  await visitor.go(task);
+  await page.locator('.pk-list').waitFor({ state: 'detached' });
+  await visitor.go(`${task}/packets`);
+  await sleep(1000);
+  await page.locator('.pk-row:not([data-wait])').first().waitFor();
+  assert.equal(await page.locator('.page-task').count(), 0);
+  visitor.check(task);
+  await visitor.close();
+});
+
 for (const language of ['zh-CN', 'de']) {
   test(`every page in ${language}`, async () => {
     const visitor = await Visitor.at(url, { language, width: 360 });

@@ -63,7 +63,7 @@ function pageName({ path }) {
 }
 
 const app = /** @type {HTMLElement} */ (document.getElementById('app'));
-/** @type {{name: string, key: string, page: Page, end: void | (() => void)} | null} */
+/** @type {{name: string, key: string, page: Page, root: HTMLElement, end: void | (() => void)} | null} */
 let shown = null;
 let showing = 0;
 
@@ -109,7 +109,8 @@ async function show() {
   const at = place();
   const name = pageName(at);
   const key = `${name} ${name === 'task' || OF_TASK.includes(name) ? at.path[1] : ''}`;
-  if (shown && shown.key === key && shown.page.update?.(at)) {
+  // Where the next page has taken its place already, that one is still coming, and would be shown here.
+  if (shown && shown.key === key && shown.root.isConnected && shown.page.update?.(at)) {
     document.title = `${shown.page.title(at)} · capture-agent`;
     return;
   }
@@ -133,7 +134,7 @@ async function show() {
     }
     const end = await page.show(root, at);
     if (mine !== showing) return end?.();
-    shown = { name, key, page, end };
+    shown = { name, key, page, root, end };
     loadNext(name);
   } catch (error) {
     if (mine !== showing) return;
