@@ -62,7 +62,9 @@ service() {
     check "a killed daemon comes back, and recovers" kill_daemon
     check "the page's warnings in the journal" page monitoring-1
     check "the page's backup" page backup-1
-    check "the page's restoration" page backup-3
+    check "the page's restoration" page backup-4
+    check "the page's copy in use" page backup-2
+    check "the copy's restoration" page backup-3
 }
 
 alice_captures() {
