@@ -29,6 +29,22 @@ pub(super) struct Absent {
     errors: Vec<ProblemError>,
 }
 
+/// What the document says of a call with the two kinds of answers: a type, or [`Absent`]. No generic type: utoipa would write
+/// all of the type in its place.
+macro_rules! or_absent {
+    ($(#[$doc:meta])* enum $name:ident($shown:ty);) => {
+        $(#[$doc])*
+        #[derive(utoipa::ToSchema)]
+        #[serde(untagged)]
+        #[expect(dead_code, reason = "this is what the document says of two kinds of answers")]
+        enum $name {
+            There($shown),
+            None($crate::api::absent::Absent),
+        }
+    };
+}
+pub(super) use or_absent;
+
 impl Absent {
     pub(super) fn because(problem: &Problem) -> Json<Self> {
         Json(Self {

@@ -12,7 +12,7 @@ use ulid::Ulid;
 use utoipa::ToSchema;
 
 use super::{
-    absent::Absent,
+    absent::{Absent, or_absent},
     auth::Principal,
     content_disposition::attachment,
     extract::{Fields, OfTask, Query, TaskPath},
@@ -23,16 +23,9 @@ use super::{
 };
 use crate::tasks::TaskError;
 
-/// A report, or why there is none.
-#[derive(ToSchema)]
-#[serde(untagged)]
-#[expect(
-    dead_code,
-    reason = "this is what the document says of two kinds of answers"
-)]
-enum Found {
-    Report(Box<Findings>),
-    None(Absent),
+or_absent! {
+    /// A report, or why there is none.
+    enum Found(Box<Findings>);
 }
 
 /// What was found in the packets of a task.

@@ -15,7 +15,7 @@ use capture_store::{Action, access::Right};
 use utoipa::ToSchema;
 
 use super::{
-    absent::Absent,
+    absent::{Absent, or_absent},
     auth::Principal,
     blocking::blocking,
     extract::Query,
@@ -102,16 +102,9 @@ impl From<Route> for RouteJson {
     }
 }
 
-/// A way, or that there is none.
-#[derive(ToSchema)]
-#[serde(untagged)]
-#[expect(
-    dead_code,
-    reason = "this is what the document says of two kinds of answers"
-)]
-enum Way {
-    There(RouteJson),
-    None(Absent),
+or_absent! {
+    /// A way, or that there is none.
+    enum Way(RouteJson);
 }
 
 /// The interface by which packets to an address leave.

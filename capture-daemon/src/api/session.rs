@@ -19,7 +19,7 @@ use ulid::Ulid;
 use utoipa::ToSchema;
 
 use super::{
-    absent::Absent,
+    absent::or_absent,
     auth::{Principal, Source, Way, by_token},
     blocking::blocking,
     extract::{Fields, IdPath, Query},
@@ -111,16 +111,9 @@ pub(super) struct LoginBody {
     token: String,
 }
 
-/// What there is to say of who asks.
-#[derive(ToSchema)]
-#[serde(untagged)]
-#[expect(
-    dead_code,
-    reason = "this is what the document says of two kinds of answers"
-)]
-enum Asked {
-    Somebody(SessionJson),
-    Nobody(Absent),
+or_absent! {
+    /// What there is to say of who asks.
+    enum Asked(SessionJson);
 }
 
 /// Who one is and what one may.

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::{
-    absent::Absent,
+    absent::{Absent, or_absent},
     auth::ShareHolder,
     extract::Query,
     files::{Capture, answer, etag, made},
@@ -69,16 +69,9 @@ pub(super) struct ShownTask {
     ended_at: Option<String>,
 }
 
-/// What a share shows, or that it shows nothing any more.
-#[derive(ToSchema)]
-#[serde(untagged)]
-#[expect(
-    dead_code,
-    reason = "this is what the document says of two kinds of answers"
-)]
-enum Look {
-    Shown(Box<Shown>),
-    None(Absent),
+or_absent! {
+    /// What a share shows, or that it shows nothing any more.
+    enum Look(Box<Shown>);
 }
 
 /// The task of a share.

@@ -23,10 +23,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use ulid::ULID_LEN;
-use utoipa::ToSchema;
 
 use super::{
-    absent::Absent,
+    absent::{Absent, or_absent},
     auth::{Principal, Source},
     extract::{Fields, OfTask, Query, TaskPath},
     new_task::{DryRun, FaultyTask, NewTaskSchema, Tried},
@@ -214,16 +213,9 @@ pub(super) async fn list(
     api.tasks.list(filter).await.map(Json).map_err(to_problem)
 }
 
-/// A task, or that it is not there.
-#[derive(ToSchema)]
-#[serde(untagged)]
-#[expect(
-    dead_code,
-    reason = "this is what the document says of two kinds of answers"
-)]
-enum Look {
-    There(Box<TaskRecord>),
-    None(Absent),
+or_absent! {
+    /// A task, or that it is not there.
+    enum Look(Box<TaskRecord>);
 }
 
 /// One task.
