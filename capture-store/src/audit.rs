@@ -132,16 +132,14 @@ impl Store {
     /// are lost.
     pub fn flush_audit(&self, all: bool) -> Result<(), Failure> {
         let summaries = self.0.limiter.take(all, self.0.clock.elapsed());
-        if summaries.is_empty() {
-            self.log_head(all);
-            return Ok(());
+        if !summaries.is_empty() {
+            self.write(Need::CanWait, |transaction, now| {
+                for summary in &summaries {
+                    append(transaction, now, &summary.caller, summary.event())?;
+                }
+                Ok(())
+            })?;
         }
-        self.write(Need::CanWait, |transaction, now| {
-            for summary in &summaries {
-                append(transaction, now, &summary.caller, summary.event())?;
-            }
-            Ok(())
-        })?;
         self.log_head(all);
         Ok(())
     }

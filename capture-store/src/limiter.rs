@@ -14,8 +14,8 @@ use ulid::Ulid;
 use super::audit_event::{Action, AuditEvent, Outcome};
 use crate::access::{Caller, Origin, Who, host};
 
-/// What lines are counted over.
-const WINDOW: Duration = Duration::from_secs(60);
+/// Seconds that lines are counted over.
+const MINUTE: u64 = 60;
 
 /// Refusals of one peer in that time that have a line.
 const LINES_PER_PEER: u32 = 60;
@@ -23,8 +23,8 @@ const LINES_PER_PEER: u32 = 60;
 /// The same for all together who have proved nothing, as one of them may have many addresses.
 const LINES_OF_STRANGERS: u32 = 600;
 
-/// What the lines of strangers are counted over in addition, and how many there may be: some megabytes.
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Seconds that the lines of strangers are counted over in addition, and how many there may be: some megabytes.
+const DAY: u64 = 24 * 60 * 60;
 const LINES_OF_STRANGERS_A_DAY: u32 = 10_000;
 
 /// Peers that are told apart; all others are one.
@@ -40,8 +40,8 @@ pub(super) struct Limiter(Mutex<Counts>);
 #[derive(Debug, Default)]
 struct Counts {
     refused: BTreeMap<Peer, Recent>,
-    strangers: Window,
-    strangers_today: Window,
+    strangers: Window<MINUTE>,
+    strangers_today: Window<DAY>,
     fetched: BTreeMap<(Peer, Action, String), Recent>,
 }
 
@@ -58,15 +58,15 @@ enum Peer {
 /// What a peer did in a window.
 #[derive(Debug)]
 struct Recent {
-    window: Window,
+    window: Window<MINUTE>,
     /// Those without a line, and who was the last of them.
     more: u64,
     caller: Caller,
 }
 
-/// Lines since a moment.
+/// Lines since a moment, until that is so many seconds ago.
 #[derive(Clone, Copy, Debug, Default)]
-struct Window {
+struct Window<const SECONDS: u64> {
     since: Duration,
     lines: u32,
 }
@@ -172,17 +172,9 @@ impl Counts {
 
     /// Takes the room for one more line of a stranger, if there is some.
     fn stranger(&mut self, now: Duration) -> bool {
-        let today = &mut self.strangers_today;
-        if now.saturating_sub(today.since) >= DAY {
-            *today = Window {
-                since: now,
-                lines: 0,
-            };
-        }
-        let has_room = today.lines < LINES_OF_STRANGERS_A_DAY;
-        let admitted = has_room && self.strangers.take(LINES_OF_STRANGERS, now);
-        self.strangers_today.lines += u32::from(admitted);
-        admitted
+        self.strangers_today.has_room(LINES_OF_STRANGERS_A_DAY, now)
+            && self.strangers.take(LINES_OF_STRANGERS, now)
+            && self.strangers_today.take(LINES_OF_STRANGERS_A_DAY, now)
     }
 
     fn fetch(&mut self, peer: Peer, caller: &Caller, event: AuditEvent<'_>, now: Duration) -> bool {
@@ -242,9 +234,9 @@ impl Recent {
     }
 }
 
-impl Window {
+impl<const SECONDS: u64> Window<SECONDS> {
     fn is_over(&self, now: Duration) -> bool {
-        now.saturating_sub(self.since) >= WINDOW
+        now.saturating_sub(self.since) >= Duration::from_secs(SECONDS)
     }
 
     /// Whether there is room for one more line.
@@ -348,8 +340,13 @@ mod tests {
         };
         assert_eq!(admitted(&limiter, &one, done, 100), 100);
 
-        assert_eq!(limiter.take(false, NOW + WINDOW / 2).len(), 0);
-        let later = NOW + WINDOW;
+        assert_eq!(
+            limiter
+                .take(false, NOW + Duration::from_secs(MINUTE) / 2)
+                .len(),
+            0
+        );
+        let later = NOW + Duration::from_secs(MINUTE);
         // Until the count has its line, nothing else of the peer has one.
         assert!(!limiter.admits(&one, refused("x"), later));
         let expected = "uid 1  Refused(\"61 more refusals and failures of this peer, not listed\")";
@@ -411,7 +408,7 @@ mod tests {
         let limiter = Limiter::default();
         let day = |since: Duration, minutes: u32| {
             let lines = (0..minutes).map(|minute| {
-                let now = since + WINDOW * minute;
+                let now = since + Duration::from_secs(MINUTE) * minute;
                 limiter.take(true, now);
                 let lines =
                     (0..700).filter(|n| limiter.admits(&stranger(*n, 1), refused("x"), now));
@@ -421,7 +418,7 @@ mod tests {
         };
         assert_eq!(day(NOW, 60), 10_000);
         assert_eq!(admitted(&limiter, &user(1), refused("x"), 10), 10);
-        assert_eq!(day(NOW + DAY, 10), 6000);
+        assert_eq!(day(NOW + Duration::from_secs(DAY), 10), 6000);
     }
 
     #[test]
@@ -430,7 +427,7 @@ mod tests {
         assert_eq!(admitted(&limiter, &user(1), fetched("a/0"), 1000), 1);
         assert_eq!(admitted(&limiter, &user(1), fetched("a/1"), 1), 1);
         assert_eq!(admitted(&limiter, &user(2), fetched("a/0"), 1), 1);
-        let later = NOW + WINDOW;
+        let later = NOW + Duration::from_secs(MINUTE);
         assert_eq!(
             outcomes(limiter.take(false, later)),
             ["uid 1 a/0 DoneAgain(999)"]
