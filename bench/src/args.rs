@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 use crate::{
     case::{Case, Frames},
@@ -40,21 +40,26 @@ pub(crate) struct Arguments {
     /// Seconds of sending in each run
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: Option<u64>,
-    /// Nothing but the daemon with the live analysis of its task against the same without
-    #[arg(long, hide = true, conflicts_with_all = ["full", "tool", "frame", "case", "svg"])]
-    pub(crate) live: bool,
-    /// Nothing but the daemon while nobody, one and many look at its task
-    #[arg(long, hide = true, conflicts_with_all = ["full", "tool", "frame", "case", "svg", "live"])]
-    pub(crate) viewers: bool,
-    /// Nothing but how soon each tool captures
-    #[arg(long, hide = true, conflicts_with_all = ["full", "tool", "frame", "case", "svg", "live", "viewers"])]
-    pub(crate) start: bool,
+    /// Nothing but this benchmark of its own
+    #[arg(long, hide = true, value_enum, conflicts_with_all = ["full", "tool", "frame", "case", "svg"])]
+    pub(crate) part: Option<Part>,
     /// Also write all figures as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
     /// Also draw a chart
     #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,
+}
+
+/// A benchmark of its own.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Part {
+    /// The daemon with the live analysis of its task against the same without
+    Live,
+    /// The daemon while nobody, one and many look at its task
+    Viewers,
+    /// How soon each tool captures
+    Start,
 }
 
 /// What is measured.

@@ -33,7 +33,7 @@ use clap::Parser as _;
 use serde_json::json;
 
 use crate::{
-    args::{Arguments, Plan},
+    args::{Arguments, Part, Plan},
     measure::Bench,
     rounds::Rounds,
     series::Results,
@@ -67,17 +67,20 @@ fn bench(arguments: &Arguments) -> Result<()> {
         lab: lab::make(),
     };
     let started = jiff::Timestamp::now();
-    if arguments.live {
-        let live = live::Live::measure(&bench, plan.rounds)?;
-        return report(&live, arguments, &bench, &plan, started);
-    }
-    if arguments.viewers {
-        let viewers = viewers::Results::measure(&bench, plan.rounds)?;
-        return report(&viewers, arguments, &bench, &plan, started);
-    }
-    if arguments.start {
-        let starts = start::Starts::measure(&bench, plan.rounds)?;
-        return report(&starts, arguments, &bench, &plan, started);
+    let (run, rounds) = (
+        Run {
+            arguments,
+            bench: &bench,
+            plan: &plan,
+            started,
+        },
+        plan.rounds,
+    );
+    match arguments.part {
+        None => {}
+        Some(Part::Live) => return run.report(&live::Live::measure(&bench, rounds)?),
+        Some(Part::Viewers) => return run.report(&viewers::Results::measure(&bench, rounds)?),
+        Some(Part::Start) => return run.report(&start::Starts::measure(&bench, rounds)?),
     }
     let results = measure_all(&bench, &plan)?;
     let targets = targets(&results);
@@ -107,31 +110,41 @@ fn bench(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Says what came of a benchmark of its own.
-fn report(
-    rounds: &impl Rounds,
-    arguments: &Arguments,
-    bench: &Bench,
-    plan: &Plan,
+/// What was asked for, where and when.
+struct Run<'a> {
+    arguments: &'a Arguments,
+    bench: &'a Bench,
+    plan: &'a Plan,
     started: jiff::Timestamp,
-) -> Result<()> {
-    let targets = rounds.targets();
-    let machine = Machine::here();
-    println!("{machine}\n");
-    rounds.print();
-    table::print_targets(&targets);
-    if let Some(path) = &arguments.json {
-        let document = json!({
-            "date": started.to_string(),
-            "machine": machine,
-            "seconds": plan.time.as_secs_f64(),
-            "cpus": {"sender": bench.cpus[0], "capture": bench.cpus[1]},
-            "rounds": rounds,
-            "targets": targets.iter().map(Target::json).collect::<Vec<_>>(),
-        });
-        write(path, &(serde_json::to_string_pretty(&document)? + "\n"))?;
+}
+
+impl Run<'_> {
+    /// Says what came of a benchmark of its own.
+    fn report(&self, rounds: &impl Rounds) -> Result<()> {
+        let Self {
+            arguments,
+            bench,
+            plan,
+            started,
+        } = self;
+        let targets = rounds.targets();
+        let machine = Machine::here();
+        println!("{machine}\n");
+        rounds.print();
+        table::print_targets(&targets);
+        if let Some(path) = &arguments.json {
+            let document = json!({
+                "date": started.to_string(),
+                "machine": machine,
+                "seconds": plan.time.as_secs_f64(),
+                "cpus": {"sender": bench.cpus[0], "capture": bench.cpus[1]},
+                "rounds": rounds,
+                "targets": targets.iter().map(Target::json).collect::<Vec<_>>(),
+            });
+            write(path, &(serde_json::to_string_pretty(&document)? + "\n"))?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn measure_all(bench: &Bench, plan: &Plan) -> Result<Results> {

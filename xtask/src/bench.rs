@@ -88,9 +88,9 @@ pub(crate) fn bench(arguments: &Arguments) -> Result<()> {
         What::Analyze { options } => analyze(options),
         What::View { options } => view(options),
         What::Capture { options } => capture(options),
-        What::Live { options } => part("--live", options),
-        What::Viewers { options } => part("--viewers", options),
-        What::Start { options } => part("--start", options),
+        What::Live { options } => part("live", options),
+        What::Viewers { options } => part("viewers", options),
+        What::Start { options } => part("start", options),
     }
 }
 
@@ -104,7 +104,7 @@ fn capture(options: &[String]) -> Result<()> {
 /// The same for a benchmark of its own in the same program.
 fn part(which: &str, options: &[String]) -> Result<()> {
     packages::ensure_tools(packages::BENCH_TOOLS)?;
-    let options = [&[which.to_owned()], options].concat();
+    let options = [&[format!("--part={which}")], options].concat();
     against(run::as_root, "bench-capture", &options)
 }
 
