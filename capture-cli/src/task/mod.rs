@@ -17,7 +17,7 @@ use capture_task::{
     wait_text,
 };
 use http::{HeaderName, HeaderValue, Method};
-use jiff::{Timestamp, Zoned};
+use jiff::Zoned;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
@@ -78,13 +78,11 @@ fn create(args: CreateArgs) -> Result<Exit> {
         body["start_at"] = Value::String(start_of(text));
     }
     // Always a key, so that whoever does not hear of the answer can ask for it again.
-    let key = idempotency_key.unwrap_or_else(new_key);
-    let mut headers = vec![key_header(key.clone())?];
-    headers.retain(|_| !dry_run);
-    let path = if dry_run {
-        "/tasks?dry_run=true"
-    } else {
-        "/tasks"
+    let key = idempotency_key.unwrap_or_else(|| ulid::Ulid::new().to_string());
+    let header = key_header(key.clone())?;
+    let (path, headers) = match dry_run {
+        true => ("/tasks?dry_run=true", Vec::new()),
+        false => ("/tasks", vec![header]),
     };
     let client = socket.client()?;
     block_on(async {
@@ -110,12 +108,6 @@ fn create(args: CreateArgs) -> Result<Exit> {
         }
         watch::wait(&client, &record.id, quiet, form).await
     })
-}
-
-/// A key that no other request has.
-fn new_key() -> String {
-    let now = Timestamp::now().as_nanosecond();
-    format!("cli-{}-{now}", std::process::id())
 }
 
 /// What is known where Ctrl-C came before the answer.
