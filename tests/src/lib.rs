@@ -91,6 +91,7 @@ pub mod skips;
 pub mod small_disk;
 pub mod stream;
 pub mod table;
+pub mod terminal;
 pub mod traffic;
 
 /// Runs a program to its end and gives its standard output; panics with its standard error where

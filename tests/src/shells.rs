@@ -13,6 +13,8 @@ use std::{
 
 use tempfile::TempDir;
 
+use crate::terminal::PseudoTerminal;
+
 /// Longest time for a shell to do something.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -168,7 +170,7 @@ impl Shells {
         installed(name, Command::new(name).arg("--version").output())?;
         let (start, script, arguments) = terminal.start();
         fs::write(self.home().join(start), script).expect("a file");
-        let pty = nix::pty::openpty(None, None).expect("a terminal");
+        let pty = PseudoTerminal::open();
         let slave = || Stdio::from(pty.slave.try_clone().expect("a descriptor"));
         let mut child = self
             .command("setsid")

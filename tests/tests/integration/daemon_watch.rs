@@ -15,10 +15,10 @@ use capture_tests::{
     daemon::{self, Daemon, UNLIMITED},
     eventually,
     netns::{HOST_IF, Lab},
+    terminal::PseudoTerminal,
     traffic,
 };
 use nix::{
-    pty::{Winsize, openpty},
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
@@ -37,13 +37,7 @@ struct Watching {
 
 /// Begins to watch a task, with variables besides.
 fn watch(daemon: &Daemon, task: &str, columns: u16, variables: &[(&str, &str)]) -> Watching {
-    let size = Winsize {
-        ws_row: 24,
-        ws_col: columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
-    let terminal = openpty(Some(&size), None).expect("a pseudo terminal");
+    let terminal = PseudoTerminal::with_size(24, columns);
     let other = terminal.slave.try_clone().expect("a second descriptor");
     let mut command = std::process::Command::new(binary());
     command

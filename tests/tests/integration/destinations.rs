@@ -20,10 +20,11 @@ use capture_tests::{
     agent::{self, Ended, Running, binary},
     eventually,
     netns::{HOST_IF, Lab, PEER_IF},
-    readers, traffic,
+    readers,
+    terminal::PseudoTerminal,
+    traffic,
 };
 use nix::{
-    pty::openpty,
     sys::{
         signal::Signal,
         stat::{Mode, SFlag, mknod},
@@ -133,7 +134,7 @@ fn an_inherited_descriptor() {
 fn descriptors_that_cannot_be_written() {
     let lab = Lab::new();
     for (name, redirection, words) in [
-        ("/dev/fd/9", "", &["/dev/fd/9", "not open"][..]),
+        ("/dev/fd/9", "9>&-", &["/dev/fd/9", "not open"][..]),
         ("/dev/fd/7", "7< /dev/zero", &["/dev/fd/7", "reading"]),
         ("/dev/stderr", "", &["/dev/stderr", "messages"]),
         ("/proc/1/fd/0", "", &["/proc/1/fd/0", "another process"]),
@@ -175,7 +176,7 @@ fn descriptors_that_cannot_be_written() {
 fn a_terminal_is_refused_by_every_name() {
     let lab = Lab::new();
     for name in ["/dev/stdout", "/dev/fd/1", "/dev/fd/0", "tty"] {
-        let terminal = openpty(None, None).expect("a pseudo terminal");
+        let terminal = PseudoTerminal::open();
         let path = nix::unistd::ttyname(&terminal.slave).expect("it has a name");
         let directory = directory();
         symlink(path, directory.path().join("tty")).expect("a link");

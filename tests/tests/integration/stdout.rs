@@ -17,10 +17,10 @@ use capture_tests::{
     eventually,
     netns::{HOST_IF, Lab, Netns, PEER_IF},
     output, pcapng, readers,
+    terminal::PseudoTerminal,
     traffic::{self, number_in},
 };
 use nix::{
-    pty::openpty,
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
@@ -148,7 +148,7 @@ fn a_reader_that_goes_is_a_quiet_end() {
 #[test]
 fn a_terminal_is_refused() {
     let lab = Lab::new();
-    let terminal = openpty(None, None).expect("a pseudo terminal");
+    let terminal = PseudoTerminal::open();
     let mut command = lab.host.command(agent::binary());
     command
         .args(["run", "-i", HOST_IF, "-w", "-"])
@@ -168,7 +168,7 @@ fn a_terminal_is_refused() {
 #[test]
 fn a_terminal_shows_progress() {
     let lab = Lab::new();
-    let terminal = openpty(None, None).expect("a pseudo terminal");
+    let terminal = PseudoTerminal::open();
     let directory = Arc::new(tempfile::tempdir().expect("a directory"));
     let mut command = lab.host.command(agent::binary());
     command.args(["run", "-i", HOST_IF, "-w", "o.pcapng", "--duration", "2"]);
@@ -221,7 +221,7 @@ fn a_reader_has_the_terminal_for_itself() {
         .replace("capture-agent", agent.to_str().expect("a plain path"))
         .replace("eth0 ", &format!("{HOST_IF} --duration 3s "))
         .replace("10.0.0.5", "192.0.2.2");
-    let terminal = openpty(None, None).expect("a pseudo terminal");
+    let terminal = PseudoTerminal::open();
     let other = || Stdio::from(terminal.slave.try_clone().expect("a descriptor"));
     let mut command = lab.host.command("sh");
     command.args(["-c", &typed]).env("TERM", "xterm");

@@ -3,7 +3,9 @@
 use std::{fs, process::Command, thread};
 
 use capture_tests::{
+    TIMEOUT,
     background::Background,
+    eventually,
     lan::{LAN_IF, Lan},
     netns::Netns,
     output,
@@ -112,7 +114,9 @@ fn poisoned(made: Made) -> Captured {
                 let mut arpspoof = other.command("arpspoof");
                 arpspoof.args(["-i", LAN_IF, "-t", &Lan::ipv4(0), &Lan::ipv4(1)]);
                 let running = Background::start(&mut arpspoof);
-                thread::sleep(ms(7000));
+                // One line a reply, every two seconds. The first ones may answer requests of the victim.
+                let has_sent = || running.output().lines().count() >= 6;
+                assert!(eventually(TIMEOUT, has_sent), "{}", running.output());
                 running.stop();
             }
             Made::Innocent => {
