@@ -10,7 +10,7 @@ use capture_client::services;
 use capture_engine::possible_cpus;
 use capture_file::Target;
 use capture_task::{
-    plan::{Field, MOST_FAULTS, Plan, RequestOrigin, quoted, ring_size as ring_size_of},
+    plan::{Field, MOST_FAULTS, Plan, RequestOrigin, quoted, ring_size as ring_size_of, typed},
     task::{Quantity, RotateSpec, TaskSpec},
 };
 
@@ -282,77 +282,30 @@ pub(super) fn spec_of(args: TaskArgs, problems: &mut Vec<String>) -> Option<Task
         );
     }
     let rotate = RotateSpec {
-        bytes: rotate_bytes.map(|text| millions(quantity(text))),
-        seconds: rotate_seconds.map(quantity),
-        files: rotate_files.map(quantity),
+        bytes: rotate_bytes.map(typed::millions),
+        seconds: rotate_seconds.map(typed::quantity),
+        files: rotate_files.map(typed::quantity),
     };
     Some(TaskSpec {
         name,
-        interfaces: interface_list(interface),
-        direction: direction.map(tcpdump_direction),
+        interfaces: typed::interfaces(&interface),
+        direction: direction.map(typed::direction),
         hook,
         protocol,
         address_type: None,
         ip,
-        ports: port_list(&port),
+        ports: typed::ports(&port, services::port),
         peer_ip,
-        peer_ports: port_list(&peer_port),
+        peer_ports: typed::ports(&peer_port, services::port),
         icmp_errors,
-        max_bytes: max_bytes.map(quantity),
+        max_bytes: max_bytes.map(typed::quantity),
         oversize,
-        duration: duration.map(quantity),
-        max_packets: max_packets.map(quantity),
-        max_file_bytes: max_file_bytes.map(quantity),
+        duration: duration.map(typed::quantity),
+        max_packets: max_packets.map(typed::quantity),
+        max_file_bytes: max_file_bytes.map(typed::quantity),
         format,
         rotate: (rotate != RotateSpec::default()).then_some(rotate),
     })
-}
-
-/// `eth0,eth1` are two; the kernel's and other tools' words for all are taken too.
-fn interface_list(options: Vec<String>) -> Vec<String> {
-    let items = options.iter().flat_map(|option| option.split(','));
-    let names = items.map(|name| match name.trim() {
-        "all" | "*" | "ANY" | "Any" => "any".to_owned(),
-        name => name.to_owned(),
-    });
-    names.collect()
-}
-
-/// A number where the text is one, so that the request reads as if it had come as JSON.
-fn quantity(text: String) -> Quantity {
-    match text.parse() {
-        Ok(number) if text.bytes().all(|byte| byte.is_ascii_digit()) => Quantity::Number(number),
-        _ => Quantity::Text(text),
-    }
-}
-
-/// tcpdump's unit of `-C` for a bare number.
-fn millions(value: Quantity) -> Quantity {
-    match value {
-        Quantity::Number(number) => number
-            .checked_mul(1_000_000)
-            .map_or_else(|| Quantity::Text(format!("{number}MB")), Quantity::Number),
-        text => text,
-    }
-}
-
-fn port_list(options: &[String]) -> Vec<Quantity> {
-    let items = options.iter().flat_map(|option| option.split(','));
-    let items = items.map(|item| match services::port(item.trim()) {
-        Some(port) => Quantity::Number(port.into()),
-        None => quantity(item.trim().to_owned()),
-    });
-    items.collect()
-}
-
-/// tcpdump's words for the directions are taken too.
-fn tcpdump_direction(word: String) -> String {
-    match word.to_ascii_lowercase().as_str() {
-        "in" => "ingress".to_owned(),
-        "out" => "egress".to_owned(),
-        "inout" => "both".to_owned(),
-        _ => word,
-    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod schema;
 mod sentences;
 mod summary;
 mod text;
+pub mod typed;
 mod units;
 mod validated;
 
