@@ -175,6 +175,12 @@ fn hint(error: &clap::Error, typed: &[OsString]) -> String {
     let help = format!("try `{line} --help`");
     let unexpected = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(text)) if error.kind() == ErrorKind::UnknownArgument => text,
+        Some(ContextValue::String(text))
+            if error.kind() == ErrorKind::ArgumentConflict && text.starts_with("--protocol ") =>
+        {
+            return "a task has one protocol; leave it out to take all, or make a task of each"
+                .to_owned();
+        }
         _ => return help,
     };
     foreign_hint(unexpected, typed).unwrap_or(help)
@@ -263,9 +269,14 @@ mod tests {
                 "`--ring-size 4096KiB` is the size of the buffer (dumpcap's MiB: `--ring-size 4096MiB`)",
             ),
             (
-                "-v run -i lo --ip 1.1.1.1 --ip 1.1.1.2",
-                "--ip <ADDRESS> is given twice",
+                "-v run -i lo --name a --name b",
+                "--name <NAME> is given twice",
                 "try `capture-agent run --help`",
+            ),
+            (
+                "-v run -i lo --protocol tcp --protocol udp",
+                "--protocol <NAME> is given twice",
+                "a task has one protocol; leave it out to take all, or make a task of each",
             ),
             (
                 "interfaces -o xml",

@@ -55,14 +55,18 @@ pub const MAX_FRAGMENTED_DATAGRAMS: usize = 16_384;
 /// on an IPv4 datagram after the same time (`net.ipv4.ipfrag_time`, 30 s), and on one of IPv6 after 60 s.
 pub const FRAGMENT_LIFETIME_NS: u64 = 30_000_000_000;
 
-/// Prefixes in each longest-prefix table: two for each task, with room to change them under way.
-pub const MAX_PREFIXES: usize = 1024;
+/// Most addresses and prefixes of one endpoint of a task.
+pub const MAX_ENDPOINT_ADDRESSES: usize = 64;
 
-/// Cells of each address table: many more than there are addresses, so that hardly two share one.
-pub const ADDRESS_CELLS: usize = 4096;
+/// Addresses in each exact table: as many as all tasks together can ask for.
+pub const MAX_ADDRESSES: usize = 2 * MAX_SLOTS * MAX_ENDPOINT_ADDRESSES;
 
-/// Addresses in each exact table.
-pub const MAX_ADDRESSES: usize = 1024;
+/// Prefixes in each longest-prefix table. Twice as many as all tasks can ask for: kernels before 6.13 refuse to replace
+/// an element of a full one (`trie_update_elem` in kernel/bpf/lpm_trie.c).
+pub const MAX_PREFIXES: usize = 2 * MAX_ADDRESSES;
+
+/// Cells of each address table: many more than there are addresses mostly, so that hardly two share one.
+pub const ADDRESS_CELLS: usize = 16_384;
 
 /// CPUs in the definitions of the maps that have values for each. The agent creates them for as many as there are.
 pub const MAX_CPUS: usize = 1024;

@@ -39,6 +39,7 @@ pub use normalise::normalise;
 pub use origin::RequestOrigin;
 pub use ring_size::{RingSizeError, ring_size};
 pub use sentences::Wording;
+pub use summary::address_words;
 pub use text::{Excerpt, nearest, quote};
 pub use units::{seconds, size};
 pub use validated::{InterfaceSelection, Plan, Rotate};

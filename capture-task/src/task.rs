@@ -2,7 +2,10 @@
 //! JSON summary, the sidecar and the API share. A [`TaskSpec`] comes from the command line or from JSON and is
 //! only text and numbers; [`crate::plan`] decides whether it is valid.
 
-use std::ops::Add;
+use std::{
+    fmt::{self, Display, Formatter},
+    ops::Add,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -12,8 +15,8 @@ use crate::{
     plan::{
         AddressType, Directions, Format, Hook, Keyword, Oversize, Protocol,
         schema::{
-            Address, Count, FrameBytes, InterfaceName, Ports, RotateBytes, RotateFiles, Seconds,
-            Size,
+            AddressList, Count, FrameBytes, InterfaceName, Ports, RotateBytes, RotateFiles,
+            Seconds, Size,
         },
     },
     tolerant::known_part,
@@ -46,19 +49,19 @@ pub struct TaskSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<AddressType>)]
     pub address_type: Option<String>,
-    /// One address or CIDR prefix.
+    /// One address or CIDR prefix, or a list of them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Address>)]
-    pub ip: Option<String>,
+    #[schema(value_type = Option<AddressList>)]
+    pub ip: Option<Addresses>,
     /// Ports and ranges of the `ip` endpoint, at most 1024 items. A task has them sorted, with ranges that overlap or
     /// touch as one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<Ports>, max_items = 1024)]
     pub ports: Vec<Quantity>,
-    /// One address or CIDR prefix of the other endpoint.
+    /// Addresses of the other endpoint, as `ip`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Address>)]
-    pub peer_ip: Option<String>,
+    #[schema(value_type = Option<AddressList>)]
+    pub peer_ip: Option<Addresses>,
     /// Ports and ranges of the peer endpoint, as `ports`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<Ports>, max_items = 1024)]
@@ -118,6 +121,40 @@ pub struct RotateSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<RotateFiles>)]
     pub files: Option<Quantity>,
+}
+
+/// The addresses of one endpoint as text. A task has one alone as a string and several as a list, none of them within
+/// another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Addresses {
+    /// One; as it is asked for, also a range, or a list within the text.
+    One(String),
+    /// Several.
+    List(Vec<String>),
+}
+
+impl Addresses {
+    /// The texts.
+    pub fn texts(&self) -> &[String] {
+        match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::List(texts) => texts,
+        }
+    }
+}
+
+impl From<&str> for Addresses {
+    fn from(text: &str) -> Self {
+        Self::One(text.to_owned())
+    }
+}
+
+impl Display for Addresses {
+    /// Separated by commas, as the command line takes them.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.texts().join(","))
+    }
 }
 
 /// A value that people write as a number or as text with a unit: `443`, `"8000-8100"`, `"10m"`. What a field

@@ -52,6 +52,32 @@ test('a fault stands at its field, with what was meant', async () => {
   await visitor.close();
 });
 
+test('a side has several addresses', async () => {
+  const visitor = await Visitor.at(url);
+  const { page } = visitor;
+  await goTo(visitor, `#/new?name=several&address_type=ip&interfaces=${INTERFACE}`);
+  const ip = page.getByLabel('IP', { exact: true }).and(page.locator('input[type=text]'));
+  await ip.fill(`${HOST} 10.1.0.9 - 10.1.0.8，2001:db8::5, host`);
+  await page.locator('.field-ip .fault', { hasText: '“host” is a name' }).waitFor();
+  assert.equal(await page.locator('.field-ip p.fault').count(), 2);
+  await page.locator('.field-ip').getByRole('button', { name: 'Use 10.1.0.8-10.1.0.9' }).click();
+  assert.equal(await ip.inputValue(), `${HOST} 10.1.0.8-10.1.0.9，2001:db8::5, host`);
+  await ip.fill(`${HOST} 10.1.0.8 - 10.1.0.9，2001:db8::5, ${HOST}`);
+  await page.getByText('Starts at once.').waitFor();
+  assert.equal(await page.locator('.fault').count(), 0);
+  await page.keyboard.press('Control+Enter');
+  await page.getByRole('heading', { name: 'several' }).waitFor();
+  const id = (await page.evaluate(() => location.hash)).split('/')[2];
+  const { spec } = daemon.api('GET', `tasks/${id}`);
+  assert.deepEqual(spec.ip, [HOST, '10.1.0.8/31', '2001:db8::5']);
+  await page.locator('.filter-text', { hasText: `${HOST}, 10.1.0.8/31, 2001:db8::5` }).waitFor();
+  await page.getByRole('button', { name: 'Edit and run' }).click();
+  assert.equal(await ip.inputValue(), `${HOST}, 10.1.0.8/31, 2001:db8::5`);
+  daemon.api('POST', `tasks/${id}/stop`, {});
+  visitor.check();
+  await visitor.close();
+});
+
 test('a form is a link', async () => {
   const visitor = await Visitor.at(url);
   const { page } = visitor;

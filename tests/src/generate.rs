@@ -268,7 +268,7 @@ pub fn filter(random: &mut Random) -> Filter {
     filter.icmp_errors = random.one_in(3);
     let with_ports = protocol != Protocol::Icmp;
     let endpoint = |random: &mut Random, address: bool| Endpoint {
-        address: address.then(|| network(random, v6)),
+        addresses: address.then(|| networks(random, v6)),
         ports: (with_ports && random.one_in(2)).then(|| ports(random)),
     };
     let with_address = !random.one_in(4);
@@ -300,6 +300,19 @@ fn ports(random: &mut Random) -> Vec<RangeInclusive<u16>> {
         .collect()
 }
 
+/// One of a family, and often others, which may be of the other one and within each other.
+fn networks(random: &mut Random, v6: bool) -> Vec<(IpAddr, u8)> {
+    let mut networks = vec![network(random, v6)];
+    if random.one_in(2) {
+        let more = 1 + random.below(4);
+        for _ in 0..more {
+            let other = random.one_in(3) != v6;
+            networks.push(network(random, other));
+        }
+    }
+    networks
+}
+
 fn network(random: &mut Random, v6: bool) -> (IpAddr, u8) {
     let (pool, lengths) = if v6 {
         (V6, [128, 64, 31, 0])
@@ -328,9 +341,9 @@ pub fn options(filter: &Filter) -> Vec<String> {
         (local, "--ip", "--port"),
         (peer, "--peer-ip", "--peer-port"),
     ] {
-        let Endpoint { address, ports } = endpoint;
-        if let Some((address, len)) = address {
-            options.extend([ip.to_owned(), format!("{address}/{len}")]);
+        let Endpoint { addresses, ports } = endpoint;
+        if let Some(addresses) = addresses {
+            options.extend([ip.to_owned(), address_words(addresses).join(",")]);
         }
         if let Some(ports) = ports {
             options.extend([port.to_owned(), port_words(ports).join(",")]);
@@ -352,9 +365,9 @@ pub fn request(filter: &Filter) -> Value {
     } = filter;
     let mut request = json!({"interfaces": ["lo"], "protocol": word(*protocol)});
     for (endpoint, ip, port) in [(local, "ip", "ports"), (peer, "peer_ip", "peer_ports")] {
-        let Endpoint { address, ports } = endpoint;
-        if let Some((address, len)) = address {
-            request[ip] = format!("{address}/{len}").into();
+        let Endpoint { addresses, ports } = endpoint;
+        if let Some(addresses) = addresses {
+            request[ip] = address_words(addresses).into();
         }
         if let Some(ports) = ports {
             request[port] = port_words(ports).into();
@@ -373,6 +386,13 @@ fn word(protocol: Protocol) -> &'static str {
         Protocol::Udp => "udp",
         Protocol::Icmp => "icmp",
     }
+}
+
+fn address_words(addresses: &[(IpAddr, u8)]) -> Vec<String> {
+    let words = addresses.iter();
+    words
+        .map(|(address, len)| format!("{address}/{len}"))
+        .collect()
 }
 
 fn port_words(ports: &[RangeInclusive<u16>]) -> Vec<String> {

@@ -24,8 +24,8 @@ pub enum Protocol {
 /// One endpoint of a task; what is `None` matches everything.
 #[derive(Clone, Debug, Default)]
 pub struct Endpoint {
-    /// Address and prefix length.
-    pub address: Option<(IpAddr, u8)>,
+    /// Addresses and prefix lengths.
+    pub addresses: Option<Vec<(IpAddr, u8)>>,
     /// Ports.
     pub ports: Option<Vec<RangeInclusive<u16>>>,
 }
@@ -77,7 +77,11 @@ impl Filter {
     pub fn from_options<'a>(options: impl IntoIterator<Item = &'a str>) -> Self {
         let (mut filter, mut options) = (Self::default(), options.into_iter());
         while let Some(option) = options.next() {
-            let value = options.next().expect("every option has a value");
+            if option == "--icmp-errors" {
+                filter.icmp_errors = true;
+                continue;
+            }
+            let value = options.next().expect("every other option has a value");
             match option {
                 "--protocol" => {
                     filter.protocol = match value {
@@ -88,8 +92,8 @@ impl Filter {
                         _ => panic!("no protocol {value}"),
                     }
                 }
-                "--ip" => filter.local.address = Some(network(value)),
-                "--peer-ip" => filter.peer.address = Some(network(value)),
+                "--ip" => filter.local.add_addresses(value),
+                "--peer-ip" => filter.peer.add_addresses(value),
                 "--port" => filter.local.add_ports(value),
                 "--peer-port" => filter.peer.add_ports(value),
                 _ => panic!("no option {option}"),
@@ -106,7 +110,7 @@ impl Filter {
             peer,
             icmp_errors: _,
         } = self;
-        let none = |end: &Endpoint| end.address.is_none() && end.ports.is_none();
+        let none = |end: &Endpoint| end.addresses.is_none() && end.ports.is_none();
         *protocol == Protocol::All && none(local) && none(peer)
     }
 
@@ -156,6 +160,11 @@ fn network(text: &str) -> (IpAddr, u8) {
 }
 
 impl Endpoint {
+    fn add_addresses(&mut self, text: &str) {
+        let addresses = self.addresses.get_or_insert_default();
+        addresses.extend(text.split(',').map(network));
+    }
+
     fn add_ports(&mut self, text: &str) {
         let ports = self.ports.get_or_insert_default();
         for range in text.split(',') {
@@ -165,9 +174,12 @@ impl Endpoint {
     }
 
     fn takes(&self, (address, port): (Option<IpAddr>, Option<u16>)) -> bool {
-        let address = match &self.address {
+        let address = match &self.addresses {
             None => true,
-            Some((wanted, len)) => address.is_some_and(|address| contains(*wanted, *len, address)),
+            Some(all) => address.is_some_and(|address| {
+                let mut all = all.iter();
+                all.any(|(wanted, len)| contains(*wanted, *len, address))
+            }),
         };
         let port = match &self.ports {
             None => true,
@@ -386,7 +398,7 @@ mod tests {
         let ip = ip.parse().expect("an address");
         Filter {
             local: Endpoint {
-                address: Some((ip, len)),
+                addresses: Some(vec![(ip, len)]),
                 ports: Some(vec![port..=port]),
             },
             ..Filter::default()
@@ -399,6 +411,22 @@ mod tests {
         let ip = traffic::Ipv4::new("10.0.0.2", "10.0.0.1", traffic::TCP);
         assert!(task.takes(&ip.frame(&traffic::tcp(999, 80, b""))));
         assert!(!task.takes(&ip.frame(&traffic::tcp(80, 999, b""))));
+    }
+
+    #[test]
+    fn one_of_a_list_is_enough() {
+        let filter =
+            Filter::from_options(["--ip", "10.0.0.1,10.1.0.0/16", "--peer-ip", "10.0.0.9"]);
+        let mut task = Matcher::new(filter);
+        for (from, to, is_taken) in [
+            ("10.0.0.1", "10.0.0.9", true),
+            ("10.0.0.9", "10.1.2.3", true),
+            ("10.0.0.1", "10.1.2.3", false),
+            ("10.0.0.2", "10.0.0.9", false),
+        ] {
+            let frame = traffic::Ipv4::new(from, to, traffic::UDP).frame(&traffic::udp(1, 2, b""));
+            assert_eq!(task.takes(&frame), is_taken, "{from} {to}");
+        }
     }
 
     #[test]

@@ -56,14 +56,14 @@ pub(crate) struct FieldArgs {
     /// Protocol.
     #[arg(long, value_name = "NAME")]
     pub(crate) protocol: Option<String>,
-    /// Address or prefix of one side.
-    #[arg(long, value_name = "ADDRESS")]
+    /// Addresses or prefixes of one side.
+    #[arg(long, value_name = "ADDRS")]
     pub(crate) ip: Option<String>,
     /// Ports of that side.
     #[arg(long, value_name = "PORTS")]
     pub(crate) port: Option<String>,
-    /// Address or prefix of the other side.
-    #[arg(long, value_name = "ADDRESS")]
+    /// Addresses or prefixes of the other side.
+    #[arg(long, value_name = "ADDRS")]
     pub(crate) peer_ip: Option<String>,
     /// Ports of the other side.
     #[arg(long, value_name = "PORTS")]

@@ -73,19 +73,19 @@ pub(crate) struct TaskArgs {
         long, value_name = "NAME", help_heading = "What to capture", value_parser = Words::of::<Protocol>()
     )]
     pub(crate) protocol: Option<String>,
-    /// Address or prefix of one side of the conversation.
+    /// Addresses or prefixes of one side, as in 10.0.0.5,10.1.0.0/16.
     ///
-    /// Sender or receiver: both ways are taken.
-    #[arg(long, value_name = "ADDRESS", help_heading = "What to capture")]
-    pub(crate) ip: Option<String>,
+    /// Sender or receiver: both ways are taken. IPv4 and IPv6, also ranges as in 10.0.0.5-10.0.0.9; may be repeated.
+    #[arg(long, value_name = "ADDRS", help_heading = "What to capture")]
+    pub(crate) ip: Vec<String>,
     /// Ports of that side (of any side without --ip), as in 443,https.
     ///
     /// Numbers, ranges as in 8000-8100, and names of services; may be repeated.
     #[arg(long, value_name = "PORTS", help_heading = "What to capture", add = values::services())]
     pub(crate) port: Vec<String>,
-    /// Address or prefix of the other side; needs --ip.
-    #[arg(long, value_name = "ADDRESS", help_heading = "What to capture")]
-    pub(crate) peer_ip: Option<String>,
+    /// Addresses or prefixes of the other side; needs --ip.
+    #[arg(long, value_name = "ADDRS", help_heading = "What to capture")]
+    pub(crate) peer_ip: Vec<String>,
     /// Ports of the other side; needs --peer-ip.
     #[arg(
         hide_short_help = true,

@@ -90,9 +90,9 @@ fn all() -> [Field; 12] {
         ),
         filter(
             "--ip",
-            "Address",
-            "Address or prefix of one side of the conversation, sender or receiver",
-            Kind::Text("", "10.0.0.5"),
+            "Addresses",
+            "Addresses or prefixes of one side of the conversation, sender or receiver",
+            Kind::Text("", "10.0.0.5,10.1.0.0/16"),
         ),
         filter(
             "--port",
@@ -102,8 +102,8 @@ fn all() -> [Field; 12] {
         ),
         filter(
             "--peer-ip",
-            "Peer's address",
-            "Address or prefix of the other side; needs an address",
+            "Peer's addresses",
+            "Addresses or prefixes of the other side; needs an address",
             Kind::Text("", "10.0.0.9"),
         ),
         filter(

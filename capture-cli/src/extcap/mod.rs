@@ -141,9 +141,9 @@ fn task_of(source: &Source, fields: FieldArgs, filter: &str) -> Result<TaskSpec>
     let task = TaskArgs {
         interface: vec![interface.clone()],
         protocol: chosen(protocol, "all"),
-        ip: given(ip),
+        ip: list(ip),
         port: list(port),
-        peer_ip: given(peer_ip),
+        peer_ip: list(peer_ip),
         peer_port: list(peer_port),
         icmp_errors,
         direction: chosen(direction, "both"),
@@ -243,8 +243,8 @@ mod tests {
             ..untouched
         };
         assert_eq!(
-            of("", typed.clone()).expect("a task").ip.as_deref(),
-            Some("10.0.0.5")
+            of("", typed.clone()).expect("a task").ip,
+            Some("10.0.0.5".into())
         );
         let wrong = FieldArgs {
             ip: text("1.2.3"),

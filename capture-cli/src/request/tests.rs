@@ -159,6 +159,15 @@ fn refusals_name_the_option() {
             "--interface: \"a/b\" is not an interface name: names hold no slash, colon, space or NUL",
         ),
         (
+            "-i lo --ip 10.0.0.1,10.0.0.300 --ip ::1",
+            "--ip: \"10.0.0.300\" is not an IPv4 address; write four numbers from 0 to 255 without leading zeros",
+        ),
+        (
+            "-i lo --protocol tcp,udp",
+            "--protocol: \"tcp,udp\" is more than one protocol, and a task has one; make a task of each, or leave --protocol out \
+             to take all",
+        ),
+        (
             "-i lo --peer-ip ::1",
             "--ip: --peer-ip is the other side of a pair; give --ip, or --ip alone",
         ),

@@ -1,5 +1,5 @@
-//! Filter expressions of tcpdump as options, where options can say exactly the same: one protocol, one host or net or
-//! two of them, a list of ports. Anything else is refused with what to type.
+//! Filter expressions of tcpdump as options, where options can say exactly the same: one protocol, hosts and nets of one
+//! side or of both, a list of ports. Anything else is refused with what to type.
 
 use std::net::IpAddr;
 
@@ -23,9 +23,9 @@ pub(crate) fn into_options(mut args: TaskArgs) -> Result<TaskArgs, String> {
     }
     let given = [
         (args.protocol.is_some(), "--protocol"),
-        (args.ip.is_some(), "--ip"),
+        (!args.ip.is_empty(), "--ip"),
         (!args.port.is_empty(), "--port"),
-        (args.peer_ip.is_some(), "--peer-ip"),
+        (!args.peer_ip.is_empty(), "--peer-ip"),
         (!args.peer_port.is_empty(), "--peer-port"),
     ];
     if let Some((_, option)) = given.into_iter().find(|(is_given, _)| *is_given) {
@@ -43,8 +43,8 @@ pub(crate) fn into_options(mut args: TaskArgs) -> Result<TaskArgs, String> {
     } = filter.checked()?;
     let mut hosts = hosts.into_iter();
     args.protocol = protocol;
-    args.ip = hosts.next();
-    args.peer_ip = hosts.next();
+    args.ip = hosts.next().unwrap_or_default();
+    args.peer_ip = hosts.next().unwrap_or_default();
     args.port = ports.unwrap_or_default();
     Ok(args)
 }
@@ -69,7 +69,8 @@ fn sentence(error: &SyntaxError) -> String {
 #[derive(Debug, Default)]
 struct Filter {
     protocol: Option<String>,
-    hosts: Vec<String>,
+    /// Of one side, and of the other where that is asked for too.
+    hosts: Vec<Vec<String>>,
     ports: Option<Vec<String>>,
 }
 
@@ -101,9 +102,7 @@ impl Filter {
         self.add_protocol(protocol.as_deref(), kind.is_some())?;
         match (kind.as_deref(), value) {
             (Some("host" | "net"), Some(value)) => {
-                if !self.hosts.contains(&value) {
-                    self.hosts.push(value);
-                }
+                self.add_hosts(vec![value]);
                 Ok(())
             }
             (Some(_), Some(value)) => self.add_ports(vec![value]),
@@ -128,6 +127,12 @@ impl Filter {
         }
     }
 
+    fn add_hosts(&mut self, hosts: Vec<String>) {
+        if !self.hosts.contains(&hosts) {
+            self.hosts.push(hosts);
+        }
+    }
+
     fn add_ports(&mut self, ports: Vec<String>) -> Result<(), String> {
         match self.ports.replace(ports) {
             Some(_) => Err(
@@ -139,7 +144,7 @@ impl Filter {
         }
     }
 
-    /// Alternatives that are one criterion: ports of one protocol, or ICMP of both versions.
+    /// Alternatives that are one criterion: hosts and nets, ports of one protocol, or ICMP of both versions.
     fn add_alternatives(&mut self, parts: Vec<Tree>) -> Result<(), String> {
         let mut primitives = Vec::new();
         for part in parts {
@@ -152,6 +157,25 @@ impl Filter {
         if primitives.iter().all(is_icmp) {
             return self.add_protocol(Some("icmp"), false);
         }
+        if primitives.iter().all(|primitive| primitive.kind.is_none()) {
+            return Err(
+                "a task has one protocol; leave it out to take all, or make a task of each with `--tasks FILE`"
+                    .to_owned(),
+            );
+        }
+        let is_host = |primitive: &Primitive| {
+            primitive.side.is_none()
+                && matches!(primitive.protocol.as_deref(), None | Some("ip" | "ip6"))
+                && matches!(primitive.kind.as_deref(), Some("host" | "net"))
+        };
+        let values = |primitives: Vec<Primitive>| {
+            let values = primitives.into_iter();
+            values.filter_map(|primitive| primitive.value).collect()
+        };
+        if primitives.iter().all(is_host) {
+            self.add_hosts(values(primitives));
+            return Ok(());
+        }
         let first = primitives[0].protocol.clone();
         let is_port = |primitive: &Primitive| {
             primitive.side.is_none()
@@ -160,28 +184,31 @@ impl Filter {
         };
         if !primitives.iter().all(is_port) {
             return Err(
-                "only ports can be alternatives, as in \"port 80 or 443\"; for two hosts give a prefix that covers \
-                 them with `--ip`, or a task for each with `--tasks FILE`"
+                "only ports or only hosts can be alternatives, as in \"port 80 or 443\" and \"host 10.0.0.5 or \
+                 10.0.0.9\"; make a task of each part with `--tasks FILE`"
                     .to_owned(),
             );
         }
         self.add_protocol(first.as_deref(), true)?;
-        self.add_ports(
-            primitives
-                .into_iter()
-                .filter_map(|primitive| primitive.value)
-                .collect(),
-        )
+        self.add_ports(values(primitives))
     }
 
     /// Refuses what the options would understand in another way.
     fn checked(self) -> Result<Self, String> {
-        let nets: Vec<Option<IpNet>> = self.hosts.iter().map(|host| net(host)).collect();
         if self.hosts.len() > 2 {
             return Err("a packet has two addresses, and these are more".to_owned());
         }
-        if let [Some(one), Some(other)] = nets.as_slice()
-            && (one.contains(other) || other.contains(one))
+        let nets = |hosts: &[String]| {
+            hosts
+                .iter()
+                .filter_map(|host| net(host))
+                .collect::<Vec<_>>()
+        };
+        if let [one, other] = self.hosts.as_slice()
+            && nets(one).iter().any(|one| {
+                let mut others = nets(other).into_iter();
+                others.any(|other| one.contains(&other) || other.contains(one))
+            })
         {
             return Err("one of the two addresses covers the other; give the smaller one alone, or `--ip` and `--peer-ip`".to_owned());
         }
@@ -190,20 +217,25 @@ impl Filter {
         };
         let ports = ports.join(",");
         Err(match self.hosts.as_slice() {
-            [host] => {
-                let all = match nets[0] {
-                    Some(IpNet::V6(_)) => "::/0",
-                    _ => "0.0.0.0/0",
+            [hosts] => {
+                let is_v6 = |net: &IpNet| net.addr().is_ipv6();
+                let all = match (nets(hosts).iter().all(is_v6), nets(hosts).iter().any(is_v6)) {
+                    (_, false) => "0.0.0.0/0",
+                    (true, _) => "::/0",
+                    _ => "0.0.0.0/0,::/0",
                 };
+                let hosts = hosts.join(",");
                 format!(
-                    "say whose port it is: `--ip {host} --port {ports}` for that of {host}, or `--ip {host} --peer-ip {all} \
+                    "say whose port it is: `--ip {hosts} --port {ports}` for that of {hosts}, or `--ip {hosts} --peer-ip {all} \
                      --peer-port {ports}` for that of the other side"
                 )
             }
-            hosts => format!(
-                "say whose port it is: `--ip {0} --port {ports} --peer-ip {1}`, or `--ip {1} --port {ports} --peer-ip {0}`",
-                hosts[0], hosts[1]
-            ),
+            hosts => {
+                let [one, other] = [0, 1].map(|side| hosts[side].join(","));
+                format!(
+                    "say whose port it is: `--ip {one} --port {ports} --peer-ip {other}`, or `--ip {other} --port {ports} --peer-ip {one}`"
+                )
+            }
         })
     }
 }
@@ -265,6 +297,27 @@ mod tests {
                 "",
             ),
             ("host 10.0.0.5 and 10.0.0.9", "", "10.0.0.5", "10.0.0.9", ""),
+            (
+                "host 10.0.0.5 or host 10.0.0.9",
+                "",
+                "10.0.0.5 10.0.0.9",
+                "",
+                "",
+            ),
+            (
+                "tcp and (host 10.0.0.5 or 10.0.0.9 or net 10.1.0.0/16 or ip6 host ::1)",
+                "tcp",
+                "10.0.0.5 10.0.0.9 10.1.0.0/16 ::1",
+                "",
+                "",
+            ),
+            (
+                "(host 10.0.0.5 or 10.0.0.9) and host 10.0.0.1",
+                "",
+                "10.0.0.5 10.0.0.9",
+                "10.0.0.1",
+                "",
+            ),
             ("port 443", "", "", "", "443"),
             ("port_https", "", "", "", "https"),
             ("portrange 8000-8100", "", "", "", "8000-8100"),
@@ -293,8 +346,8 @@ mod tests {
             assert_eq!(
                 (
                     text(args.protocol),
-                    text(args.ip),
-                    text(args.peer_ip),
+                    args.ip.join(" "),
+                    args.peer_ip.join(" "),
                     args.port.join(" ")
                 ),
                 (
@@ -323,7 +376,20 @@ mod tests {
                 "host 10.0.0.1 and 10.0.0.2 and tcp port 80",
                 "`--ip 10.0.0.1 --port 80 --peer-ip 10.0.0.2`",
             ),
-            ("host 10.0.0.1 or host 10.0.0.2", "a prefix that covers"),
+            ("host 10.0.0.1 or port 80", "only ports or only hosts"),
+            (
+                "(host 10.0.0.1 or ::1) and port 80",
+                "`--ip 10.0.0.1,::1 --port 80` for that of 10.0.0.1,::1, or `--ip 10.0.0.1,::1 --peer-ip 0.0.0.0/0,::/0",
+            ),
+            (
+                "(host 10.0.0.1 or 10.0.0.2) and net 10.0.0.0/30",
+                "covers the other",
+            ),
+            (
+                "src host 10.0.0.1 or src host 10.0.0.2",
+                "only ports or only hosts",
+            ),
+            ("tcp or udp", "a task has one protocol"),
             ("host 10.0.0.1 and port 80 or port 443", "parentheses"),
             ("port 80 or tcp port 443", "only ports"),
             ("port 80 and port 443", "both sides"),

@@ -1,7 +1,7 @@
 // A fault in the reader's language, and one click where it names what was meant. Only the service knows what is wrong;
 // this reads the data of its answer, see docs/reference/faults.md.
 
-import { fieldOf } from './spec.js';
+import { fieldOf, joinRanges } from './spec.js';
 import { has, t } from './words.js';
 
 /** @typedef {Record<string, any>} Fault of an answer, with `reason` and its members */
@@ -9,6 +9,7 @@ import { has, t } from './words.js';
 /** @type {Record<string, (fault: Fault) => (string | undefined)[] | null>} text that is there → what was meant, and ports */
 const MEANT = {
   port_range_backwards: ({ text, first, last }) => [text, `${Math.min(first, last)}-${Math.max(first, last)}`],
+  address_range_backwards: ({ text, first, last }) => [text, `${last}-${first}`],
   address_with_port: ({ text, address, port }) => [text, address, String(port)],
   address_in_brackets: ({ text, address }) => [text, address],
   ipv4_mapped: ({ text, ipv4 }) => [text, ipv4],
@@ -42,7 +43,7 @@ export function fixOf(fault, values) {
   const [text, better, ports] = meant ?? [];
   if (!better) return null;
   const key = fieldOf(fault.pointer);
-  const now = values[key] ?? '';
+  const now = ['ip', 'peer_ip'].includes(key) ? joinRanges(values[key] ?? '') : values[key] ?? '';
   /** @type {Record<string, string>} */
   const fixed = { [key]: text && now.includes(text) ? now.replace(text, () => better) : better };
   if (ports) fixed[key === 'peer_ip' ? 'peer_ports' : 'ports'] = ports;

@@ -88,6 +88,7 @@ export function specOf(values) {
       spec.rotate ??= {};
       spec.rotate[key.slice(7)] = quantity(all[key]);
     } else if (key === 'ports' || key === 'peer_ports') spec[key] = words(all[key]).map(quantity);
+    else if (key === 'ip' || key === 'peer_ip') spec[key] = addresses(all[key]);
     else if (key === 'icmp_errors') spec[key] = all[key] === 'true';
     else if (QUANTITIES.includes(key)) spec[key] = quantity(all[key]);
     else spec[key] = all[key];
@@ -111,6 +112,15 @@ export function shownFields(values) {
 
 /** @param {string} text */
 const words = (text) => text.split(/[\s,，、;；]+/).filter(Boolean);
+
+/** Ranges of addresses without spaces around their dash, which separate nothing. @param {string} text */
+export const joinRanges = (text) => text.replace(/\s*[-–]\s*/g, '-');
+
+/** One address as text, several as a list. @param {string} text */
+const addresses = (text) => {
+  const all = words(joinRanges(text));
+  return all.length > 1 ? all : all[0] ?? text;
+};
 
 /** @param {string} text */
 const quantity = (text) => (/^\d{1,15}$/.test(text.trim()) ? Number(text) : text.trim());

@@ -21,14 +21,19 @@ export function filterWords(spec) {
   return all || t('task.everything');
 }
 
+/** Addresses of one side that are shown, of a long list. */
+const MOST_HOSTS = 4;
+
 /**
  * @param {any} address one or several
  * @param {(number | string)[] | null | undefined} ports
  */
 function endpoint(address, ports) {
-  const hosts = [address ?? []].flat().join(', ');
+  const all = [address ?? []].flat();
+  const more = all.length > MOST_HOSTS ? [`+${all.length - MOST_HOSTS}`] : [];
+  const hosts = [...all.slice(0, MOST_HOSTS), ...more].join(', ');
   const list = ports?.length ? ports.join(', ') : '';
-  if (hosts && list) return hosts.includes(':') ? `[${hosts}]:${list}` : `${hosts}:${list}`;
+  if (hosts && list) return all.length > 1 || hosts.includes(':') ? `[${hosts}]:${list}` : `${hosts}:${list}`;
   if (list) return t('task.port', { ports: list });
   return hosts;
 }

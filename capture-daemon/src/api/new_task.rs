@@ -97,8 +97,8 @@ impl ToSchema for NewTaskSchema {
 
 /// The rules that no schema can say.
 const NEW_TASK: &str = "A new task. Beyond the types of its fields, 422 answers what does not go together: \
-`peer_ip` without `ip`, `peer_ports` without `peer_ip`, addresses of two IP versions, an `address_type` that is \
+`peer_ip` without `ip`, `peer_ports` without `peer_ip`, `ip` and `peer_ip` without an IP version in common, more than 64 addresses of one of them, an `address_type` that is \
 not that of the addresses, ports of `icmp`, `any` beside other interfaces, `rotate` without `bytes` and `seconds`; \
-a range of ports that runs backwards; an interface that is not there; a limit below the bytes of a file without \
+a range of addresses or ports that runs backwards; an interface that is not there; a limit below the bytes of a file without \
 packets; a rotation that makes more than 10000 files; and what is beyond the limits of the daemon's \
 configuration.";

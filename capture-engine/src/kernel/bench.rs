@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use aya::programs::{Program, SchedClassifier, TestRun as _, TestRunOptions, Xdp};
-use capture_common::{HOOK_POINTS, Interface, LinkLayer, MAX_SLOTS};
+use capture_common::{HOOK_POINTS, Interface, LinkLayer, MAX_ENDPOINT_ADDRESSES, MAX_SLOTS};
 use capture_task::{
     plan::{Plan, RequestOrigin},
     task::TaskSpec,
@@ -40,6 +40,9 @@ pub struct Effort {
     pub runs: u32,
 }
 
+/// Addresses or prefixes of a list.
+const LIST: usize = MAX_ENDPOINT_ADDRESSES;
+
 /// What tasks there are, and what the frame is like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Case {
@@ -54,6 +57,11 @@ pub enum Case {
     Addresses(usize),
     /// So many tasks with a prefix and a port each; the frame is within the first prefix.
     Prefixes(usize),
+    /// So many tasks with a list of as many addresses as it takes each, none of which the frame has, as in
+    /// [`Case::Addresses`].
+    AddressLists(usize),
+    /// So many tasks with a list of as many prefixes as it takes and a port each, as in [`Case::Prefixes`].
+    PrefixLists(usize),
     /// So many tasks with a port each.
     Ports(usize),
     /// A later fragment, and one task as in [`Case::Exact`].
@@ -63,7 +71,7 @@ pub enum Case {
 }
 
 /// All cases, in the order of the table.
-pub const CASES: [Case; 20] = [
+pub const CASES: [Case; 24] = [
     Case::NoInterface,
     Case::NoTask,
     Case::Exact(1),
@@ -74,6 +82,10 @@ pub const CASES: [Case; 20] = [
     Case::Prefixes(1),
     Case::Prefixes(8),
     Case::Prefixes(64),
+    Case::AddressLists(1),
+    Case::AddressLists(64),
+    Case::PrefixLists(1),
+    Case::PrefixLists(64),
     Case::Ports(1),
     Case::Ports(8),
     Case::Ports(64),
@@ -142,6 +154,12 @@ impl Case {
             Self::Exact(n) => format!("{n} {} by address and port, no match", tasks(n)),
             Self::Addresses(n) => format!("{n} {} by address, no match", tasks(n)),
             Self::Prefixes(n) => format!("{n} {} by prefix and port, no match", tasks(n)),
+            Self::AddressLists(n) => {
+                format!("{n} {} by {LIST} addresses, no match", tasks(n))
+            }
+            Self::PrefixLists(n) => {
+                format!("{n} {} by {LIST} prefixes and port, no match", tasks(n))
+            }
             Self::Ports(n) => format!("{n} {} by port, no match", tasks(n)),
             Self::Fragment => "later fragment, 1 task, no match".to_owned(),
             Self::Match(n, bytes) => format!("{n} {} match, {bytes} bytes", tasks(n)),
@@ -151,11 +169,11 @@ impl Case {
     /// Requests of its tasks.
     fn requests(self, family: Family) -> Vec<serde_json::Value> {
         let address = |number: usize| match family {
-            Family::V4 => format!("10.9.{number}.2"),
+            Family::V4 => format!("10.{}.{}.2", 9 + number / 256, number % 256),
             Family::V6 => format!("2001:db8:0:{number:x}::2"),
         };
         let prefix = |number: usize| match family {
-            Family::V4 => format!("10.9.{number}.0/24"),
+            Family::V4 => format!("10.{}.{}.0/24", 9 + number / 256, number % 256),
             Family::V6 => format!("2001:db8:0:{number:x}::/64"),
         };
         let port = |number: usize| usize::from(OTHER_PORT) + number;
@@ -176,6 +194,16 @@ impl Case {
                 count,
                 &|number| json!({"interfaces": ["lo"], "ip": prefix(number), "ports": [port(number)]}),
             ),
+            Self::AddressLists(count) => requests(count, &|number| {
+                let first = number * LIST + 1;
+                let all: Vec<_> = (first..first + LIST).map(&address).collect();
+                json!({"interfaces": ["lo"], "ip": all})
+            }),
+            Self::PrefixLists(count) => requests(count, &|number| {
+                let first = number * LIST;
+                let all: Vec<_> = (first..first + LIST).map(&prefix).collect();
+                json!({"interfaces": ["lo"], "ip": all, "ports": [port(number)]})
+            }),
             Self::Ports(count) => requests(
                 count,
                 &|number| json!({"interfaces": ["lo"], "ports": [port(number)]}),

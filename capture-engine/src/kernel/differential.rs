@@ -11,8 +11,8 @@ mod privileged {
         Program, ProgramError, SchedClassifier, TestRun as _, TestRunOptions, Xdp,
     };
     use capture_common::{
-        Direction, HOOK_POINTS, HookPoint, Interface, LinkLayer, MAX_INTERFACES, MAX_SLOTS,
-        RecordHeader, address_cell,
+        Direction, HOOK_POINTS, HookPoint, Interface, LinkLayer, MAX_ENDPOINT_ADDRESSES,
+        MAX_INTERFACES, MAX_SLOTS, RecordHeader, address_cell,
     };
     use capture_task::{
         plan,
@@ -427,7 +427,7 @@ mod privileged {
     #[test]
     fn a_single_criterion_is_enough() {
         let address = |text: &str, len| Endpoint {
-            address: Some((text.parse().expect("an address"), len)),
+            addresses: Some(vec![(text.parse().expect("an address"), len)]),
             ports: None,
         };
         let of = |protocol, local, peer| Filter {
@@ -438,7 +438,7 @@ mod privileged {
         };
         let any = Endpoint::default;
         let port = Endpoint {
-            address: None,
+            addresses: None,
             ports: Some(vec![443..=443]),
         };
         let mut bench = Bench::new(26);
@@ -530,7 +530,7 @@ mod privileged {
         let mut bench = Bench::new(23);
         let filter = Filter {
             local: Endpoint {
-                address: Some((rival("10.1.0.1"), 32)),
+                addresses: Some(vec![(rival("10.1.0.1"), 32)]),
                 ports: None,
             },
             ..Filter::default()
@@ -572,7 +572,7 @@ mod privileged {
         ] {
             let filter = Filter {
                 local: Endpoint {
-                    address: Some((address, 32)),
+                    addresses: Some(vec![(address, 32)]),
                     ports: None,
                 },
                 ..Filter::default()
@@ -582,6 +582,181 @@ mod privileged {
             slot.expect("room in the tables").expect("a free slot");
             let waited = bench.kernel.barrier().lock().waits;
             assert_eq!(waited, waits, "{address}");
+        }
+    }
+
+    /// What a list is made of.
+    #[derive(Clone, Copy, Debug)]
+    struct Items {
+        v6: bool,
+        are_prefixes: bool,
+    }
+
+    impl Items {
+        const ALL: [Self; 4] = [
+            Self::of(false, false),
+            Self::of(true, false),
+            Self::of(false, true),
+            Self::of(true, true),
+        ];
+
+        const fn of(v6: bool, are_prefixes: bool) -> Self {
+            Self { v6, are_prefixes }
+        }
+
+        /// The address of an item; another one of its prefix.
+        fn address(self, number: usize, last: u8) -> String {
+            let last = if self.are_prefixes { last } else { 1 };
+            match self.v6 {
+                false => format!("10.{}.{}.{last}", number / 256, number % 256),
+                true => format!("2001:db8:0:{number:x}::{last:x}"),
+            }
+        }
+
+        fn list(self, first: usize) -> Option<Vec<(IpAddr, u8)>> {
+            let len = match (self.v6, self.are_prefixes) {
+                (false, false) => 32,
+                (false, true) => 24,
+                (true, false) => 128,
+                (true, true) => 64,
+            };
+            let numbers = first..first + MAX_ENDPOINT_ADDRESSES;
+            let address = |number| self.address(number, 0).parse().expect("an address");
+            Some(numbers.map(|number| (address(number), len)).collect())
+        }
+
+        /// A pair of lists of which no item is in one of another number.
+        fn pair(self, number: usize) -> Filter {
+            let end = |first| Endpoint {
+                addresses: self.list(first),
+                ports: None,
+            };
+            let first = 2 * number * MAX_ENDPOINT_ADDRESSES;
+            Filter {
+                local: end(first),
+                peer: end(first + MAX_ENDPOINT_ADDRESSES),
+                ..Filter::default()
+            }
+        }
+
+        fn frame(self, from: usize, to: usize) -> Vec<u8> {
+            let [from, to] = [from, to].map(|number| self.address(number, 7));
+            let body = traffic::udp(1, 2, &[0; 20]);
+            match self.v6 {
+                false => Ipv4::new(&from, &to, UDP).frame(&body),
+                true => traffic::ipv6_frame(&from, &to, UDP, &body),
+            }
+        }
+    }
+
+    fn everywhere() -> Interface {
+        Interface {
+            slots: [u64::MAX; HOOK_POINTS],
+            ifindex: LOOPBACK,
+            row: ROW,
+            link: LinkLayer::Ethernet as u32,
+            displaced: 0,
+        }
+    }
+
+    #[test]
+    fn the_tables_hold_the_longest_lists_of_all_tasks() {
+        let mut bench = Bench::new(28);
+        bench
+            .kernel
+            .tables
+            .set_interface(everywhere())
+            .expect("room");
+        for items in Items::ALL {
+            let started = std::time::Instant::now();
+            let enter = |bench: &mut Bench, number| {
+                let plan = resolve(&items.pair(number));
+                let tables = &mut bench.kernel.tables;
+                let slot = tables.add(TaskEntry::from(&plan), monotonic_ns());
+                let slot = slot.expect("room in the tables");
+                slot.inspect(|slot| tables.activate(*slot))
+            };
+            let mut slots: Vec<_> = (0..MAX_SLOTS)
+                .map(|number| enter(&mut bench, number).expect("a free slot"))
+                .collect();
+            assert_eq!(enter(&mut bench, MAX_SLOTS), None);
+            println!("{items:?}: {:?}", started.elapsed());
+            for round in 0..2 {
+                for (number, slot) in slots.iter().enumerate() {
+                    let first = 2 * number * MAX_ENDPOINT_ADDRESSES;
+                    let (local, peer) = (first + 63, first + MAX_ENDPOINT_ADDRESSES);
+                    for (from, to, taken) in [
+                        (local, peer, slot.bit()),
+                        (peer, local, slot.bit()),
+                        (local, first, 0),
+                        (local, 2 * MAX_SLOTS * MAX_ENDPOINT_ADDRESSES, 0),
+                    ] {
+                        let frame = items.frame(from, to);
+                        let subject = SUBJECTS[number % SUBJECTS.len()];
+                        assert_eq!(
+                            bench.run(subject, &frame),
+                            Some(taken),
+                            "{items:?} {number} {round}"
+                        );
+                    }
+                }
+                // In full tables one task makes place for another one, which is entered like the former one.
+                let last = slots.remove(17);
+                bench.kernel.tables.remove(last).expect("removal");
+                slots.insert(17, enter(&mut bench, 17).expect("its slot"));
+            }
+            for slot in slots {
+                bench.kernel.tables.remove(slot).expect("removal");
+            }
+        }
+    }
+
+    /// No request asks for so much; it is the kernel that refuses here, with a part of the task in its tables.
+    #[test]
+    fn a_task_beyond_the_tables_leaves_nothing() {
+        let mut bench = Bench::new(29);
+        bench
+            .kernel
+            .tables
+            .set_interface(everywhere())
+            .expect("room");
+        let items = Items::ALL[0];
+        let other = resolve(&items.pair(0));
+        let tables = &mut bench.kernel.tables;
+        let slot = tables
+            .add(TaskEntry::from(&other), monotonic_ns())
+            .expect("room");
+        let slot = slot.expect("a free slot");
+        tables.activate(slot);
+        for items in [Items::ALL[0], Items::ALL[2]] {
+            let mut filter = resolve(&items.pair(0)).filter;
+            let all = (0..40_000).map(|number| {
+                let first = u32::from(Ipv4Addr::new(10, 0, 0, 0));
+                let address = Ipv4Addr::from_bits(first + number * 256);
+                ipnet::IpNet::new(address.into(), if items.are_prefixes { 24 } else { 32 })
+            });
+            filter.local.addresses = Some(all.collect::<Result<_, _>>().expect("prefixes"));
+            let task = TaskEntry {
+                filter: &filter,
+                max_bytes: None,
+                oversize: plan::Oversize::Truncate,
+            };
+            for _ in 0..2 {
+                let tables = &mut bench.kernel.tables;
+                assert!(tables.add(task, monotonic_ns()).is_err());
+                let frame = items.frame(63, MAX_ENDPOINT_ADDRESSES);
+                let taken = bench.run(SUBJECTS[0], &frame);
+                assert_eq!(taken, Some(if items.are_prefixes { 0 } else { slot.bit() }));
+            }
+        }
+        // Every other slot is free, and so are the tables.
+        for number in 1..MAX_SLOTS {
+            let plan = resolve(&items.pair(number));
+            let slot = bench
+                .kernel
+                .tables
+                .add(TaskEntry::from(&plan), monotonic_ns());
+            slot.expect("room in the tables").expect("a free slot");
         }
     }
 

@@ -57,15 +57,19 @@ impl AddressBook {
 
     /// What the longest-prefix tables must hold.
     pub(super) fn prefixes(&self) -> BTreeMap<IpNet, AddressMasks> {
+        // In this order a prefix comes before all that is within it, and those come one after the other: the prefixes
+        // around the one under way lie on a stack, the longest on top.
+        let mut around: Vec<(IpNet, AddressMasks)> = Vec::new();
         let prefixes = self.own.iter().filter(|(net, _)| !is_exact(net));
         prefixes
-            .clone()
-            .map(|(net, _)| {
-                let mut closed = AddressMasks::default();
-                for (_, masks) in prefixes.clone().filter(|(other, _)| other.contains(net)) {
-                    closed.local |= masks.local;
-                    closed.peer |= masks.peer;
+            .map(|(net, masks)| {
+                while around.pop_if(|(other, _)| !other.contains(net)).is_some() {}
+                let mut closed = *masks;
+                if let Some((_, shorter)) = around.last() {
+                    closed.local |= shorter.local;
+                    closed.peer |= shorter.peer;
                 }
+                around.push((*net, closed));
                 (*net, closed)
             })
             .collect()
@@ -78,6 +82,8 @@ fn is_exact(net: &IpNet) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     fn net(text: &str) -> IpNet {
@@ -123,6 +129,60 @@ mod tests {
         assert!(book.exact().is_empty());
         book.remove(2);
         assert!(book.prefixes().is_empty());
+    }
+
+    /// Against the definition, with prefixes that are within each other deeply and of many tasks.
+    #[test]
+    fn the_closure_is_that_of_the_definition() {
+        let mut book = AddressBook::default();
+        let mut state = 7_u64;
+        let mut random = move |below: u64| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 33) % below
+        };
+        for _ in 0..2000 {
+            let bits = random(1 << 12) as u32;
+            let text = match random(2) {
+                0 => format!("{}/{}", Ipv4Addr::from_bits(bits << 20), random(33)),
+                _ => format!("2001:{:x}::/{}", bits << 4, random(129)),
+            };
+            let role = [Role::Local, Role::Peer][random(2) as usize];
+            book.insert(net(&text), role, 1 << random(64));
+        }
+        let prefixes = book.prefixes();
+        assert!(prefixes.len() > 500, "{}", prefixes.len());
+        for (net, masks) in &prefixes {
+            let mut expected = AddressMasks::default();
+            let around = book.own.iter().filter(|(other, _)| other.contains(net));
+            for (_, masks) in around {
+                expected.local |= masks.local;
+                expected.peer |= masks.peer;
+            }
+            assert_eq!(*masks, expected, "{net}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_one_task_is_several_entries() {
+        let mut book = AddressBook::default();
+        for text in ["10.0.0.1/32", "10.0.0.9/32", "10.1.0.0/16", "2001:db8::/32"] {
+            book.insert(net(text), Role::Local, 1);
+        }
+        book.insert(net("10.0.0.9/32"), Role::Peer, 2);
+        book.insert(net("10.0.0.0/8"), Role::Local, 2);
+        assert_eq!(
+            book.exact()[&net("10.0.0.9/32")],
+            AddressMasks { local: 1, peer: 2 }
+        );
+        assert_eq!(
+            book.prefixes()[&net("10.1.0.0/16")],
+            AddressMasks { local: 3, peer: 0 }
+        );
+        book.remove(1);
+        assert_eq!(book.exact().len(), 1);
+        assert_eq!(book.prefixes().len(), 1);
     }
 
     #[test]

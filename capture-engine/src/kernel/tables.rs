@@ -151,8 +151,8 @@ impl Tables {
             put(word, bit, wanted);
         }
         for (word, value) in [
-            (&control.wildcard_local_address, local.address.is_none()),
-            (&control.wildcard_peer_address, peer.address.is_none()),
+            (&control.wildcard_local_address, local.addresses.is_none()),
+            (&control.wildcard_peer_address, peer.addresses.is_none()),
             (&control.wildcard_local_port, local.ports.is_none()),
             (&control.wildcard_peer_port, peer.ports.is_none()),
             (&control.icmp_errors, *icmp_errors),
@@ -169,8 +169,8 @@ impl Tables {
         }
         self.kept[slot.index()] = task.max_bytes.map_or(u32::MAX, u32::from);
         self.write_kept_by_all();
-        for (role, Endpoint { address, ports }) in [(Role::Local, local), (Role::Peer, peer)] {
-            if let Some(address) = address {
+        for (role, Endpoint { addresses, ports }) in [(Role::Local, local), (Role::Peer, peer)] {
+            for address in addresses.iter().flatten() {
                 self.addresses.insert(*address, role, bit);
                 if address.prefix_len() < address.max_prefix_len() {
                     let word = match address {

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::task::{Quantity, RotateSpec, TaskSpec};
+use crate::task::{Addresses, Quantity, RotateSpec, TaskSpec};
 
 /// Where a `curl` line finds the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,9 +99,9 @@ fn options(
         ("--direction", direction.clone()),
         ("--hook", hook.clone()),
         ("--protocol", protocol.clone()),
-        ("--ip", ip.clone()),
+        ("--ip", ip.as_ref().map(Addresses::to_string)),
         ("--port", list(ports)),
-        ("--peer-ip", peer_ip.clone()),
+        ("--peer-ip", peer_ip.as_ref().map(Addresses::to_string)),
         ("--peer-port", list(peer_ports)),
         ("--max-bytes", amount(max_bytes)),
         ("--oversize", oversize.clone()),
@@ -162,7 +162,7 @@ mod tests {
             "capture-agent task create --name web --interface eth0"
         );
         let much = spec(json!({
-            "name": "it's -a $(task)", "interfaces": ["-x", "any"], "ip": "10.0.0.5",
+            "name": "it's -a $(task)", "interfaces": ["-x", "any"], "ip": ["10.0.0.5", "::5"],
             "address_type": "ip_pair", "peer_ip": "10.0.0.0/8", "ports": [443, "8000-8100"],
             "icmp_errors": true, "rotate": {"bytes": 65536, "files": " 3 "},
         }));
@@ -172,7 +172,7 @@ mod tests {
                 Some("2026-03-01T08:00:00Z"),
                 Some("/tmp/a b/api.sock")
             ),
-            r"capture-agent task create --name 'it'\''s -a $(task)' --interface=-x --interface any --ip 10.0.0.5 --port 443,8000-8100 --peer-ip 10.0.0.0/8 --rotate-bytes 65536B --rotate-files 3 --start-at 2026-03-01T08:00:00Z --socket '/tmp/a b/api.sock' --icmp-errors"
+            r"capture-agent task create --name 'it'\''s -a $(task)' --interface=-x --interface any --ip 10.0.0.5,::5 --port 443,8000-8100 --peer-ip 10.0.0.0/8 --rotate-bytes 65536B --rotate-files 3 --start-at 2026-03-01T08:00:00Z --socket '/tmp/a b/api.sock' --icmp-errors"
         );
     }
 

@@ -82,14 +82,27 @@ pub enum FaultKind {
         allowed: Vec<String>,
     },
 
+    /// Several protocols, each of them known.
+    SeveralProtocols { text: Excerpt },
+
     /// Neither an address nor a prefix.
     NotAnAddress { text: Excerpt },
     /// Digits and dots that are not an IPv4 address.
     NotIpv4 { text: Excerpt },
     /// A host's name. Names are not resolved.
     HostName { text: Excerpt, host: String },
-    /// More than one address.
-    SeveralAddresses { text: Excerpt },
+    /// A list of addresses without any.
+    NoAddress,
+    /// More addresses and prefixes than a task has of one side.
+    TooManyAddresses { count: u64, most: u64 },
+    /// An end of a range is no address, or not of the IP version of the other.
+    NotAnAddressRange { text: Excerpt },
+    /// The first address of a range is above the last.
+    AddressRangeBackwards {
+        text: Excerpt,
+        first: String,
+        last: String,
+    },
     /// An IPv6 address with a zone.
     AddressWithZone {
         text: Excerpt,
@@ -129,7 +142,7 @@ pub enum FaultKind {
     PrefixTooLong { text: Excerpt, most: u8 },
     /// `peer_ip` is given, and `ip` is not.
     PeerIpWithoutIp,
-    /// `ip` and `peer_ip` are of two IP versions.
+    /// All addresses of `ip` are of one IP version, and those of `peer_ip` of the other.
     IpVersionsDiffer { ip: u8, peer_ip: u8 },
     /// `address_type` needs an address that is not given.
     AddressTypeNeeds { address_type: String, field: Field },
@@ -232,6 +245,7 @@ impl FaultKind {
         match self {
             Self::NameMissing
             | Self::NoInterface
+            | Self::NoAddress
             | Self::PeerIpWithoutIp
             | Self::AddressTypeNeeds { .. }
             | Self::RotationWithoutBound => "required",
@@ -248,6 +262,7 @@ impl FaultKind {
             Self::NameTooLong { .. }
             | Self::TooManyInterfaces { .. }
             | Self::PrefixTooLong { .. }
+            | Self::TooManyAddresses { .. }
             | Self::TooManyPorts { .. }
             | Self::PortOutOfRange { .. }
             | Self::SizeTooLarge { .. }
@@ -268,10 +283,12 @@ impl FaultKind {
             Self::NameEmpty
             | Self::NameUnprintable { .. }
             | Self::InterfaceName { .. }
+            | Self::SeveralProtocols { .. }
             | Self::NotAnAddress { .. }
             | Self::NotIpv4 { .. }
             | Self::HostName { .. }
-            | Self::SeveralAddresses { .. }
+            | Self::NotAnAddressRange { .. }
+            | Self::AddressRangeBackwards { .. }
             | Self::AddressWithZone { .. }
             | Self::AddressWithPort { .. }
             | Self::AddressInBrackets { .. }
@@ -337,6 +354,8 @@ pub enum ExpectedType {
     Boolean,
     /// An array.
     List,
+    /// A string, or an array of strings.
+    Addresses,
     /// A whole number, or a string with a unit.
     Quantity,
     /// An object with the fields of `rotate`.

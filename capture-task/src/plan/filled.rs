@@ -1,8 +1,7 @@
 //! The request that a plan would come from with nothing left to a default.
 
-use ipnet::IpNet;
-
 use super::{
+    address,
     filter::{Endpoint, Filter},
     keyword::{AddressType, Keyword as _},
     ports,
@@ -34,7 +33,7 @@ impl From<&Plan> for TaskSpec {
             peer,
             icmp_errors,
         } = filter;
-        let address_type = match (local.address, peer.address) {
+        let address_type = match (&local.addresses, &peer.addresses) {
             (_, Some(_)) => AddressType::IpPair,
             (Some(_), None) => AddressType::Ip,
             (None, None) => AddressType::Any,
@@ -49,9 +48,9 @@ impl From<&Plan> for TaskSpec {
             hook: Some(hook.keyword().to_owned()),
             protocol: Some(protocol.keyword().to_owned()),
             address_type: Some(address_type.keyword().to_owned()),
-            ip: local.address.map(address_text),
+            ip: local.addresses.as_deref().map(address::written),
             ports: port_list(local),
-            peer_ip: peer.address.map(address_text),
+            peer_ip: peer.addresses.as_deref().map(address::written),
             peer_ports: port_list(peer),
             icmp_errors: *icmp_errors,
             max_bytes: Some(Quantity::Number(max_bytes.map_or(0, i64::from))),
@@ -62,15 +61,6 @@ impl From<&Plan> for TaskSpec {
             format: Some(format.keyword().to_owned()),
             rotate: rotate.map(rotation),
         }
-    }
-}
-
-/// An address, or a prefix where it is more than one.
-pub(super) fn address_text(net: IpNet) -> String {
-    if net.prefix_len() == net.max_prefix_len() {
-        net.addr().to_string()
-    } else {
-        net.to_string()
     }
 }
 
@@ -109,6 +99,7 @@ mod tests {
         for request in [
             json!({"name": "n", "interfaces": ["any"]}),
             json!({"name": "n", "interfaces": ["a", "b"], "ip": "10.1.2.3/8", "ports": [443, "1-9"]}),
+            json!({"name": "n", "interfaces": ["any"], "ip": ["::1", "10.0.0.1-10.0.0.6"], "peer_ip": ["10.0.0.9", "10.1.0.0/16"]}),
             json!({
                 "name": "n", "interfaces": ["lo"], "direction": "egress", "hook": "xdp",
                 "protocol": "udp", "ip": "::1", "peer_ip": "fe80::/10", "peer_ports": ["53"],

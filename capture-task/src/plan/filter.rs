@@ -33,8 +33,8 @@ pub struct Filter {
 /// One side of the conversation. An absent part matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Address or prefix, host bits cleared.
-    pub address: Option<IpNet>,
+    /// Addresses and prefixes, host bits cleared, sorted, none within another; `None` matches every address.
+    pub addresses: Option<Vec<IpNet>>,
     /// Ports, sorted, disjoint and not adjacent; `None` matches every packet, also one without ports.
     pub ports: Option<Vec<RangeInclusive<u16>>>,
 }
@@ -63,21 +63,23 @@ impl Display for Filter {
 
 /// The endpoints, as terms that all hold; none where everything matches.
 fn conversation(local: &Endpoint, peer: &Endpoint) -> Vec<String> {
-    if *peer == Endpoint::default() && (local.address.is_none() || local.ports.is_none()) {
+    if *peer == Endpoint::default() && (local.addresses.is_none() || local.ports.is_none()) {
         return side(local, "");
     }
     if let (
         Endpoint {
-            address: Some(a),
+            addresses: Some(a),
             ports: None,
         },
         Endpoint {
-            address: Some(b),
+            addresses: Some(b),
             ports: None,
         },
     ) = (local, peer)
-        && !a.contains(b)
-        && !b.contains(a)
+        && !a.iter().any(|one| {
+            b.iter()
+                .any(|other| one.contains(other) || other.contains(one))
+        })
     {
         return [side(local, ""), side(peer, "")].concat();
     }
@@ -90,7 +92,10 @@ fn conversation(local: &Endpoint, peer: &Endpoint) -> Vec<String> {
 
 /// One side's terms, each with the qualifier (`src `, `dst ` or none for either).
 fn side(endpoint: &Endpoint, qualifier: &str) -> Vec<String> {
-    let address = endpoint.address.map(|net| address_term(net, qualifier));
+    let addresses = endpoint.addresses.as_ref().map(|nets| {
+        let terms = nets.iter().map(|net| address_term(net, qualifier));
+        either(terms.collect())
+    });
     let ports = endpoint.ports.as_ref().map(|ranges| {
         let terms: Vec<_> = ranges
             .iter()
@@ -99,15 +104,20 @@ fn side(endpoint: &Endpoint, qualifier: &str) -> Vec<String> {
                 (first, last) => format!("{qualifier}portrange {first}-{last}"),
             })
             .collect();
-        match terms.as_slice() {
-            [term] => term.clone(),
-            terms => format!("({})", terms.join(" or ")),
-        }
+        either(terms)
     });
-    address.into_iter().chain(ports).collect()
+    addresses.into_iter().chain(ports).collect()
 }
 
-fn address_term(net: IpNet, qualifier: &str) -> String {
+/// One of these terms holds.
+fn either(terms: Vec<String>) -> String {
+    match terms.as_slice() {
+        [term] => term.clone(),
+        terms => format!("({})", terms.join(" or ")),
+    }
+}
+
+fn address_term(net: &IpNet, qualifier: &str) -> String {
     if net.prefix_len() == net.max_prefix_len() {
         format!("{qualifier}host {}", net.addr())
     } else {

@@ -6,15 +6,16 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::{
+    address,
     fault::{ExpectedType, Fault, FaultKind, JsonType},
     field::Field,
-    limits::{MAX_INTERFACES, MAX_PORTS, MOST_FAULTS},
+    limits::{MAX_ADDRESS_ITEMS, MAX_INTERFACES, MAX_PORTS, MOST_FAULTS},
     origin::RequestOrigin,
     ports, resolve,
     text::{Excerpt, nearest},
     validated::Plan,
 };
-use crate::task::{Quantity, RotateSpec, TaskSpec};
+use crate::task::{Addresses, Quantity, RotateSpec, TaskSpec};
 
 /// A task that came as JSON.
 #[derive(Debug)]
@@ -111,9 +112,9 @@ fn read_field(spec: &mut TaskSpec, field: Field, value: Value) -> Result<(), Fau
         Field::Hook => *hook = optional(value, text)?,
         Field::Protocol => *protocol = optional(value, text)?,
         Field::AddressType => *address_type = optional(value, text)?,
-        Field::Ip => *ip = optional(value, text)?,
+        Field::Ip => *ip = optional(value, addresses)?,
         Field::Ports => *ports = list(value, MAX_PORTS, ports::too_many, quantity)?,
-        Field::PeerIp => *peer_ip = optional(value, text)?,
+        Field::PeerIp => *peer_ip = optional(value, addresses)?,
         Field::PeerPorts => *peer_ports = list(value, MAX_PORTS, ports::too_many, quantity)?,
         Field::IcmpErrors => *icmp_errors = boolean(value)?,
         Field::MaxBytes => *max_bytes = optional(value, quantity)?,
@@ -144,6 +145,18 @@ fn text(value: Value) -> Result<String, FaultKind> {
     match value {
         Value::String(text) => Ok(text),
         other => Err(wrong_type(ExpectedType::Text, &other)),
+    }
+}
+
+/// One address, or a list of them.
+fn addresses(value: Value) -> Result<Addresses, FaultKind> {
+    let too_many = |count| address::too_many(count, MAX_ADDRESS_ITEMS);
+    match value {
+        Value::String(text) => Ok(Addresses::One(text)),
+        items @ Value::Array(_) => {
+            list(items, MAX_ADDRESS_ITEMS, too_many, text).map(Addresses::List)
+        }
+        other => Err(wrong_type(ExpectedType::Addresses, &other)),
     }
 }
 
@@ -300,6 +313,7 @@ mod tests {
             ("ports", "-1", 1024),
             ("peer_ports", "\"x\"", 1024),
             ("interfaces", "\"a/b\"", 256),
+            ("ip", "\"a/b\"", 1024),
         ] {
             // `interfaces` is missing where it is not the field.
             let others = usize::from(field != "interfaces");
@@ -371,9 +385,9 @@ mod tests {
             hook: text("tc"),
             protocol: text("tcp"),
             address_type: text("ip_pair"),
-            ip: text("10.0.0.1"),
+            ip: Some("10.0.0.1".into()),
             ports: vec![Quantity::Number(443)],
-            peer_ip: text("10.0.0.2"),
+            peer_ip: Some("10.0.0.2".into()),
             peer_ports: vec![Quantity::Text("1024-65535".to_owned())],
             icmp_errors: true,
             max_bytes: Some(Quantity::Number(128)),
@@ -419,6 +433,12 @@ mod tests {
                 "a task needs a name that tells its purpose",
             ),
             ("interfaces", json!("lo"), "a list is expected, not \"lo\""),
+            (
+                "ip",
+                json!(5),
+                "an address as text, or a list of them, is expected, not 5",
+            ),
+            ("ip", json!(["::1", 5]), "text is expected, not 5"),
             (
                 "interfaces",
                 json!(["lo", {}]),

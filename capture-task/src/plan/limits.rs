@@ -28,8 +28,15 @@ pub(super) const MAX_INTERFACE_NAME: usize = 15;
 /// Longest duration, 36,500 days: far from where nanoseconds in 64 bits end.
 pub(super) const MAX_SECONDS: u64 = 36_500 * 86_400;
 
-/// Most items of a list, as it is given.
+/// Most items of a list of ports, as it is given.
 pub(super) const MAX_PORTS: usize = 1024;
+
+/// Most items of a list of addresses, as it is given.
+pub(super) const MAX_ADDRESS_ITEMS: usize = 1024;
+
+/// Most addresses and prefixes of one endpoint. Any range of IPv4 addresses is within it: one of those takes 62 prefixes
+/// at most. The kernel's tables have room for as many of every task.
+pub(super) const MAX_ADDRESSES: usize = capture_common::MAX_ENDPOINT_ADDRESSES;
 
 /// Most bytes of one CPU's ring. Counts of chunks stay within 32 bits.
 pub const MAX_RING: u64 = 1 << 30;

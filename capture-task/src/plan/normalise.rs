@@ -1,5 +1,5 @@
 //! A request in the form in which it is kept and shown: lists of ports in their shortest form, words in lower case,
-//! addresses that were written as a range or a list as the prefix that they are.
+//! addresses sorted and each once, ranges as prefixes.
 
 use super::{
     address,
@@ -18,10 +18,8 @@ pub fn normalise(spec: &mut TaskSpec) {
     word::<AddressType>(&mut spec.address_type);
     word::<Oversize>(&mut spec.oversize);
     word::<Format>(&mut spec.format);
-    for text in [&mut spec.ip, &mut spec.peer_ip].into_iter().flatten() {
-        if let Some(net) = address::parse_several(text) {
-            *text = address::written(net);
-        }
+    for addresses in [&mut spec.ip, &mut spec.peer_ip].into_iter().flatten() {
+        address::shorten(addresses);
     }
 }
 
@@ -51,12 +49,12 @@ mod tests {
             normalised(json!({
                 "interfaces": ["Eth0"], "protocol": "TCP", "direction": "Ingress", "hook": "XDP-Generic",
                 "address_type": "IP_PAIR", "oversize": "Discard", "format": "PCAP", "ports": ["81", "80"],
-                "ip": "10.0.0.0-10.0.0.255", "peer_ip": "10.1.0.4, 10.1.0.5",
+                "ip": "10.0.0.0-10.0.0.255", "peer_ip": "10.1.0.9, 10.1.0.5 10.1.0.5",
             })),
             json!({
                 "interfaces": ["Eth0"], "protocol": "tcp", "direction": "ingress", "hook": "xdp-generic",
                 "address_type": "ip_pair", "oversize": "discard", "format": "pcap", "ports": ["80-81"],
-                "ip": "10.0.0.0/24", "peer_ip": "10.1.0.4/31",
+                "ip": "10.0.0.0/24", "peer_ip": ["10.1.0.5", "10.1.0.9"],
             })
         );
     }
@@ -64,7 +62,7 @@ mod tests {
     #[test]
     fn what_is_wrong_or_plain_stays() {
         let spec = json!({
-            "interfaces": ["lo"], "protocol": "sctp", "ip": "10.0.0.1-10.0.0.9", "peer_ip": "10.1.2.3/8"
+            "interfaces": ["lo"], "protocol": "sctp", "ip": ["10.0.0.9", "10.0.0.300"], "peer_ip": "10.0.0.0/8"
         });
         assert_eq!(normalised(spec.clone()), spec);
     }

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     printable::is_printable,
-    task::{Quantity, RotateSpec, TaskSpec},
+    task::{Addresses, Quantity, RotateSpec, TaskSpec},
 };
 
 impl Plan {
@@ -57,18 +57,21 @@ impl Plan {
         let interfaces = resolve_interfaces(interfaces, &mut faults);
         let directions = resolve_word(Field::Direction, direction, Directions::Both, &mut faults);
         let hook = resolve_word(Field::Hook, hook, Hook::Auto, &mut faults);
-        let protocol = resolve_word(Field::Protocol, protocol, Protocol::All, &mut faults);
+        let protocol = faults
+            .check_given(Field::Protocol, protocol.as_ref(), |text| {
+                resolve_protocol(text)
+            })
+            .unwrap_or_default();
         let local = Endpoint {
-            address: faults.check_given(Field::Ip, ip.as_ref(), |text| address::parse(text)),
+            addresses: resolve_addresses(Field::Ip, ip.as_ref(), &mut faults),
             ports: ports::parse_list(Field::Ports, ports, &mut faults),
         };
         let peer = Endpoint {
-            address: faults
-                .check_given(Field::PeerIp, peer_ip.as_ref(), |text| address::parse(text)),
+            addresses: resolve_addresses(Field::PeerIp, peer_ip.as_ref(), &mut faults),
             ports: ports::parse_list(Field::PeerPorts, peer_ports, &mut faults),
         };
         check_endpoints(spec, &mut faults);
-        check_families(local.address, peer.address, &mut faults);
+        check_families(&local, &peer, &mut faults);
         check_ports_have_protocol(spec, protocol, &mut faults);
         let address_type = faults.check_given(Field::AddressType, address_type.as_ref(), |text| {
             keyword::parse::<AddressType>(text)
@@ -141,6 +144,21 @@ fn resolve_word<T: Keyword>(
     faults
         .check_given(field, word.as_ref(), |text| keyword::parse(text))
         .unwrap_or(default)
+}
+
+/// One protocol, which is what the kernel compares.
+fn resolve_protocol(text: &str) -> Result<Protocol, FaultKind> {
+    keyword::parse(text).map_err(|fault| {
+        let words = text.split(|c: char| !c.is_alphanumeric());
+        let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+        let are_known = words
+            .iter()
+            .all(|word| keyword::parse::<Protocol>(word).is_ok());
+        match words.len() > 1 && are_known {
+            true => FaultKind::SeveralProtocols { text: text.into() },
+            false => fault,
+        }
+    })
 }
 
 fn resolve_name(
@@ -283,16 +301,31 @@ fn check_address_type(spec: &TaskSpec, given: Option<AddressType>, faults: &mut 
     }
 }
 
-fn check_families(ip: Option<IpNet>, peer_ip: Option<IpNet>, faults: &mut Faults) {
-    let version = |net: IpNet| if net.addr().is_ipv4() { 4 } else { 6 };
-    if let (Some(ip), Some(peer_ip)) = (ip, peer_ip)
-        && version(ip) != version(peer_ip)
+fn resolve_addresses(
+    field: Field,
+    given: Option<&Addresses>,
+    faults: &mut Faults,
+) -> Option<Vec<IpNet>> {
+    given.and_then(|given| address::parse(field, given, faults))
+}
+
+/// Some packet must be between an address of the one side and one of the other.
+fn check_families(local: &Endpoint, peer: &Endpoint, faults: &mut Faults) {
+    let version = |net: &IpNet| if net.addr().is_ipv4() { 4 } else { 6 };
+    let (Some(local), Some(peer)) = (&local.addresses, &peer.addresses) else {
+        return;
+    };
+    // They have none in common, so each is of one version.
+    if let (Some(one), Some(other)) = (local.first(), peer.first())
+        && local
+            .iter()
+            .all(|net| peer.iter().all(|other| version(net) != version(other)))
     {
         faults.add(
             Field::PeerIp,
             FaultKind::IpVersionsDiffer {
-                ip: version(ip),
-                peer_ip: version(peer_ip),
+                ip: version(one),
+                peer_ip: version(other),
             },
         );
     }

@@ -4,13 +4,16 @@
 
 use utoipa::{
     PartialSchema, ToSchema,
-    openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema, schema::Type},
+    openapi::{ArrayBuilder, ObjectBuilder, OneOfBuilder, RefOr, Schema, schema::Type},
 };
 
 use super::{
     field::Field,
     keyword::{AddressType, Directions, Format, Hook, Keyword, Oversize, Protocol},
-    limits::{DAEMON_LEAST_ROTATE_BYTES, DAEMON_MAX_FILES, MAX_INTERFACE_NAME, MAX_SECONDS},
+    limits::{
+        DAEMON_LEAST_ROTATE_BYTES, DAEMON_MAX_FILES, MAX_ADDRESS_ITEMS, MAX_INTERFACE_NAME,
+        MAX_SECONDS,
+    },
     text::Excerpt,
 };
 
@@ -97,19 +100,38 @@ schema!(
     .into()
 );
 
-/// An address or a prefix.
-pub struct Address;
+/// Addresses, ranges and prefixes of one side.
+pub struct AddressList;
 
 schema!(
-    Address,
-    "Address",
-    text(
-        "One address or CIDR prefix, IPv4 or IPv6; also a range or a list of addresses that make up one.",
-        r"^\s*([0-9A-Fa-f:.]+\s*-\s*[0-9A-Fa-f:.]+\s*|[,; ]*[0-9A-Fa-f:.]+(/[0-9]+)?([,; ]+[0-9A-Fa-f:.]+(/[0-9]+)?)*[,;\s]*)$",
-        &["10.0.0.1", "10.0.0.0/8", "2001:db8::/32", "10.0.0.0-10.0.0.255"],
-    )
-    .into()
+    AddressList,
+    "Addresses",
+    OneOfBuilder::new()
+        .description(Some(
+            "Addresses and CIDR prefixes of one side, IPv4, IPv6 or both. A task has one as a string and several as a list, sorted and none within another; at most 64, neighbours beyond that made into prefixes."
+        ))
+        .item(
+            ArrayBuilder::new()
+                .items(RefOr::T(addresses("One of them.").into()))
+                .min_items(Some(1))
+                .max_items(Some(MAX_ADDRESS_ITEMS)),
+        )
+        .item(addresses("One, or several separated by commas, semicolons or spaces."))
+        .into()
 );
+
+fn addresses(description: &str) -> ObjectBuilder {
+    text(
+        description,
+        r"^[,;\s]*[0-9A-Fa-f:.]+(/[0-9]+|\s*-\s*[0-9A-Fa-f:.]+)?([,;\s]+[0-9A-Fa-f:.]+(/[0-9]+|\s*-\s*[0-9A-Fa-f:.]+)?)*[,;\s]*$",
+        &[
+            "10.0.0.1",
+            "10.0.0.0/8",
+            "2001:db8::/32",
+            "10.0.0.5-10.0.0.9",
+        ],
+    )
+}
 
 /// A port or a range of ports.
 pub struct Ports;
@@ -277,7 +299,7 @@ mod tests {
             ("oversize", parts::<Oversize>(), itself),
             ("format", parts::<Format>(), itself),
             ("interfaces", parts::<InterfaceName>(), item),
-            ("ip", parts::<Address>(), itself),
+            ("ip", parts::<AddressList>(), itself),
             ("ports", parts::<Ports>(), item),
             ("max_bytes", parts::<FrameBytes>(), itself),
             ("max_file_bytes", parts::<Size>(), itself),
@@ -338,7 +360,9 @@ mod tests {
             ("max_file_bytes", "1.k", false),
             ("max_file_bytes", "1.0123456789k", false),
             ("ip", "10.0.0.0 - 10.0.0.255", true),
-            ("ip", "10.0.0.4,10.0.0.5", true),
+            ("ip", "10.0.0.5,10.0.0.9", true),
+            ("ip", "10.0.0.5 -10.0.0.9, ::1", true),
+            ("ip", "10.0.0.5-", false),
             ("ip", "10.0.0.6; 10.0.0.4/31 10.0.0.7", true),
             ("ip", " ::1/128 ", true),
             ("ip", "localhost", false),

@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use super::{
-    address,
     fault::{Counted, ExpectedType, FaultKind, JsonType, NameRule, PortForm},
     field::Field,
     text::Excerpt,
@@ -93,6 +92,10 @@ impl FaultKind {
                     allowed.join(", ")
                 )
             }
+            Self::SeveralProtocols { text } => format!(
+                "{text} is more than one protocol, and a task has one; make a task of each, or leave {} out to take all",
+                wording.of(Field::Protocol)
+            ),
             Self::NotAnAddress { text } => format!(
                 "{text} is not an address; write one as in {}",
                 match text.as_str() {
@@ -107,14 +110,19 @@ impl FaultKind {
             Self::HostName { text, host } => format!(
                 "capture-agent takes addresses, not names: {text}; try `getent hosts {host}`"
             ),
-            Self::SeveralAddresses { text } => match address::cover_of(text.as_str()) {
-                Some(cover) => format!(
-                    "{text} is more than one address, and a task takes one address or prefix; \"{cover}\" covers them"
-                ),
-                None => format!(
-                    "{text} is more than one address; write a single one, or a prefix that covers them"
-                ),
-            },
+            Self::NoAddress => {
+                "the list has no address; write one, or leave it out to take every address"
+                    .to_owned()
+            }
+            Self::TooManyAddresses { count, most } => format!(
+                "{count} addresses are too many; a list has at most {most}, and a prefix as in \"10.0.0.0/24\" counts as one"
+            ),
+            Self::NotAnAddressRange { text } => format!(
+                "{text} is not a range of addresses; write both ends in full and of one IP version, as in \"10.0.0.5-10.0.0.9\""
+            ),
+            Self::AddressRangeBackwards { text, first, last } => {
+                format!("{text} runs backwards; write \"{last}-{first}\"")
+            }
             Self::AddressWithZone {
                 text,
                 address,
@@ -158,7 +166,7 @@ impl FaultKind {
                 ip = wording.of(Field::Ip)
             ),
             Self::IpVersionsDiffer { ip, peer_ip } => format!(
-                "{} is IPv{ip} and {} is IPv{peer_ip}, which no packet has; give both of one version",
+                "{} is IPv{ip} and {} is IPv{peer_ip}, and no packet has both; give addresses of one version",
                 wording.of(Field::Ip),
                 wording.of(Field::PeerIp)
             ),
@@ -335,6 +343,7 @@ fn type_expected(expected: ExpectedType) -> &'static str {
         ExpectedType::Text => "text",
         ExpectedType::Boolean => "true or false",
         ExpectedType::List => "a list",
+        ExpectedType::Addresses => "an address as text, or a list of them,",
         ExpectedType::Quantity => "a whole number, or text such as \"10m\" or \"8000-8100\",",
         ExpectedType::Rotation => "a table of `bytes`, `seconds` and `files`",
     }

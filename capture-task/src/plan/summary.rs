@@ -1,16 +1,18 @@
 //! The matching criteria in words, and where their expression says something else to tcpdump.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    ops::RangeInclusive,
-};
+use std::{net::SocketAddr, ops::RangeInclusive};
+
+use ipnet::IpNet;
 
 use super::{
-    filled::address_text,
+    address,
     filter::{Endpoint, Filter},
     keyword::Protocol,
 };
 use crate::amount::count_text;
+
+/// Items of a list of addresses that are said one by one.
+const MOST_ADDRESSES: usize = 8;
 
 /// Items of a list of ports that are said one by one.
 const MOST_PORTS: usize = 8;
@@ -82,9 +84,9 @@ impl Filter {
     /// Whether packets of a protocol between these two ends match, as far as that is decided by their headers.
     pub fn takes(&self, protocol: Protocol, ends: [SocketAddr; 2]) -> bool {
         let has = |endpoint: &Endpoint, end: SocketAddr| {
-            let Endpoint { address, ports } = endpoint;
-            let ports = ports.as_ref();
-            address.is_none_or(|net| net.contains(&end.ip()))
+            let Endpoint { addresses, ports } = endpoint;
+            let (addresses, ports) = (addresses.as_ref(), ports.as_ref());
+            addresses.is_none_or(|nets| nets.iter().any(|net| net.contains(&end.ip())))
                 && ports.is_none_or(|ranges| ranges.iter().any(|range| range.contains(&end.port())))
         };
         let [one, other] = ends;
@@ -101,22 +103,40 @@ impl Filter {
             peer,
             icmp_errors: _,
         } = self;
-        let is_ipv4 = |address: IpAddr| address.is_ipv4();
+        let has_ipv4 = |nets: &Vec<IpNet>| nets.iter().any(|net| net.addr().is_ipv4());
         *protocol == Protocol::All
             && local.ports.is_none()
             && peer.ports.is_none()
-            && local.address.is_some_and(|net| is_ipv4(net.addr()))
+            && local.addresses.as_ref().is_some_and(has_ipv4)
+            && peer.addresses.as_ref().is_none_or(has_ipv4)
     }
 }
 
 /// `port 443 of 10.0.0.5`, `10.0.0.0/8`.
 fn side(endpoint: &Endpoint) -> String {
-    let Endpoint { address, ports } = endpoint;
-    match (address, ports) {
-        (Some(net), None) => address_text(*net),
-        (Some(net), Some(ports)) => format!("{} of {}", port_words(ports), address_text(*net)),
+    let Endpoint { addresses, ports } = endpoint;
+    match (addresses, ports) {
+        (Some(nets), None) => address_words(nets),
+        (Some(nets), Some(ports)) => format!("{} of {}", port_words(ports), address_words(nets)),
         (None, Some(ports)) => port_words(ports),
         (None, None) => "any address".to_owned(),
+    }
+}
+
+/// `10.0.0.5`, `10.0.0.5 or 10.1.0.0/16`; of a long list only the first ones.
+pub fn address_words(nets: &[IpNet]) -> String {
+    let mut words: Vec<_> = nets
+        .iter()
+        .take(MOST_ADDRESSES)
+        .map(address::text)
+        .collect();
+    let more = nets.len().saturating_sub(MOST_ADDRESSES);
+    if more > 0 {
+        words.push(format!("{more} more"));
+    }
+    match words.split_last() {
+        Some((last, before)) if !before.is_empty() => format!("{} or {last}", before.join(", ")),
+        _ => words.concat(),
     }
 }
 
@@ -146,7 +166,10 @@ mod tests {
 
     fn endpoint(address: &str, ports: &[RangeInclusive<u16>]) -> Endpoint {
         Endpoint {
-            address: (!address.is_empty()).then(|| address.parse().expect("a prefix")),
+            addresses: (!address.is_empty()).then(|| {
+                let nets = address.split(' ').map(|net| net.parse().expect("a prefix"));
+                nets.collect()
+            }),
             ports: (!ports.is_empty()).then(|| ports.to_vec()),
         }
     }
@@ -197,6 +220,36 @@ mod tests {
             about.summary(),
             "TCP packets, and ICMP errors about such packets"
         );
+    }
+
+    #[test]
+    fn lists_of_addresses_in_words() {
+        let some = endpoint("10.0.0.5/32 10.1.0.0/16 ::5/128", &[443..=443]);
+        let words = filter(Protocol::Tcp, some.clone(), endpoint("::9/128", &[])).summary();
+        assert_eq!(
+            words,
+            "TCP packets between port 443 of 10.0.0.5, 10.1.0.0/16 or ::5 and ::9"
+        );
+        let nets: Vec<IpNet> = (0..64)
+            .map(|n| format!("10.0.{n}.1/32").parse().expect("an address"))
+            .collect();
+        assert!(address_words(&nets).ends_with("10.0.7.1 or 56 more"));
+        assert_eq!(address_words(&nets[..2]), "10.0.0.1 or 10.0.1.1");
+        // ARP has IPv4 addresses alone, of both sides.
+        for (local, peer, has_arp) in [
+            ("10.0.0.5/32 ::5/128", "", true),
+            ("::5/128", "", false),
+            ("10.0.0.5/32 ::5/128", "::9/128", false),
+            ("10.0.0.5/32 ::5/128", "::9/128 10.0.0.9/32", true),
+        ] {
+            let words = filter(Protocol::All, endpoint(local, &[]), endpoint(peer, &[])).summary();
+            assert_eq!(words.contains("ARP"), has_arp, "{words}");
+        }
+        let ends = |one: &str, other: &str| [one, other].map(|end| end.parse().expect("an end"));
+        let filter = filter(Protocol::Tcp, some, Endpoint::default());
+        assert!(filter.takes(Protocol::Tcp, ends("10.1.9.9:443", "192.0.2.1:9")));
+        assert!(filter.takes(Protocol::Tcp, ends("[::7]:9", "[::5]:443")));
+        assert!(!filter.takes(Protocol::Tcp, ends("10.2.9.9:443", "10.0.0.5:9")));
     }
 
     #[test]

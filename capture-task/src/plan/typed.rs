@@ -1,7 +1,8 @@
 //! What people type for the fields of a request, as the request has it: numbers as numbers, lists taken apart, and the
 //! words of other tools for what they mean here. Nothing is checked: that is for [`Plan::resolve`](super::Plan::resolve).
 
-use crate::task::Quantity;
+use super::address;
+use crate::task::{Addresses, Quantity};
 
 /// `eth0,eth1` are two; the kernel's and other tools' words for all are taken too.
 pub fn interfaces(options: &[String]) -> Vec<String> {
@@ -39,6 +40,19 @@ pub fn ports(options: &[String], service: impl Fn(&str) -> Option<u16>) -> Vec<Q
         None => quantity(item.trim().to_owned()),
     });
     items.collect()
+}
+
+/// Addresses, ranges and prefixes, several in one option too; none where no option is given.
+pub fn addresses(options: &[String]) -> Option<Addresses> {
+    let items: Vec<_> = options
+        .iter()
+        .flat_map(|option| address::items(option))
+        .collect();
+    match items.as_slice() {
+        [] => Some(Addresses::One(options.first()?.clone())),
+        [item] => Some(Addresses::One(item.clone())),
+        _ => Some(Addresses::List(items)),
+    }
 }
 
 /// tcpdump's words for the directions are taken too.
@@ -83,6 +97,22 @@ mod tests {
             ),
         ] {
             assert_eq!(millions(text.to_owned()), expected);
+        }
+        for (options, expected) in [
+            (&[][..], None),
+            (&[""], Some("".into())),
+            (&["10.0.0.1"], Some("10.0.0.1".into())),
+            (
+                &["10.0.0.1,10.0.0.9", "::1", "10.1.0.1 - 10.1.0.9"],
+                Some(Addresses::List(texts(&[
+                    "10.0.0.1",
+                    "10.0.0.9",
+                    "::1",
+                    "10.1.0.1-10.1.0.9",
+                ]))),
+            ),
+        ] {
+            assert_eq!(addresses(&texts(options)), expected);
         }
         assert_eq!(direction("IN".to_owned()), "ingress");
         assert_eq!(direction("sideways".to_owned()), "sideways");

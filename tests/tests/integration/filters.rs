@@ -115,6 +115,62 @@ fn ip() {
 }
 
 #[test]
+fn lists_of_addresses() {
+    // What a router tells C about a packet of C's for A.
+    let unreachable = {
+        let quoted = Ipv4::new(C, A, UDP).packet(&udp(9, 53, b"data"));
+        Ipv4::new("203.0.113.1", C, ICMP).frame(&echo(3, &quoted))
+    };
+    let frames = [
+        ("a", udp4(A, 53, C, 9)),
+        ("to-b", tcp4(C, 9, B, 53)),
+        ("a-b", tcp4(A, 9, B, 53)),
+        ("c", udp4(C, 53, "203.0.113.9", 9)),
+        ("others", udp4("203.0.113.8", 53, "203.0.113.9", 53)),
+        ("a6", udp6(A6, 53, C6, 9)),
+        ("b6", tcp6(C6, 9, B6, 9)),
+        ("c6", tcp6(C6, 9, "2001:db8:2::9", 53)),
+        ("arp", arp(C, A)),
+        ("arp-others", arp(C, "203.0.113.9")),
+        ("unreachable", unreachable),
+    ];
+    let filters = [
+        ("--ip 192.0.2.1,192.0.2.2", "a to-b a-b arp"),
+        (
+            "--ip 192.0.2.2 --ip 2001:db8::1,192.0.2.1",
+            "a to-b a-b a6 arp",
+        ),
+        ("--ip 192.0.2.1,2001:db8::2/127", "a a-b b6 arp"),
+        ("--ip 192.0.2.1,192.0.2.2,203.0.113.8/31", {
+            "a to-b a-b c others arp arp-others"
+        }),
+        ("--ip 192.0.2.1,192.0.2.2 --port 53", "a to-b a-b"),
+        (
+            "--ip 192.0.2.1,2001:db8::1 --port 53 --icmp-errors",
+            "a a6 unreachable",
+        ),
+        ("--ip 192.0.2.1,192.0.2.2 --protocol tcp", "to-b a-b"),
+        (
+            "--ip 192.0.2.1,192.0.2.2,2001:db8::2 --peer-ip 198.51.100.3,2001:db8:1::3",
+            "a to-b b6 arp",
+        ),
+        // Both sides have both.
+        (
+            "--ip 192.0.2.1,192.0.2.2 --peer-ip 192.0.2.0/24,203.0.113.0/24",
+            "a-b",
+        ),
+        (
+            "--ip 192.0.2.1,192.0.2.2 --peer-ip 198.51.100.3,192.0.2.1 --peer-port 9",
+            "a to-b a-b",
+        ),
+        ("--ip 192.0.2.77,2001:db8::77", ""),
+    ];
+    check(Direction::Ingress, "tc", &frames, &filters);
+    check(Direction::Ingress, "xdp", &frames, &filters[1..3]);
+    check(Direction::Egress, "tc", &frames, &filters[..4]);
+}
+
+#[test]
 fn ports_belong_to_the_ip() {
     let frames = [
         ("to-service", tcp4(B, 80, A, 443)),

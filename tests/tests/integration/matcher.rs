@@ -45,15 +45,13 @@ impl Plans {
     }
 
     fn address(&self, address: IpAddr) -> AddressMasks {
+        let has = |endpoint: &plan::Endpoint| {
+            let mut nets = endpoint.addresses.iter().flatten();
+            nets.any(|net| net.contains(&address))
+        };
         AddressMasks {
-            local: self.mask(|plan| {
-                let local = plan.filter.local.address;
-                local.is_some_and(|net| net.contains(&address))
-            }),
-            peer: self.mask(|plan| {
-                let peer = plan.filter.peer.address;
-                peer.is_some_and(|net| net.contains(&address))
-            }),
+            local: self.mask(|plan| has(&plan.filter.local)),
+            peer: self.mask(|plan| has(&plan.filter.peer)),
         }
     }
 
@@ -62,8 +60,8 @@ impl Plans {
             active: self.mask(|_| true),
             ..Control::default()
         };
-        control.wildcard.local_address = self.mask(|plan| plan.filter.local.address.is_none());
-        control.wildcard.peer_address = self.mask(|plan| plan.filter.peer.address.is_none());
+        control.wildcard.local_address = self.mask(|plan| plan.filter.local.addresses.is_none());
+        control.wildcard.peer_address = self.mask(|plan| plan.filter.peer.addresses.is_none());
         control.wildcard.local_port = self.mask(|plan| plan.filter.local.ports.is_none());
         control.wildcard.peer_port = self.mask(|plan| plan.filter.peer.ports.is_none());
         let classes = [

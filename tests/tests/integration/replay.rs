@@ -12,6 +12,9 @@ use capture_tests::{
 };
 use serde_json::{Value, json};
 
+/// As many as capture at the same time.
+const MOST_TASKS: usize = 64;
+
 /// Debian's own, for which scapy is installed.
 const PYTHON: &str = "/usr/bin/python3";
 
@@ -52,6 +55,23 @@ fn filters() -> Vec<(Value, String)> {
             "host 2001:db8::10 and host 2001:db8::53",
         ),
         same(json!({"ip": "203.0.113.5"}), "host 203.0.113.5"),
+        same(
+            json!({"ip": ["2001:db8::53", "192.0.2.53", "203.0.113.5"]}),
+            "host 192.0.2.53 or host 2001:db8::53 or host 203.0.113.5",
+        ),
+        same(
+            json!({"ip": ["198.51.100.0/24", "2001:db8:1::/48", "192.0.2.53"]}),
+            "net 198.51.100.0/24 or net 2001:db8:1::/48 or host 192.0.2.53",
+        ),
+        same(
+            json!({"ip": ["192.0.2.53", "2001:db8::53"], "peer_ip": ["198.51.100.0/24", "2001:db8::10"]}),
+            "(host 192.0.2.53 or host 2001:db8::53) and (net 198.51.100.0/24 or host 2001:db8::10)",
+        ),
+        same(
+            json!({"protocol": "tcp", "ip": "192.0.2.53, 2001:db8::53", "ports": [443]}),
+            "tcp and ((src port 443 and (src host 192.0.2.53 or src host 2001:db8::53)) \
+             or (dst port 443 and (dst host 192.0.2.53 or dst host 2001:db8::53)))",
+        ),
         same(json!({"ports": [123]}), "port 123"),
         same(json!({"ports": ["67-68"]}), "portrange 67-68"),
         same(json!({"ports": [3868]}), "port 3868"),
@@ -81,6 +101,30 @@ fn filters() -> Vec<(Value, String)> {
     ]
 }
 
+/// Lists of addresses, every one another choice of the same, so that tasks share entries of the kernel's tables.
+fn lists() -> impl Iterator<Item = (Value, String)> {
+    let all = [
+        ("host", "192.0.2.53"),
+        ("net", "192.0.2.0/28"),
+        ("net", "198.51.100.0/24"),
+        ("host", "2001:db8::53"),
+        ("net", "2001:db8:1::/48"),
+        ("host", "2001:db8::10"),
+    ];
+    (1_u32..1 << all.len())
+        .filter(|set| set.count_ones() > 1)
+        .map(move |set| {
+            let chosen = all
+                .iter()
+                .enumerate()
+                .filter(|(bit, _)| set >> bit & 1 != 0);
+            let (terms, texts): (Vec<_>, Vec<_>) = chosen
+                .map(|(_, (kind, address))| (format!("{kind} {address}"), *address))
+                .unzip();
+            (json!({"ip": texts}), behind_tags(&terms.join(" or ")))
+        })
+}
+
 fn by_expression(everything: &Path, expression: &str, to: &Path) -> Vec<Packet> {
     readers::tcpdump_filter(everything, expression, to);
     readers::packets(to)
@@ -92,7 +136,10 @@ fn a_file_of_scapy_against_the_expressions_of_tcpdump() {
     let everything = directory.path().join("everything.pcap");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/mixture.py");
     output(Command::new(PYTHON).arg(script).arg(&everything));
-    let filters = filters();
+    let mut filters = filters();
+    filters.extend(lists());
+    filters.truncate(MOST_TASKS);
+    assert_eq!(filters.len(), MOST_TASKS);
     let tasks = filters.iter().zip(0..).map(|((filter, _), number)| {
         let mut task = filter.clone();
         task["interfaces"] = json!([HOST_IF]);

@@ -156,7 +156,7 @@ function build(root, values) {
     text('duration', { placeholder: '60', help: t('new.duration.help'), presets: [['60', '60'], ['10m', '10m'], ['1h', '1h']] }),
     choice('protocol', ['all', 'tcp', 'udp', 'icmp']),
     choice('address_type', ['any', 'ip', 'ip_pair']),
-    text('ip', { placeholder: '10.0.0.5', mono: true, known: known('ip'), help: [t('new.ip.help'), where] }),
+    text('ip', { placeholder: '10.0.0.5, 10.1.0.0/16', mono: true, known: known('ip'), help: [t('new.ip.help'), where] }),
     text('ports', { placeholder: '443, 8000-8100', mono: true, known: known('ports') }),
     text('peer_ip', { placeholder: '192.0.2.0/24', mono: true, known: known('peer_ip') }),
     text('peer_ports', { placeholder: '1024-65535', mono: true, known: known('peer_ports') }),
@@ -211,8 +211,8 @@ function build(root, values) {
     if (address === routed) return;
     routed = address;
     replace(where);
-    // A prefix may be in several places.
-    if (!address || address.includes('/')) return;
+    // Several addresses, and a prefix, may be in several places.
+    if (!/^[\da-f.:]+$/i.test(address)) return;
     const found = await get('interfaces/route', { to: address, ...REPORTED }).catch(() => null);
     if (!found?.interface || routed !== address) return;
     const isChosen = (values.interfaces || 'any') === found.interface;

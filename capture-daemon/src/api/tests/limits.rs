@@ -88,6 +88,11 @@ fn worst_bodies(most: usize) -> Vec<(&'static str, String)> {
             "unknown interfaces",
             filled(interfaces, &own("\"x%\""), "]}"),
         ),
+        ("addresses", list("ip", "\"\"")),
+        (
+            "addresses in one text",
+            filled("{\"ip\":\"", &|_| "x".to_owned(), "\"}"),
+        ),
         ("ports", list("ports", "1")),
         ("ports of the peer", list("peer_ports", "-1")),
         ("lists as ports", list("ports", "[]")),

@@ -12,7 +12,10 @@ use super::*;
 
 fn endpoint(address: &str, ports: &[RangeInclusive<u16>]) -> Endpoint {
     Endpoint {
-        address: (!address.is_empty()).then(|| address.parse().expect("a prefix")),
+        addresses: (!address.is_empty()).then(|| {
+            let nets = address.split(' ').map(|net| net.parse().expect("a prefix"));
+            nets.collect()
+        }),
         ports: (!ports.is_empty()).then(|| ports.to_vec()),
     }
 }
@@ -23,11 +26,31 @@ fn texts() {
     let a = endpoint("10.0.0.1/32", &[]);
     let b = endpoint("10.0.0.2/32", &[]);
     let net = endpoint("10.0.0.0/8", &[]);
+    let list = endpoint("10.0.0.1/32 10.1.0.0/16 2001:db8::1/128", &[]);
     for (protocol, local, peer, expected) in [
         (Protocol::All, &none, &none, ""),
         (Protocol::Icmp, &none, &none, "(icmp or icmp6)"),
         (Protocol::Udp, &a, &none, "udp and host 10.0.0.1"),
         (Protocol::All, &net, &none, "net 10.0.0.0/8"),
+        (
+            Protocol::Udp,
+            &list,
+            &none,
+            "udp and (host 10.0.0.1 or net 10.1.0.0/16 or host 2001:db8::1)",
+        ),
+        (
+            Protocol::All,
+            &list,
+            &b,
+            "(host 10.0.0.1 or net 10.1.0.0/16 or host 2001:db8::1) and host 10.0.0.2",
+        ),
+        (
+            Protocol::All,
+            &b,
+            &endpoint("10.0.0.1/32 10.0.0.2/32", &[]),
+            "((src host 10.0.0.2 and (dst host 10.0.0.1 or dst host 10.0.0.2)) or \
+             (dst host 10.0.0.2 and (src host 10.0.0.1 or src host 10.0.0.2)))",
+        ),
         (
             Protocol::Tcp,
             &endpoint("", &[443..=443]),
@@ -208,9 +231,8 @@ impl Packet {
         };
         let has_ports = [6, 17, 132].contains(&self.protocol);
         let is_in = |(last, port): (u8, u16), endpoint: &Endpoint| {
-            endpoint
-                .address
-                .is_none_or(|net| net.contains(&self.address(last)))
+            let addresses = endpoint.addresses.as_ref();
+            addresses.is_none_or(|nets| nets.iter().any(|net| net.contains(&self.address(last))))
                 && endpoint.ports.as_ref().is_none_or(|ranges| {
                     has_ports && ranges.iter().any(|range| range.contains(&port))
                 })
@@ -232,22 +254,34 @@ fn any_ports() -> impl Strategy<Value = Option<Vec<RangeInclusive<u16>>>> {
     ]
 }
 
-fn any_endpoint(v6: bool) -> impl Strategy<Value = Endpoint> {
+fn any_net(v6: bool) -> impl Strategy<Value = IpNet> {
     let lengths = if v6 {
         vec![128, 127, 126, 120, 0]
     } else {
         vec![32, 31, 30, 24, 0]
     };
-    let address = (0_u8..4, prop::sample::select(lengths)).prop_map(move |(last, length)| {
+    (0_u8..4, prop::sample::select(lengths)).prop_map(move |(last, length)| {
         let text = if v6 {
             format!("2001:db8::{last:x}/{length}")
         } else {
             format!("10.0.0.{last}/{length}")
         };
         text.parse::<IpNet>().expect("a prefix").trunc()
+    })
+}
+
+/// Addresses of one family at least, and others of any.
+fn any_endpoint(v6: bool) -> impl Strategy<Value = Endpoint> {
+    let more = prop_oneof![
+        Just(Vec::new()),
+        prop::collection::vec(any::<bool>().prop_flat_map(any_net), 1..4),
+    ];
+    let addresses = (any_net(v6), more).prop_map(|(first, mut nets)| {
+        nets.push(first);
+        nets
     });
-    (prop::option::weighted(0.7, address), any_ports())
-        .prop_map(|(address, ports)| Endpoint { address, ports })
+    (prop::option::weighted(0.7, addresses), any_ports())
+        .prop_map(|(addresses, ports)| Endpoint { addresses, ports })
 }
 
 fn any_filter() -> impl Strategy<Value = Filter> {
@@ -262,7 +296,7 @@ fn any_filter() -> impl Strategy<Value = Filter> {
         })
         .prop_map(|(protocol, mut local, mut peer)| {
             // The shapes that a plan can have.
-            if local.address.is_none() || peer.address.is_none() {
+            if local.addresses.is_none() || peer.addresses.is_none() {
                 peer = Endpoint::default();
             }
             if protocol == Icmp {

@@ -194,6 +194,23 @@ fn words() {
 }
 
 #[test]
+fn several_protocols_are_told_from_unknown_words() {
+    for (text, is_several) in [
+        ("tcp,udp", true),
+        ("TCP | icmp", true),
+        ("tcp udp", true),
+        ("tcp,sctp", false),
+        ("tcp,", false),
+        ("tpc", false),
+    ] {
+        let spec = spec(|spec| spec.protocol = Some(text.into()));
+        let faults = Plan::resolve(&spec, RequestOrigin::Run).expect_err(text);
+        let found = matches!(faults[0].kind, FaultKind::SeveralProtocols { .. });
+        assert_eq!((faults.len(), found), (1, is_several), "{text}");
+    }
+}
+
+#[test]
 fn addresses() {
     let pair = plan(|spec| {
         spec.ip = Some("10.0.0.1".into());
@@ -203,13 +220,13 @@ fn addresses() {
         spec.address_type = Some("ip_pair".into());
     });
     assert_eq!(
-        pair.filter.local.address,
-        Some("10.0.0.1/32".parse().expect("address"))
+        pair.filter.local.addresses,
+        Some(vec!["10.0.0.1/32".parse().expect("address")])
     );
     assert_eq!(pair.filter.local.ports, Some(vec![443..=443, 8000..=8100]));
     assert_eq!(
-        pair.filter.peer.address,
-        Some("10.0.0.0/8".parse().expect("prefix"))
+        pair.filter.peer.addresses,
+        Some(vec!["10.0.0.0/8".parse().expect("prefix")])
     );
     assert_eq!(pair.filter.peer.ports, Some(vec![1024..=65535]));
 
@@ -222,6 +239,24 @@ fn addresses() {
     refused("/peer_ip", "conflict", |spec| {
         spec.ip = Some("10.0.0.1".into());
         spec.peer_ip = Some("::1".into());
+    });
+    // One pair of a version is enough.
+    plan(|spec| {
+        spec.ip = Some("10.0.0.1,::2".into());
+        spec.peer_ip = Some("::1".into());
+    });
+    refused("/peer_ip", "conflict", |spec| {
+        spec.ip = Some("10.0.0.1,10.1.0.0/16".into());
+        spec.peer_ip = Some("::1,::2".into());
+    });
+    // What is wrong with an address comes before what would follow from the others.
+    refused("/ip/1", "invalid", |spec| {
+        let texts = ["10.0.0.1", "example.org"].map(str::to_owned);
+        spec.ip = Some(Addresses::List(texts.to_vec()));
+        spec.peer_ip = Some("::1".into());
+    });
+    refused("/ip", "required", |spec| {
+        spec.ip = Some(Addresses::List(Vec::new()));
     });
     refused("/peer_ports", "conflict", |spec| {
         spec.ip = Some("10.0.0.1".into());
@@ -452,6 +487,17 @@ fn any_quantity() -> impl Strategy<Value = Quantity> {
     ]
 }
 
+fn any_addresses() -> impl Strategy<Value = Option<Addresses>> {
+    let item = prop_oneof![
+        any::<String>(),
+        "(10.0.0.[1-9]|::[1-9]/64|fe80::1%e|1.2.3.4/99|10.0.0.[1-9]-10.0.0.[1-9]|::1,::2)",
+    ];
+    prop_oneof![
+        any_text().prop_map(|text| text.map(Addresses::One)),
+        prop::collection::vec(item, 0..4).prop_map(|texts| Some(Addresses::List(texts))),
+    ]
+}
+
 fn any_text() -> impl Strategy<Value = Option<String>> {
     prop_oneof![
         Just(None),
@@ -463,14 +509,15 @@ fn any_text() -> impl Strategy<Value = Option<String>> {
 
 prop_compose! {
     fn any_spec()(
-        texts in prop::array::uniform9(any_text()),
+        texts in prop::array::uniform7(any_text()),
+        (ip, peer_ip) in (any_addresses(), any_addresses()),
         interfaces in prop::collection::vec(any::<String>(), 0..3),
         ports in prop::collection::vec(any_quantity(), 0..4),
         peer_ports in prop::collection::vec(any_quantity(), 0..4),
         numbers in prop::array::uniform7(prop::option::of(any_quantity())),
         rotated in any::<bool>(),
     ) -> TaskSpec {
-        let [name, direction, hook, protocol, address_type, ip, peer_ip, oversize, format] = texts;
+        let [name, direction, hook, protocol, address_type, oversize, format] = texts;
         let [max_bytes, duration, max_packets, max_file_bytes, bytes, seconds, files] = numbers;
         TaskSpec {
             name, interfaces, direction, hook, protocol, address_type, ip, ports, peer_ip,

@@ -7,7 +7,7 @@ use capture_engine::interfaces::{InterfaceEntry, LinkState};
 use capture_store::Quota;
 use capture_task::{
     bytes_text,
-    plan::{Field, Hook, InterfaceSelection, Plan, Protocol, RequestOrigin, quote},
+    plan::{Field, Hook, InterfaceSelection, Plan, Protocol, RequestOrigin, address_words, quote},
     preview::{PlannedHook, Warning},
     task::TaskRecord,
 };
@@ -213,15 +213,16 @@ fn interfaces_down(plan: &Plan, interfaces: &[InterfaceEntry]) -> Vec<Warning> {
 
 /// Where the addresses of the filter are, as far as this host has them.
 fn address(plan: &Plan, interfaces: &[InterfaceEntry]) -> Option<Warning> {
-    let local = plan.filter.local.address?;
-    let owners = |net: IpNet| {
-        let has = move |entry: &&InterfaceEntry| {
-            entry.addresses.iter().any(|own| net.contains(&own.addr()))
+    let local = plan.filter.local.addresses.as_deref()?;
+    let owners = |nets: &[IpNet]| {
+        let has = |entry: &&InterfaceEntry| {
+            let mut own = entry.addresses.iter();
+            own.any(|own| nets.iter().any(|net| net.contains(&own.addr())))
         };
         interfaces.iter().filter(has).collect::<Vec<_>>()
     };
     let with_local = owners(local);
-    let with_peer = plan.filter.peer.address.map(owners).unwrap_or_default();
+    let with_peer = owners(plan.filter.peer.addresses.as_deref().unwrap_or_default());
     let own = [with_local, with_peer].concat();
     let text = shown(local);
     if own.is_empty() {
@@ -250,11 +251,10 @@ fn address(plan: &Plan, interfaces: &[InterfaceEntry]) -> Option<Warning> {
     ))
 }
 
-fn shown(net: IpNet) -> String {
-    if net.prefix_len() == net.max_prefix_len() {
-        net.addr().to_string()
-    } else {
-        format!("an address of {net}")
+fn shown(nets: &[IpNet]) -> String {
+    match nets {
+        [net] if net.prefix_len() == net.max_prefix_len() => net.addr().to_string(),
+        nets => format!("an address of {}", address_words(nets)),
     }
 }
 
@@ -476,6 +476,11 @@ mod tests {
                 vec![pair("address_not_here", "/ip")],
             ),
             (json!({"ip": "192.0.2.1", "peer_ip": "10.0.0.5"}), vec![]),
+            (json!({"ip": ["192.0.2.1", "10.0.0.5"]}), vec![]),
+            (
+                json!({"ip": ["192.0.2.1", "192.0.2.9"]}),
+                vec![pair("address_not_here", "/ip")],
+            ),
             (
                 json!({"hook": "xdp"}),
                 vec![pair("xdp_resets_link", "/hook")],

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use capture_task::{
     count_text,
-    plan::{Endpoint, Filter, InterfaceSelection, Plan},
+    plan::{Endpoint, Filter, InterfaceSelection, Plan, address_words},
 };
 use ipnet::IpNet;
 
@@ -19,9 +19,9 @@ const MOST_INTERFACES: usize = 3;
 /// What is looked at beside a filter.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wider {
-    address: Option<IpNet>,
+    addresses: Option<Vec<IpNet>>,
     /// Also asked for, as the other side.
-    peer: Option<IpNet>,
+    peer: Vec<IpNet>,
 }
 
 impl Wider {
@@ -29,8 +29,8 @@ impl Wider {
     pub(super) fn of(plan: &Plan) -> Option<Self> {
         let Filter { local, peer, .. } = &plan.filter;
         let this = Self {
-            address: local.address,
-            peer: peer.address,
+            addresses: local.addresses.clone(),
+            peer: peer.addresses.clone().unwrap_or_default(),
         };
         (this.filter() != plan.filter).then_some(this)
     }
@@ -47,7 +47,7 @@ impl Wider {
     fn filter(&self) -> Filter {
         Filter {
             local: Endpoint {
-                address: self.address,
+                addresses: self.addresses.clone(),
                 ports: None,
             },
             ..Filter::default()
@@ -66,28 +66,28 @@ impl Wider {
         if packets == 0 {
             return nothing(plan, seen, took, true);
         }
-        let services = service_words(&talkers.services(self.address));
-        let Some(address) = self.address else {
+        let services = service_words(&talkers.services(self.addresses.as_deref()));
+        let Some(addresses) = &self.addresses else {
             return format!("Seen on {}: {services}.", interface_words(plan));
         };
-        let peer = self.peer.filter(|peer| !talkers.has(*peer));
-        let peer = peer.map_or(String::new(), |peer| {
-            format!(", nothing with {}", shown(peer))
-        });
-        format!("Seen from {}: {services}{peer}.", shown(address))
+        let peer = match &self.peer {
+            peer if peer.is_empty() || talkers.has(peer) => String::new(),
+            peer => format!(", nothing with {}", address_words(peer)),
+        };
+        format!("Seen from {}: {services}{peer}.", address_words(addresses))
     }
 }
 
 /// The sentence where nothing that is near was seen either, or where nobody looked.
 pub(super) fn nothing(plan: &Plan, seen: u64, took: Duration, has_looked: bool) -> String {
     let place = interface_words(plan);
-    let address = plan.filter.local.address.filter(|_| has_looked);
-    match (seen, address) {
+    let addresses = plan.filter.local.addresses.as_deref();
+    match (seen, addresses.filter(|_| has_looked)) {
         (0, _) => format!("Nothing passed {place} in {:.0} s.", took.as_secs_f64()),
-        (seen, Some(address)) => format!(
+        (seen, Some(addresses)) => format!(
             "{} frames passed {place}, none with {}.",
             count_text(seen),
-            shown(address)
+            address_words(addresses)
         ),
         (seen, None) => format!("{} frames passed {place}, none matched.", count_text(seen)),
     }
@@ -122,14 +122,6 @@ fn interface_words(plan: &Plan) -> String {
                 more => format!("{} and {more} more", shown.join(", ")),
             }
         }
-    }
-}
-
-fn shown(net: IpNet) -> String {
-    if net.prefix_len() == net.max_prefix_len() {
-        net.addr().to_string()
-    } else {
-        net.to_string()
     }
 }
 
@@ -194,6 +186,19 @@ mod tests {
         assert_eq!(
             pair("192.0.2.1"),
             "Seen from 10.0.0.0/24: UDP 8443, UDP to 8443, nothing with 192.0.2.1."
+        );
+        assert_eq!(
+            pair("192.0.2.1,10.0.0.9"),
+            "Seen from 10.0.0.0/24: UDP 8443, UDP to 8443."
+        );
+        let several = json!({"ip": ["10.0.0.4", "10.0.0.5"], "ports": [1]});
+        assert_eq!(
+            hint(several.clone(), &frames),
+            "Seen from 10.0.0.4 or 10.0.0.5: UDP 8443, UDP to 53."
+        );
+        assert_eq!(
+            hint(several, &[]),
+            "9,214 frames passed eth0, none with 10.0.0.4 or 10.0.0.5."
         );
         let any = json!({"interfaces": ["any"], "ports": [1]});
         assert_eq!(

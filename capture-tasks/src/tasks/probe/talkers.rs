@@ -132,11 +132,11 @@ impl Talkers {
             .collect()
     }
 
-    /// What the addresses of a prefix, or all, offer and use, busiest first.
-    pub(super) fn services(&self, of: Option<IpNet>) -> Vec<(Kind, Option<Service>)> {
+    /// What the addresses of some prefixes, or all, offer and use, busiest first.
+    pub(super) fn services(&self, of: Option<&[IpNet]>) -> Vec<(Kind, Option<Service>)> {
         let mut services: BTreeMap<(Kind, Option<Service>), u64> = BTreeMap::new();
         for (side, count) in &self.sides {
-            let is_asked = of.is_none_or(|net| net.contains(&side.address));
+            let is_asked = of.is_none_or(|nets| nets.iter().any(|net| net.contains(&side.address)));
             // Without an address every packet has a side that offers.
             let is_told = of.is_some() || !matches!(side.service, Some(Service::Uses(_)));
             if is_asked && is_told {
@@ -148,9 +148,10 @@ impl Talkers {
         services.into_iter().map(|(service, _)| service).collect()
     }
 
-    /// Whether an address of a prefix was seen.
-    pub(super) fn has(&self, net: IpNet) -> bool {
-        self.sides.keys().any(|side| net.contains(&side.address))
+    /// Whether an address of one of these prefixes was seen.
+    pub(super) fn has(&self, nets: &[IpNet]) -> bool {
+        let mut sides = self.sides.keys();
+        sides.any(|side| nets.iter().any(|net| net.contains(&side.address)))
     }
 }
 
@@ -223,15 +224,19 @@ pub(super) mod tests {
                 ("10.0.0.5", None, 1),
             ]
         );
-        let net: IpNet = "10.0.0.5/32".parse().expect("a prefix");
+        let nets = |texts: &[&str]| -> Vec<IpNet> {
+            let nets = texts.iter().map(|text| text.parse().expect("a prefix"));
+            nets.collect()
+        };
+        let net = nets(&["10.0.0.4/32", "10.0.0.5/32"]);
         assert_eq!(
-            talkers.services(Some(net)),
+            talkers.services(Some(&net)),
             [
                 (Kind::Udp, Some(Service::Offers(8443))),
                 (Kind::Udp, Some(Service::Uses(53))),
             ]
         );
-        assert!(talkers.has(net) && !talkers.has("10.0.0.6/32".parse().expect("a prefix")));
+        assert!(talkers.has(&net) && !talkers.has(&nets(&["10.0.0.6/32"])));
     }
 
     #[test]
