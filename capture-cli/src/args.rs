@@ -10,6 +10,7 @@ mod texts;
 
 use std::path::PathBuf;
 
+use capture_file::KeepFree;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
@@ -291,6 +292,14 @@ pub(super) struct RunArgs {
         help_heading = "Output"
     )]
     pub(super) ring_size: String,
+    /// Leave so much of the file's disk free, a size or as in 5%: the capture ends before.
+    #[arg(
+        hide_short_help = true,
+        long,
+        value_name = "SIZE|PERCENT",
+        help_heading = "Limits"
+    )]
+    pub(super) keep_free: Option<KeepFree>,
     /// Capture nothing: check the task, and say what it would be and do.
     #[arg(hide_short_help = true, long, help_heading = "Output")]
     pub(super) dry_run: bool,

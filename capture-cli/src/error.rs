@@ -98,6 +98,7 @@ fn advice(error: &capture_file::Error) -> Option<&'static str> {
         Error::Terminal { path } if path == Path::new("-") => "redirect it, or name a file with -w",
         Error::Terminal { .. } | Error::NotRotatable { .. } => "name a file",
         Error::InUse { .. } => "choose another name",
+        Error::Reserve { .. } => "free some, or lower --keep-free",
         _ => return None,
     })
 }

@@ -8,7 +8,7 @@ use std::{
 
 use capture_client::services;
 use capture_engine::possible_cpus;
-use capture_file::Target;
+use capture_file::{KeepFree, Target};
 use capture_task::{
     plan::{Field, MOST_FAULTS, Plan, RequestOrigin, quoted, ring_size as ring_size_of, typed},
     task::{Quantity, RotateSpec, TaskSpec},
@@ -35,6 +35,7 @@ pub(super) struct RunRequest {
 pub(super) struct RunOptions {
     pub(super) netns: Option<String>,
     pub(super) ring_size: u64,
+    pub(super) keep_free: Option<KeepFree>,
     pub(super) quiet: bool,
     pub(super) form: OutputForm,
     /// Whether the files are analyzed at the end, and from which severity on a finding is a failure.
@@ -72,6 +73,7 @@ pub(super) fn resolve(args: RunArgs) -> Result<RunRequest> {
         fail_on,
         netns,
         ring_size,
+        keep_free,
         dry_run: _,
         habits: _,
     } = args;
@@ -88,12 +90,21 @@ pub(super) fn resolve(args: RunArgs) -> Result<RunRequest> {
             problems.push(format!("--ring-size: {sentence}"));
             0
         });
+    let is_file = |task: &TaskRequest| match task.target {
+        Some(Target::File(_)) => true,
+        Some(_) => false,
+        None => printed.is_none(),
+    };
+    if keep_free.is_some() && !tasks.iter().all(is_file) {
+        problems.push("--keep-free: the packets go to no file; name one with -w".to_owned());
+    }
     if !problems.is_empty() {
         return Err(Error::usage(listed(problems)));
     }
     let options = RunOptions {
         netns,
         ring_size,
+        keep_free,
         quiet,
         form: output,
         analyze,

@@ -20,7 +20,7 @@ mod task;
 use std::{path::PathBuf, pin::pin, task::Poll, time::Instant};
 
 use capture_engine::{Engine, EngineOptions, doctor, interfaces, netns, signals::Request};
-use capture_file::{OutputConfig, Target};
+use capture_file::{DiskBudget, OutputConfig, Target};
 use capture_task::{
     Cause,
     task::{Counters, State, StopReason, TaskRecord, rfc3339},
@@ -119,15 +119,18 @@ impl Capture {
     fn start(requests: Vec<TaskRequest>, options: RunOptions, signals: Signals) -> Result<Self> {
         let created_at = Timestamp::now();
         let (targets, chosen) = targets(&requests, created_at);
-        let configs: Vec<_> = targets
-            .iter()
-            .map(|target| OutputConfig {
+        let config = |target: &Target| {
+            let keep_free = options.keep_free;
+            let space = keep_free.map(|keep_free| DiskBudget::for_target(target, keep_free));
+            let space = space.transpose()?;
+            Ok(OutputConfig {
                 target: target.clone(),
                 task_id: ulid::Ulid::new().to_string(),
-                space: None,
+                space: space.flatten(),
                 owner: of_sudo(),
             })
-            .collect();
+        };
+        let configs: Vec<_> = targets.iter().map(config).collect::<Result<_>>()?;
         let labels: Vec<_> = requests
             .iter()
             .enumerate()

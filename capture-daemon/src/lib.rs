@@ -154,7 +154,11 @@ impl Daemon {
         let clock = Arc::new(SystemClock);
         let _context = runtime.enter();
         // First, as they tell whether another daemon is there.
-        let storage = Storage::open(&now.paths.captures, now.limits.disk_budget)?;
+        let storage = Storage::open(
+            &now.paths.captures,
+            now.limits.disk_budget,
+            now.capture.keep_free,
+        )?;
         let store = Store::open_for_daemon(&now.paths.database, clock.clone())?;
         // A daemon that was killed may have left filters, and perhaps no task comes that would meet them.
         remove_orphaned_filters()?;

@@ -1,32 +1,47 @@
-//! The disk space that all outputs of a daemon share: a budget of bytes, and a reserve that is kept free on the file
-//! system. Writers take space before they write, so the budget is never exceeded. A refusal ends the task as a
-//! full disk does. `run` has no such limit.
+//! The disk space that all outputs of a daemon share: a budget of bytes, and what is kept free on the file system.
+//! Writers take space before they write, so the budget is never exceeded. A refusal ends the task as a full disk
+//! does. An output of `run` has a space of its own, without a budget, where something is to be kept free.
 
 use std::{
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use nix::sys::statvfs::statvfs;
 
-use super::error::{Error, Result};
+use super::{
+    error::{Error, Result},
+    keep_free::KeepFree,
+    path::directory_of,
+    target::Target,
+};
 
-/// Kept free on the file system: the daemon's own database must stay writable, and so must the host.
-/// On a small file system it is a hundredth.
-const RESERVE: u64 = 64 << 20;
+/// Most bytes written between two checks of the file system.
+const CHECK_BYTES: u64 = 4 << 20;
 
-/// Bytes written between two checks of the file system.
-const CHECK_INTERVAL: u64 = 4 << 20;
+/// Longest time between two checks, as others write to the file system too.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Bytes of a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiskSpace {
     /// All.
     pub total: u64,
-    /// Those that can be written.
+    /// Those that can be written by others than root: the blocks that a file system reserves for it do not count.
     pub free: u64,
     /// Those of them that captures leave free.
     pub kept_free: u64,
+}
+
+impl DiskSpace {
+    /// What captures may write now.
+    pub fn writable(&self) -> u64 {
+        self.free.saturating_sub(self.kept_free)
+    }
 }
 
 /// Disk space for capture files, shared by all outputs.
@@ -35,24 +50,53 @@ pub struct DiskBudget {
     directory: PathBuf,
     limit: AtomicU64,
     used: AtomicU64,
+    keep_free: Mutex<KeepFree>,
     /// Bytes that may be taken before the file system is asked again.
     credit: AtomicU64,
+    /// When it was asked, in milliseconds since `began`.
+    checked_at: AtomicU64,
+    began: Instant,
 }
 
 impl DiskBudget {
     /// A budget of `limit` bytes for a directory, of which `used` are taken.
-    pub fn new(directory: &Path, limit: u64, used: u64) -> Self {
+    pub fn new(directory: &Path, limit: u64, keep_free: KeepFree, used: u64) -> Self {
         Self {
             directory: directory.to_owned(),
             limit: AtomicU64::new(limit),
             used: AtomicU64::new(used),
+            keep_free: Mutex::new(keep_free),
             credit: AtomicU64::new(0),
+            checked_at: AtomicU64::new(0),
+            began: Instant::now(),
         }
     }
 
-    /// The file system of the directory, where it can be asked.
+    /// The space for a target that does not share a budget: a file keeps so much free on its own file system. Pipes,
+    /// devices and open descriptors have none.
+    ///
+    /// # Errors
+    /// [`Error::Reserve`] where there is less free already.
+    pub fn for_target(target: &Target, keep_free: KeepFree) -> Result<Option<Arc<Self>>> {
+        let Target::File(path) = target else {
+            return Ok(None);
+        };
+        if path.metadata().is_ok_and(|found| !found.is_file()) {
+            return Ok(None);
+        }
+        // The file behind a link, as it takes the room.
+        let path = path.canonicalize().unwrap_or_else(|_| path.clone());
+        let space = Self::new(directory_of(&path), u64::MAX, keep_free, 0);
+        space.check_keep_free()?;
+        Ok(Some(Arc::new(space)))
+    }
+
+    /// The file system of the directory, where it can be asked and knows its size: a tmpfs without a limit has none.
     pub fn disk(&self) -> Option<DiskSpace> {
         let system = statvfs(&self.directory).ok()?;
+        if system.blocks() == 0 {
+            return None;
+        }
         // Block counts and sizes are of 32 bits on some platforms.
         let (free, total) = (
             (system.blocks_available() as u64).saturating_mul(system.fragment_size() as u64),
@@ -61,8 +105,43 @@ impl DiskBudget {
         Some(DiskSpace {
             total,
             free,
-            kept_free: RESERVE.min(total / 100),
+            kept_free: self.keep_free().of(total),
         })
+    }
+
+    fn keep_free(&self) -> KeepFree {
+        *self
+            .keep_free
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps another amount free from the next write on.
+    pub fn set_keep_free(&self, keep_free: KeepFree) {
+        *self
+            .keep_free
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = keep_free;
+        self.credit.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether a task could write anything now.
+    ///
+    /// # Errors
+    /// [`Error::Reserve`].
+    pub fn check_keep_free(&self) -> Result<()> {
+        match self.disk() {
+            Some(disk) if disk.writable() == 0 => Err(self.below(disk)),
+            _ => Ok(()),
+        }
+    }
+
+    fn below(&self, disk: DiskSpace) -> Error {
+        Error::Reserve {
+            directory: self.directory.clone(),
+            available: disk.free,
+            kept_free: disk.kept_free,
+        }
     }
 
     /// Bytes taken.
@@ -111,30 +190,31 @@ impl DiskBudget {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
-    /// Checks the reserve, once for every [`CHECK_INTERVAL`] bytes.
+    /// Asks the file system, once for every [`CHECK_BYTES`] and every [`CHECK_INTERVAL`].
     fn check_free_space(&self, bytes: u64) -> Result<()> {
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let age = now.saturating_sub(self.checked_at.load(Ordering::Relaxed));
+        let is_fresh = u128::from(age) < CHECK_INTERVAL.as_millis();
         let spend = |credit: u64| credit.checked_sub(bytes);
-        let spent = self
-            .credit
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend);
-        if spent.is_ok() {
+        if is_fresh
+            && self
+                .credit
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend)
+                .is_ok()
+        {
             return Ok(());
         }
         let Some(disk) = self.disk() else {
             // The write will report the error.
             return Ok(());
         };
-        let available = disk.free;
-        match available.checked_sub(disk.kept_free.saturating_add(bytes)) {
-            Some(free) => {
-                self.credit
-                    .store(free.min(CHECK_INTERVAL), Ordering::Relaxed);
+        match disk.writable().checked_sub(bytes) {
+            Some(left) => {
+                self.credit.store(left.min(CHECK_BYTES), Ordering::Relaxed);
+                self.checked_at.store(now, Ordering::Relaxed);
                 Ok(())
             }
-            None => Err(Error::Reserve {
-                directory: self.directory.clone(),
-                available,
-            }),
+            None => Err(self.below(disk)),
         }
     }
 }
@@ -146,7 +226,7 @@ mod tests {
     #[test]
     fn a_budget_is_never_exceeded_and_what_is_given_back_can_be_taken_again() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let space = DiskBudget::new(directory.path(), 100, 40);
+        let space = DiskBudget::new(directory.path(), 100, KeepFree::Bytes(0), 40);
         space.take(60).expect("there is room");
         let refusal = space.take(1).expect_err("it is full");
         assert!(
@@ -170,7 +250,7 @@ mod tests {
     #[test]
     fn many_writers_never_take_more_than_there_is() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let space = DiskBudget::new(directory.path(), 1000, 0);
+        let space = DiskBudget::new(directory.path(), 1000, KeepFree::Bytes(0), 0);
         let taken: u64 = std::thread::scope(|scope| {
             let take = || (0..200).filter(|_| space.take(7).is_ok()).count() as u64 * 7;
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(take)).collect();
@@ -179,5 +259,25 @@ mod tests {
         });
         assert_eq!(taken, space.used());
         assert_eq!(taken, 1000 / 7 * 7);
+    }
+
+    #[test]
+    fn what_is_kept_free_is_not_taken_and_another_amount_counts_at_once() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let space = DiskBudget::new(directory.path(), u64::MAX, KeepFree::Bytes(0), 0);
+        space.check_keep_free().expect("nothing is kept free");
+        space.take(1).expect("there is room");
+        let disk = space.disk().expect("a file system");
+        space.set_keep_free(KeepFree::Bytes(disk.total));
+        for refused in [space.check_keep_free(), space.take(1)] {
+            let refused = refused.expect_err("the whole disk is kept free");
+            assert!(
+                matches!(refused, Error::Reserve { kept_free, .. } if kept_free == disk.total),
+                "{refused}"
+            );
+        }
+        assert_eq!(space.used(), 1);
+        space.set_keep_free(KeepFree::Percent(0));
+        space.take(1).expect("there is room again");
     }
 }

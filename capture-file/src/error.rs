@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use capture_task::{Cause, error::ErrorKind, plan::Field, task::StopReason};
+use capture_task::{Cause, bytes_text, error::ErrorKind, plan::Field, task::StopReason};
 use pcap_file::pcapng::PcapNgWriteError;
 
 use crate::missing_directory::MissingDirectory;
@@ -149,12 +149,19 @@ pub enum Error {
         used: u64,
     },
     /// The file system has no more than is kept free on it.
-    #[error("the file system of {} has only {available} bytes left", directory.display())]
+    #[error(
+        "the file system of {} has only {} left, and {} are kept free",
+        directory.display(),
+        bytes_text(*available),
+        bytes_text(*kept_free)
+    )]
     Reserve {
         /// The directory of the captures.
         directory: PathBuf,
         /// What is left, the part that is kept free included.
         available: u64,
+        /// That part.
+        kept_free: u64,
     },
     /// The name of a rotation is no pattern for strftime(3).
     #[error("{pattern} is no pattern of file names (strftime): {cause}")]

@@ -12,7 +12,7 @@
 //! | `writer`, `file`, `part` | I/O: open, write, sync, rename |
 //! | `target`, `destination`, `path`, `missing_directory` | standard output, descriptors, links, names |
 //! | `counters`, `progress`, `closing` | counters and files while the task runs, and its end |
-//! | `disk_budget` | disk space that all outputs of a daemon share |
+//! | `disk_budget`, `keep_free` | disk space that all outputs of a daemon share, and what is left free |
 //! | `recovery`, `leftovers_hint` | files that a killed agent left |
 //! | `error`, `clock` | kinds of errors, the wall clock |
 //!
@@ -30,6 +30,7 @@ mod error;
 mod figures;
 mod file;
 mod file_output;
+mod keep_free;
 mod layout;
 mod leftovers_hint;
 mod missing_directory;
@@ -62,12 +63,13 @@ pub use self::{
     figures::{FinalFigures, InterfaceStats},
     file::sha256,
     file_output::FileOutput,
+    keep_free::KeepFree,
     leftovers_hint::leftovers_hint,
     missing_directory::{MissingDirectory, open_failure},
     output::Output,
     owner::Owner,
     packet::{InterfaceInfo, Packet},
-    path::{part_of, rename, sync_directory},
+    path::{check_writable, part_of, rename, sync_directory},
     program::{ProgramOutput, Sink},
     progress::OutputFiles,
     recovery::{RecoveredFile, Scan, leftovers, recover, scan},

@@ -9,6 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use nix::unistd::{AccessFlags, access};
+
+use super::missing_directory::open_failure;
+
 /// Mode of capture files: they hold other people's traffic, so only the owner can read them.
 pub(super) const MODE: u32 = 0o600;
 
@@ -37,6 +41,23 @@ pub(super) fn directory_of(path: &Path) -> &Path {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     }
+}
+
+/// Whether a file of this name could be made, as far as its directory tells.
+///
+/// # Errors
+/// A sentence that says why not.
+pub fn check_writable(path: &Path) -> Result<(), String> {
+    // Written in place, or refused, by rules that only an attempt tells.
+    if path.symlink_metadata().is_ok_and(|found| !found.is_file()) {
+        return Ok(());
+    }
+    let mode = AccessFlags::W_OK | AccessFlags::X_OK;
+    access(directory_of(path), mode).map_err(|errno| {
+        let part = part_of(path);
+        let why = open_failure(&part, &errno.into());
+        format!("cannot create {}: {why}", part.display())
+    })
 }
 
 /// Renames a `.part` to its final name, unless something there is not a regular file.

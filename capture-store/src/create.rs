@@ -103,6 +103,7 @@ impl Refusal {
             Self::NotAllowed(_) => "edition",
             Self::Quota { .. } => "quota",
             Self::Budget { .. } => "disk budget",
+            Self::FullDisk(_) => "disk full",
             Self::KeyReused => "idempotency key reused",
             Self::KeyOfRemoved(_) => "idempotency key of a removed task",
             Self::Broken(_) => "not stored",
@@ -162,7 +163,7 @@ fn create(
     Ok(Ok(Creation::New(record)))
 }
 
-/// What a task is beyond, of quota and disk budget.
+/// What a task is beyond, of quota, disk and disk budget.
 fn beyond(
     connection: &Connection,
     now: Timestamp,
@@ -172,7 +173,10 @@ fn beyond(
 ) -> Result<Option<Refusal>, Abort> {
     match over_quota(connection, now, limits, account)? {
         Some(refusal) => Ok(Some(refusal)),
-        None => Ok(over_budget(connection, max_file_bytes, limits)?),
+        None => match &limits.full_disk {
+            Some(why) => Ok(Some(Refusal::FullDisk(why.clone()))),
+            None => Ok(over_budget(connection, max_file_bytes, limits)?),
+        },
     }
 }
 

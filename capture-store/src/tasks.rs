@@ -57,6 +57,8 @@ pub struct CreateLimits {
     pub disk_budget: u64,
     /// Bytes of them that are on the disk now, those of running tasks among them.
     pub used_bytes: u64,
+    /// Why no capture could write anything now, a sentence.
+    pub full_disk: Option<String>,
 }
 
 /// A task that was created, now or by an earlier request with the same key.
@@ -93,6 +95,8 @@ pub enum Refusal {
         /// Bytes of all captures together.
         budget: u64,
     },
+    /// The file system of the captures has no more than is kept free: a sentence.
+    FullDisk(String),
     /// The key was used for another request.
     KeyReused,
     /// The key was used for this very request, and its task, of this ID, is removed.

@@ -16,7 +16,7 @@ use std::{
 };
 
 use capture_common::MAX_SLOTS;
-use capture_file::open_failure;
+use capture_file::{KeepFree, open_failure};
 use capture_task::plan::Keyword;
 
 use crate::error::{Error, Result};
@@ -124,11 +124,13 @@ pub struct Limits {
     pub retention: Duration,
 }
 
-/// The engine.
+/// What captures take of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capture {
     /// Bytes of all rings together.
     pub ring_size: u64,
+    /// What captures leave free of their file system.
+    pub keep_free: KeepFree,
 }
 
 /// The analysis of captures.
@@ -194,6 +196,7 @@ impl Default for Capture {
     fn default() -> Self {
         Self {
             ring_size: 64 << 20,
+            keep_free: KeepFree::default(),
         }
     }
 }
@@ -257,7 +260,10 @@ impl Config {
             ("http.listen", self.http.listen != before.http.listen),
             ("http.tls_cert", has_tls != before.http.tls.is_some()),
             ("access.user", self.access.user != before.access.user),
-            ("capture.ring_size", self.capture != before.capture),
+            (
+                "capture.ring_size",
+                self.capture.ring_size != before.capture.ring_size,
+            ),
         ];
         self.paths.clone_from(&before.paths);
         self.http.listen = before.http.listen;
@@ -265,7 +271,7 @@ impl Config {
             self.http.tls.clone_from(&before.http.tls);
         }
         self.access.user.clone_from(&before.access.user);
-        self.capture = before.capture;
+        self.capture.ring_size = before.capture.ring_size;
         let kept = changed.into_iter().filter(|(_, is_changed)| *is_changed);
         kept.map(|(key, _)| key).collect()
     }

@@ -79,6 +79,9 @@ impl From<capture_file::Error> for Error {
                 format!("{error}; use the format `pcapng`")
             }
             Error::Budget { .. } => format!("{error}; delete tasks, or raise `disk_budget`"),
+            Error::Reserve { .. } => {
+                format!("{error}; delete tasks or free some, or lower `capture.keep_free`")
+            }
             // The names of files are the daemon's own, and nobody can choose others.
             _ => error.to_string(),
         };

@@ -14,7 +14,7 @@ use std::{
     sync::Arc,
 };
 
-use capture_file::{DiskBudget, open_failure, part_of, sha256, sync_directory};
+use capture_file::{DiskBudget, KeepFree, open_failure, part_of, sha256, sync_directory};
 use capture_store::{OWN_PATHS, TaskId, ownership::why_denied};
 use capture_task::{
     Cause,
@@ -44,7 +44,7 @@ pub struct Storage {
 
 impl Storage {
     /// Takes the root, which is made where it is not there, and which no other daemon may have.
-    pub fn open(root: &Path, budget: u64) -> Result<Self> {
+    pub fn open(root: &Path, budget: u64, keep_free: KeepFree) -> Result<Self> {
         let failed = |what: &str, error: &io::Error| {
             Error::runtime(format!(
                 "the directory of captures {}: {what}: {}{}",
@@ -77,7 +77,7 @@ impl Storage {
         let used = size_below(root).map_err(|error| failed("cannot look into it", &error))?;
         Ok(Self {
             root: root.to_owned(),
-            space: Arc::new(DiskBudget::new(root, budget, used)),
+            space: Arc::new(DiskBudget::new(root, budget, keep_free, used)),
             _lock: lock,
         })
     }
@@ -313,7 +313,7 @@ mod tests {
     fn only_our_own_files_are_opened() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let root = directory.path().join("captures");
-        let storage = Storage::open(&root, 1 << 20).expect("a root");
+        let storage = Storage::open(&root, 1 << 20, KeepFree::default()).expect("a root");
         let id = TaskId::from_parts(1, 2);
         storage.prepare(&id).expect("a directory");
         let path = storage.target(&id, Format::Pcap);
@@ -353,7 +353,8 @@ mod tests {
     #[test]
     fn what_is_hidden_comes_back_or_goes_and_gives_its_room_back() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let storage = Storage::open(directory.path(), 1 << 20).expect("a root");
+        let storage =
+            Storage::open(directory.path(), 1 << 20, KeepFree::default()).expect("a root");
         let id = TaskId::from_parts(1, 2);
         storage.prepare(&id).expect("a directory");
         let path = storage.target(&id, Format::Pcapng);

@@ -183,6 +183,8 @@ pub(crate) struct OnlyRun {
     pub(crate) netns: Option<String>,
     #[arg(long, hide = true)]
     pub(crate) ring_size: Option<String>,
+    #[arg(long, hide = true)]
+    pub(crate) keep_free: Option<String>,
 }
 
 #[derive(Debug, Args)]

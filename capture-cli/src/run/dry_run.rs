@@ -1,10 +1,8 @@
 //! `run --dry-run`: what the capture would be, and what would keep it from starting, without one. It fails as the
 //! capture would, as far as that can be known.
 
-use std::path::Path;
-
 use capture_engine::planned_hooks;
-use capture_file::{Target, open_failure, part_of, worst_case};
+use capture_file::{Target, check_writable, worst_case};
 use capture_task::{
     bytes_text,
     preview::{PlannedHook, Warning},
@@ -13,11 +11,7 @@ use capture_task::{
 };
 use capture_tasks::{disk_warning, packet_warnings};
 use jiff::{SignedDuration, Timestamp};
-use nix::{
-    errno::Errno,
-    sys::statvfs::statvfs,
-    unistd::{AccessFlags, access},
-};
+use nix::sys::statvfs::statvfs;
 use serde::Serialize;
 
 use super::explanation::directory;
@@ -110,7 +104,7 @@ fn of_task(
         });
     }
     if let Target::File(path) = target {
-        check_writable(path)?;
+        check_writable(path).map_err(Error::runtime)?;
     }
     let worst_case_bytes = worst_case(plan);
     let disk_free = directory(target).and_then(|directory| {
@@ -142,24 +136,6 @@ fn of_task(
         starts: "now",
         ends_at: ends_at.map(rfc3339),
         warnings,
-    })
-}
-
-/// Whether the file could be made: what its directory says of that.
-fn check_writable(path: &Path) -> Result<()> {
-    // Written in place, or refused, by rules that only an attempt tells.
-    if path.symlink_metadata().is_ok_and(|found| !found.is_file()) {
-        return Ok(());
-    }
-    let parent = path.parent().filter(|parent| *parent != Path::new(""));
-    let directory = parent.unwrap_or(Path::new("."));
-    access(directory, AccessFlags::W_OK | AccessFlags::X_OK).map_err(|errno: Errno| {
-        let part = part_of(path);
-        Error::runtime(format!(
-            "cannot create {}: {}",
-            part.display(),
-            open_failure(&part, &errno.into())
-        ))
     })
 }
 

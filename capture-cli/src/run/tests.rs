@@ -141,6 +141,7 @@ fn interfaces_that_are_not_there() {
         let options = RunOptions {
             netns: None,
             ring_size: 0,
+            keep_free: None,
             quiet: false,
             form: OutputForm::Table,
             analyze: false,

@@ -148,6 +148,7 @@ fn refuse(only_run: &OnlyRun) -> Result<()> {
         tasks,
         netns,
         ring_size,
+        keep_free,
     } = only_run;
     let reasons = [
         (
@@ -165,6 +166,10 @@ fn refuse(only_run: &OnlyRun) -> Result<()> {
         (
             ring_size.is_some(),
             "--ring-size: all tasks of the daemon share its rings; set `capture.ring_size` in its configuration",
+        ),
+        (
+            keep_free.is_some(),
+            "--keep-free: the daemon leaves the disk as free as `capture.keep_free` in its configuration says",
         ),
     ];
     let given = reasons.iter().filter(|(is_given, _)| *is_given);

@@ -417,6 +417,9 @@ fn refusal(error: CreateError) -> Problem {
             let fault = Fault::of(Field::MaxFileBytes, kind);
             Problem::faults(StatusCode::INSUFFICIENT_STORAGE, vec![fault])
         }
+        Refusal::FullDisk(why) => {
+            Problem::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", why)
+        }
         Refusal::KeyReused => Problem::conflict(
             KEY_REUSED,
             "this `Idempotency-Key` was used for another request; a new request needs a new key",

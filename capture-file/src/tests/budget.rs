@@ -5,7 +5,7 @@ use std::{fs, fs::File, path::Path, sync::Arc};
 use capture_task::{plan::Rotate, task::StopReason};
 
 use super::*;
-use crate::{DiskBudget, part_of, scan};
+use crate::{DiskBudget, KeepFree, part_of, scan};
 
 fn open_in(space: &Arc<DiskBudget>, plan: &Plan, path: &Path) -> FileOutput {
     let config = OutputConfig {
@@ -56,7 +56,12 @@ fn the_files_of_a_ring_are_told_without_those_that_left() {
         ..plan(Format::Pcapng)
     };
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let space = Arc::new(DiskBudget::new(directory.path(), 1 << 30, 0));
+    let space = Arc::new(DiskBudget::new(
+        directory.path(),
+        1 << 30,
+        KeepFree::Bytes(0),
+        0,
+    ));
     let mut sink = open_in(&space, &plan, &directory.path().join("ring.pcapng"));
     let counters = sink.counters();
     for n in 0..200 {
@@ -73,7 +78,12 @@ fn the_files_of_a_ring_are_told_without_those_that_left() {
 fn outputs_that_share_a_budget_stay_within_it_and_end_honestly() {
     const LIMIT: u64 = 300_000;
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let space = Arc::new(DiskBudget::new(directory.path(), LIMIT, 0));
+    let space = Arc::new(DiskBudget::new(
+        directory.path(),
+        LIMIT,
+        KeepFree::Bytes(0),
+        0,
+    ));
     let plan = plan(Format::Pcapng);
     let mut sinks: Vec<_> = ["a.pcapng", "b.pcapng"]
         .map(|name| open_in(&space, &plan, &directory.path().join(name)))
@@ -113,7 +123,12 @@ fn outputs_that_share_a_budget_stay_within_it_and_end_honestly() {
 #[test]
 fn an_output_without_packets_gives_its_room_back() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let space = Arc::new(DiskBudget::new(directory.path(), 1 << 20, 0));
+    let space = Arc::new(DiskBudget::new(
+        directory.path(),
+        1 << 20,
+        KeepFree::Bytes(0),
+        0,
+    ));
     let sink = open_in(
         &space,
         &plan(Format::Pcapng),

@@ -229,6 +229,7 @@ fn a_task_must_fit_into_what_is_left_of_the_budget() {
     // So does one that runs.
     let writing = CreateLimits {
         used_bytes: 900,
+        full_disk: None,
         ..budget.clone()
     };
     let new = NewTask {

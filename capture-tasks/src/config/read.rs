@@ -222,6 +222,7 @@ impl ConfigReader<'_> {
         let defaults = Capture::default();
         Capture {
             ring_size: self.or(section, "ring_size", values::ring_size, defaults.ring_size),
+            keep_free: self.or(section, "keep_free", values::keep_free, defaults.keep_free),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, path::Path, time::Duration};
 
+use capture_file::KeepFree;
 use capture_task::plan::Keyword as _;
 
 use super::{
@@ -90,7 +91,10 @@ impl Config {
             disk_budget,
             retention,
         } = limits;
-        let Capture { ring_size } = capture;
+        let Capture {
+            ring_size,
+            keep_free,
+        } = capture;
         let Analysis {
             enabled,
             memory,
@@ -168,7 +172,19 @@ impl Config {
                     ("retention", Ok(duration(*retention))),
                 ],
             ),
-            ("capture", vec![("ring_size", Ok(size(*ring_size)))]),
+            (
+                "capture",
+                vec![
+                    ("ring_size", Ok(size(*ring_size))),
+                    (
+                        "keep_free",
+                        Ok(match keep_free {
+                            KeepFree::Bytes(bytes) => size(*bytes),
+                            KeepFree::Percent(_) => quoted(&keep_free.to_string()),
+                        }),
+                    ),
+                ],
+            ),
             (
                 "analysis",
                 vec![
@@ -246,7 +262,7 @@ mod tests {
              [access]\nuser = \"root\"\nsocket_group = \"g\"\n\
              [quota]\nedition = \"enterprise\"\ntasks_per_day = 0\ntimezone = \"Europe/Berlin\"\n\
              [limits]\nmax_running = 3\nmax_duration = \"1h30m\"\ndisk_budget = 123456789\nretention = \"36h\"\n\
-             [capture]\nring_size = \"128MiB\"\n[analysis]\nenabled = false\nmemory = \"1.5GiB\"\nseconds = 61\n\
+             [capture]\nring_size = \"128MiB\"\nkeep_free = \"7%\"\n[analysis]\nenabled = false\nmemory = \"1.5GiB\"\nseconds = 61\n\
              [console]\nwireshark = false\n[shares]\nenabled = false\nmax_expiry = \"1d\"\n[log]\nformat = \"json\"\n",
         ] {
             let expected = Config::parse(text).expect("it is valid");

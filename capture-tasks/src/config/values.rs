@@ -9,6 +9,7 @@ use std::{
 
 use capture_common::MAX_SLOTS;
 use capture_engine::possible_cpus;
+use capture_file::KeepFree;
 use capture_task::{
     plan::{
         FaultKind, Keyword, Wording, parse_keyword, quote, ring_size as ring_size_of, seconds, size,
@@ -66,6 +67,10 @@ pub(super) fn bytes(value: &DeValue<'_>) -> Result<u64, String> {
 pub(super) fn ring_size(value: &DeValue<'_>) -> Result<u64, String> {
     let size = ring_size_of(&quantity(value)?, possible_cpus());
     size.map_err(|error| error.sentence(Wording::API))
+}
+
+pub(super) fn keep_free(value: &DeValue<'_>) -> Result<KeepFree, String> {
+    KeepFree::parse(&quantity(value)?)
 }
 
 pub(super) fn duration(value: &DeValue<'_>) -> Result<Duration, String> {

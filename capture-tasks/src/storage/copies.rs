@@ -154,7 +154,8 @@ mod tests {
     #[test]
     fn a_copy_is_whole_or_not_there_and_counts_for_the_budget() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let storage = Storage::open(directory.path(), 100).expect("a root");
+        let storage = Storage::open(directory.path(), 100, capture_file::KeepFree::default())
+            .expect("a root");
         let id = TaskId::from_parts(1, 2);
         storage.prepare(&id).expect("a directory");
         let open = || {

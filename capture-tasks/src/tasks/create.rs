@@ -24,7 +24,10 @@ use super::{
     service::Tasks,
     task_log,
 };
-use crate::error::{Error, Result};
+use crate::{
+    config::Config,
+    error::{Error, Result},
+};
 
 /// How far ahead a start may lie.
 const MAX_START_AHEAD: SignedDuration = SignedDuration::from_hours(366 * 24);
@@ -121,13 +124,21 @@ impl Tasks {
 }
 
 impl Inner {
-    fn create(&self, new: &NewTask, actor: &Actor) -> Result<Creation, CreateError> {
-        let config = self.config();
-        let limits = CreateLimits {
+    /// What a new task must stay within now.
+    pub(super) fn create_limits(&self, config: &Config) -> CreateLimits {
+        let space = self.storage.space();
+        let full = space.check_keep_free().err();
+        CreateLimits {
             quota: config.quota.clone(),
             disk_budget: config.limits.disk_budget,
-            used_bytes: self.storage.space().used(),
-        };
+            used_bytes: space.used(),
+            full_disk: full.map(|full| Error::from(full).message),
+        }
+    }
+
+    fn create(&self, new: &NewTask, actor: &Actor) -> Result<Creation, CreateError> {
+        let config = self.config();
+        let limits = self.create_limits(&config);
         // With the lock, so that tasks wait in the order in which the store has created them.
         let creating = lock(&self.creating);
         if self.table().is_closing() {

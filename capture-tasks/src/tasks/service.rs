@@ -142,8 +142,10 @@ impl Tasks {
 
     /// Heeds a configuration that was read again.
     pub fn reconfigured(&self) {
-        let budget = self.0.config().limits.disk_budget;
-        self.0.storage.space().set_limit(budget);
+        let config = self.0.config();
+        let space = self.0.storage.space();
+        space.set_limit(config.limits.disk_budget);
+        space.set_keep_free(config.capture.keep_free);
         self.0.wake.notify_one();
     }
 

@@ -22,6 +22,7 @@ use capture_tests::{
     small_disk::SmallDisk,
     traffic::{self},
 };
+use nix::sys::{signal::Signal, statvfs::statvfs};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -419,4 +420,98 @@ fn a_daemon_starts_on_a_full_disk() {
         assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
         assert!(ended.stderr.contains("free a few MiB"), "{}", ended.stderr);
     }
+}
+
+/// The captures alone are on the disk, of which half is to stay free.
+#[test]
+fn captures_end_before_what_is_kept_free() {
+    const KEPT: u64 = 8 << 20;
+    let home = tempfile::tempdir().expect("a directory");
+    let captures = home.path().join("captures");
+    fs::create_dir(&captures).expect("a directory");
+    let _disk = SmallDisk::at(captures.clone(), "16m");
+    let sections = |keep_free: &str| format!("{UNLIMITED}\n[capture]\nkeep_free = \"{keep_free}\"");
+    daemon::configure(&home, &sections("50%"));
+    let lab = Lab::new();
+    let daemon = daemon::start_in(&lab.host, &Arc::new(home));
+    let home = Arc::clone(daemon.home());
+    let free = || {
+        let system = statvfs(&captures).expect("a file system");
+        system.blocks_available() * system.fragment_size()
+    };
+    let storage = daemon.ask("GET", "/storage", None).expect(200).json();
+    assert_eq!(storage["keep_free"], KEPT, "{storage}");
+
+    let fills = daemon.run(udp_task(json!({})));
+    let mut sent = 0;
+    let has_ended = || {
+        traffic::send_to_host(&lab, sent..sent + 2000, 1000);
+        sent += 2000;
+        let task = daemon.task(&fills);
+        assert!(free() >= KEPT, "{} bytes are free: {task}", free());
+        task["state"] == "failed"
+    };
+    assert!(eventually(TIMEOUT, has_ended), "{}", daemon.stderr());
+    let task = daemon.ended(&fills);
+    assert_eq!(task["stop_reason"], "disk_full", "{task}");
+    let captured = task["counters"]["captured"].as_u64();
+    assert_eq!(
+        Some(daemon.packets(&fills).len() as u64),
+        captured,
+        "{task}"
+    );
+
+    // Without room for anything, none is created.
+    fs::write(captures.join("other"), vec![0; 3 << 20]).expect("there is room");
+    let task = udp_task(json!({"name": "more"}));
+    let answer = daemon.ask("POST", "/tasks", Some(&task));
+    let detail = answer.json()["detail"].clone();
+    assert_eq!(
+        answer.problem(507),
+        [(String::new(), "disk_full".to_owned())]
+    );
+    let detail = detail.as_str().unwrap_or_default();
+    let directory = captures.display().to_string();
+    for words in [
+        directory.as_str(),
+        "8.4 MB are kept free",
+        "delete tasks",
+        "`capture.keep_free`",
+    ] {
+        assert!(detail.contains(words), "{detail}");
+    }
+    let dry_run = daemon.ask("POST", "/tasks?dry_run=true", Some(&task));
+    assert_eq!(
+        dry_run.problem(507),
+        [(String::new(), "disk_full".to_owned())]
+    );
+    let refused = command(
+        home.path(),
+        &["task", "create", "--name", "more", "-i", HOST_IF],
+    );
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(4), "{said}");
+    assert!(said.contains(detail), "{said}");
+
+    // A reload is enough.
+    daemon::configure(&home, &sections("1MiB"));
+    daemon.signal(Signal::SIGHUP);
+    let read = || daemon.stderr().contains("the configuration is read again");
+    assert!(eventually(TIMEOUT, read), "{}", daemon.stderr());
+    let id = daemon.run(task.clone());
+    traffic::send_to_host(&lab, 0..10, 1000);
+    daemon.captured(&id, 10);
+    // What others take counts too.
+    let others = usize::try_from(free() - (512 << 10)).expect("it is little");
+    fs::write(captures.join("others"), vec![0; others]).expect("there is room");
+    let has_ended = || {
+        traffic::send_to_host(&lab, 10..11, 1000);
+        daemon.task(&id)["state"] == "failed"
+    };
+    assert!(eventually(TIMEOUT, has_ended), "{}", daemon.stderr());
+    let task = daemon.ended(&id);
+    assert_eq!(task["stop_reason"], "disk_full", "{task}");
+    let error = task["error"].as_str().unwrap_or_default();
+    assert!(error.contains("are kept free"), "{task}");
+    daemon.stop();
 }

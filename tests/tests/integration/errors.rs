@@ -11,6 +11,7 @@ use capture_tests::{
     small_disk::SmallDisk,
     traffic::{self},
 };
+use nix::sys::statvfs::statvfs;
 use tempfile::tempdir;
 
 /// Runs to the end, which must be an error with a short message, and without traces.
@@ -273,4 +274,72 @@ fn a_full_disk_is_an_error_and_the_file_ends_well() {
     );
     ended.check(numbers.into_iter().eq(0..count as u32), "the first ones");
     ended.check(count > 500, format_args!("only {count} packets"));
+}
+
+#[test]
+fn a_capture_ends_before_what_is_to_be_kept_free() {
+    const KEPT: u64 = 2 << 20;
+    let lab = Lab::new();
+    let disk = SmallDisk::new("4m");
+    let file = disk.path().join("o.pcapng");
+    let path = file.to_str().expect("it is text");
+    let arguments = ["-i", HOST_IF, "-w", path, "--keep-free", "50%"];
+    let running = agent::capture(&lab.host, &arguments);
+    traffic::send(&lab.peer, PEER_IF, 10_000, traffic::frames(0..10_000, 1000));
+    let ended = running.wait(TIMEOUT).expect_code(1);
+    ended.check(
+        ended.field("stop_reason") == "disk_full",
+        "disk_full expected",
+    );
+    ended.check(
+        ended
+            .field("error")
+            .contains("free some, or lower --keep-free"),
+        "what to do",
+    );
+    let system = statvfs(disk.path()).expect("a file system");
+    let free = system.blocks_available() * system.fragment_size();
+    ended.check(free >= KEPT, format_args!("{free} bytes are free"));
+    let numbers = numbers(&file);
+    ended.check(
+        numbers.len() > 500,
+        format_args!("only {} packets", numbers.len()),
+    );
+    // Where there is less already, nothing begins.
+    disk.fill();
+    let refused = output_of(
+        &lab,
+        &["run", "-i", HOST_IF, "-w", path, "--keep-free", "2MiB"],
+    );
+    assert_eq!(refused.0, Some(1), "{}", refused.1);
+    let words = [
+        disk.path().to_str().expect("it is text"),
+        "2.1 MB are kept free",
+    ];
+    for words in words {
+        assert!(refused.1.contains(words), "{}", refused.1);
+    }
+    assert!(!refused.1.contains("capturing on"), "{}", refused.1);
+    for (arguments, words) in [
+        (
+            ["-w", "-", "--keep-free", "5%"],
+            "--keep-free: the packets go to no file",
+        ),
+        (["-w", "x", "--keep-free", "100%"], "from 0% to 99%"),
+    ] {
+        let arguments = [&["run", "-i", HOST_IF], &arguments[..]].concat();
+        let (code, said) = output_of(&lab, &arguments);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+/// The exit code of the agent, and what it said.
+fn output_of(lab: &Lab, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = lab.host.command(binary());
+    let ended = command.args(arguments).output().expect("it starts");
+    (
+        ended.status.code(),
+        String::from_utf8_lossy(&ended.stderr).into_owned(),
+    )
 }

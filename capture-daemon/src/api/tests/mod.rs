@@ -75,7 +75,11 @@ impl Lab {
         fs::write(&file, text).expect("written");
         let config = Arc::new(LiveConfig::load(Some(&file)).expect("a configuration"));
         let now = config.get();
-        let storage = Storage::open(&now.paths.captures, now.limits.disk_budget);
+        let storage = Storage::open(
+            &now.paths.captures,
+            now.limits.disk_budget,
+            now.capture.keep_free,
+        );
         let store = Store::open(&now.paths.database, clock.clone()).expect("a store");
         let storage = storage.expect("a directory of captures");
         let tasks = Tasks::start(Arc::clone(&config), store, storage, clock).expect("tasks");

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use capture_engine::{interfaces, interfaces::InterfaceEntry, planned_hooks};
 use capture_file::worst_case;
-use capture_store::{CreateLimits, Quota, Refusal, TaskFilter, access::Actor};
+use capture_store::{Quota, Refusal, TaskFilter, access::Actor};
 use capture_task::{
     plan::{Door, Plan, create_command, curl_command, normalise},
     preview::{PlannedHook, Preview, QuotaPreview, Warning},
@@ -95,18 +95,13 @@ impl Inner {
         let later = start_at.filter(|at| *at > now);
         let config = self.config();
         let quota = self.store.quota(&actor.account, &config.quota)?;
-        let limits = CreateLimits {
-            quota: config.quota.clone(),
-            disk_budget: config.limits.disk_budget,
-            used_bytes: self.storage.space().used(),
-        };
+        let limits = self.create_limits(&config);
         let budget_left = self.store.budget_left(&limits)?;
         let needed = plan.max_file_bytes.unwrap_or(u64::MAX);
         let refusal = self.store.refusal(needed, &limits, &actor.account)?;
         let disk = self.storage.space().disk();
-        let disk =
-            disk.ok_or_else(|| Error::runtime("the file system of the captures is silent"))?;
-        let disk_free = disk.free.saturating_sub(disk.kept_free);
+        // Without a size there is no bound that is known.
+        let disk_free = disk.map_or(u64::MAX, |disk| disk.writable());
         let hooks = match later {
             Some(_) => Vec::new(),
             None => self.hooks(&plan),

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use capture_file::{recover, scan};
+use capture_file::{KeepFree, recover, scan};
 use capture_store::{
     AuditFilter, Change, Creation, Cursor, IdempotencyKey, Store, TaskEnd, TaskFilter, TaskId,
     access::{Actor, Role},
@@ -80,7 +80,11 @@ impl Setup {
     /// Within a runtime.
     fn tasks(&self) -> Tasks {
         let config = self.config.get();
-        let storage = Storage::open(&config.paths.captures, config.limits.disk_budget);
+        let storage = Storage::open(
+            &config.paths.captures,
+            config.limits.disk_budget,
+            config.capture.keep_free,
+        );
         let storage = storage.expect("the directory of captures");
         Tasks::start(
             Arc::clone(&self.config),
@@ -626,7 +630,7 @@ fn directories_are_private_and_another_daemon_is_refused() {
         let root = &setup.config.get().paths.captures;
         let mode = fs::metadata(root).expect("the root").permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
-        let other = Storage::open(root, 1).expect_err("it is taken");
+        let other = Storage::open(root, 1, KeepFree::default()).expect_err("it is taken");
         assert_eq!(other.kind, crate::error::ErrorKind::Conflict);
         end(tasks).await;
     });
