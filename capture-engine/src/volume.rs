@@ -52,15 +52,33 @@ impl From<Direction> for DirectionKey {
 }
 
 impl SharedStats {
-    /// The totals by interface and direction, of those interfaces that `is_known` knows. The others are forgotten.
+    /// The totals by interface and direction, of those interfaces that `is_known` knows. The others are one from
+    /// then on, with the index `rest`.
     pub(crate) fn of_interfaces(
         &self,
         is_known: impl Fn(u32) -> bool,
+        rest: u32,
     ) -> BTreeMap<(u32, DirectionKey), Volume> {
         let mut volumes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        volumes.retain(|(ifindex, _), _| is_known(*ifindex));
+        let mut others = BTreeMap::new();
+        volumes.retain(|(ifindex, way), volume| {
+            let stays = *ifindex == rest || is_known(*ifindex);
+            if !stays {
+                add(&mut others, (rest, *way), *volume);
+            }
+            stays
+        });
+        for (key, volume) in others {
+            add(&mut volumes, key, volume);
+        }
         volumes.clone()
     }
+}
+
+fn add(volumes: &mut BTreeMap<(u32, DirectionKey), Volume>, key: (u32, DirectionKey), new: Volume) {
+    let volume = volumes.entry(key).or_default();
+    volume.packets += new.packets;
+    volume.bytes += new.bytes;
 }
 
 impl LocalStats {
@@ -100,9 +118,7 @@ impl LocalStats {
                 .zip(volumes)
             {
                 if new.packets > 0 {
-                    let volume = stats.entry((ifindex, way)).or_default();
-                    volume.packets += new.packets;
-                    volume.bytes += new.bytes;
+                    add(&mut stats, (ifindex, way), new);
                 }
             }
         }
@@ -137,6 +153,25 @@ mod tests {
             many < 20 * few + Duration::from_millis(5),
             "{few:?}, {many:?}"
         );
+    }
+
+    #[test]
+    fn what_interfaces_had_that_are_not_known_any_more_is_kept_together() {
+        let stats = SharedStats::default();
+        let mut batch = LocalStats::default();
+        let total = |known: u32| {
+            let volumes = stats.of_interfaces(|ifindex| ifindex <= known, 0);
+            let packets = volumes.values().map(|volume| volume.packets);
+            (volumes.len(), packets.sum::<u64>())
+        };
+        for known in (1..=5).rev() {
+            batch.add(known, Direction::Ingress, 100);
+            batch.merge_into(&stats);
+        }
+        assert_eq!(total(5), (5, 5));
+        assert_eq!(total(3), (4, 5));
+        assert_eq!(total(1), (2, 5));
+        assert_eq!(total(1), (2, 5));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Formatter};
 
+use capture_task::printable;
+
 /// What a family is: its name, and what it says.
 #[derive(Clone, Copy)]
 pub(super) struct Family {
@@ -64,12 +66,37 @@ pub(super) fn label(name: &str, value: &str) -> String {
     labels(&[(name, value)])
 }
 
-/// Labels in braces, their values escaped: an interface may be called almost anything.
+/// Labels in braces, their values escaped: an interface may be called almost anything. What could harm a terminal is
+/// written as in Rust, and other names than such a one cannot look the same.
 pub(super) fn labels(labels: &[(&str, &str)]) -> String {
     let labels = labels.iter().map(|(name, value)| {
+        let value = printable(&value.replace("\\u{", "\\u{5c}u{"));
         let value = value.replace('\\', "\\\\");
         let value = value.replace('"', "\\\"").replace('\n', "\\n");
         format!("{name}=\"{value}\"")
     });
     format!("{{{}}}", labels.collect::<Vec<_>>().join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_names_are_neither_raw_nor_the_same() {
+        for (name, value) in [
+            ("eth0", "eth0"),
+            ("a\"\\b", r#"a\"\\b"#),
+            ("\u{1b}[31mx", r"\\u{1b}[31mx"),
+            ("\\u{1b}[31mx", r"\\u{5c}u{1b}[31mx"),
+            ("\\u{5c}u{1b}", r"\\u{5c}u{5c}u{1b}"),
+            ("a\nb", r"a\\nb"),
+            ("a\u{202e}b", r"a\\u{202e}b"),
+        ] {
+            assert_eq!(
+                label("interface", name),
+                format!("{{interface=\"{value}\"}}")
+            );
+        }
+    }
 }

@@ -35,7 +35,7 @@ use self::{
 use crate::{
     clock::monotonic_ns,
     error::{Error, Result},
-    kernel::Kernel,
+    kernel::{Kernel, REMOVED},
     reader::ReaderThread,
     volume::SharedStats,
 };
@@ -181,7 +181,7 @@ impl Engine {
     /// The figures since the start.
     pub fn totals(&self) -> EngineStats {
         let (traffic, dropped, ring_used) = {
-            let state = self.shared.lock();
+            let mut state = self.shared.lock();
             let traffic = state.kernel.traffic();
             let counters = state.counters(&self.shared.past);
             (traffic, counters.dropped, state.kernel.ring_used())
@@ -189,7 +189,7 @@ impl Engine {
         let volumes = self
             .shared
             .stats
-            .of_interfaces(|ifindex| traffic.contains_key(&ifindex));
+            .of_interfaces(|ifindex| traffic.contains_key(&ifindex), REMOVED);
         EngineStats {
             dropped,
             interfaces: stats::by_name(&traffic, &volumes),

@@ -14,8 +14,8 @@ use crate::{
     volume::{DirectionKey, Volume},
 };
 
-/// Everything at one moment. All but `ring_used` grow, as long as an interface is remembered: of those that are gone the
-/// engine keeps some hundred.
+/// Everything at one moment. All but `ring_used` grow. Interfaces that the host does not have any more are one after
+/// some minutes, so that their sum grows too.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EngineStats {
     /// Packets that tasks lost, those that have ended included.
@@ -116,7 +116,10 @@ pub(super) fn by_name(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::volume::{LocalStats, SharedStats};
+    use crate::{
+        kernel::REMOVED,
+        volume::{LocalStats, SharedStats},
+    };
 
     #[test]
     fn what_the_reader_takes_is_added_up() {
@@ -134,7 +137,10 @@ mod tests {
             let figures = Default::default();
             (ifindex, InterfaceTraffic { name, figures })
         });
-        let totals = by_name(&BTreeMap::from(traffic), &stats.of_interfaces(|_| true));
+        let totals = by_name(
+            &BTreeMap::from(traffic),
+            &stats.of_interfaces(|_| true, REMOVED),
+        );
         let volumes: Vec<_> = totals.iter().map(|total| total.captured).collect();
         let [packets, bytes] = [[4, 3], [301, 30]];
         assert_eq!(

@@ -1,7 +1,7 @@
 //! Brings the programs and maps into the kernel. [`Kernel`] is all that is there afterwards but the
 //! rings, which go to the reader. Programs are loaded when the first hook needs them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 use anyhow::Context as _;
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel, programs::Program, util::nr_cpus};
@@ -9,7 +9,10 @@ use aya_log::EbpfLogger;
 use capture_common::{CHUNK_LEN, LinkLayer};
 use capture_task::plan::{Directions, Hook};
 use log::Log;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::{
+    net::if_::if_nametoindex,
+    sys::resource::{Resource, setrlimit},
+};
 
 use super::{
     InterfaceFigures, KernelVersion, SlotFigures, SlotId, Tables,
@@ -145,7 +148,9 @@ impl Kernel {
     }
 
     /// What hooks saw on each interface so far, by interface index.
-    pub(crate) fn traffic(&self) -> BTreeMap<u32, InterfaceTraffic> {
+    pub(crate) fn traffic(&mut self) -> BTreeMap<u32, InterfaceTraffic> {
+        let exists = |name: &str| if_nametoindex(name).is_ok();
+        self.traffic.fold_removed(Instant::now(), exists);
         self.traffic.all(|row| self.counters.row(row).ok())
     }
 

@@ -44,7 +44,7 @@ pub(crate) use self::{
     denial::find_denial,
     generic_xdp::no_link_header,
     hooks::{Attached, HookKind, hook_points},
-    interface_stats::InterfaceTraffic,
+    interface_stats::{InterfaceTraffic, REMOVED},
     load::{Kernel, ProgramProbe, ReaderSide, probe},
     tables::{SlotId, Tables, TaskEntry},
 };
