@@ -91,6 +91,10 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
         packages: &["openssl"],
     },
     Tool {
+        program: "nginx",
+        packages: &["nginx-light", "nginx"],
+    },
+    Tool {
         program: "sshd",
         packages: &["openssh-server"],
     },

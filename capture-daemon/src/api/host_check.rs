@@ -25,6 +25,11 @@ impl AllowedHosts {
             .iter()
             .any(|name| *name == host || with_port.as_ref() == Some(name))
     }
+
+    /// As [`Self::has`], for what a browser says: nobody is logged in there.
+    fn has_origin(&self, authority: &Authority) -> bool {
+        !authority.as_str().contains('@') && self.has(authority)
+    }
 }
 
 /// Refuses a request that is not for us, or that a foreign page makes. `local` is the address that the
@@ -50,7 +55,7 @@ pub(super) fn check(request: &Parts, local: Option<IpAddr>, allowed: &AllowedHos
             "the request has no `Host` header",
         ));
     }
-    check_origin(request, host.as_ref())
+    check_origin(request, host.as_ref(), allowed)
 }
 
 /// The host that the request is for.
@@ -98,7 +103,9 @@ fn is_ours(host: &Authority, local: Option<IpAddr>, allowed: &AllowedHosts) -> b
     }
 }
 
-fn check_origin(request: &Parts, host: Option<&Authority>) -> Result<()> {
+/// A page is ours if its origin is what the request was sent to, or one of the names of the configuration: behind a
+/// proxy `Host` may be another, or lack the port.
+fn check_origin(request: &Parts, host: Option<&Authority>, allowed: &AllowedHosts) -> Result<()> {
     let headers = &request.headers;
     let foreign = |origin: &str| {
         Problem::forbidden(
@@ -112,7 +119,9 @@ fn check_origin(request: &Parts, host: Option<&Authority>) -> Result<()> {
             .strip_prefix("https://")
             .or_else(|| origin.strip_prefix("http://"))
             .and_then(|authority| authority.parse::<Authority>().ok());
-        if authority.is_none() || authority.as_ref() != host {
+        let is_ours =
+            |authority: &Authority| Some(authority) == host || allowed.has_origin(authority);
+        if !authority.is_some_and(|authority| is_ours(&authority)) {
             return Err(foreign(origin));
         }
     }
@@ -252,6 +261,28 @@ mod tests {
             "",
         ] {
             assert_eq!(origin(foreign), "foreign_origin", "{foreign:?}");
+        }
+    }
+
+    #[test]
+    fn pages_of_allowed_hosts_are_ours_whatever_a_proxy_makes_of_host() {
+        let code = |host, origin| {
+            let headers = [("host", host), ("origin", origin)];
+            code("/", Some("127.0.0.1"), &headers)
+        };
+        for host in ["capture.example", "127.0.0.1:8080", "capture.example:8443"] {
+            assert_eq!(code(host, "https://capture.example:8443"), "fine", "{host}");
+            assert_eq!(code(host, "https://capture.example"), "fine", "{host}");
+            assert_eq!(code(host, "https://proxy.example:8443"), "fine", "{host}");
+            for foreign in [
+                "https://proxy.example",
+                "https://x.capture.example",
+                "https://localhost:8443",
+                "https://user@capture.example",
+                "https://capture.example.evil.example",
+            ] {
+                assert_eq!(code(host, foreign), "foreign_origin", "{host} {foreign}");
+            }
         }
     }
 

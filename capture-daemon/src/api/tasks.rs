@@ -30,7 +30,7 @@ use super::{
     extract::{Fields, OfTask, Query, TaskPath},
     new_task::{DryRun, FaultyTask, NewTaskSchema, Tried},
     problem::{Problem, Result},
-    state::{Api, PREFIX},
+    state::Api,
 };
 use crate::tasks::{CreateError, Previewed, TaskError, TaskPage, Way};
 
@@ -70,7 +70,7 @@ const MAX_PATTERN: usize = 2 * MAX_SEARCH;
         (
             status = 201, description = "The task, pending", body = TaskRecord,
             headers(
-                ("Location" = String, description = "Path of the task"),
+                ("Location" = String, description = "The task, relative to the path of the request"),
                 ("Idempotency-Replayed" = String, description = "`true` where this is the answer to an earlier request"),
             ),
         ),
@@ -132,7 +132,8 @@ pub(super) async fn create(
         Creation::New(record) => (record, false),
         Creation::Repeated(record) => (record, true),
     };
-    let location = format!("{PREFIX}/tasks/{}", record.id);
+    // Relative, as a proxy may have it under another path.
+    let location = format!("tasks/{}", record.id);
     let mut response = (StatusCode::CREATED, Json(record)).into_response();
     let headers = response.headers_mut();
     if let Ok(location) = HeaderValue::from_str(&location) {
@@ -417,9 +418,7 @@ fn refusal(error: CreateError) -> Problem {
             let fault = Fault::of(Field::MaxFileBytes, kind);
             Problem::faults(StatusCode::INSUFFICIENT_STORAGE, vec![fault])
         }
-        Refusal::FullDisk(why) => {
-            Problem::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", why)
-        }
+        Refusal::FullDisk(why) => Problem::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", why),
         Refusal::KeyReused => Problem::conflict(
             KEY_REUSED,
             "this `Idempotency-Key` was used for another request; a new request needs a new key",

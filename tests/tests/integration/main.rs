@@ -47,6 +47,7 @@ mod output;
 mod printing;
 mod remote;
 mod replay;
+mod reverse_proxy;
 mod seccomp;
 mod service_blocks;
 mod shapes;

@@ -26,7 +26,7 @@ mod privileged {
             });
             let made = lab.post("/api/v1/tasks", "", &task.to_string()).await;
             assert_eq!(made.status, 201, "{made:?}");
-            let path = made.header("location").expect("Location").to_owned();
+            let path = format!("/api/v1/{}", made.header("location").expect("Location"));
             let this = Self { path, from, to };
             this.wait(lab, |task| task["state"] == "running").await;
             this

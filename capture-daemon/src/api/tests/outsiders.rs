@@ -74,6 +74,37 @@ async fn without_a_token_or_with_a_wrong_one() {
     lab.end().await;
 }
 
+/// Load balancers ask under their own name for the service, or in HTTP/1.0 without any.
+#[tokio::test]
+async fn probes_are_answered_under_any_name_and_noted_nowhere() {
+    let lab = Lab::tcp();
+    for probe in ["/healthz", "/readyz"] {
+        for host in ["service.example", "10.96.0.1:80", "a b", ""] {
+            let request = format!("GET {probe} HTTP/1.1\r\n\r\n");
+            assert_eq!(lab.ask_tcp(&request, host).await.status, 200, "{host:?}");
+            let reply = exchange(
+                UnixStream::connect(lab.socket()).await.expect("connected"),
+                &request,
+                host,
+            );
+            assert_eq!(reply.await.status, 200, "{host:?}");
+        }
+        let mut stream = TcpStream::connect(lab.address()).await.expect("connected");
+        let request = format!("GET {probe} HTTP/1.0\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("an answer");
+        assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
+        // Nothing else is let through by that.
+        let request = format!("POST {probe} HTTP/1.1\r\ncontent-length: 0\r\n\r\n");
+        let reply = lab.ask_tcp(&request, "service.example").await;
+        assert_eq!(reply.problem(403), "foreign_host");
+    }
+    let acts = lab.acts();
+    assert_eq!(acts.len(), 2, "those of POST: {acts:?}");
+    lab.end().await;
+}
+
 #[tokio::test]
 async fn a_viewer_only_looks() {
     let lab = Lab::tcp();
@@ -302,7 +333,7 @@ async fn foreign_hosts_and_pages() {
     // On the socket too, though no browser gets there.
     let reply = exchange(
         UnixStream::connect(lab.socket()).await.expect("connected"),
-        "GET /healthz HTTP/1.1\r\n\r\n",
+        "GET /metrics HTTP/1.1\r\n\r\n",
         "evil.example",
     );
     assert_eq!(reply.await.problem(403), "foreign_host");

@@ -58,8 +58,9 @@ fn a_creation_answers_with_the_task_and_where_it_is() {
         assert_eq!(task["spec"][field], *value, "{task}");
     }
     let id = task["id"].as_str().expect("an ID");
-    let location = format!("/api/v1/tasks/{id}");
+    let location = format!("tasks/{id}");
     assert_eq!(created.header("location"), Some(&*location));
+    let location = format!("/api/v1/{location}");
     let shown = daemon.ask_with("GET", &location, &[], b"").expect(200);
     assert_hardened(&shown, "application/json");
     assert_eq!(shown.json()["created_at"], task["created_at"]);

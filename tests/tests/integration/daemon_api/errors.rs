@@ -121,7 +121,7 @@ fn what_is_wrong_with_a_request_is_said_with_its_place() {
         (
             403,
             "GET",
-            "/healthz".into(),
+            "/metrics".into(),
             &[host],
             "",
             &[("", "foreign_host")],
