@@ -123,7 +123,7 @@ impl Store {
         &self.0.clock
     }
 
-    /// Whether changes can be written, as of the last one, and what can wait need not.
+    /// Whether changes can be written, as of the last one, and what can wait need not. [`Self::test_write`] is one.
     pub fn is_writable(&self) -> bool {
         !self.0.is_failing.load(Ordering::Relaxed) && !self.0.reserve.is_low()
     }
@@ -134,13 +134,18 @@ impl Store {
         self.replenish();
         self.write_late()?;
         if self.0.is_failing.load(Ordering::Relaxed) {
-            // Written again, what is there already: a change, and not one that may take the reserve.
-            let version = schema::newest();
-            self.attempt(Need::CanWait, |transaction, _| {
-                Ok(transaction.pragma_update(None, "user_version", version)?)
-            })?;
+            self.test_write()?;
         }
         Ok(())
+    }
+
+    /// Writes what is there already, and so finds out whether changes can be written now.
+    pub fn test_write(&self) -> Result<(), Failure> {
+        let version = schema::newest();
+        // A change like any other, and not one that may take the reserve.
+        self.attempt(Need::CanWait, |transaction, _| {
+            Ok(transaction.pragma_update(None, "user_version", version)?)
+        })
     }
 
     /// Makes the reserve whole, where there is room.

@@ -31,6 +31,9 @@ const HIDDEN_PREFIX: &str = ".removed-";
 /// What only one daemon may hold.
 const LOCK_FILE: &str = ".lock";
 
+/// What is written to find out whether anything can be.
+const TEST_FILE: &str = ".test";
+
 /// The stem of every capture file.
 pub const STEM: &str = "capture";
 
@@ -85,6 +88,38 @@ impl Storage {
     /// The disk budget of all captures.
     pub fn space(&self) -> &Arc<DiskBudget> {
         &self.space
+    }
+
+    /// Writes a file and removes it, and so finds out whether a capture could be written now.
+    ///
+    /// # Errors
+    /// A sentence that says why not.
+    pub fn test_write(&self) -> Result<()> {
+        let path = self.root.join(TEST_FILE);
+        let write = || {
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+                .open(&path)?;
+            // A block: less could find room where a capture does not.
+            file.write_all(&[0; 4096])
+        };
+        let written = write();
+        // Also where the disk was full in between.
+        let removed = match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        written.and(removed).map_err(|error| {
+            Error::runtime(format!(
+                "nothing can be written to {}: {}",
+                self.root.display(),
+                open_failure(&path, &error)
+            ))
+        })
     }
 
     fn directory(&self, id: &TaskId) -> PathBuf {

@@ -17,6 +17,7 @@ use super::{
     blocking::blocking,
     extract::Query,
     problem::{Problem, Result},
+    readiness::Writable,
     state::Api,
 };
 use crate::metrics;
@@ -58,10 +59,17 @@ pub(super) async fn ready(State(api): State<Api>) -> Result<Json<Status>> {
             "tasks are not taken care of; the daemon's log may say why",
         ));
     }
-    if !api.health.store_answers(&api.store).await {
+    let Writable { database, captures } = api.health.writable(&api.tasks).await;
+    if !database {
         return Err(Problem::unavailable(
             "store",
             "the database does not answer, or takes no changes; the daemon's log says why",
+        ));
+    }
+    if !captures {
+        return Err(Problem::unavailable(
+            "store",
+            "nothing can be written to the directory of captures; the daemon's log says why",
         ));
     }
     Ok(Json(Status { status: "ok" }))
@@ -89,6 +97,7 @@ pub(super) async fn metrics(
         quota: api.policies.current().quota.clone(),
         about: api.about,
         answers: Arc::clone(&api.answers),
+        writable: api.health.writable(&api.tasks).await,
         certificate_expiry: api.certificate.as_ref().and_then(|it| it.expiry()),
     };
     let text = blocking(move || metrics::scrape(&daemon)).await?;

@@ -63,7 +63,7 @@ use axum::{
 use http::{HeaderValue, header};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
-pub(crate) use self::{about::About, status_counts::StatusCounts};
+pub(crate) use self::{about::About, readiness::Writable, status_counts::StatusCounts};
 use self::{
     listen::Sockets,
     policy::{Policies, Policy},

@@ -1,30 +1,81 @@
-//! Whether the daemon can do its work: the scheduler makes its rounds, and the store answers and takes changes.
+//! Whether the daemon can do its work: the scheduler makes its rounds, and database and captures can be written. Each is
+//! written to for a try, as the last change may be long ago.
 
 use std::{
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-use capture_store::{Overlay, Store};
-use tokio::time::Instant;
+use capture_store::Overlay;
+use tokio::{
+    task::{JoinHandle, spawn_blocking},
+    time::{Instant, timeout},
+};
 
-use super::blocking::blocking;
-use crate::error::Error;
+use crate::{error::Error, tasks::Tasks};
 
 /// How long the tasks may go without care before the daemon is not ready: the scheduler makes a round
 /// at least every other second.
 const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long an answer of the store is good for: anybody may ask, and the store has other work.
-const STORE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the outcome of a try is good for: anybody may ask, and the disk has other work.
+const WRITE_TEST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a try may take. A disk that hangs takes nothing.
+const WRITE_TEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What is known of the daemon's parts.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     /// When the scheduler was last seen to move.
     moved: Mutex<Option<(u64, Instant)>>,
-    /// Whether the store answered, and when that was.
-    store: tokio::sync::Mutex<Option<(bool, Instant)>>,
+    writes: tokio::sync::Mutex<WriteTests>,
+}
+
+/// The tries to write.
+#[derive(Debug, Default)]
+struct WriteTests {
+    last: Option<(Writable, Instant)>,
+    /// The one that did not come back in time.
+    hangs: Option<JoinHandle<Writable>>,
+}
+
+/// What takes changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Writable {
+    /// The database, which also answers.
+    pub(crate) database: bool,
+    /// The directory of captures.
+    pub(crate) captures: bool,
+}
+
+impl Writable {
+    const NOTHING: Self = Self {
+        database: false,
+        captures: false,
+    };
+
+    /// Tries. Waits for the disk.
+    fn find_out(tasks: &Tasks, before: Option<Self>) -> Self {
+        let store = tasks.store();
+        let test = || {
+            store.totals(&Overlay::default())?;
+            store.test_write()?;
+            Ok::<_, Error>(store.is_writable())
+        };
+        let captures = tasks.test_captures();
+        let was_writable = before.is_none_or(|before| before.captures);
+        match &captures {
+            Err(error) if was_writable => log::error!("{error}"),
+            Ok(()) if !was_writable => log::info!("captures can be written again"),
+            _ => {}
+        }
+        Self {
+            // The store itself says why not.
+            database: test().unwrap_or(false),
+            captures: captures.is_ok(),
+        }
+    }
 }
 
 impl Health {
@@ -41,22 +92,32 @@ impl Health {
         }
     }
 
-    /// Whether the store answers, and takes changes; however many ask, it is asked once a second.
-    pub(super) async fn store_answers(&self, store: &Store) -> bool {
-        let mut known = self.store.lock().await;
-        if let Some((answers, since)) = *known
-            && since.elapsed() < STORE_CHECK_INTERVAL
+    /// What takes changes; however many ask, it is tried once a second.
+    pub(super) async fn writable(&self, tasks: &Tasks) -> Writable {
+        let mut tests = self.writes.lock().await;
+        if let Some((writable, since)) = tests.last
+            && since.elapsed() < WRITE_TEST_INTERVAL
         {
-            return answers;
+            return writable;
         }
-        let store = store.clone();
-        let answers = blocking(move || {
-            store.totals(&Overlay::default())?;
-            Ok::<_, Error>(store.is_writable())
-        });
-        let answers = answers.await.unwrap_or(false);
-        *known = Some((answers, Instant::now()));
-        answers
+        let before = tests.last.map(|(writable, _)| writable);
+        let mut test = match tests.hangs.take() {
+            // One is enough to wait for a disk.
+            Some(hangs) => hangs,
+            None => {
+                let tasks = tasks.clone();
+                spawn_blocking(move || Writable::find_out(&tasks, before))
+            }
+        };
+        let writable = match timeout(WRITE_TEST_TIMEOUT, &mut test).await {
+            Ok(writable) => writable.unwrap_or(Writable::NOTHING),
+            Err(_) => {
+                tests.hangs = Some(test);
+                Writable::NOTHING
+            }
+        };
+        tests.last = Some((writable, Instant::now()));
+        writable
     }
 }
 

@@ -21,7 +21,7 @@ use self::{
     text::{family, label, labels},
 };
 use super::{
-    api::{About, StatusCounts},
+    api::{About, StatusCounts, Writable},
     tasks::{AnalysisFigures, TaskCounts, Tasks},
 };
 use crate::error::Result;
@@ -32,6 +32,7 @@ pub(super) struct Daemon {
     pub(super) quota: QuotaRules,
     pub(super) about: About,
     pub(super) answers: Arc<StatusCounts>,
+    pub(super) writable: Writable,
     /// Seconds since 1970.
     pub(super) certificate_expiry: Option<u64>,
 }
@@ -43,6 +44,7 @@ pub(super) fn scrape(daemon: &Daemon) -> Result<String> {
         quota,
         about,
         answers,
+        writable,
         certificate_expiry,
     } = daemon;
     let figures = Scrape {
@@ -54,7 +56,7 @@ pub(super) fn scrape(daemon: &Daemon) -> Result<String> {
             used: tasks.stored_bytes(),
             budget: tasks.disk_budget(),
             disk: tasks.disk(),
-            is_writable: tasks.store().is_writable(),
+            writable: *writable,
         },
         quota: tasks.store().quota_use(quota)?,
         analyses: tasks.analysis_figures(),
@@ -88,7 +90,7 @@ struct Storage {
     used: u64,
     budget: u64,
     disk: Option<DiskSpace>,
-    is_writable: bool,
+    writable: Writable,
 }
 
 impl fmt::Display for Scrape {
@@ -221,7 +223,7 @@ impl Scrape {
             used,
             budget,
             disk,
-            is_writable,
+            writable,
         } = &self.storage;
         family(
             "capture_agent_storage_bytes",
@@ -248,9 +250,14 @@ impl Scrape {
         }
         family(
             "capture_agent_store_writable",
-            "Whether the database can be written, as of the last change: 1, or 0.",
+            "Whether the database can be written, as of a try: 1, or 0.",
         )
-        .gauge_of(f, u8::from(*is_writable))
+        .gauge_of(f, u8::from(writable.database))?;
+        family(
+            "capture_agent_captures_writable",
+            "Whether the directory of captures can be written, as of a try: 1, or 0.",
+        )
+        .gauge_of(f, u8::from(writable.captures))
     }
 
     fn write_api(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -377,7 +384,10 @@ mod tests {
                 used: 4096,
                 budget: 8192,
                 disk: None,
-                is_writable: true,
+                writable: Writable {
+                    database: true,
+                    captures: false,
+                },
             },
             quota: QuotaUse {
                 limit: None,
@@ -416,6 +426,7 @@ mod tests {
             "capture_agent_storage_reserved_bytes 700",
             "capture_agent_storage_budget_bytes 8192",
             "capture_agent_store_writable 1",
+            "capture_agent_captures_writable 0",
             r#"capture_agent_quota_used_tasks{account="ci"} 6"#,
             "capture_agent_quota_limit_tasks +Inf",
             "capture_agent_quota_reset_timestamp_seconds 1772409600",

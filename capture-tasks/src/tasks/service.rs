@@ -189,6 +189,14 @@ impl Tasks {
         self.0.storage.space().disk()
     }
 
+    /// Writes to the directory of captures, and so finds out whether it takes anything now. Waits for the disk.
+    ///
+    /// # Errors
+    /// A sentence that says why not.
+    pub fn test_captures(&self) -> Result<()> {
+        self.0.storage.test_write()
+    }
+
     /// Bytes of all captures.
     pub fn stored_bytes(&self) -> u64 {
         self.0.storage.space().used()
