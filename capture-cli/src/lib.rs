@@ -40,14 +40,17 @@ mod usage;
 mod version;
 mod words;
 
-use std::{env, path::Path, process::ExitCode};
+use std::{env, path::Path, process::ExitCode, time::Duration};
 
 pub(crate) use self::terminal::{print, report_error, say};
 use self::{args::Command, exit::Exit};
 use crate::error::{Error, Result};
 use capture_engine::{netns, signals::catch_requests};
 use capture_task::Cause;
-use capture_tasks::config::{Config, LogFormat};
+use capture_tasks::{
+    config::{Config, LogFormat},
+    log_queue,
+};
 
 /// The daemon, which the binary brings along: the command line is compiled without its HTTP server.
 #[derive(Clone, Copy, Debug)]
@@ -82,9 +85,10 @@ pub fn main(daemon: Daemon) -> ExitCode {
         _ => verbose,
     };
     logging::start(logged, matches!(arguments.command, Command::Daemon(_)));
-    execute(arguments.command, daemon, verbose > 0)
-        .unwrap_or_else(report_error)
-        .into()
+    let exit = execute(arguments.command, daemon, verbose > 0).unwrap_or_else(report_error);
+    // A reader that has hung up is not waited for.
+    log_queue::flush(Duration::from_secs(1));
+    exit.into()
 }
 
 fn execute(command: Command, daemon: Daemon, verbose: bool) -> Result<Exit> {

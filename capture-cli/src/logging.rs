@@ -8,7 +8,8 @@ use std::{
 };
 
 use capture_task::{printable, task::rfc3339};
-use capture_tasks::config::LogFormat;
+use capture_tasks::{config::LogFormat, log_queue::LogWriter};
+use env_logger::Target;
 use jiff::Timestamp;
 use log::{
     Level, Record,
@@ -53,7 +54,11 @@ pub(super) fn start(verbose: u8, is_daemon: bool) {
         is_terminal: io::stderr().is_terminal(),
         is_daemon,
     };
-    env_logger::Builder::new()
+    let mut builder = env_logger::Builder::new();
+    if is_daemon {
+        builder.target(Target::Pipe(Box::new(LogWriter)));
+    }
+    builder
         .parse_filters(&filter(verbose, is_daemon))
         .format(
             move |buffer, record| match IS_JSON.load(Ordering::Relaxed) {

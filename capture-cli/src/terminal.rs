@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use capture_task::{Cause, printable};
+use capture_tasks::log_queue;
 use log::Level;
 
 use super::{exit::Exit, journal};
@@ -22,7 +23,7 @@ pub(crate) fn print(text: &[u8]) -> Result<()> {
 
 /// Writes one line to stderr. There is nowhere to say that this failed.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    log_queue::write(format!("{line}\n").as_bytes());
 }
 
 /// Writes an error to stderr, each line with its priority for the journal, and gives the exit code that

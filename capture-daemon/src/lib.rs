@@ -28,7 +28,7 @@ use capture_store::{
     clock::SystemClock,
 };
 use capture_task::{Cause, plan::quote};
-use capture_tasks::{self as tasks, events, storage};
+use capture_tasks::{self as tasks, events, log_queue, storage};
 pub use capture_tasks::{config, error};
 
 pub use self::check::check;
@@ -96,6 +96,8 @@ pub fn run(options: Options<'_>) -> Result<()> {
     let new_user = user::wanted(&now.paths, user)?;
     doctor::preflight()?;
     privileges::give_up(&now.paths, new_user, socket_group(&now)?)?;
+    // Not before, as a thread has the privileges that there were when it began.
+    log_queue::start()?;
     doctor::programs_load()?;
 
     let runtime = Builder::new_multi_thread()
@@ -110,7 +112,7 @@ pub fn run(options: Options<'_>) -> Result<()> {
     };
     let daemon = Daemon::start(&runtime, config, options)?;
     // Scripts and tests wait for this line.
-    eprintln!("ready");
+    log_queue::write(b"ready\n");
     sd_notify::ready();
     let hanging = runtime.block_on(daemon.serve(signals));
     // What hangs in the disk would be waited for here.

@@ -9,6 +9,7 @@ pub mod events;
 mod followers;
 #[cfg(test)]
 mod inspector_of_tests;
+pub mod log_queue;
 pub mod storage;
 mod tasks;
 mod views;

@@ -15,6 +15,7 @@ use capture_engine::{self as engine, InterfaceTotals};
 use capture_file::DiskSpace;
 use capture_store::{QuotaRules, QuotaUse, TaskTotals};
 use capture_task::{plan::Keyword as _, task::Dropped};
+use capture_tasks::log_queue;
 
 use self::{
     process::Process,
@@ -63,6 +64,7 @@ pub(super) fn scrape(daemon: &Daemon) -> Result<String> {
         answers: answers.counts().into_iter().collect(),
         certificate_expiry: *certificate_expiry,
         about: *about,
+        log_dropped: log_queue::dropped(),
         process: Process::now(about.started_at),
     };
     Ok(figures.to_string())
@@ -82,6 +84,7 @@ struct Scrape {
     answers: Vec<(u16, u64)>,
     certificate_expiry: Option<u64>,
     about: About,
+    log_dropped: u64,
     process: Process,
 }
 
@@ -115,6 +118,11 @@ impl fmt::Display for Scrape {
             "Always 1; the labels say what runs.",
         )
         .gauge(f, [(build, 1)])?;
+        family(
+            "capture_agent_log_dropped_lines_total",
+            "Lines of the log that standard error did not take.",
+        )
+        .counter_of(f, self.log_dropped)?;
         self.process.write(f)
     }
 }
@@ -403,6 +411,7 @@ mod tests {
             certificate_expiry: Some(1_800_000_000),
             process: Process::now(about.started_at),
             about,
+            log_dropped: 8,
         }
     }
 
@@ -425,6 +434,7 @@ mod tests {
             "capture_agent_storage_bytes 4096",
             "capture_agent_storage_reserved_bytes 700",
             "capture_agent_storage_budget_bytes 8192",
+            "capture_agent_log_dropped_lines_total 8",
             "capture_agent_store_writable 1",
             "capture_agent_captures_writable 0",
             r#"capture_agent_quota_used_tasks{account="ci"} 6"#,

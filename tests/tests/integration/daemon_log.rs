@@ -1,14 +1,26 @@
 //! The daemon's log: a line for its start and for each event of a task, as text and as JSON, and no line that a client
 //! made up.
 
-use std::net::TcpStream;
+use std::{
+    fs::File,
+    io::{self, ErrorKind, Write as _},
+    net::TcpStream,
+    os::fd::OwnedFd,
+    process::Stdio,
+};
 
 use capture_tests::{
     TIMEOUT,
+    agent::binary,
     daemon::{self, Daemon, UNLIMITED},
-    eventually,
+    eventually, http,
     netns::{HOST_IF, Lab},
     traffic,
+};
+use nix::{
+    fcntl::{FcntlArg, OFlag, fcntl},
+    sys::signal::{Signal, kill},
+    unistd::Pid,
 };
 use serde_json::{Value, json};
 
@@ -166,4 +178,99 @@ fn refusals_do_not_flood_the_log() {
     let refusals = refusals.count();
     assert!((1..=60).contains(&refusals), "{refusals}: {stderr}");
     daemon.stop();
+}
+
+/// Writes to a pipe until it takes nothing more.
+fn fill(writer: &OwnedFd) {
+    let set = |flags| fcntl(writer, FcntlArg::F_SETFL(flags)).expect("it is ours");
+    set(OFlag::O_NONBLOCK);
+    let mut file = File::from(writer.try_clone().expect("a descriptor"));
+    let full = loop {
+        match file.write(b"x") {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(full.kind(), ErrorKind::WouldBlock);
+    // The daemon has the same open file.
+    set(OFlag::empty());
+}
+
+/// As where whoever collects logs hangs.
+#[test]
+fn nothing_waits_for_the_reader_of_the_log() {
+    let lab = Lab::new();
+    let home = daemon::home(UNLIMITED);
+    let (reader, writer) = io::pipe().expect("a pipe");
+    let writer = OwnedFd::from(writer);
+    let mut command = lab.host.command(binary());
+    command.arg("daemon").arg("--config");
+    command.arg(home.path().join("config.toml"));
+    let mut daemon = command
+        .stdin(Stdio::null())
+        .stderr(writer.try_clone().expect("a descriptor"))
+        .spawn()
+        .expect("it starts");
+    let pid = Pid::from_raw(i32::try_from(daemon.id()).expect("a process"));
+    let socket = home.path().join("api.sock");
+    let ask = |method: &str, path: &str, body: &[u8]| {
+        let json = [("Content-Type", "application/json")];
+        let headers = if body.is_empty() { &[][..] } else { &json };
+        http::ask(&socket, method, path, headers, body)
+    };
+    let is_ready = || ask("GET", "/readyz", b"").is_ok_and(|answer| answer.status == 200);
+    assert!(eventually(TIMEOUT, is_ready), "it answers");
+    fill(&writer);
+    // Each of these has a line.
+    for _ in 0..3 {
+        let task = json!({"name": "x", "interfaces": [HOST_IF], "duration": 60}).to_string();
+        let made = ask("POST", "/api/v1/tasks", task.as_bytes()).expect("an answer");
+        made.expect(201);
+        kill(pid, Signal::SIGHUP).expect("it runs");
+    }
+    kill(pid, Signal::SIGTERM).expect("it runs");
+    let mut ended = None;
+    let has_ended = || {
+        ended = daemon.try_wait().expect("our child");
+        ended.is_some()
+    };
+    let has_ended = eventually(TIMEOUT, has_ended);
+    if !has_ended {
+        daemon.kill().expect("our child");
+        daemon.wait().expect("our child");
+    }
+    assert!(has_ended, "SIGTERM was not heeded");
+    assert_eq!(ended.and_then(|ended| ended.code()), Some(0));
+    drop(reader);
+}
+
+/// As where the file of the log is on a full disk.
+#[test]
+fn a_log_that_takes_nothing_is_no_failure() {
+    let lab = Lab::new();
+    let home = daemon::home(UNLIMITED);
+    let full = File::options().write(true).open("/dev/full");
+    let mut command = lab.host.command(binary());
+    command.arg("daemon").arg("--config");
+    command.arg(home.path().join("config.toml"));
+    let mut daemon = command
+        .stdin(Stdio::null())
+        .stderr(full.expect("a device"))
+        .spawn()
+        .expect("it starts");
+    let pid = Pid::from_raw(i32::try_from(daemon.id()).expect("a process"));
+    let socket = home.path().join("api.sock");
+    let is_ready = || {
+        http::ask(&socket, "GET", "/metrics", &[], b"").is_ok_and(|answer| {
+            let text = answer.text();
+            let line = "capture_agent_log_dropped_lines_total ";
+            let count = text.lines().find_map(|found| found.strip_prefix(line));
+            count.is_some_and(|count| count != "0")
+        })
+    };
+    let is_ready = eventually(TIMEOUT, is_ready);
+    kill(pid, Signal::SIGTERM).expect("it runs");
+    let ended = daemon.wait().expect("our child");
+    assert!(is_ready, "it answers, and counts what is dropped");
+    assert_eq!(ended.code(), Some(0));
 }
