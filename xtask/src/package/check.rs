@@ -1,5 +1,6 @@
-//! Checks of the Debian package: lintian, what it needs of the C library, and its whole life on a copy of this machine
-//! that is thrown away: installed, used, upgraded beside a changed configuration, removed, purged.
+//! Checks of the packages: lintian, the whole life of the .deb and the .rpm on a copy of this machine that is thrown away
+//! (installed, used, upgraded beside a running task and a changed configuration, removed), the image in a container, and
+//! whether packages made twice are equal.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,15 +10,17 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{
+    container,
     make::{self, Kind, speaking, stripped},
     portable,
     release::Release,
+    rpm,
     target::Target,
 };
 use crate::{
     blocks, command,
     packages::{self, Tool},
-    results::Tally,
+    results::{Skip, Tally},
     workspace,
 };
 
@@ -48,8 +51,10 @@ const TOOLS: &[Tool] = &[
     },
 ];
 
-/// Runs with the package as `$1` in an overlay over this machine.
-const LIFE: &str = include_str!("life.sh");
+/// Makes the copy of this machine in which these run.
+const OVERLAY: &str = include_str!("overlay.sh");
+const LIFE_OF_DEB: &str = include_str!("life_deb.sh");
+const LIFE_OF_RPM: &str = include_str!("life_rpm.sh");
 
 /// Packs an agent that runs here, twice, and checks the packages.
 pub(crate) fn agent(agent: &Path, tally: &mut Tally) -> Result<()> {
@@ -114,7 +119,8 @@ pub(super) fn package(release: &Release, files: &[PathBuf], tally: &mut Tally) -
     };
     let deb = has_end(".deb").context("there is no Debian package to check")?;
     count(tally, "lintian finds no error", || lintian(deb));
-    if let Some(rpm) = has_end(".rpm") {
+    let rpm = has_end(".rpm");
+    if let Some(rpm) = rpm {
         count(tally, "rpm reads its package", || {
             let mut query = Command::new("rpm");
             let list = command::output(query.args(["-qlp", "--nosignature"]).arg(rpm))?;
@@ -122,10 +128,36 @@ pub(super) fn package(release: &Release, files: &[PathBuf], tally: &mut Tally) -
             Ok(())
         });
     }
-    if release.target.is_host() {
-        count(tally, "the life of the Debian package", || life(deb));
+    if !release.target.is_host() {
+        return Ok(());
+    }
+    count(tally, "the life of the Debian package", || {
+        life_of_deb(release, deb)
+    });
+    if let Some(rpm) = rpm {
+        count(tally, "the life of the RPM package", || {
+            life_of_rpm(release, rpm)
+        });
+    }
+    if let Some(image) = has_end(".oci.tar") {
+        in_container(release, image, tally);
     }
     Ok(())
+}
+
+/// Runs the image where runc is there, or can be installed.
+fn in_container(release: &Release, image: &Path, tally: &mut Tally) {
+    let name = "the image as the DaemonSet runs it";
+    match packages::ensure_tools(container::TOOLS) {
+        Ok(()) => count(tally, name, || container::check(release, image)),
+        Err(error) => {
+            println!("package: {name}: skipped: {error:#}");
+            tally.skipped.push(Skip {
+                test: "package::image_in_a_container".to_owned(),
+                reason: format!("{error:#}"),
+            });
+        }
+    }
 }
 
 /// Runs a check and counts it.
@@ -166,15 +198,41 @@ fn lintian(deb: &Path) -> Result<()> {
     Ok(())
 }
 
-fn life(deb: &Path) -> Result<()> {
+/// Runs a script as root of a copy of this machine, with these files in its home.
+fn in_copy(release: &Release, script: &str, files: &[PathBuf]) -> Result<()> {
+    let path = release.work("life");
+    std::fs::write(&path, script)?;
     if !packages::is_root() {
         bail!("installing a package needs root");
     }
+    let overlay = release.work("overlay");
+    std::fs::write(&overlay, OVERLAY)?;
     let mut unshare = Command::new("unshare");
     unshare
         .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
-        .args(["--net", "--uts", "bash", "-euc", LIFE, "life"])
-        .arg(deb)
-        .arg(&blocks::of("docs/start/install.md", "Debian and Ubuntu")?[0]);
+        .args(["--net", "--uts", "bash", "-eu"])
+        .arg(overlay)
+        .arg(path)
+        .args(files);
     command::output(&mut unshare).map(drop)
+}
+
+fn life_of_deb(release: &Release, deb: &Path) -> Result<()> {
+    let block = release.work("install");
+    std::fs::write(
+        &block,
+        &blocks::of("docs/start/install.md", "Debian and Ubuntu")?[0],
+    )?;
+    in_copy(release, LIFE_OF_DEB, &[deb.to_owned(), block])
+}
+
+fn life_of_rpm(release: &Release, rpm: &Path) -> Result<()> {
+    let newer = rpm::newer(release)?;
+    let mut files = Vec::new();
+    for (from, name) in [(rpm, "one"), (&newer, "two")] {
+        let to = release.work(name);
+        std::fs::copy(from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
+        files.push(to);
+    }
+    in_copy(release, LIFE_OF_RPM, &files)
 }

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::{
     cockpit,
-    files::{gzip, read, text, write},
+    files::{self, gzip, read, text, write},
     manual,
     release::Release,
 };
@@ -261,9 +261,8 @@ impl Contents {
 /// Makes a symlink with the time of the release, and the directories above.
 fn link(path: &Path, to: &Path, release: &Release) -> Result<()> {
     let above = path.parent().context("a symlink has no directory")?;
-    fs::create_dir_all(above)
-        .and_then(|()| symlink(to, path))
-        .with_context(|| format!("cannot make {}", path.display()))?;
+    files::directories(above)?;
+    symlink(to, path).with_context(|| format!("cannot make {}", path.display()))?;
     let mut touch = Command::new("touch");
     touch.arg("--no-dereference");
     command::run(touch.arg(format!("--date=@{}", release.epoch)).arg(path))

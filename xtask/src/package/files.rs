@@ -15,16 +15,30 @@ use crate::{command, workspace};
 /// Writes a file with a mode and a time, and the directories above.
 pub(super) fn write(path: &Path, bytes: &[u8], mode: u32, time: SystemTime) -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
+    if let Some(above) = path.parent() {
+        directories(above)?;
+    }
     let written = || {
-        if let Some(above) = path.parent() {
-            fs::create_dir_all(above)?;
-        }
         let mut file = fs::File::create(path)?;
         file.write_all(bytes)?;
         file.set_permissions(fs::Permissions::from_mode(mode))?;
         file.set_modified(time)
     };
     written().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Makes a directory and those above, open to all, whatever the umask.
+pub(super) fn directories(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = path.parent() {
+        directories(above)?;
+    }
+    fs::create_dir(path)
+        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o755)))
+        .with_context(|| format!("cannot make {}", path.display()))
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {

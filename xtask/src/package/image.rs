@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    os::unix::fs::symlink,
+    os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -52,7 +52,9 @@ pub(super) fn build(release: &Release, agent: &Path) -> Result<PathBuf> {
         true => umoci(&unpack)?,
         false => umoci(&[&unpack[..1], &["--rootless"], &unpack[1..]].concat())?,
     }
-    fill(release, &work.join("bundle/rootfs"), agent)?;
+    let root = work.join("bundle/rootfs");
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o755))?;
+    fill(release, &root, agent)?;
     umoci(&[
         "repack",
         "--image",
@@ -132,7 +134,7 @@ fn fill(release: &Release, root: &Path, agent: &Path) -> Result<()> {
         }
     }
     for directory in ["var/lib/capture-agent", "run/capture-agent", "tmp"] {
-        fs::create_dir_all(root.join(directory))?;
+        files::directories(&root.join(directory))?;
     }
     // Directories and links have the time at which they were made.
     let mut touch = Command::new("find");

@@ -6,6 +6,7 @@
 mod archive;
 pub(crate) mod check;
 pub(crate) mod cockpit;
+mod container;
 mod contents;
 mod debian;
 mod files;
@@ -45,7 +46,7 @@ pub(crate) struct Arguments {
     /// Pack this agent, built for this machine, in place of a portable one
     #[arg(long, value_name = "FILE", conflicts_with = "architecture")]
     agent: Option<PathBuf>,
-    /// Check the Debian package too, as root: lintian, installation, man pages, completions, removal
+    /// Check the packages too, as root: lintian, installation, man pages, completions, removal, the image in a container
     #[arg(long)]
     check: bool,
 }

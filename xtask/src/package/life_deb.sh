@@ -1,19 +1,8 @@
-# The life of the package $1 in an overlay over this machine, which ends with the namespace.
-fail() { echo "package: $*" >&2; exit 1; }
-
-deb=$(realpath "$1")
-mount -t tmpfs none /mnt
-mkdir /mnt/upper /mnt/work /mnt/root
-mount -t overlay none -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work /mnt/root
-for directory in proc sys dev; do mount --rbind "/$directory" "/mnt/root/$directory"; done
-mount -t tmpfs none /mnt/root/run
-cp "$deb" /mnt/root/root/
-printf '%s' "$2" > /mnt/root/root/install
-cat > /mnt/root/root/life <<'LIFE'
+# The life of a Debian package in /root, on a machine that never had it; `install` beside it is the page's block. Begins in
+# `overlay.sh`.
 set -eu
 fail() { echo "package: $*" >&2; exit 1; }
 export DEBIAN_FRONTEND=noninteractive
-# As on a machine that never had it.
 rm -rf /etc/capture-agent /var/lib/capture-agent /usr/local/bin/capture-agent
 ! getent passwd capture-agent > /dev/null || userdel capture-agent
 ! getent group capture-agent > /dev/null || groupdel capture-agent
@@ -67,5 +56,3 @@ left=$(find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /root -o
     -o -newer /root/install -name '*capture-agent*' ! -type c -print)
 [ -z "$left" ] || fail "left behind: $left"
 ! getent passwd capture-agent > /dev/null || fail "the user is left behind"
-LIFE
-chroot /mnt/root bash /root/life > /mnt/life.log 2>&1 || { cat /mnt/life.log >&2; exit 1; }
