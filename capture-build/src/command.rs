@@ -110,3 +110,8 @@ pub(crate) fn absolute(name: &str) -> Option<PathBuf> {
         .map(PathBuf::from)
         .filter(|path| path.is_absolute())
 }
+
+/// Where cargo keeps what it fetched.
+pub fn cargo_home() -> Option<PathBuf> {
+    absolute("CARGO_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cargo")))
+}

@@ -7,13 +7,16 @@
 
 pub mod command;
 pub mod linker;
+pub mod remap;
 pub mod toolchain;
 
 use std::{
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     process::Command,
 };
 
+pub use command::cargo_home;
 pub use toolchain::{TARGET, Toolchain};
 
 /// The package of the kernel programs.
@@ -57,16 +60,20 @@ impl KernelTools {
         target_dir: &Path,
         architecture: &str,
     ) -> Command {
-        let mut linker = String::from("-Clinker=");
-        linker.push_str(&self.linker.to_string_lossy());
-        let flags = [
+        let mut linker = OsString::from("-Clinker=");
+        linker.push(&self.linker);
+        let mut flags = vec![
             // aya-ebpf chooses the layout of the host's registers by it.
-            &format!("--cfg=bpf_target_arch=\"{architecture}\""),
-            &linker,
-            "-Clink-arg=--btf",
-            "-Cdebuginfo=2",
-            "-Cpanic=abort",
+            OsString::from(format!("--cfg=bpf_target_arch=\"{architecture}\"")),
+            linker,
+            "-Clink-arg=--btf".into(),
+            "-Cdebuginfo=2".into(),
+            "-Cpanic=abort".into(),
         ];
+        // The types and lines of the object name source files.
+        let mut prefixes = remap::prefixes(workspace(directory));
+        prefixes.extend(self.toolchain.library().map(remap::library));
+        flags.extend(remap::flags(&prefixes));
         let mut cargo = self.toolchain.cargo(subcommand);
         cargo
             .current_dir(directory)
@@ -75,7 +82,7 @@ impl KernelTools {
             .arg(target_dir)
             // A `build-dir` in a configuration file would be the outer cargo's, which holds its lock.
             .env("CARGO_BUILD_BUILD_DIR", target_dir)
-            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
+            .env("CARGO_ENCODED_RUSTFLAGS", flags.join(OsStr::new("\x1f")))
             // One unit, and whole: the linker optimises across crates, on bitcode.
             .env("CARGO_PROFILE_RELEASE_BUILD_OVERRIDE_DEBUG", "none")
             .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")
@@ -93,6 +100,14 @@ impl KernelTools {
         cargo.args(["--bin", OBJECT]);
         cargo
     }
+}
+
+/// The workspace of the package in `directory`, where it is in one.
+fn workspace(directory: &Path) -> &Path {
+    let above = directory.parent();
+    above
+        .filter(|above| above.join("Cargo.toml").is_file())
+        .unwrap_or(directory)
 }
 
 /// The path of the object that [`KernelTools::cargo_build`] left in `target_dir`.

@@ -57,8 +57,7 @@ pub fn cached(cache: &Path, llvm: u32) -> PathBuf {
 
 /// Directories that change when a linker is installed: cargo's, and the cache.
 pub(crate) fn places() -> Vec<PathBuf> {
-    let cargo = absolute("CARGO_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cargo")));
-    let bin = cargo.map(|cargo| cargo.join("bin"));
+    let bin = command::cargo_home().map(|cargo| cargo.join("bin"));
     bin.into_iter().chain(cache_dir()).collect()
 }
 

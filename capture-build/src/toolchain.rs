@@ -61,6 +61,14 @@ impl Toolchain {
         self.version.llvm
     }
 
+    /// The sources of `core`, where it is compiled from them.
+    pub(crate) fn library(&self) -> Option<PathBuf> {
+        match self.origin {
+            Origin::Nightly => Some(self.bin.parent()?.join("lib/rustlib/src/rust/library")),
+            Origin::System => None,
+        }
+    }
+
     /// Whether it has `cargo clippy`.
     pub fn has_clippy(&self) -> bool {
         self.bin.join("cargo-clippy").exists()

@@ -77,7 +77,7 @@ pub(crate) struct Arguments {
         conflicts_with = "no_privileged"
     )]
     system: Vec<Suite>,
-    /// Also what takes too long for each change: portable packages, built twice and compared, and used on Debian 13
+    /// Also what takes too long for each change: packages of a release, built at two places and compared, and used on Debian 13
     #[arg(long, conflicts_with = "no_privileged")]
     full: bool,
     /// Arguments for every test binary: names to filter by, `--nocapture`, …

@@ -10,8 +10,8 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{
-    container,
-    make::{self, Kind, speaking, stripped},
+    again, container,
+    make::{self, Kind, Made, stripped},
     portable,
     release::Release,
     rpm,
@@ -78,35 +78,25 @@ pub(crate) fn agent(agent: &Path, tally: &mut Tally) -> Result<()> {
     package(&release, &made, tally)
 }
 
-/// Builds the packages of a release, each from a build of its own, twice: both are equal. Checks them, and returns the
-/// Debian package for this machine.
+/// Builds the packages of a release twice, at two places: both are equal. Checks them, and returns the Debian package for
+/// this machine.
 pub(crate) fn portable(tally: &mut Tally) -> Result<PathBuf> {
-    let kinds = [Kind::Deb, Kind::Rpm, Kind::Tar, Kind::Image, Kind::Sbom];
-    let mut rounds = Vec::new();
-    for round in ["one", "two"] {
-        let directory = workspace::target_dir()?.join("package-test").join(round);
-        std::fs::create_dir_all(&directory)?;
-        let agents = portable::agents(None, &directory.join("build"))?;
-        let speaking = speaking(&agents)?.to_owned();
-        let mut made = Vec::new();
-        for (target, agent) in &agents {
-            let release = Release::new(*target, &directory)?;
-            let files = make::packages(&release, &kinds, agent, &speaking)?;
-            if round == "one" {
-                package(&release, &files, tally)?;
-            }
-            made.extend(files);
-        }
-        rounds.push(made);
+    let directory = workspace::target_dir()?.join("package");
+    let agents = portable::agents(None, &directory.join("build"))?;
+    let (made, files) = make::all(&agents, &Kind::ALL, &directory)?;
+    for Made { release, files } in &made {
+        package(release, files, tally)?;
     }
-    count(tally, "releases built twice are equal", || {
-        equal(&rounds[0], &rounds[1])
-    });
+    count(
+        tally,
+        "a release built twice, at two places, is equal",
+        || again::compare(&directory, &files, &[]),
+    );
     let end = format!("_{}.deb", Target::host()?.debian);
-    let package = rounds[0]
-        .iter()
+    let package = files
+        .into_iter()
         .find(|path| path.to_string_lossy().ends_with(&end));
-    package.cloned().context("there is no Debian package")
+    package.context("there is no Debian package")
 }
 
 /// Checks the Debian package among `files`.

@@ -28,6 +28,34 @@ pub(super) enum Kind {
     Sbom,
 }
 
+impl Kind {
+    pub(super) const ALL: [Self; 5] = [Self::Deb, Self::Rpm, Self::Tar, Self::Image, Self::Sbom];
+}
+
+/// The packages of an architecture.
+pub(super) struct Made {
+    pub(super) release: Release,
+    pub(super) files: Vec<PathBuf>,
+}
+
+/// Packs agents: the packages by architecture, and all files, with their checksums.
+pub(super) fn all(
+    agents: &[(Target, PathBuf)],
+    kinds: &[Kind],
+    directory: &Path,
+) -> Result<(Vec<Made>, Vec<PathBuf>)> {
+    let speaking = speaking(agents)?;
+    let mut made = Vec::new();
+    for (target, agent) in agents {
+        let release = Release::new(*target, directory)?;
+        let files = packages(&release, kinds, agent, speaking)?;
+        made.push(Made { release, files });
+    }
+    let mut files: Vec<_> = made.iter().flat_map(|made| made.files.clone()).collect();
+    files.push(archive::checksums(&files)?);
+    Ok((made, files))
+}
+
 /// Makes packages of these kinds, and returns their paths.
 pub(super) fn packages(
     release: &Release,
@@ -58,7 +86,7 @@ pub(super) fn packages(
 }
 
 /// The agent that runs here: man pages and completions come from it.
-pub(super) fn speaking(agents: &[(Target, PathBuf)]) -> Result<&Path> {
+fn speaking(agents: &[(Target, PathBuf)]) -> Result<&Path> {
     let found = agents.iter().find(|(target, _)| target.is_host());
     let (_, agent) = found.context(
         "man pages and completions come from an agent that runs here; leave out --architecture",

@@ -1,8 +1,9 @@
 //! Packages of a release: .deb, .rpm, tarball, OCI image, SBOM and checksums, in `target/package`. `portable` builds the
-//! agent against an old C library, `contents` lays out the files, and a module for each kind packs them. Two runs of one
+//! agent against an old C library, `contents` lays out the files, and a module for each kind packs them. Two builds of one
 //! commit make the same files: times are those of the commit (`SOURCE_DATE_EPOCH`), and no path of this machine is in
-//! them.
+//! them. `again` proves it.
 
+mod again;
 mod archive;
 pub(crate) mod check;
 pub(crate) mod cockpit;
@@ -14,6 +15,7 @@ mod glibc;
 mod image;
 mod make;
 mod manual;
+mod paths;
 mod portable;
 mod release;
 mod rpm;
@@ -28,11 +30,11 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 
 use self::{
-    make::{Kind, speaking, stripped},
+    make::{Kind, Made, stripped},
     release::Release,
     target::{TARGETS, Target},
 };
-use crate::{results::Tally, workspace};
+use crate::{command, results::Tally, workspace};
 
 /// Arguments of `cargo xtask package`.
 #[derive(clap::Args)]
@@ -49,12 +51,18 @@ pub(crate) struct Arguments {
     /// Check the packages too, as root: lintian, installation, man pages, completions, removal, the image in a container
     #[arg(long)]
     check: bool,
+    /// Build the last commit a second time, in a clone at another path, and fail unless all files are equal
+    #[arg(long, conflicts_with = "agent")]
+    twice: bool,
 }
 
 /// `cargo xtask package`: prints the paths of what was made.
 pub(crate) fn package(arguments: &Arguments) -> Result<()> {
+    if arguments.twice {
+        again::check_tree()?;
+    }
     let kinds = match arguments.only.as_slice() {
-        [] => &[Kind::Deb, Kind::Rpm, Kind::Tar, Kind::Image, Kind::Sbom][..],
+        [] => &Kind::ALL[..],
         only => only,
     };
     let directory = workspace::target_dir()?.join("package");
@@ -62,23 +70,36 @@ pub(crate) fn package(arguments: &Arguments) -> Result<()> {
         Some(agent) => vec![(Target::host()?, stripped(agent)?)],
         None => portable::agents(arguments.architecture.as_deref(), &directory.join("build"))?,
     };
-    let speaking = speaking(&agents)?;
-    let mut made = Vec::new();
-    for (target, agent) in &agents {
-        let release = Release::new(*target, &directory)?;
-        let files = make::packages(&release, kinds, agent, speaking)?;
-        if arguments.check {
-            let mut tally = Tally::default();
-            check::package(&release, &files, &mut tally)?;
-            ensure!(tally.is_good(), "checks of the packages failed, see above");
-        }
-        made.extend(files);
-    }
-    made.push(archive::checksums(&made)?);
-    for path in made {
+    let (made, files) = make::all(&agents, kinds, &directory)?;
+    for path in &files {
         println!("{}", path.display());
     }
+    let mut tally = Tally::default();
+    if arguments.check {
+        for Made { release, files } in &made {
+            check::package(release, files, &mut tally)?;
+        }
+        ensure!(tally.is_good(), "checks of the packages failed, see above");
+    }
+    if arguments.twice {
+        again::compare(&directory, &files, &arguments.again())?;
+        command::say("the second build is equal to the first");
+    }
     Ok(())
+}
+
+impl Arguments {
+    /// Those for a second build.
+    fn again(&self) -> Vec<String> {
+        let only = self
+            .only
+            .iter()
+            .filter_map(clap::ValueEnum::to_possible_value);
+        let only = only.map(|kind| format!("--only={}", kind.get_name()));
+        let architecture = self.architecture.iter();
+        only.chain(architecture.map(|name| format!("--architecture={name}")))
+            .collect()
+    }
 }
 
 /// A Debian package of this agent for a system with this version of the C library; of a portable build where the agent

@@ -3,15 +3,17 @@
 
 use std::{
     env,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context as _, Result, bail};
+use capture_build::remap::{self, Prefix};
 
 use super::{
     glibc::{self, OLDEST},
+    paths,
     target::{TARGETS, Target},
 };
 use crate::{
@@ -69,6 +71,7 @@ pub(super) fn agents(only: Option<&str>, target_dir: &Path) -> Result<Vec<(Targe
         }
         let agent = agent(target, target_dir)?;
         glibc::check(&agent)?;
+        paths::check(&agent, target_dir)?;
         agents.push((target, agent));
     }
     Ok(agents)
@@ -82,6 +85,7 @@ fn agent(target: Target, target_dir: &Path) -> Result<PathBuf> {
     let mut path = OsString::from(&programs);
     path.push(":");
     path.push(env::var_os("PATH").unwrap_or_default());
+    let prefixes = prefixes(target_dir);
     let mut cargo = Command::new(programs.join("cargo-zigbuild"));
     cargo
         .current_dir(workspace::root())
@@ -91,29 +95,23 @@ fn agent(target: Target, target_dir: &Path) -> Result<PathBuf> {
         .arg("--target-dir")
         .arg(target_dir)
         .env("PATH", path)
-        .env("RUSTFLAGS", remapping(target_dir))
+        .env("RUSTFLAGS", spaced(remap::flags(&prefixes)))
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env("CFLAGS", spaced(remap::c_flags(&prefixes)))
         .env(build::OBJECT_VARIABLE, object);
     command::run(&mut cargo).with_context(|| format!("cannot build the agent for {triple}"))?;
     Ok(target_dir.join(triple).join("dist/capture-agent"))
 }
 
-/// Flags by which no path of this machine is in the program.
-fn remapping(target_dir: &Path) -> String {
-    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
-    let mut flags = Vec::new();
-    // Of several prefixes that fit, the last counts.
-    for (from, to) in [
-        (home.as_deref(), "/usr/src/cargo"),
-        (Some(workspace::root()), "/usr/src/capture-agent"),
-        (Some(target_dir), "/usr/src/capture-agent/target"),
-    ] {
-        if let Some(from) = from {
-            flags.push(format!("--remap-path-prefix={}={to}", from.display()));
-        }
-    }
-    flags.join(" ")
+/// What paths of this machine are called in the program.
+fn prefixes(target_dir: &Path) -> Vec<Prefix> {
+    let mut prefixes = remap::prefixes(workspace::root());
+    prefixes.push((target_dir.to_owned(), "/usr/src/capture-agent/target"));
+    prefixes
+}
+
+fn spaced(flags: impl Iterator<Item = OsString>) -> OsString {
+    flags.collect::<Vec<_>>().join(OsStr::new(" "))
 }
 
 /// The directory of cargo-zigbuild and zig, which are installed once.

@@ -13,7 +13,7 @@ use super::target::Target;
 use crate::{command, workspace};
 
 /// By which tools that make archives learn of the time to use.
-const EPOCH: &str = "SOURCE_DATE_EPOCH";
+pub(super) const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 /// What is packed, and where to.
 pub(super) struct Release {
@@ -76,7 +76,7 @@ impl Release {
 }
 
 /// The time of the release: that of the commit, unless [`EPOCH`] says otherwise.
-fn epoch() -> Result<u64> {
+pub(super) fn epoch() -> Result<u64> {
     let (text, source) = match env::var(EPOCH) {
         Ok(text) => (text, EPOCH),
         Err(_) => {
