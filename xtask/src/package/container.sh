@@ -12,8 +12,10 @@ state=$place/state
 
 container() { runc --root "$place/runc" "$@"; }
 agent() { container exec "$name" /usr/bin/capture-agent "$@"; }
+# Also from where `eventually` drops the output.
+exec 3>&2
 no() {
-    echo "image: $*; the daemon said: $(tail -n 20 "$place/log")" >&2
+    echo "image: $*; the daemon said: $(tail -n 20 "$place/log")" >&3
     exit 1
 }
 # eventually SECONDS COMMAND…
