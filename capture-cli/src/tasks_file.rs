@@ -12,6 +12,7 @@ use std::{
 use capture_common::MAX_SLOTS;
 use capture_file::{Target, follow_links, open_failure};
 use capture_task::{
+    UniqueJson,
     plan::{Fault, JsonTask, Plan, RequestOrigin, quote},
     task::TaskSpec,
 };
@@ -72,7 +73,10 @@ fn parse(path: &Path, text: &str) -> Result<Vec<Value>, String> {
             let line = before.map_or(1, |before| before.matches('\n').count() + 1);
             format!("{shown}, line {line}: {}", error.message())
         })?,
-        Some("json") => serde_json::from_str(text).map_err(|error| format!("{shown}: {error}"))?,
+        Some("json") => {
+            let read = serde_json::from_str::<UniqueJson>(text);
+            read.map_err(|error| format!("{shown}: {error}"))?.0
+        }
         _ => {
             return Err(format!(
                 "{shown}: its suffix says neither .toml nor .json, so its form is not known"

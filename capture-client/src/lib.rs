@@ -2,7 +2,7 @@
 //!
 //! [`Location`] says which daemon is meant, also by the user's [`contexts`]; an [`Address`] is its Unix socket, HTTPS
 //! (`tcp`, `tls`, `token`), or the socket of another host by `ssh`. `connect_error` says why a socket cannot be reached
-//! and `error` keeps what the daemon refuses; `sse` reads its stream of events, `follow` files that grow; `fetch` gets a
+//! `peer` whether its owner may be trusted, and `error` keeps what the daemon refuses; `sse` reads its stream of events, `follow` files that grow; `fetch` gets a
 //! file into a `part` of it; `resolve_id` tells which task somebody means.
 
 mod address;
@@ -14,6 +14,7 @@ mod fetch;
 mod follow;
 mod location;
 mod part;
+mod peer;
 mod resolve_id;
 pub mod services;
 mod sse;
@@ -199,6 +200,7 @@ impl Client {
                 let connecting = timeout(within, UnixStream::connect(path)).await;
                 let stream = connecting.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
                 let stream = stream.map_err(|error| connect_error::error(path, &error))?;
+                peer::check(path, &stream)?;
                 Ok(Box::new(stream))
             }
             Address::Https { host, port } => {

@@ -14,6 +14,7 @@ mod short;
 pub mod task;
 pub mod times;
 pub mod tolerant;
+mod unique_json;
 mod words;
 
 pub use self::{
@@ -21,5 +22,6 @@ pub use self::{
     file_name::{download_stem, download_suffix, file_name_of, file_time, is_growing},
     printable::printable,
     short::{about_text, ago_of, ago_text, short_id, short_length},
+    unique_json::UniqueJson,
     words::{Cause, wait_text},
 };

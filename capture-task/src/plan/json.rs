@@ -162,6 +162,7 @@ fn addresses(value: Value) -> Result<Addresses, FaultKind> {
 
 fn boolean(value: Value) -> Result<bool, FaultKind> {
     match value {
+        Value::Null => Ok(false),
         Value::Bool(value) => Ok(value),
         other => Err(wrong_type(ExpectedType::Boolean, &other)),
     }
@@ -174,6 +175,11 @@ fn quantity(value: Value) -> Result<Quantity, FaultKind> {
     // Whole, but more than anything can be, which is for the field to say.
     if let Some(number) = value.as_u64() {
         return Ok(Quantity::Text(number.to_string()));
+    }
+    // Beyond 64 bits, and in some programs all numbers, are written with a point or an exponent.
+    if let Some(number) = value.as_f64().filter(|number| number.fract() == 0.0) {
+        let text = format!("{number:.0}");
+        return Ok(text.parse().map_or(Quantity::Text(text), Quantity::Number));
     }
     match value {
         Value::String(text) => Ok(Quantity::Text(text)),
@@ -189,6 +195,7 @@ fn list<T>(
     read: fn(Value) -> Result<T, FaultKind>,
 ) -> Result<Vec<T>, FaultKind> {
     match value {
+        Value::Null => Ok(Vec::new()),
         Value::Array(items) if items.len() > most => Err(too_many(items.len())),
         Value::Array(items) => items.into_iter().map(read).collect(),
         other => Err(wrong_type(ExpectedType::List, &other)),
@@ -291,6 +298,32 @@ mod tests {
         assert_eq!(
             found,
             fields.map(|field| (field.to_owned(), "out_of_range"))
+        );
+    }
+
+    #[test]
+    fn whole_numbers_are_read_however_they_are_written() {
+        let max_bytes = |text: &str| {
+            let fields = format!(r#"{{"name":"n","interfaces":["x"],"max_bytes":{text}}}"#);
+            let fields = serde_json::from_str(&fields).expect("an object");
+            let read = JsonTask::read(fields, &[], RequestOrigin::Daemon);
+            let sentences = read.faults.iter();
+            let sentences = sentences.map(|fault| fault.kind.sentence(Wording::API));
+            (read.spec.max_bytes, sentences.collect::<String>())
+        };
+        for text in ["128", "128.0", "1.28e2"] {
+            let (read, faults) = max_bytes(text);
+            assert_eq!(
+                (read, &*faults),
+                (Some(Quantity::Number(128)), ""),
+                "{text}"
+            );
+        }
+        let (_, faults) = max_bytes("18446744073709551616");
+        assert!(faults.contains("18446744073709551616"), "{faults}");
+        assert!(
+            !faults.contains("e+19") && !faults.contains("e19"),
+            "{faults}"
         );
     }
 
@@ -445,9 +478,15 @@ mod tests {
                 "text is expected, not a table",
             ),
             (
-                "icmp_errors",
+                "interfaces",
                 json!(null),
-                "true or false is expected, not null",
+                "no interface is given; name at least one, or \"any\" for all",
+            ),
+            ("icmp_errors", json!(0), "true or false is expected, not 0"),
+            (
+                "max_bytes",
+                json!(1.5),
+                "a whole number, or text such as \"10m\" or \"8000-8100\", is expected, not 1.5",
             ),
             (
                 "rotate",
@@ -477,7 +516,15 @@ mod tests {
             assert_eq!(faults[0].pointer, format!("/{field}"));
         }
         // As if it were not there.
-        for field in ["direction", "ip", "max_bytes", "rotate"] {
+        for field in [
+            "direction",
+            "ip",
+            "max_bytes",
+            "rotate",
+            "ports",
+            "peer_ports",
+            "icmp_errors",
+        ] {
             let task = json!({"name": "n", "interfaces": ["x"], field: null});
             assert_eq!(faults(task), [], "{field}");
         }

@@ -22,7 +22,7 @@ use super::{
     validated::{InterfaceSelection, Plan, Rotate},
 };
 use crate::{
-    printable::is_printable,
+    printable::{is_printable, is_visible},
     task::{Addresses, Quantity, RotateSpec, TaskSpec},
 };
 
@@ -188,7 +188,7 @@ fn check_name(name: &str) -> Result<(), FaultKind> {
             most: MAX_NAME_CHARS as u64,
         });
     }
-    if name.trim().is_empty() {
+    if !name.chars().any(is_visible) {
         return Err(FaultKind::NameEmpty);
     }
     match name.chars().find(|c| !is_printable(*c)) {

@@ -47,7 +47,7 @@ impl FaultKind {
     pub fn sentence(&self, wording: Wording) -> String {
         match self {
             Self::NameMissing => "a task needs a name that tells its purpose".to_owned(),
-            Self::NameEmpty => "the name is empty; write what the capture is for".to_owned(),
+            Self::NameEmpty => "the name shows nothing; write what the capture is for".to_owned(),
             Self::NameTooLong { chars, most } => {
                 format!("the name has {chars} characters; the most is {most}")
             }
