@@ -55,6 +55,7 @@ mod privileges;
 pub mod procfs;
 mod reader;
 pub mod signals;
+pub mod ssh_session;
 mod volume;
 
 pub use engine::{
