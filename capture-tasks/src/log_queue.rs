@@ -78,7 +78,7 @@ pub fn dropped() -> u64 {
     QUEUE.get().map_or(0, |queue| queue.lock().dropped)
 }
 
-/// [`write`] for a logger: each call has whole lines.
+/// [`write()`] for a logger: each call has whole lines.
 #[derive(Clone, Copy, Debug)]
 pub struct LogWriter;
 

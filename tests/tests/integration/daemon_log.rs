@@ -187,7 +187,7 @@ fn fill(writer: &OwnedFd) {
     let mut file = File::from(writer.try_clone().expect("a descriptor"));
     let full = loop {
         match file.write(b"x") {
-            Ok(_) => {}
+            Ok(count) => assert_eq!(count, 1),
             Err(error) => break error,
         }
     };

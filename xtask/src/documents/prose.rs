@@ -18,7 +18,7 @@ const MOST_RELATIVE: usize = 20;
 const COMMANDS: [&str; 2] = ["sh", "console"];
 
 /// Languages of other blocks.
-const OTHERS: [&str; 4] = ["json", "text", "toml", "yaml"];
+const OTHERS: [&str; 5] = ["json", "nginx", "text", "toml", "yaml"];
 
 /// Pages for the first hour: every block of commands must run where the tests do, so none has a mark.
 fn is_for_the_first_hour(path: &str) -> bool {
