@@ -31,6 +31,9 @@ use crate::{
 /// How often it is looked for the reader of the FIFO.
 const READER: Duration = Duration::from_millis(20);
 
+/// How long the FIFO may be without a reader before the capture ends: whoever started it has gone.
+const READER_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How long dumpcap may take to open a FIFO that gets nothing.
 const RELEASE: Duration = Duration::from_secs(3);
 
@@ -159,10 +162,20 @@ pub(super) fn release(fifo: &Path) {
 
 /// Opens the FIFO once somebody reads it.
 async fn open(fifo: &Path) -> Result<Sender> {
+    let begun = Instant::now();
     loop {
         match OpenOptions::new().open_sender(fifo) {
             Ok(pipe) => return Ok(pipe),
-            Err(error) if error.raw_os_error() == Some(libc::ENXIO) => sleep(READER).await,
+            Err(error) if error.raw_os_error() == Some(libc::ENXIO) => {
+                if begun.elapsed() >= READER_TIMEOUT {
+                    return Err(Error::runtime(format!(
+                        "nobody has opened the FIFO {} within {} s",
+                        fifo.display(),
+                        READER_TIMEOUT.as_secs()
+                    )));
+                }
+                sleep(READER).await;
+            }
             Err(error) => {
                 let (shown, cause) = (fifo.display(), Cause(&error));
                 return Err(Error::runtime(format!(

@@ -304,7 +304,7 @@ fn a_capture_ends_its_own_task_and_no_other() {
     assert!(extcap.0.wait().expect("it ends").success());
     assert_eq!(wireshark.one_running()["id"], id);
     drop(reader);
-    // Where the reader goes away, so does the capture.
+    // Where the reader goes away, so does the capture; also where it goes before the capture has opened the FIFO.
     let (mut extcap, reader) = wireshark.extcap(&format!("capture-agent:{HOST_IF}"));
     assert!(eventually(TIMEOUT, || wireshark.running().len() == 2));
     drop(reader);
