@@ -20,7 +20,7 @@ mod task;
 use std::{path::PathBuf, pin::pin, task::Poll, time::Instant};
 
 use capture_engine::{Engine, EngineOptions, doctor, interfaces, netns, signals::Request};
-use capture_file::{DiskBudget, OutputConfig, Target};
+use capture_file::{DiskBudget, EarlierFiles, OutputConfig, Target};
 use capture_task::{
     Cause,
     task::{Counters, State, StopReason, TaskRecord, rfc3339},
@@ -128,6 +128,7 @@ impl Capture {
                 task_id: ulid::Ulid::new().to_string(),
                 space: space.flatten(),
                 owner: of_sudo(),
+                earlier: EarlierFiles::default(),
             })
         };
         let configs: Vec<_> = targets.iter().map(config).collect::<Result<_>>()?;
@@ -186,6 +187,7 @@ impl Capture {
                 expires_at: None,
                 counters: Counters::default(),
                 verdict: None,
+                interruptions: Vec::new(),
                 files: Vec::new(),
                 created_by: None,
                 account: None,

@@ -1,7 +1,10 @@
 //! The reader's side of an output to files. For each packet it checks limits, decides on rotation, and encodes into
 //! a buffer of the queue. It does no I/O and does not wait, except when it opens the output.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use capture_task::{
     plan::{Format, Plan},
@@ -25,6 +28,7 @@ use super::{
     rotation::Rotation,
     sizes,
     target::Target,
+    writer::evict,
 };
 
 /// How long after the end of its period a file is closed if no later packet has closed it. The records of the
@@ -100,8 +104,12 @@ impl FileOutput {
         sizes::check(plan, layout.size_empty())?;
 
         let opened_ns = unix_ns();
-        let (rotation, first) = first_file(plan, &config.target, opened_ns)?;
+        let (rotation, first, evicted) = first_file(plan, config, opened_ns)?;
         let state = Arc::new(WriterState::new(config.space.clone(), config.owner));
+        state.counters.files.seed(&config.earlier.files);
+        for path in &evicted {
+            evict(&state, path, None);
+        }
         let mut sink = Self {
             layout,
             rotation,
@@ -345,35 +353,41 @@ impl FileOutput {
     }
 }
 
-fn first_file(plan: &Plan, target: &Target, now_ns: u64) -> Result<(Rotation, OutFile)> {
-    match target {
+/// The rotation, its first file, and the files of an earlier output that leave the ring for it.
+fn first_file(
+    plan: &Plan,
+    config: &OutputConfig,
+    now_ns: u64,
+) -> Result<(Rotation, OutFile, Vec<PathBuf>)> {
+    let earlier = &config.earlier;
+    match &config.target {
         Target::Stdout => {
             if plan.rotate.is_some() {
                 return Err(not_rotatable(Path::new("-")));
             }
-            let mut rotation = Rotation::new(Path::new("-"), None);
+            let mut rotation = Rotation::new(Path::new("-"), None, earlier);
             rotation.begin(now_ns)?;
-            OutFile::stdout().map(|file| (rotation, file))
+            OutFile::stdout().map(|file| (rotation, file, Vec::new()))
         }
         Target::Open(open) => {
             if plan.rotate.is_some() {
                 return Err(not_rotatable(open.name()));
             }
-            let mut rotation = Rotation::new(open.name(), None);
+            let mut rotation = Rotation::new(open.name(), None, earlier);
             rotation.begin(now_ns)?;
-            OutFile::target(open).map(|file| (rotation, file))
+            OutFile::target(open).map(|file| (rotation, file, Vec::new()))
         }
         Target::File(name) => {
             if plan.rotate.is_some() && name.exists() && (is_descriptor(name) || !name.is_file()) {
                 return Err(not_rotatable(name));
             }
-            let mut rotation = Rotation::new(name, plan.rotate);
+            let mut rotation = Rotation::new(name, plan.rotate, earlier);
             let first = rotation.begin(now_ns)?;
             let opened = match plan.rotate {
                 Some(_) => OutFile::open_rotated(&first.name),
                 None => OutFile::open(&first.name),
             };
-            opened.map(|file| (rotation, file))
+            opened.map(|file| (rotation, file, first.evicted))
         }
     }
 }

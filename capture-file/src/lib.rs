@@ -54,7 +54,7 @@ mod writer;
 pub use self::{
     clock::unix_ns,
     closing::{ClosingOutput, OutputReport},
-    config::OutputConfig,
+    config::{EarlierFiles, OutputConfig},
     counters::OutputCounters,
     destination::{follow_links, is_descriptor, replacement_path},
     disk_budget::{DiskBudget, DiskSpace},

@@ -26,6 +26,16 @@ impl OutputFiles {
         self.lock().iter().map(|file| file.size).sum()
     }
 
+    /// Files that an earlier output of the task has written.
+    pub(super) fn seed(&self, files: &[FileRecord]) {
+        self.lock().extend(files.iter().cloned());
+    }
+
+    /// Number of the next file.
+    pub(super) fn next_index(&self) -> u64 {
+        self.lock().back().map_or(0, |last| last.index + 1)
+    }
+
     /// A file was opened.
     pub(super) fn begin(&self, index: u64, name: &Path) {
         self.lock().push_back(FileRecord {

@@ -10,6 +10,7 @@ use capture_task::plan::Rotate;
 use jiff::{Timestamp, fmt::strtime, tz::TimeZone};
 
 use super::{
+    config::EarlierFiles,
     error::{Error, Result},
     path::with_suffix,
 };
@@ -32,6 +33,8 @@ pub(super) struct Rotation {
     naming: Naming,
     /// Number of files begun.
     begun: u64,
+    /// How many of them do not count for the most that may begin.
+    uncounted: u64,
     /// When the current file's period ends, nanoseconds since the epoch.
     boundary_ns: Option<u64>,
     current: PathBuf,
@@ -43,16 +46,24 @@ pub(super) struct Rotation {
 
 impl Rotation {
     /// `name` is that of the only file, or the pattern for the names of a rotation.
-    pub(super) fn new(name: &Path, rotate: Option<Rotate>) -> Self {
-        Self {
+    pub(super) fn new(name: &Path, rotate: Option<Rotate>, earlier: &EarlierFiles) -> Self {
+        let begun = earlier.files.last().map_or(0, |last| last.index + 1);
+        let several = rotate.is_some() || begun > 0;
+        let mut rotation = Self {
             rotate,
-            naming: Naming::new(name, rotate.is_some()),
-            begun: 0,
+            naming: Naming::new(name, several),
+            begun,
+            uncounted: earlier.unfinished,
             boundary_ns: None,
             current: PathBuf::new(),
             ring: VecDeque::new(),
             finished_bytes: 0,
+        };
+        for file in &earlier.files {
+            rotation.current = PathBuf::from(&file.name);
+            rotation.finished(file.size);
         }
+        rotation
     }
 
     /// Size limit of a file.
@@ -72,7 +83,7 @@ impl Rotation {
             && self
                 .rotate
                 .and_then(|rotate| rotate.files)
-                .is_some_and(|files| self.begun >= files)
+                .is_some_and(|files| self.begun.saturating_sub(self.uncounted) >= files)
     }
 
     /// Whether the next file pushes one out of the ring.

@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         mpsc::{Receiver, SyncSender},
@@ -33,13 +33,14 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(format: Format, state: Arc<WriterState>, first: OutFile) -> Self {
-        state.counters.files.begin(0, first.name());
+        let next_index = state.counters.files.next_index();
+        state.counters.files.begin(next_index, first.name());
         let links = link_of(&first).into_iter().collect();
         Self {
             format,
             state,
             file: Some(first),
-            next_index: 0,
+            next_index,
             links,
         }
     }
@@ -83,13 +84,7 @@ impl Writer {
         let counters = &self.state.counters;
         if let Some(next) = &chunk.open {
             for path in &next.evicted {
-                // The file and not the link to it, as the file takes the room.
-                let file = self.links.remove(path);
-                let file = file.as_ref().unwrap_or(path);
-                if let Err(error) = fs::remove_file(file) {
-                    log::warn!("cannot remove {} from the ring: {error}", file.display());
-                }
-                self.state.give_space_back(counters.files.evicted(path));
+                evict(&self.state, path, self.links.remove(path));
             }
         }
         if let Err(fault) = self.state.take_space(chunk.data.len()) {
@@ -160,6 +155,15 @@ impl Writer {
             self.state.fail(fault);
         }
     }
+}
+
+/// Removes a file that leaves the ring; if it is a link, the file that it links to, as that takes the room.
+pub(super) fn evict(state: &WriterState, path: &Path, link_target: Option<PathBuf>) {
+    let file = link_target.as_deref().unwrap_or(path);
+    if let Err(error) = fs::remove_file(file) {
+        log::warn!("cannot remove {} from the ring: {error}", file.display());
+    }
+    state.give_space_back(state.counters.files.evicted(path));
 }
 
 /// The name of a file and the path that it links to, if it is a link.

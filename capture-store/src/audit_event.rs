@@ -15,6 +15,8 @@ pub enum Action {
     TaskCreate,
     /// A filter was tried without a task; the object says where and which.
     Probe,
+    /// A task that an earlier daemon had begun was taken up again.
+    TaskResume,
     /// The end of a task was asked for.
     TaskStop,
     /// A task was removed.
@@ -70,6 +72,7 @@ impl Action {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::TaskCreate => "task.create",
+            Self::TaskResume => "task.resume",
             Self::Probe => "probe",
             Self::TaskStop => "task.stop",
             Self::TaskDelete => "task.delete",

@@ -150,6 +150,7 @@ fn create(
         expires_at: None,
         counters: Counters::default(),
         verdict: None,
+        interruptions: Vec::new(),
         files: Vec::new(),
         created_by: Some(actor.caller.who.short()),
         account: Some(actor.account.as_str().to_owned()),

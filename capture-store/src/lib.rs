@@ -58,6 +58,6 @@ pub use self::{
     quota::{Quota, QuotaUse},
     tasks::{
         Change, CreateLimits, Creation, Deletion, FILE_BYTES, IdempotencyKey, KeptFiles, NewTask,
-        Overlay, PAGE_BYTES, Refusal, RetainedTask, TaskEnd, TaskFilter, TaskTotals,
+        Overlay, PAGE_BYTES, Pause, Refusal, RetainedTask, TaskEnd, TaskFilter, TaskTotals,
     },
 };

@@ -1,6 +1,7 @@
 //! Queries about tasks: read, list, change the state, remove.
 
 use capture_task::{
+    interruption::Interruption,
     printable,
     task::{Counters, FileRecord, State, TaskRecord, rfc3339},
     tolerant::known_part,
@@ -16,8 +17,8 @@ use super::{
     failure::{Abort, Failure},
     glob::Glob,
     tasks::{
-        Change, Cursor, Deletion, FILE_BYTES, KeptFiles, Overlay, PAGE_BYTES, Page, RECORD_BYTES,
-        RetainedTask, StoredTask, TaskEnd, TaskFilter, TaskId, TaskTotals,
+        Change, Cursor, Deletion, FILE_BYTES, KeptFiles, Overlay, PAGE_BYTES, Page, Pause,
+        RECORD_BYTES, RetainedTask, StoredTask, TaskEnd, TaskFilter, TaskId, TaskTotals,
     },
     values::{account, from_word, millis, page_size, time, unreadable, unwritable, whole, word},
 };
@@ -388,6 +389,9 @@ fn is_allowed(state: State, change: &Change) -> bool {
     match change {
         Change::Started { .. } => state == State::Pending,
         Change::Stopping => state == State::Running,
+        Change::Interrupted(_) | Change::TakenUp { .. } => {
+            matches!(state, State::Running | State::Stopping)
+        }
         Change::Ended(_) => {
             matches!(state, State::Pending | State::Running | State::Stopping)
         }
@@ -410,6 +414,37 @@ fn apply(connection: &Connection, seq: i64, change: &Change) -> rusqlite::Result
             run(
                 "UPDATE tasks SET state = 'stopping' WHERE seq = ?",
                 params![seq],
+            )?;
+        }
+        Change::Interrupted(Pause {
+            at,
+            cause,
+            counters,
+            files,
+        }) => {
+            let mut interruptions = read_interruptions(connection, seq)?;
+            // One that is open goes on: the task was not taken up before this daemon ended.
+            if interruptions.last().is_none_or(|last| last.until.is_some()) {
+                interruptions.push(Interruption {
+                    from: rfc3339(*at),
+                    until: None,
+                    cause: *cause,
+                });
+            }
+            run(
+                "UPDATE tasks SET state = 'running', counters = ?, interruptions = ? WHERE seq = ?",
+                params![json(counters)?, json(&interruptions)?, seq],
+            )?;
+            write_files(connection, seq, files)?;
+        }
+        Change::TakenUp { at } => {
+            let mut interruptions = read_interruptions(connection, seq)?;
+            if let Some(last) = interruptions.last_mut() {
+                last.until = Some(rfc3339(*at));
+            }
+            run(
+                "UPDATE tasks SET interruptions = ? WHERE seq = ?",
+                params![json(&interruptions)?, seq],
             )?;
         }
         Change::Ended(end) => {
@@ -446,6 +481,13 @@ fn apply(connection: &Connection, seq: i64, change: &Change) -> rusqlite::Result
         }
     }
     Ok(())
+}
+
+fn read_interruptions(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<Interruption>> {
+    let text: String = connection
+        .prepare_cached("SELECT interruptions FROM tasks WHERE seq = ?")?
+        .query_row([seq], |row| row.get(0))?;
+    serde_json::from_str(&text).map_err(unreadable)
 }
 
 fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
@@ -525,6 +567,10 @@ fn read_task(row: &Row<'_>) -> rusqlite::Result<StoredTask> {
         unread.push("counters".to_owned());
         Counters::default()
     });
+    let interruptions = serde_json::from_str(&text("interruptions")?).unwrap_or_else(|_| {
+        unread.push("interruptions".to_owned());
+        Vec::new()
+    });
     let findings: Option<String> = row.get("findings")?;
     let unread = (!unread.is_empty()).then(|| {
         format!(
@@ -554,6 +600,7 @@ fn read_task(row: &Row<'_>) -> rusqlite::Result<StoredTask> {
             expires_at: expires_at.map(rfc3339),
             counters,
             verdict: row.get("verdict")?,
+            interruptions,
             files: Vec::new(),
             created_by: row.get("created_by")?,
             account: Some(account.as_str().to_owned()),

@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, fmt};
 
-use capture_task::task::{Counters, FileRecord, State, StopReason, TaskRecord, TaskSpec};
+use capture_task::{
+    interruption::InterruptionCause,
+    task::{Counters, FileRecord, State, StopReason, TaskRecord, TaskSpec},
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
@@ -235,6 +238,14 @@ pub enum Change {
     },
     /// `running` → `stopping`: detached.
     Stopping,
+    /// `running` or `stopping` → `running`: the daemon ends, or an earlier one did, and the task is to be taken up
+    /// again.
+    Interrupted(Pause),
+    /// It is: every hook is attached again.
+    TakenUp {
+        /// When that was.
+        at: Timestamp,
+    },
     /// `pending`, `running` or `stopping` → `completed` or `failed`, as the reason says.
     Ended(TaskEnd),
     /// The files of a task that has ended were removed.
@@ -242,6 +253,19 @@ pub enum Change {
         /// When that was.
         at: Timestamp,
     },
+}
+
+/// What is known of a task between two daemons.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pause {
+    /// When it stopped matching.
+    pub at: Timestamp,
+    /// Why.
+    pub cause: InterruptionCause,
+    /// The figures until then.
+    pub counters: Counters,
+    /// Its files, in order.
+    pub files: Vec<FileRecord>,
 }
 
 /// How a task ended. As JSON it has the words of a task's record.

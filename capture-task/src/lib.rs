@@ -5,6 +5,7 @@
 mod amount;
 pub mod error;
 mod file_name;
+pub mod interruption;
 pub mod plan;
 pub mod preview;
 pub mod preview_lines;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
+    interruption::Interruption,
     plan::{
         AddressType, Directions, Format, Hook, Keyword, Oversize, Protocol,
         schema::{
@@ -239,7 +240,7 @@ pub enum StopReason {
     DiskFull,
     /// Writing failed otherwise.
     IoError,
-    /// The daemon stopped.
+    /// The daemon ended, and the task was not taken up again.
     Shutdown,
     /// Found unfinished at the next start.
     Interrupted,
@@ -271,9 +272,10 @@ impl StopReason {
             | Self::MaxPackets
             | Self::MaxFileBytes
             | Self::User
-            | Self::InterfaceGone
-            | Self::Shutdown => State::Completed,
-            Self::DiskFull | Self::IoError | Self::Interrupted | Self::Error => State::Failed,
+            | Self::InterfaceGone => State::Completed,
+            Self::DiskFull | Self::IoError | Self::Shutdown | Self::Interrupted | Self::Error => {
+                State::Failed
+            }
         }
     }
 }
@@ -391,6 +393,19 @@ impl Counters {
         (!is_unknown).then(|| self.verdict())
     }
 
+    /// The verdict on a task that was interrupted so often, at least once: `interrupted: N gaps`, with what it lost
+    /// besides.
+    pub fn verdict_with(&self, gaps: usize) -> String {
+        let gaps = match gaps {
+            1 => "1 gap".to_owned(),
+            _ => format!("{gaps} gaps"),
+        };
+        match self.dropped.total() {
+            0 => format!("interrupted: {gaps}"),
+            _ => format!("interrupted: {gaps}, {}", self.verdict()),
+        }
+    }
+
     /// `complete`, or `lost N of M`.
     pub fn verdict(&self) -> String {
         match self.dropped.total() {
@@ -456,9 +471,15 @@ pub struct TaskRecord {
     pub expires_at: Option<String>,
     /// The figures.
     pub counters: Counters,
-    /// `complete` or `lost N of M`, once it has ended.
-    #[schema(required = true, pattern = "^(complete|lost [0-9]+ of [0-9]+)$")]
+    /// `complete`, `lost N of M`, or `interrupted: N gaps` where it was taken up again, once it has ended.
+    #[schema(
+        required = true,
+        pattern = "^(complete|lost [0-9]+ of [0-9]+|interrupted: [0-9]+ gaps?(, lost [0-9]+ of [0-9]+)?)$"
+    )]
     pub verdict: Option<String>,
+    /// When it captured nothing though it had begun, as the daemon ended; absent where that never was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interruptions: Vec<Interruption>,
     /// The files, in order.
     pub files: Vec<FileRecord>,
     /// Who created it, in the daemon: `uid 1000`, `token NAME`.
@@ -470,6 +491,14 @@ pub struct TaskRecord {
     /// How many findings there are; absent where it was not analyzed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub findings: Option<FindingCounts>,
+}
+
+impl TaskRecord {
+    /// The interruption that is not over: the task waits to be taken up again, or never was.
+    pub fn open_interruption(&self) -> Option<&Interruption> {
+        let last = self.interruptions.last();
+        last.filter(|last| last.until.is_none())
+    }
 }
 
 /// A request of a record, which may be of a later version.

@@ -153,6 +153,11 @@ impl Storage {
         self.directory(id).join(format!("{STEM}.{extension}"))
     }
 
+    /// The path of a file of a task.
+    pub fn file_path(&self, id: &TaskId, name: &str) -> PathBuf {
+        self.directory(id).join(name)
+    }
+
     /// Opens a file of a task for reading, also one that is still written. It may have had the other of its names when the
     /// record was made.
     pub fn open_file(&self, id: &TaskId, file: &FileRecord) -> io::Result<File> {

@@ -4,7 +4,8 @@
 
 use serde_json::Value;
 
-/// The fields of a record; `start_at` besides, where a start was asked for, and `findings`, where it was analyzed.
+/// The fields of a record; `start_at` besides, where a start was asked for, `findings`, where it was analyzed, and
+/// `interruptions`, where it was interrupted.
 const FIELDS: [&str; 15] = [
     "account",
     "counters",
@@ -34,15 +35,14 @@ const DROPPED: [&str; 4] = ["copy", "queue", "ring", "write"];
 const FILE: [&str; 6] = ["complete", "index", "name", "packets", "sha256", "size"];
 
 /// The reasons of a good end, and of one that is a failure.
-const GOOD: [&str; 6] = [
+const GOOD: [&str; 5] = [
     "duration",
     "max_packets",
     "max_file_bytes",
     "user",
     "interface_gone",
-    "shutdown",
 ];
-const BAD: [&str; 4] = ["disk_full", "io_error", "interrupted", "error"];
+const BAD: [&str; 5] = ["disk_full", "io_error", "shutdown", "interrupted", "error"];
 
 /// A record without its findings, which may come between two looks at a task that has ended.
 pub fn unjudged(mut task: Value) -> Value {
@@ -56,7 +56,7 @@ pub fn unjudged(mut task: Value) -> Value {
 #[track_caller]
 pub fn assert_whole(task: &Value) {
     let mut fields = names(task);
-    fields.retain(|field| field != "start_at" && field != "findings");
+    fields.retain(|field| !["start_at", "findings", "interruptions"].contains(&field.as_str()));
     assert_eq!(fields, FIELDS, "{task}");
     assert!(is_ulid(&task["id"]), "{task}");
     let name = task["name"].as_str().unwrap_or_default();
@@ -132,7 +132,39 @@ fn assert_state(task: &Value) {
     let lost = format!("lost {dropped} of {}", counters["matched"]);
     let is_counted = dropped > 0 && has_ended(task) && reason != Some("interrupted");
     let verdict = is_counted.then_some(&*lost).or(verdict);
+    let gaps = gaps(task);
+    let interrupted = match (gaps, dropped) {
+        (1, 0) => "interrupted: 1 gap".to_owned(),
+        (_, 0) => format!("interrupted: {gaps} gaps"),
+        (1, _) => format!("interrupted: 1 gap, {lost}"),
+        (_, _) => format!("interrupted: {gaps} gaps, {lost}"),
+    };
+    let was_interrupted = gaps > 0 && has_ended(task);
+    let verdict = was_interrupted.then_some(&*interrupted).or(verdict);
     assert_eq!(task["verdict"].as_str(), verdict, "{task}");
+}
+
+/// How often the daemon's end interrupted it. Each gap is one in time, and only the last can be open.
+#[track_caller]
+fn gaps(task: &Value) -> usize {
+    let Some(gaps) = task["interruptions"].as_array() else {
+        return 0;
+    };
+    assert!(!gaps.is_empty(), "{task}");
+    let mut times = vec![&task["started_at"]];
+    for (number, gap) in (1..).zip(gaps) {
+        assert_eq!(names(gap), ["cause", "from", "until"], "{task}");
+        assert!(
+            gap["cause"] == "shutdown" || gap["cause"] == "interrupted",
+            "{task}"
+        );
+        assert!(gap["until"].is_string() || number == gaps.len(), "{task}");
+        times.extend([&gap["from"], &gap["until"]]);
+    }
+    times.push(&task["ended_at"]);
+    let times: Vec<_> = times.into_iter().filter_map(Value::as_str).collect();
+    assert!(times.is_sorted(), "{task}");
+    gaps.len()
 }
 
 #[track_caller]
@@ -156,8 +188,13 @@ fn assert_files(task: &Value) {
         };
         assert!(digest.is_none_or(is_hex), "{task}");
         if task["state"] == "completed" {
-            assert!(digest.is_some() && file["complete"] == true, "{task}");
+            assert!(digest.is_some(), "{task}");
         }
+    }
+    // Only what a kill left is not finished.
+    if task["state"] == "completed" {
+        let unfinished = files.iter().filter(|file| file["complete"] == false);
+        assert!(unfinished.count() <= gaps(task), "{task}");
     }
     // A ring of files forgets the oldest.
     if has_ended(task) && task["spec"]["rotate"].is_null() {

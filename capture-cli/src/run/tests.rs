@@ -222,6 +222,7 @@ fn summary_has_the_keys_of_the_contract() {
         expires_at: None,
         counters: Counters::default(),
         verdict: None,
+        interruptions: Vec::new(),
         files: Vec::new(),
         created_by: None,
         account: None,

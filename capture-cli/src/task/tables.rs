@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use capture_task::{
     about_text, ago_text, bytes_text, count_text,
+    interruption::{Interruption, InterruptionCause},
     plan::{Directions, InterfaceSelection, Keyword as _, Oversize, Plan, RequestOrigin, Rotate},
     printable,
     task::{FileRecord, State, StopReason, TaskRecord, TaskSpec},
@@ -79,6 +80,7 @@ pub(super) fn task(task: &TaskRecord, beside: Beside, now: &Zoned) -> String {
     rows.extend(figures(task));
     rows.extend(beside.findings.map(|found| ("findings".to_owned(), found)));
     rows.extend(beside.quota.map(|used| ("quota".to_owned(), used)));
+    rows.extend(gaps(task));
     rows.extend(files(&task.files, true));
     lines(&rows)
 }
@@ -203,8 +205,25 @@ pub(super) fn outcome(task: &TaskRecord) -> String {
     if let Some(error) = &task.error {
         rows.push(("error".to_owned(), printable(error)));
     }
+    rows.extend(gaps(task));
     rows.extend(files(&task.files, false));
     lines(&rows)
+}
+
+/// When it captured nothing though it had begun.
+fn gaps(task: &TaskRecord) -> Rows {
+    let row = |gap: &Interruption| {
+        let why = match gap.cause {
+            InterruptionCause::Shutdown => "the daemon ended",
+            InterruptionCause::Interrupted => "the daemon was killed, or the host went down",
+        };
+        let times = match &gap.until {
+            Some(until) => format!("from {} to {until}", gap.from),
+            None => format!("since {}", gap.from),
+        };
+        ("gap".to_owned(), format!("nothing captured {times}: {why}"))
+    };
+    task.interruptions.iter().map(row).collect()
 }
 
 /// The state, and why it came to it.
@@ -234,6 +253,9 @@ fn figures(task: &TaskRecord) -> Rows {
     let lost = match (counters.dropped.total(), &task.verdict) {
         (0, Some(_)) if task.stop_reason == Some(StopReason::Shutdown) => {
             "0, the capture is complete until the daemon shut down".to_owned()
+        }
+        (0, Some(_)) if !task.interruptions.is_empty() => {
+            "0 while it captured, and what passed in the gaps".to_owned()
         }
         (0, Some(_)) => "0, the capture is complete".to_owned(),
         (0, None) if task.state == State::Failed => "0 known, but the capture failed".to_owned(),

@@ -18,7 +18,7 @@ use super::tables;
 use crate::{
     args::OutputForm,
     client::{Client, Events, SseEvent},
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     exit::Exit,
     listing::json_line,
     print,
@@ -28,6 +28,9 @@ use crate::{
 
 /// After how long to listen again where the daemon ended the stream.
 const AGAIN: Duration = Duration::from_millis(500);
+
+/// How long a daemon may be gone that was there before: tasks outlive its restart.
+const RESTART_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The figures of running tasks.
 #[derive(Debug, Deserialize)]
@@ -86,28 +89,62 @@ fn exit_of(record: &TaskRecord) -> Exit {
     }
 }
 
-/// Shows the task until it has ended, or until nobody reads any more (`None`).
+/// Shows the task until it has ended, or until nobody reads any more (`None`). A daemon that goes meanwhile is waited for.
 async fn follow(client: &Client, id: &str, view: &mut View) -> Result<Option<TaskRecord>> {
+    let mut was_there = false;
+    let mut gone_since = None;
     loop {
-        // First, so that no change falls in between.
-        let mut events = Events::listen(client).await?;
-        let mut task = client.task(id).await?;
-        loop {
-            if !view.task(&task)? {
-                return Ok(None);
+        match follow_stream(client, id, view, &mut was_there, &mut gone_since).await {
+            Ok(Some(end)) => return Ok(end),
+            Ok(None) => {}
+            Err(error) if was_there && error.kind == ErrorKind::Unreachable => {
+                let since = *gone_since.get_or_insert_with(|| {
+                    view.clear();
+                    say("the daemon is gone; waiting for it to come back, as it then goes on with the task");
+                    Instant::now()
+                });
+                if since.elapsed() >= RESTART_TIMEOUT {
+                    return Err(Error::new(
+                        ErrorKind::Unreachable,
+                        format!(
+                            "{error}; task {id} goes on when the daemon is back, if its time is not over then"
+                        ),
+                    ));
+                }
             }
-            if task.state.is_final() {
-                view.end(&task)?;
-                return Ok(Some(task));
-            }
-            match next(&mut events, id, &mut task).await? {
-                Next::Changed => {}
-                Next::Unknown => task = client.task(id).await?,
-                Next::Over => break,
-            }
+            Err(error) => return Err(error),
         }
         view.clear();
         tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// The same until the stream of events is over, which is no end of the task.
+async fn follow_stream(
+    client: &Client,
+    id: &str,
+    view: &mut View,
+    was_there: &mut bool,
+    gone_since: &mut Option<Instant>,
+) -> Result<Option<Option<TaskRecord>>> {
+    // First, so that no change falls in between.
+    let mut events = Events::listen(client).await?;
+    let mut task = client.task(id).await?;
+    *was_there = true;
+    *gone_since = None;
+    loop {
+        if !view.task(&task)? {
+            return Ok(Some(None));
+        }
+        if task.state.is_final() {
+            view.end(&task)?;
+            return Ok(Some(Some(task)));
+        }
+        match next(&mut events, id, &mut task).await? {
+            Next::Changed => {}
+            Next::Unknown => task = client.task(id).await?,
+            Next::Over => return Ok(None),
+        }
     }
 }
 

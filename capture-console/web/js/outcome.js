@@ -29,7 +29,9 @@ export function outcome(task) {
   const { counters, state } = task;
   const gone = lostPackets(counters);
   if (state === 'pending') return { kind: 'info', text: waits(task) };
+  const gaps = task.interruptions ?? [];
   if (live.isRunning(task)) {
+    if (gaps.at(-1)?.until === null) return { kind: 'warn', text: t('outcome.interrupted_waits') };
     const text = t(state === 'stopping' ? 'outcome.stopping' : 'outcome.running', { count: counters.captured });
     return gone > 0 ? { kind: 'warn', text: `${text} ${t('outcome.lost_so_far', { count: gone })} ${causes(counters)}`, ...remedy(task) }
       : { kind: 'info', text: `${text} ${t('outcome.none_lost')}` };
@@ -43,6 +45,7 @@ export function outcome(task) {
     const { more, better } = remedy(task);
     return { kind: 'high', text: `${t('outcome.not_complete', { count: gone, all: format.number(counters.matched) })} ${causes(counters)}`, more: [why, more].join(' '), better };
   }
+  if (gaps.length > 0) return { kind: 'warn', text: t('outcome.interrupted', { count: gaps.length, packets: t('outcome.kept', { count: counters.captured }) }), more: why };
   if (counters.matched === 0) return { kind: 'warn', text: t('outcome.nothing'), more: [why, t('outcome.nothing_more')].join(' '), better: { label: t('action.edit_and_run'), href: link(['new'], queryLike(task.spec)) } };
   return { kind: 'good', text: t('outcome.complete', { count: counters.captured }), more: [why, leftOut(counters)].filter(Boolean).join(' ') };
 }

@@ -11,7 +11,7 @@ mod privileged {
         time::Duration,
     };
 
-    use capture_file::{OutputConfig, Target};
+    use capture_file::{EarlierFiles, OutputConfig, Target};
     use capture_task::{
         plan::{Plan, RequestOrigin},
         task::{State, StopReason},
@@ -38,6 +38,7 @@ mod privileged {
             task_id: "id".to_owned(),
             space: None,
             owner: None,
+            earlier: EarlierFiles::default(),
         };
         let added = engine.add(&plan, output);
         added.unwrap_or_else(|error| panic!("{}: {error}", path.display()))

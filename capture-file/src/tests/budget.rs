@@ -11,6 +11,7 @@ fn open_in(space: &Arc<DiskBudget>, plan: &Plan, path: &Path) -> FileOutput {
     let config = OutputConfig {
         space: Some(Arc::clone(space)),
         owner: None,
+        earlier: EarlierFiles::default(),
         ..config(path)
     };
     FileOutput::open(plan, &config, &[interface(2, "eth0")]).expect("the output opens")

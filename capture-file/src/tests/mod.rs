@@ -34,8 +34,8 @@ use pcap_file::{
 use tempfile::TempDir;
 
 use super::{
-    Error, FileOutput, FinalFigures, InterfaceInfo, InterfaceStats, OutputConfig, OutputCounters,
-    OutputReport, Packet, Result, Target,
+    EarlierFiles, Error, FileOutput, FinalFigures, InterfaceInfo, InterfaceStats, OutputConfig,
+    OutputCounters, OutputReport, Packet, Result, Target,
 };
 
 /// 2024-01-02 03:04:05.678901234 UTC.
@@ -86,6 +86,7 @@ fn config(path: impl Into<PathBuf>) -> OutputConfig {
         task_id,
         space: None,
         owner: None,
+        earlier: EarlierFiles::default(),
     }
 }
 

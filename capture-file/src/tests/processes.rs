@@ -32,6 +32,7 @@ fn child_writes_to_stdout() {
         task_id: "id".to_owned(),
         space: None,
         owner: None,
+        earlier: EarlierFiles::default(),
     };
     let mut sink = FileOutput::open(&plan(Format::Pcapng), &stdout, &[interface(2, "lo")])
         .expect("standard output opens");

@@ -2,7 +2,11 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use capture_task::{error::ErrorKind, plan::Rotate, task::StopReason};
+use capture_task::{
+    error::ErrorKind,
+    plan::Rotate,
+    task::{FileRecord, StopReason},
+};
 use capture_tests::cpus::thread_cpu_time;
 use pcap_file::pcapng::blocks::{
     interface_statistics::InterfaceStatisticsOption, opt_common::CommonOption,
@@ -264,6 +268,7 @@ fn what_cannot_be_rotated_is_refused() {
         task_id: String::new(),
         space: None,
         owner: None,
+        earlier: EarlierFiles::default(),
     };
     let error = FileOutput::open(&plan, &stdout, &[])
         .err()
@@ -293,7 +298,7 @@ proptest! {
             seconds: by_seconds.then_some(1),
             files: ring.map(|files| files as u64),
         };
-        let mut rotation = Rotation::new(Path::new("a.pcap"), Some(rotate));
+        let mut rotation = Rotation::new(Path::new("a.pcap"), Some(rotate), &EarlierFiles::default());
         let mut plain = VecDeque::new();
         for (n, (so_far, size)) in sizes.into_iter().enumerate() {
             while ring.is_some_and(|files| plain.len() >= files) {
@@ -324,7 +329,8 @@ fn a_large_ring_costs_the_reader_no_more_than_a_small_one() {
             seconds: None,
             files: Some(files),
         };
-        let mut rotation = Rotation::new(Path::new("a.pcap"), Some(rotate));
+        let mut rotation =
+            Rotation::new(Path::new("a.pcap"), Some(rotate), &EarlierFiles::default());
         for n in 1..files {
             rotation.begin(n).expect("a name");
             rotation.finished(41);
@@ -393,4 +399,87 @@ fn files_have_room_for_packets_however_many_interfaces_there_are() {
         let total: u64 = report.files.iter().map(|file| file.size).sum();
         assert!(max_file_bytes.is_none_or(|most| total <= most), "{total}");
     }
+}
+
+/// The report of an output that goes on behind another one's files.
+fn go_on(
+    plan: &Plan,
+    path: &Path,
+    earlier: &[FileRecord],
+    packets: u64,
+) -> (OutputReport, Vec<Option<StopReason>>) {
+    let config = OutputConfig {
+        earlier: EarlierFiles {
+            files: earlier.to_vec(),
+            unfinished: u64::from(!earlier.is_empty()),
+        },
+        ..config(path)
+    };
+    let eth0 = [interface(2, "eth0")];
+    let mut sink = FileOutput::open(plan, &config, &eth0).expect("the output opens");
+    let packets = (0..packets).map(|n| sink.packet(&packet(n, &[1; 100])));
+    let reasons = packets.collect();
+    (sink.finish(&closing()), reasons)
+}
+
+#[test]
+fn an_output_goes_on_behind_an_earlier_one() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("a.pcap");
+    let (before, _) = go_on(&plan(Format::Pcap), &path, &[], 3);
+    let (after, _) = go_on(&plan(Format::Pcap), &path, &before.files, 5);
+    assert_eq!(names(&directory), ["a.pcap", "a_00002.pcap"]);
+    assert_eq!(after.files[0], before.files[0]);
+    assert_eq!((after.files[1].index, after.files[1].packets), (1, 5));
+    // What is there counts: 24 bytes of header and 116 a packet.
+    let limited = Plan {
+        max_file_bytes: Some(before.files[0].size + after.files[1].size + 24 + 2 * 116),
+        ..plan(Format::Pcap)
+    };
+    let (last, reasons) = go_on(&limited, &path, &after.files, 5);
+    let full = Some(StopReason::MaxFileBytes);
+    assert_eq!(reasons, [None, None, full, full, full]);
+    assert_eq!((last.files[2].index, last.files[2].packets), (2, 2));
+}
+
+#[test]
+fn a_rotation_goes_on_behind_an_earlier_one() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("a.pcap");
+    let ring = rotating(Format::Pcap, Some(300), None, Some(3));
+    let (before, _) = go_on(&ring, &path, &[], 7);
+    assert_eq!(names(&directory).len(), 3);
+    let (after, _) = go_on(&ring, &path, &before.files, 3);
+    assert_eq!(
+        names(&directory),
+        ["a_00004.pcap", "a_00005.pcap", "a_00006.pcap"]
+    );
+    let indices: Vec<_> = after.files.iter().map(|file| file.index).collect();
+    assert_eq!(indices, [3, 4, 5]);
+
+    // Of three periods two are begun, and the one that was interrupted is begun again.
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("a.pcap");
+    let periods = rotating(Format::Pcap, None, Some(10), Some(3));
+    let (mut before, _) = go_on(&periods, &path, &[], 1);
+    let second = FileRecord {
+        index: 1,
+        ..before.files[0].clone()
+    };
+    before.files.push(second);
+    let later = |n: u64| Packet {
+        timestamp_ns: unix_ns() + n * 10 * SECOND_NS,
+        ..packet(0, &[1; 60])
+    };
+    let config = OutputConfig {
+        earlier: EarlierFiles {
+            files: before.files,
+            unfinished: 1,
+        },
+        ..config(&path)
+    };
+    let mut sink = FileOutput::open(&periods, &config, &[interface(2, "eth0")]).expect("it opens");
+    let reasons: Vec<_> = [0, 1, 2].map(|n| sink.packet(&later(n))).into();
+    assert_eq!(reasons, [None, None, Some(StopReason::MaxFileBytes)]);
+    sink.finish(&closing());
 }

@@ -1,6 +1,9 @@
 //! Tasks that are there: their steps, pages, expiry, deletion.
 
-use capture_task::task::{Counters, Dropped, State, StopReason};
+use capture_task::{
+    interruption::{Interruption, InterruptionCause},
+    task::{Counters, Dropped, State, StopReason},
+};
 use jiff::SignedDuration;
 
 use super::*;
@@ -81,7 +84,7 @@ fn every_stop_reason() {
         ),
         (StopReason::DiskFull, "disk_full", State::Failed),
         (StopReason::IoError, "io_error", State::Failed),
-        (StopReason::Shutdown, "shutdown", State::Completed),
+        (StopReason::Shutdown, "shutdown", State::Failed),
         (StopReason::Interrupted, "interrupted", State::Failed),
         (StopReason::Error, "error", State::Failed),
     ] {
@@ -565,4 +568,55 @@ fn rows_that_cannot_be_read() {
             "{change}"
         );
     }
+}
+
+/// What a task is between two daemons: it runs, with what is known of it, and its interruption is open.
+#[test]
+fn an_interrupted_task_is_taken_up() {
+    let lab = Lab::new();
+    let record = lab.create();
+    let at = lab.clock.now();
+    let pause = |seconds: i64, captured: u64, files: u64| Pause {
+        at: at + SignedDuration::from_secs(seconds),
+        cause: InterruptionCause::Shutdown,
+        counters: Counters {
+            matched: captured,
+            captured,
+            ..Counters::default()
+        },
+        files: (0..files).map(|index| file(index, 100)).collect(),
+    };
+    let interrupted = |pause: Pause| update(&lab, &record, Change::Interrupted(pause));
+    interrupted(pause(1, 1, 1)).expect_err("it waits");
+    update(&lab, &record, Change::Started { at }).expect("it starts");
+    interrupted(pause(1, 7, 1)).expect("it is interrupted");
+    // The next daemon ended before it was taken up.
+    interrupted(pause(5, 7, 1)).expect("it still is");
+    let open = stored(&lab, &record);
+    assert_eq!(open.record.state, State::Running);
+    assert_eq!(open.record.counters.captured, 7);
+    assert_eq!(open.record.files, [file(0, 100)]);
+    let unfinished = lab.store.unfinished().expect("tasks");
+    assert_eq!(unfinished[0].record.interruptions.len(), 1);
+    let at = at + SignedDuration::from_secs(9);
+    update(&lab, &record, Change::TakenUp { at }).expect("it is taken up");
+    update(&lab, &record, Change::Stopping).expect("it stops");
+    interrupted(pause(20, 12, 2)).expect("a kill while it stopped");
+    let task = stored(&lab, &record);
+    let gap = |from: &str, until: Option<&str>| Interruption {
+        from: from.to_owned(),
+        until: until.map(str::to_owned),
+        cause: InterruptionCause::Shutdown,
+    };
+    assert_eq!(
+        task.record.interruptions,
+        [
+            gap("2026-11-25T12:00:01.000Z", Some("2026-11-25T12:00:09.000Z")),
+            gap("2026-11-25T12:00:20.000Z", None)
+        ]
+    );
+    assert_eq!(task.record.files.len(), 2);
+    let end = ended(lab.clock.now(), &[100, 100]);
+    update(&lab, &record, end).expect("it ends");
+    interrupted(pause(30, 12, 2)).expect_err("it has ended");
 }

@@ -5,6 +5,8 @@ use std::{
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
 };
 
+use capture_task::{interruption::InterruptionCause, task::Counters};
+
 use super::{
     super::schema::{migrate_by, newest},
     *,
@@ -61,6 +63,13 @@ fn fill(lab: &Lab) {
             .expect("it changes")
     };
     update(&running, Change::Started { at });
+    let pause = Pause {
+        at,
+        cause: InterruptionCause::Shutdown,
+        counters: Counters::default(),
+        files: vec![file(0, 100)],
+    };
+    update(&running, Change::Interrupted(pause));
     update(&finished, Change::Started { at });
     update(&finished, Change::Stopping);
     update(&finished, ended(at, &[1000, 500]));
@@ -155,7 +164,9 @@ fn every_version_is_read() {
         assert_eq!(notes.len(), usize::from(version >= 3));
         let shares = store.shares(&page.tasks[0].id).expect("they are read");
         assert_eq!(shares.len(), usize::from(version >= 5));
-        assert_eq!(store.unfinished().expect("tasks")[0].record.name, "running");
+        let running = store.unfinished().expect("tasks")[0].record.clone();
+        assert_eq!(running.name, "running");
+        assert_eq!(running.interruptions.len(), usize::from(version >= 6));
         assert_eq!(store.pending().expect("tasks")[0].record.name, "waiting");
         let quota = store
             .quota(&Account::local(), &limits().quota)

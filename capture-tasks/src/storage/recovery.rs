@@ -3,7 +3,8 @@
 //! | the agent was killed | found at the next start | done |
 //! | --- | --- | --- |
 //! | before a task's start | row `pending` | waits on |
-//! | while capturing or ending | rows `running`, `stopping` | `.part` recovered; `failed`, `interrupted` |
+//! | while capturing | row `running` | `.part` recovered; taken up again, or `failed` where its time is over |
+//! | while ending | row `stopping` | `.part` recovered; `failed`, `interrupted` |
 //! | while deleting | `.removed-ID` | comes back if there is a row, else goes |
 //! | with an unstored end | `.ended-ID`, or sidecars | stored as noted |
 //! | with an unstored removal | `.deleted-ID` | files, then row, then directory go |
@@ -27,7 +28,7 @@ use crate::error::{Error, Result};
 const INTERRUPTED_SUFFIX: &str = "_interrupted";
 
 /// What a task that was running has left.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Leftover {
     /// The files, in order.
     pub files: Vec<FileRecord>,
@@ -84,8 +85,9 @@ impl Storage {
         Ok(())
     }
 
-    /// Recovers what a task has left that nobody ended.
-    pub fn recover(&self, id: &TaskId) -> Leftover {
+    /// Recovers what a task has left that nobody ended. Files that are `known` are taken as they are, and the figures
+    /// are without them.
+    pub fn recover(&self, id: &TaskId, known: &[FileRecord]) -> Leftover {
         let directory = self.directory(id);
         let mut left = Leftover::default();
         let names = match names(&directory) {
@@ -96,8 +98,12 @@ impl Storage {
                 return left;
             }
         };
+        let of_known = |name: &String| known.iter().find(|file| file.name == *name);
+        left.files
+            .extend(names.iter().filter_map(of_known).cloned());
         for name in &names {
             if let Some((file, ended)) = self.beside(id, &directory, name) {
+                left.files.retain(|known| known.name != file.name);
                 left.files.push(file);
                 left.ended = Some(ended);
             }

@@ -33,7 +33,7 @@ impl Inner {
         let waited = self.table().take_waiting(id);
         let mut is_done = true;
         if waited.is_some() {
-            self.finish(id, TaskOutcome::before_start(StopReason::User, None));
+            self.finish(id, self.off_engine(id, StopReason::User, None));
         } else {
             let mut table = self.table();
             is_done = table.stop_of(id).is_none();
@@ -48,12 +48,15 @@ impl Inner {
 
     /// Ends a task that is noted as stopping.
     pub(super) fn end(&self, id: &TaskId, task: TaskHandle, reason: StopReason) {
+        let earlier = self.table().earlier(id);
+        // One that the end of the daemon interrupts still runs, as far as the store knows.
+        let is_interrupted = reason == StopReason::Shutdown;
         let ended = match self.engine.get() {
             Some(engine) => {
                 engine.halt([task]);
                 let last = figures_of(engine, task).unwrap_or_default();
-                self.table().note(id, last.clone());
-                if let Err(failure) = self.store.update(id, &Change::Stopping) {
+                self.table().note(id, (last.0 + earlier, last.1.clone()));
+                if !is_interrupted && let Err(failure) = self.store.update(id, &Change::Stopping) {
                     log::warn!("task {id} is stopping, and that cannot be stored: {failure}");
                     self.table().stops_unstored(id);
                 }
@@ -71,9 +74,13 @@ impl Inner {
             ),
         };
         let mut last = TaskOutcome::of(ended);
+        last.counters = last.counters + earlier;
         self.table().note(id, (last.counters, last.files.clone()));
         last.files.retain_mut(|file| self.add_digest(id, file));
-        self.finish(id, last);
+        match is_interrupted && last.reason == StopReason::Shutdown {
+            true => self.interrupt(id, last),
+            false => self.finish(id, last),
+        }
     }
 
     /// Waits until the files are closed, and says what that waits for where it takes long.
@@ -99,6 +106,9 @@ impl Inner {
     /// Adds a file's digest; `false` where there is no file, as one that got no packet is not kept when its
     /// task fails.
     fn add_digest(&self, id: &TaskId, file: &mut FileRecord) -> bool {
+        if file.sha256.is_some() {
+            return true;
+        }
         match self.storage.digest(id, file) {
             Ok(digest) => file.sha256 = Some(digest),
             Err(error) if error.kind() == io::ErrorKind::NotFound && file.packets == 0 => {

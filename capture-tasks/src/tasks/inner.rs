@@ -155,8 +155,10 @@ impl Inner {
         let mut figures = AllFigures::new();
         if let Some(engine) = self.engine.get() {
             let tasks = self.table().on_engine();
-            for (id, task, last) in tasks {
-                if let Some(now) = figures_of(engine, task).or(last) {
+            for (id, task, earlier, last) in tasks {
+                let now = figures_of(engine, task);
+                let now = now.map(|(counters, files)| (counters + earlier, files));
+                if let Some(now) = now.or(last) {
                     figures.insert(id, now);
                 }
             }

@@ -7,7 +7,8 @@
 //! signals, `occupancy` says what is on the disk; `analyze` has the files analyzed, `compare` two of them, `look` shows their packets,
 //! `wireshark` by another program, `follow` as they come, `packet_notes` keeps what is said of these; `copy` makes copies without what another
 //! must not see, and `share` shows them. `task_table` holds what has not ended, the store everything else; what the store could not take is in
-//! `unstored` until `catch_up` stores it. `takeover` is what a start does about the last daemon's tasks.
+//! `unstored` until `catch_up` stores it. `takeover` is what a start does about the last daemon's tasks, and `resume` lets those
+//! go on that ran.
 
 mod analyze;
 mod catch_up;
@@ -29,6 +30,7 @@ mod packet_notes;
 mod preview;
 mod probe;
 mod removal;
+mod resume;
 mod retention;
 mod schedule;
 mod service;

@@ -1,8 +1,11 @@
 //! How a task ended, as the engine knows it or as a start finds it.
 
 use capture_engine::Ended;
-use capture_store::TaskEnd;
-use capture_task::task::{Counters, FileRecord, StopReason, time_of};
+use capture_store::{Pause, TaskEnd};
+use capture_task::{
+    interruption::InterruptionCause,
+    task::{Counters, FileRecord, StopReason, TaskRecord, time_of},
+};
 use jiff::Timestamp;
 
 use super::engine::named;
@@ -70,6 +73,45 @@ impl TaskOutcome {
             files: std::mem::take(&mut leftover.files),
             ..Self::from(end)
         })
+    }
+
+    /// What is known of the task until now, where it is to be taken up again.
+    pub(super) fn pause(self, cause: InterruptionCause, now: Timestamp) -> Pause {
+        Pause {
+            at: self.ended_at.unwrap_or(now),
+            cause,
+            counters: self.counters,
+            files: self.files,
+        }
+    }
+
+    /// The same of a task that captured before: with its files and figures, and ended when it was interrupted.
+    pub(super) fn behind(self, record: &TaskRecord) -> Self {
+        let Some(open) = record.open_interruption() else {
+            return self;
+        };
+        Self {
+            counters: record.counters,
+            files: record.files.clone(),
+            ended_at: open.from.parse().ok(),
+            ..self
+        }
+    }
+
+    /// Of a task that cannot go on: where the last daemon ended in order, that is what has cut it short.
+    pub(super) fn cut_short(self, record: &TaskRecord) -> Self {
+        match record.open_interruption() {
+            Some(open) if open.cause == InterruptionCause::Shutdown => Self {
+                reason: StopReason::Shutdown,
+                error: Some(
+                    "the daemon ended, and the task's time was over before the next one started"
+                        .to_owned(),
+                ),
+                ended_at: open.from.parse().ok(),
+                ..self
+            },
+            _ => self,
+        }
     }
 
     pub(super) fn of(ended: Ended) -> Self {

@@ -25,7 +25,11 @@ impl Inner {
         }
         // One whose end is in the record already has only its place in memory to give up.
         let runs = matches!(record.state, State::Running | State::Stopping);
-        if runs && self.table().is_active(id) && !force {
+        let goes_on = {
+            let table = self.table();
+            table.is_active(id) || table.is_interrupted(id)
+        };
+        if runs && goes_on && !force {
             return Err(TaskError::Unfinished(record.state));
         }
         Ok(())

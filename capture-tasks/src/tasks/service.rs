@@ -463,6 +463,10 @@ impl Tasks {
 
     /// Ends a task for its removal, and waits for the end a while. Whether it has come.
     async fn force_end(&self, id: TaskId, actor: &Actor) -> Result<bool, TaskError> {
+        if self.0.table().is_interrupted(&id) {
+            let actor = actor.clone();
+            self.blocking(move |inner| inner.stop(&id, &actor)).await?;
+        }
         if !self.0.table().is_active(&id) {
             return Ok(true);
         }

@@ -11,7 +11,7 @@ use capture_task::{
     task::{StopReason, TaskSpec, time_of},
 };
 
-use super::{inner::Inner, outcome::TaskOutcome, task_log};
+use super::{inner::Inner, resume, task_log};
 use crate::error::{Error, Result};
 
 impl Inner {
@@ -21,18 +21,21 @@ impl Inner {
         let last = match stop {
             // It was asked to end before anything had begun.
             Some(StopReason::Shutdown) => return self.table().not_started(id),
-            Some(reason) => TaskOutcome::before_start(reason, None),
+            Some(reason) => self.off_engine(id, reason, None),
             None => match self.try_start(id) {
                 Ok(()) => {
                     if let Some(record) = self.announce(id) {
-                        task_log::started(&record);
+                        match record.interruptions.is_empty() {
+                            true => task_log::started(&record),
+                            false => task_log::taken_up(&record),
+                        }
                     }
                     self.wake.notify_one();
                     return;
                 }
                 Err(error) => {
                     self.storage.remove_if_empty(id);
-                    TaskOutcome::before_start(StopReason::Error, Some(error.message))
+                    self.off_engine(id, StopReason::Error, Some(error.message))
                 }
             },
         };
@@ -46,37 +49,61 @@ impl Inner {
             // What is left of it may capture more than was asked for.
             return Err(Error::runtime(unread));
         }
-        let plan = self.plan(&stored.record.spec)?;
-        self.storage.prepare(id)?;
+        let mut plan = self.plan(&stored.record.spec)?;
+        // First, as it takes a while, which is no time for the task.
         let engine = self.engine.start()?;
+        let is_interrupted = resume::is_interrupted(&stored.record);
+        if is_interrupted {
+            let rest = resume::rest_of(plan, &stored.record, self.clock.now());
+            plan = rest.ok_or_else(|| Error::runtime("its time is over"))?;
+        } else {
+            self.storage.prepare(id)?;
+        }
+        let format = plan.format;
+        let path = |name: &str| {
+            self.storage
+                .file_path(id, name)
+                .to_string_lossy()
+                .into_owned()
+        };
         let output = OutputConfig {
-            target: Target::File(self.storage.target(id, plan.format)),
+            target: Target::File(self.storage.target(id, format)),
             task_id: id.to_string(),
             space: Some(Arc::clone(self.storage.space())),
             owner: None,
+            earlier: resume::earlier_files(&stored.record, path),
         };
         let task = engine.add(&plan, output)?;
         let status = engine.status(task);
         let status = status.ok_or_else(|| Error::runtime("the engine has lost the task"))?;
         // By the clock of its packets, as its end.
         let at = time_of(status.started_ns()).unwrap_or_else(|| self.clock.now());
-        if let Err(failure) = self.store.update(id, &Change::Started { at }) {
+        let change = match is_interrupted {
+            true => Change::TakenUp { at },
+            false => Change::Started { at },
+        };
+        if let Err(failure) = self.store.update(id, &change) {
             // A capture that nobody knows of would be one that nobody can end.
             take_back(engine, task);
-            if let Err(error) = self.storage.remove(id) {
+            // What was captured before stays.
+            if !is_interrupted && let Err(error) = self.storage.remove(id) {
                 log::error!("{error}");
             }
             return Err(Error::runtime(format!(
                 "its start could not be stored: {failure}"
             )));
         }
-        self.table().running(id, task, status);
+        let earlier = stored.record.counters;
+        self.table().running(id, task, status, earlier);
+        if is_interrupted {
+            self.is_taken_up(id)?;
+        }
         self.analyze_running(id);
         Ok(())
     }
 
     /// The plan of a request that was valid when it was made.
-    fn plan(&self, spec: &TaskSpec) -> Result<Plan> {
+    pub(super) fn plan(&self, spec: &TaskSpec) -> Result<Plan> {
         let mut plan = Plan::resolve(spec, RequestOrigin::Daemon).map_err(|faults| {
             let details: Vec<_> = faults
                 .iter()

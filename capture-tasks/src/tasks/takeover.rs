@@ -1,11 +1,15 @@
 //! Takes over the last daemon's tasks at a start: stores ends and removals that were not stored, recovers
 //! unfinished captures, lets waiting tasks wait on.
 
-use capture_store::{StoredTask, access::Actor};
-use capture_task::task::{State, StopReason};
+use capture_store::{Change, StoredTask, access::Actor};
+use capture_task::{
+    interruption::InterruptionCause,
+    task::{State, StopReason},
+};
+use jiff::Timestamp;
 
-use super::{inner::Inner, outcome::TaskOutcome, task_table::TaskTable};
-use crate::error::Result;
+use super::{inner::Inner, outcome::TaskOutcome, resume, task_table::TaskTable};
+use crate::{error::Result, storage::Leftover};
 
 impl Inner {
     /// Takes over the tasks of the store. Called once, before anything runs.
@@ -34,11 +38,15 @@ impl Inner {
                 self.storage.forget_end(&id);
             }
         }
-        for task in self.store.unfinished()? {
+        let now = self.clock.now();
+        let mut interrupted = Vec::new();
+        for mut task in self.store.unfinished()? {
             if self.unstored().has(&task.id) {
                 continue;
             }
-            let mut leftover = self.storage.recover(&task.id);
+            let known = &task.record;
+            let mut leftover = self.storage.recover(&task.id, &known.files);
+            leftover.counters = known.counters + leftover.counters;
             let name = &task.record.name;
             let last = match TaskOutcome::beside_files(&mut leftover) {
                 Some(last) => {
@@ -54,15 +62,48 @@ impl Inner {
                         task.id,
                         leftover.counters.captured
                     );
-                    TaskOutcome::interrupted(leftover)
+                    let is_running = task.record.state == State::Running;
+                    match is_running && self.can_go_on(&mut task, &leftover, now) {
+                        true => {
+                            interrupted.push(task);
+                            continue;
+                        }
+                        false => TaskOutcome::interrupted(leftover).cut_short(&task.record),
+                    }
                 }
             };
             self.finish(&task.id, last);
         }
         let mut pending = self.store.pending()?;
         pending.retain(|task| !self.unstored().has(&task.id));
-        *self.table() = TaskTable::of(pending);
+        *self.table() = TaskTable::of(interrupted, pending, now);
         Ok(())
+    }
+
+    /// Stores what is known of a task that was running, and says whether it can go on.
+    fn can_go_on(&self, task: &mut StoredTask, leftover: &Leftover, now: Timestamp) -> bool {
+        let pause =
+            TaskOutcome::interrupted(leftover.clone()).pause(InterruptionCause::Interrupted, now);
+        let stored = self.store.update(&task.id, &Change::Interrupted(pause));
+        let stored = stored
+            .map_err(|failure| failure.to_string())
+            .and_then(|()| {
+                let stored = self
+                    .store
+                    .task(&task.id)
+                    .map_err(|error| error.to_string())?;
+                stored.ok_or_else(|| "it is gone".to_owned())
+            });
+        match stored {
+            Ok(stored) => *task = stored,
+            Err(why) => {
+                log::error!("task {} cannot be taken up again: {why}", task.id);
+                return false;
+            }
+        }
+        let plan = self.plan(&task.record.spec);
+        let rest = plan.map(|plan| resume::rest_of(plan, &task.record, now));
+        task.unread.is_none() && matches!(rest, Ok(Some(_)))
     }
 }
 

@@ -35,6 +35,43 @@ pub(super) fn started(record: &TaskRecord) {
     );
 }
 
+/// The end of the daemon interrupts it.
+pub(super) fn interrupted(record: &TaskRecord) {
+    let TaskRecord {
+        id, name, counters, ..
+    } = record;
+    log::info!(
+        event = "task.interrupted", task = id.as_str(), name = name.as_str(), matched = counters.matched,
+        captured = counters.captured, lost = counters.dropped.total();
+        "task {id} {} is interrupted, as the daemon ends: matched {}, captured {}, lost {}; the next start takes it up again",
+        quote(name),
+        count_text(counters.matched),
+        count_text(counters.captured),
+        count_text(counters.dropped.total())
+    );
+}
+
+/// All of its hooks are attached again, after an interruption.
+pub(super) fn taken_up(record: &TaskRecord) {
+    let TaskRecord {
+        id,
+        name,
+        interruptions,
+        ..
+    } = record;
+    let gaps = interruptions.len();
+    let last = interruptions.last();
+    let from = last.map_or("", |gap| gap.from.as_str());
+    let until = last
+        .and_then(|gap| gap.until.as_deref())
+        .unwrap_or_default();
+    log::warn!(
+        event = "task.resumed", task = id.as_str(), name = name.as_str(), gaps, from, until;
+        "task {id} {} is taken up again; nothing was captured from {from} to {until}",
+        quote(name)
+    );
+}
+
 /// It has ended, with these figures. A warning where it failed, or lost something.
 pub(super) fn ended(record: &TaskRecord) {
     let TaskRecord {

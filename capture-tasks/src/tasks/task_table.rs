@@ -31,6 +31,8 @@ pub(super) struct Waiting {
     pub(super) id: TaskId,
     pub(super) name: String,
     start_at: Option<Timestamp>,
+    /// Whether an earlier daemon had begun it.
+    was_interrupted: bool,
     /// Place among all that were created since the start.
     order: u64,
 }
@@ -43,6 +45,8 @@ struct Active {
     waiting: Waiting,
     /// Why it is to end, once it is.
     stop: Option<StopReason>,
+    /// Figures of before the last interruption, which the engine does not have.
+    earlier: Counters,
     /// The last figures before it left the engine.
     last: Option<Figures>,
     /// Whether it is stopping and the store says that it runs.
@@ -77,9 +81,19 @@ pub(super) struct SchedulerDecision {
 }
 
 impl TaskTable {
-    /// The tasks that wait in the store.
-    pub(super) fn of(pending: Vec<StoredTask>) -> Self {
+    /// The tasks that wait in the store. Those that were interrupted start first, and wait since `now`.
+    pub(super) fn of(
+        interrupted: Vec<StoredTask>,
+        pending: Vec<StoredTask>,
+        now: Timestamp,
+    ) -> Self {
         let mut table = Self::default();
+        for task in interrupted {
+            table.add(task.id, &task.record.name, Some(now));
+            if let Some(waiting) = table.waiting.last_mut() {
+                waiting.was_interrupted = true;
+            }
+        }
         for task in pending {
             table.add(task.id, &task.record.name, task.start_at);
         }
@@ -93,6 +107,7 @@ impl TaskTable {
             id,
             name: name.to_owned(),
             start_at,
+            was_interrupted: false,
             order: self.created,
         });
     }
@@ -183,6 +198,12 @@ impl TaskTable {
         self.probe_slots = self.probe_slots.saturating_sub(count);
     }
 
+    /// Whether a task waits to be taken up again.
+    pub(super) fn is_interrupted(&self, id: &TaskId) -> bool {
+        let is_it = |waiting: &Waiting| waiting.id == *id && waiting.was_interrupted;
+        self.waiting.iter().any(is_it)
+    }
+
     /// Takes a task out of those that wait.
     pub(super) fn take_waiting(&mut self, id: &TaskId) -> Option<Waiting> {
         let index = self.waiting.iter().position(|waiting| waiting.id == *id)?;
@@ -218,10 +239,25 @@ impl TaskTable {
         self.active.get(id)?.stop
     }
 
-    pub(super) fn running(&mut self, id: &TaskId, task: TaskHandle, status: TaskStatus) {
+    /// A task is on the engine; `earlier` are its figures of before.
+    pub(super) fn running(
+        &mut self,
+        id: &TaskId,
+        task: TaskHandle,
+        status: TaskStatus,
+        earlier: Counters,
+    ) {
         if let Some(active) = self.active.get_mut(id) {
+            active.earlier = earlier;
             active.stage = Stage::Running(task, status);
         }
+    }
+
+    /// The figures of a task of before the engine had it.
+    pub(super) fn earlier(&self, id: &TaskId) -> Counters {
+        self.active
+            .get(id)
+            .map_or(Counters::default(), |active| active.earlier)
     }
 
     /// The figures of a task that the engine is about to lose, or has lost.
@@ -256,11 +292,12 @@ impl TaskTable {
         self.active.remove(id);
     }
 
-    /// The tasks that the engine has or had until just now, with their last figures where they are known.
-    pub(super) fn on_engine(&self) -> Vec<(TaskId, TaskHandle, Option<Figures>)> {
+    /// The tasks that the engine has or had until just now, with their figures of before, and the last ones where they
+    /// are known.
+    pub(super) fn on_engine(&self) -> Vec<(TaskId, TaskHandle, Counters, Option<Figures>)> {
         let tasks = self.active.iter().filter_map(|(id, active)| {
             let task = active.stage.task()?;
-            Some((*id, task, active.last.clone()))
+            Some((*id, task, active.earlier, active.last.clone()))
         });
         tasks.collect()
     }
@@ -313,6 +350,7 @@ impl Active {
             stage: Stage::Starting,
             waiting,
             stop: None,
+            earlier: Counters::default(),
             last: None,
             stops_unstored: false,
             waits_for: None,

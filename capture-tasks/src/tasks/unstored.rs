@@ -42,12 +42,16 @@ impl LateEnd {
         }
     }
 
-    /// The end of this task: not before its start, though the wall clock may have been set back since.
+    /// The end of this task: not before its start, though the wall clock may have been set back since, and never
+    /// complete where it was interrupted.
     pub(super) fn of(&self, record: &TaskRecord) -> TaskEnd {
         let mut end = self.end.clone();
         let started_at = record.started_at.as_deref();
         if let Some(started_at) = started_at.and_then(|time| time.parse().ok()) {
             end.at = end.at.max(started_at);
+        }
+        if !record.interruptions.is_empty() {
+            end.verdict = Some(end.counters.verdict_with(record.interruptions.len()));
         }
         end
     }

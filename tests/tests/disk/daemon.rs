@@ -162,11 +162,8 @@ fn the_end_of_the_daemon_has_a_deadline() {
     assert!(!last.contains(&good), "{last}");
 
     let daemon = daemon::start_in(&lab.host, &home);
-    let task = daemon.ended(&good);
-    assert_eq!(
-        (&task["stop_reason"], &task["verdict"]),
-        (&json!("shutdown"), &json!("complete"))
-    );
+    let task = daemon.stop_task(&good);
+    assert_eq!(task["interruptions"][0]["cause"], "shutdown", "{task}");
     let numbers = |id: &str| {
         let packets = daemon.packets(id);
         let numbers = packets.iter().map(|packet| number_in(&packet.bytes));
@@ -175,12 +172,8 @@ fn the_end_of_the_daemon_has_a_deadline() {
             .expect("numbered frames")
     };
     assert!(numbers(&good).into_iter().eq(0..COUNT));
-    let task = daemon.ended(&hole);
-    assert_eq!(
-        (&task["state"], &task["stop_reason"]),
-        (&json!("failed"), &json!("interrupted"))
-    );
-    assert_eq!(task["verdict"], Value::Null);
+    let task = daemon.stop_task(&hole);
+    assert_eq!(task["interruptions"][0]["cause"], "interrupted", "{task}");
     let recovered = numbers(&hole);
     assert_eq!(task["counters"]["captured"], recovered.len());
     assert!(recovered.iter().copied().eq(0..recovered.len() as u32));

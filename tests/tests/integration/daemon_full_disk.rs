@@ -295,9 +295,12 @@ fn what_could_not_be_stored_outlives_the_daemon() {
             let found = without_findings(daemon.ended(id));
             assert_eq!(found, without_findings(task.clone()));
         }
-        let task = daemon.ended(&runs);
-        let reason = if kill { "interrupted" } else { "shutdown" };
-        assert_eq!(task["stop_reason"], reason, "{task}");
+        daemon.wait(&runs, "to be taken up", |task| {
+            task["interruptions"][0]["until"].is_string()
+        });
+        let task = daemon.stop_task(&runs);
+        // An orderly end could not be stored either.
+        assert_eq!(task["interruptions"][0]["cause"], "interrupted", "{task}");
         assert_eq!(task["counters"]["captured"], 20, "{task}");
         assert_eq!(daemon.task(&waits)["state"], "pending");
         let left = names(&home.path().join("captures"));
@@ -400,9 +403,10 @@ fn a_daemon_starts_on_a_full_disk() {
         };
         disk.fill();
         let daemon = daemon::start_in(&lab.host, &home);
-        let task = daemon.task(&id);
-        let reason = if kill { "interrupted" } else { "shutdown" };
-        assert_eq!(task["stop_reason"], reason, "{task}");
+        // It was taken up, and there is no room for a further file.
+        let task = daemon.ended(&id);
+        assert_eq!(task["state"], "failed", "{task}");
+        assert_eq!(task["counters"]["captured"], 30, "{task}");
         assert_eq!(daemon.packets(&id).len(), 30);
         daemon
             .ask("DELETE", &format!("/tasks/{id}"), None)

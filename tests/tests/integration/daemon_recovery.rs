@@ -1,5 +1,5 @@
 //! A daemon that is killed at any moment: the next one finds every task, and every packet that was in a
-//! file; what ran has failed, what waited waits on.
+//! file; what ran is taken up again, what waited waits on.
 
 use std::{collections::BTreeSet, path::Path, process::Command, sync::Arc, thread, time::Duration};
 
@@ -17,7 +17,7 @@ use capture_tests::{
 use serde_json::{Value, json};
 
 #[test]
-fn what_ran_is_interrupted_and_its_packets_are_there() {
+fn what_ran_is_taken_up_and_its_packets_are_there() {
     let lab = Lab::new();
     let before = lab.host.attachments();
     let home = daemon::home(
@@ -45,27 +45,25 @@ fn what_ran_is_interrupted_and_its_packets_are_there() {
 
     let daemon = daemon::start_in(&lab.host, &home);
     for id in [&plain, &rotated] {
-        let task = daemon.ended(id);
+        daemon.wait(id, "to be taken up", |task| {
+            task["interruptions"][0]["until"].is_string()
+        });
+    }
+    assert_eq!(daemon.task(&waiting)["state"], "pending");
+    for id in [&plain, &rotated] {
+        let task = daemon.stop_task(id);
         // Nobody captured afterwards.
-        let ended_at = task["ended_at"].as_str().expect("a time");
-        assert!(
-            ended_at <= killed_at.trim(),
-            "{ended_at}, killed at {killed_at}"
-        );
-        assert_eq!(task["state"], "failed", "{task}");
-        assert_eq!(task["stop_reason"], "interrupted", "{task}");
-        assert_eq!(task["verdict"], Value::Null, "{task}");
-        assert!(
-            task["error"].is_string() && task["expires_at"].is_string(),
-            "{task}"
-        );
+        let from = task["interruptions"][0]["from"].as_str().expect("a time");
+        assert!(from <= killed_at.trim(), "{from}, killed at {killed_at}");
+        assert_eq!(task["verdict"], "interrupted: 1 gap", "{task}");
         let packets = daemon.packets(id);
         let numbers = readers::numbers(&packets);
         assert!(numbers.eq(0..1000), "{} packets: {task}", packets.len());
         let files = task["files"].as_array().expect("files");
         for (index, file) in files.iter().enumerate() {
             assert_eq!(file["index"], index, "{task}");
-            assert_eq!(file["complete"], index + 1 < files.len(), "{task}");
+            // The one behind it is that of the second daemon.
+            assert_eq!(file["complete"], index + 2 != files.len(), "{task}");
             assert!(file["sha256"].is_string(), "{task}");
         }
     }
@@ -73,6 +71,8 @@ fn what_ran_is_interrupted_and_its_packets_are_there() {
     assert_eq!(
         names,
         [
+            "capture_00002.pcapng",
+            "capture_00002.pcapng.json",
             "capture_interrupted.pcapng",
             "capture_interrupted.pcapng.json"
         ]

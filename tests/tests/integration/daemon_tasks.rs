@@ -80,17 +80,24 @@ fn sixty_four_run_and_more_wait_in_order() {
     daemon.reach(&ids[64], "running");
     assert_eq!(state(&ids[65]), "pending");
 
-    // The end of the daemon is the end of those that run, and not of those that wait.
+    // The end of the daemon interrupts those that run. The next one takes them up before those that wait begin.
     let ended = daemon.stop();
     let daemon = daemon::start_in(&lab.host, &ended.home);
-    daemon.reach(&ids[65], "running");
-    for id in &ids[..64] {
-        let task = daemon.ended(id);
-        assert_eq!(task["counters"]["captured"], 1000, "{task}");
-        assert_eq!(task["verdict"], "complete", "{task}");
-        let reason = if *id == ids[30] { "user" } else { "shutdown" };
-        assert_eq!(task["stop_reason"], reason, "{task}");
+    let taken_up: Vec<_> = ids[..65].iter().filter(|id| **id != ids[30]).collect();
+    for id in &taken_up {
+        daemon.wait(id, "to be taken up", |task| {
+            task["interruptions"][0]["until"].is_string()
+        });
     }
+    assert_eq!(daemon.task(&ids[65])["state"], "pending");
+    traffic::send_to_host(&lab, 0..1000, 500);
+    for id in &taken_up[..63] {
+        daemon.captured(id, 2000);
+        let task = daemon.stop_task(id);
+        assert_eq!(task["counters"]["captured"], 2000, "{task}");
+        assert_eq!(task["verdict"], "interrupted: 1 gap", "{task}");
+    }
+    daemon.reach(&ids[65], "running");
     daemon.stop();
 }
 

@@ -23,6 +23,7 @@ mod daemon_preview;
 mod daemon_privileges;
 mod daemon_recovery;
 mod daemon_reload;
+mod daemon_restarts;
 mod daemon_shares;
 mod daemon_signals;
 mod daemon_streams;

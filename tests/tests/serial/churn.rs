@@ -20,7 +20,7 @@ use aya::{
     programs::{loaded_links, loaded_programs},
 };
 use capture_engine::{Ended, Engine, EngineOptions, TaskHandle};
-use capture_file::{OutputConfig, Target};
+use capture_file::{EarlierFiles, OutputConfig, Target};
 use capture_task::{
     plan::{Plan, RequestOrigin},
     task::{State, StopReason, TaskSpec},
@@ -138,6 +138,7 @@ impl Setup<'_> {
             task_id: "01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(),
             space: None,
             owner: None,
+            earlier: EarlierFiles::default(),
         };
         let id = self
             .engine

@@ -47,7 +47,7 @@ fn steps(captures: &Captures, name: &str) -> Result<()> {
         times.extend(captures.times(file)?);
     }
     ensure!(times.len() == PACKETS, "{} packets", times.len());
-    check_record(&record, times.len())?;
+    check_record(&record, times.len(), "complete")?;
     let goes_back = times.windows(2).find(|pair| pair[0] > pair[1]);
     ensure!(goes_back.is_none(), "time goes back: {goes_back:?}");
     let span = times[PACKETS - 1] - times[0];

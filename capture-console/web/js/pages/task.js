@@ -344,6 +344,7 @@ function historyList(task, log) {
   }));
   if (!log.some(({ action }) => action === 'task.create')) events.push({ time: task.created_at, text: t('history.task.create') });
   if (task.started_at) events.push({ time: task.started_at, text: t('history.started') });
+  for (const { from, cause } of task.interruptions ?? []) events.push({ time: from, text: t(cause === 'shutdown' ? 'history.shutdown' : 'history.interrupted') });
   if (task.ended_at) events.push({ time: task.ended_at, text: t('history.ended', { why: t(`ended.${task.stop_reason ?? 'unknown'}`) }) });
   if (task.expires_at && task.files.length > 0) events.push({ time: task.expires_at, text: t('history.expires', { when: format.relative(task.expires_at) }) });
   events.sort((a, b) => new Date(a.time).getTime() - new Date(b.time).getTime());

@@ -21,7 +21,8 @@ use super::{
     *,
 };
 use crate::{
-    FileOutput, FinalFigures, InterfaceInfo, OutputConfig, Packet as Written, Target, part_of,
+    EarlierFiles, FileOutput, FinalFigures, InterfaceInfo, OutputConfig, Packet as Written, Target,
+    part_of,
 };
 
 /// What is there of a file so far, and how far it was read.
@@ -153,6 +154,7 @@ fn our_own_files_are_read_while_they_are_written() {
             task_id: "01HKZ0000000000000000000AB".to_owned(),
             space: None,
             owner: None,
+            earlier: EarlierFiles::default(),
         };
         let eth0 = InterfaceInfo {
             ifindex: 2,

@@ -449,6 +449,7 @@ fn torn_capture(path: &std::path::Path) -> u64 {
         task_id: "id".to_owned(),
         space: None,
         owner: None,
+        earlier: capture_file::EarlierFiles::default(),
     };
     let interface = capture_file::InterfaceInfo {
         ifindex: 1,

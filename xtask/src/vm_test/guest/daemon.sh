@@ -1,5 +1,5 @@
 # The daemon as in production, asked by its commands: a task from its creation to its deletion, one over a step of
-# the clock, one that the daemon is killed with and that the next one recovers, one that ends with the daemon. What
+# the clock, one that the daemon is killed with, one that its end interrupts; the next one takes both up. What
 # their records and files must say is known to `daemon.rs`. Sourced by `init.sh`, after `clock.sh`, whose clock it sets.
 
 # start_daemon NAME: ready when this returns; its words come to /results/NAME.err.
@@ -54,6 +54,15 @@ keep() {
         fail "daemon $1" "no record or file: $(one_line /tmp/downloaded)"
 }
 
+# keep_interrupted NAME ID STEM: the same of one that was taken up, with the file of before.
+keep_interrupted() {
+    until_shown "$1" '"until":"' || return
+    stop_task "$1"
+    task show "$1" -o json >"/results/daemon-$1.json" &&
+        cp "/daemon/captures/$2/$3.pcapng" "/results/daemon-$1.pcapng"
+    expect "daemon: $1: the file of before is there" $? "$(ls -R /daemon/captures | tr '\n' ' ')"
+}
+
 # stop_task NAME: ended when this returns.
 stop_task() {
     task stop "$1" >/tmp/stopped 2>&1 || fail "daemon $1" "not stopped: $(one_line /tmp/stopped)"
@@ -96,19 +105,21 @@ daemon() {
     run_task killed || return
     pings
     until_shown killed '"captured":22,'
+    id=$(cut -c 1-26 /tmp/id)
     kill -KILL $daemon
     wait $daemon 2>/dev/null
     start_daemon daemon-2 || return
+    keep_interrupted killed "$id" capture_interrupted
     nothing_left "daemon: a kill, and the next start," v0
-    keep killed
     run_task last || return
     pings
     until_shown last '"captured":22,'
     id=$(cut -c 1-26 /tmp/id)
     stop daemon-2 $daemon
     nothing_left "daemon: its end" v0
-    cp "/daemon/captures/$id/capture.pcapng" /results/daemon-last.pcapng &&
-        cp "/daemon/captures/$id/capture.pcapng.json" /results/daemon-last.json
-    expect "daemon: its end finishes the files" $? "$(ls -R /daemon/captures | tr '\n' ' ')"
+    start_daemon daemon-3 || return
+    keep_interrupted last "$id" capture
+    stop daemon-3 $daemon
+    nothing_left "daemon: its second end" v0
     nothing_loaded "daemon"
 }

@@ -131,12 +131,17 @@ kill_daemon() {
     before=$(main_pid)
     kill -KILL "$before"
     eventually 60 is_another "$before"
-    is_in failed killed
+    eventually 30 taken_up killed
+    capture-agent task stop killed
     capture-agent task show killed -o json >/test/killed
-    has /test/killed interrupted
-    capture-agent task download killed -w /root/killed.pcapng
-    equal "tshark's count" "$(packets /root/killed.pcapng)" 10
+    has /test/killed '"verdict": *"interrupted: 1 gap"'
+    has /test/killed '"cause": *"interrupted"'
+    mkdir -p /root/killed
+    capture-agent task download killed -d /root/killed
+    equal "tshark's count" "$(packets "$(find /root/killed -name '*_interrupted.pcapng')")" 10
     systemctl show -P NRestarts capture-agent
 }
+# taken_up NAME: it captures again after its interruption.
+taken_up() { capture-agent task show "$1" -o json | grep -q '"until": *"'; }
 captured() { [ "$(value captured "$1")" = "$2" ]; }
 is_another() { [ "$(main_pid)" != "$1" ] && systemctl is-active capture-agent && capture-agent quota; }
