@@ -146,6 +146,9 @@ pub(super) fn state_text(task: &TaskRecord, now: &Zoned) -> String {
             Some(at) => format!("waits, starts {}", capture_task::times::near(at, now)),
             None => "waits".to_owned(),
         },
+        (State::Running, _) if task.open_interruption().is_some() => {
+            "interrupted, waits to go on".to_owned()
+        }
         (State::Running, _) => {
             let Some(started) = time(&task.started_at) else {
                 return "running".to_owned();
@@ -158,10 +161,22 @@ pub(super) fn state_text(task: &TaskRecord, now: &Zoned) -> String {
                 None => format!("running {passed}"),
             }
         }
-        (State::Completed, Some(reason)) => format!("completed ({})", reason_word(reason)),
+        (State::Completed, Some(reason)) => {
+            let gaps = gaps_text(task).map_or_else(String::new, |gaps| format!(", {gaps}"));
+            format!("completed ({}{gaps})", reason_word(reason))
+        }
         (State::Failed, Some(reason)) => format!("FAILED ({})", reason_word(reason)),
         (State::Failed, None) => "FAILED".to_owned(),
         (state, _) => state.keyword().to_owned(),
+    }
+}
+
+/// How often the daemon's end interrupted a task; none where it never did.
+pub(super) fn gaps_text(task: &TaskRecord) -> Option<String> {
+    match task.interruptions.len() {
+        0 => None,
+        1 => Some("1 gap".to_owned()),
+        count => Some(format!("{count} gaps")),
     }
 }
 
@@ -240,6 +255,28 @@ mod tests {
                 }),
             ),
         ]
+    }
+
+    #[test]
+    fn gaps_are_not_hidden() {
+        let now = Zoned::now();
+        let gap = |until: Value| json!({"from": ago(9), "until": until, "cause": "shutdown"});
+        let of = |change: Value| state_text(&task("0WMYHN", "web", change), &now);
+        let over = gap(json!(ago(5)));
+        assert_eq!(
+            of(json!({"stop_reason": "duration", "interruptions": [over]})),
+            "completed (duration, 1 gap)"
+        );
+        assert_eq!(
+            of(json!({"stop_reason": "user", "interruptions": [over, over]})),
+            "completed (stopped, 2 gaps)"
+        );
+        assert_eq!(
+            of(
+                json!({"state": "running", "stop_reason": null, "interruptions": [gap(Value::Null)]})
+            ),
+            "interrupted, waits to go on"
+        );
     }
 
     #[test]

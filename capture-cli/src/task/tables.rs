@@ -11,7 +11,7 @@ use capture_task::{
 };
 use jiff::{Timestamp, Zoned};
 
-use super::list::state_text;
+use super::list::{gaps_text, state_text};
 
 use crate::report::{RingSize, duration_text, loss_text, packet_rows, reason_text};
 
@@ -327,12 +327,13 @@ pub(super) fn stopped(record: &TaskRecord) -> String {
     }
     let counters = &record.counters;
     format!(
-        "{} ({name}) {}, {} packets captured ({}), {} lost",
+        "{} ({name}) {}, {} packets captured ({}), {} lost{}",
         record.id,
         state(record),
         count_text(counters.captured),
         bytes_text(counters.bytes),
-        count_text(counters.dropped.total())
+        count_text(counters.dropped.total()),
+        gaps_text(record).map_or_else(String::new, |gaps| format!(", {gaps}"))
     )
 }
 

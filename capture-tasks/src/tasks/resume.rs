@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn what_is_left_counts_from_the_first_start() {
-        let spec = json!({"name": "x", "duration": 60, "max_packets": 9});
+        let spec = json!({"name": "x", "interfaces": ["lo"], "duration": 60, "max_packets": 9});
         assert_eq!(
             rest(spec.clone(), "2026-01-01T12:00:20Z"),
             Some((Some(40), Some(2)))
@@ -152,7 +152,7 @@ mod tests {
             rest(spec, "2025-01-01T00:00:00Z"),
             Some((Some(50), Some(2)))
         );
-        let full = json!({"name": "x", "duration": 60, "max_packets": 7});
+        let full = json!({"name": "x", "interfaces": ["lo"], "duration": 60, "max_packets": 7});
         assert_eq!(rest(full, "2026-01-01T12:00:20Z"), None);
     }
 

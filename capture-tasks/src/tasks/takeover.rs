@@ -7,6 +7,7 @@ use capture_task::{
     task::{State, StopReason},
 };
 use jiff::Timestamp;
+use log::Level;
 
 use super::{inner::Inner, outcome::TaskOutcome, resume, task_table::TaskTable};
 use crate::{error::Result, storage::Leftover};
@@ -57,7 +58,13 @@ impl Inner {
                     last
                 }
                 None => {
-                    log::warn!(
+                    // An orderly end has said so itself.
+                    let level = match task.record.open_interruption() {
+                        Some(_) => Level::Debug,
+                        None => Level::Warn,
+                    };
+                    log::log!(
+                        level,
                         "task {} {name:?} was running when the last daemon ended; {} packets of it are there",
                         task.id,
                         leftover.counters.captured

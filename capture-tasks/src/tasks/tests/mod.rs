@@ -528,16 +528,18 @@ fn recovers(written: &str, ended: &str) {
     let removed = root.join(".removed-01ARZ3NDEKTSV4RRFFQ69G5FAW");
     fs::create_dir(&removed).expect("a directory");
 
+    // Its time is over when the next daemon starts.
+    setup.clock.advance(SignedDuration::from_mins(2));
     block_on(async {
         let tasks = setup.tasks();
         let record = get(&tasks, running).await;
         assert_eq!(record.state, State::Failed);
         assert_eq!(record.stop_reason, Some(StopReason::Interrupted));
-        assert_eq!(record.verdict, None);
+        assert_eq!(record.verdict.as_deref(), Some("interrupted: 1 gap"));
         assert_eq!(record.ended_at.as_deref(), Some(ended));
         assert_eq!(
             record.expires_at.as_deref(),
-            Some("2026-03-01T13:00:00.000Z")
+            Some("2026-03-01T13:02:00.000Z")
         );
         assert_eq!(record.counters.captured, 2 * packets);
         assert_eq!(record.counters.matched, record.counters.accounted());
