@@ -13,7 +13,6 @@ use capture_task::{
 use jiff::Timestamp;
 
 use super::{inner::Inner, outcome::TaskOutcome, task_log};
-use crate::error::Result;
 
 impl Inner {
     /// Stores what is known of a task that the end of the daemon interrupts. Where that fails, the next start goes by
@@ -47,10 +46,13 @@ impl Inner {
         }
     }
 
-    /// Notes that a task captures again.
-    pub(super) fn is_taken_up(&self, id: &TaskId) -> Result<()> {
+    /// Notes in the audit log that a task captures again. It does so whether that can be noted or not.
+    pub(super) fn note_taken_up(&self, id: &TaskId) {
         let actor = Actor::daemon();
-        self.write_audit(&actor, Action::TaskResume, &id.to_string(), Outcome::Done)
+        let noted = self.write_audit(&actor, Action::TaskResume, &id.to_string(), Outcome::Done);
+        if let Err(error) = noted {
+            log::error!("task {id} is taken up again, and the audit log does not say so: {error}");
+        }
     }
 }
 

@@ -96,7 +96,7 @@ impl Inner {
         let earlier = stored.record.counters;
         self.table().running(id, task, status, earlier);
         if is_interrupted {
-            self.is_taken_up(id)?;
+            self.note_taken_up(id);
         }
         self.analyze_running(id);
         Ok(())
