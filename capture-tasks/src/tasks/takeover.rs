@@ -89,8 +89,13 @@ impl Inner {
 
     /// Stores what is known of a task that was running, and says whether it can go on.
     fn can_go_on(&self, task: &mut StoredTask, leftover: &Leftover, now: Timestamp) -> bool {
-        let pause =
-            TaskOutcome::interrupted(leftover.clone()).pause(InterruptionCause::Interrupted, now);
+        let outcome = TaskOutcome::interrupted(leftover.clone());
+        let mut pause = outcome.pause(InterruptionCause::Interrupted, now);
+        // The clock of files is coarser than that of the start.
+        let started = task.record.started_at.as_deref();
+        if let Some(started) = started.and_then(|time| time.parse().ok()) {
+            pause.at = pause.at.max(started);
+        }
         let stored = self.store.update(&task.id, &Change::Interrupted(pause));
         let stored = stored
             .map_err(|failure| failure.to_string())

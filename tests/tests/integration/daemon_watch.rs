@@ -7,6 +7,7 @@ use std::{
     process::{Child, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use capture_tests::{
@@ -90,13 +91,17 @@ impl Watching {
     }
 
     /// Waits for its end, and gives what is on the screen then, and all that was written.
-    fn end(mut self) -> (ExitStatus, Vec<String>, String) {
+    fn end(self) -> (ExitStatus, Vec<String>, String) {
+        self.end_within(TIMEOUT)
+    }
+
+    fn end_within(mut self, patience: Duration) -> (ExitStatus, Vec<String>, String) {
         let mut status = None;
         let ended = || {
             status = self.child.try_wait().expect("it is our child");
             status.is_some()
         };
-        assert!(eventually(TIMEOUT, ended), "it does not end");
+        assert!(eventually(patience, ended), "it does not end");
         self.reader.join().expect("the reader ends");
         let written = self.written.lock().expect("nobody panics");
         let written = String::from_utf8_lossy(&written).into_owned();
@@ -222,6 +227,8 @@ fn figures_fit_a_narrow_terminal() {
         columns: 500,
         ..watching
     };
+    wide.last_line_has("the daemon is gone");
+    kill(Pid::from_raw(wide.child.id() as i32), Signal::SIGINT).expect("it runs");
     wide.end();
 }
 
@@ -249,10 +256,15 @@ fn nothing_of_the_figures_is_left_in_front_of_what_is_said_last() {
         ..second
     };
     daemon.kill();
-    let (status, lines, _) = second.end();
+    // It waits a minute for another one.
+    let (status, lines, _) = second.end_within(Duration::from_secs(60) + TIMEOUT);
     assert_eq!(status.code(), Some(5), "{lines:?}");
     assert_eq!(lines[0], "running");
-    for line in &lines[1..] {
+    assert!(
+        lines[1].starts_with("the daemon is gone; waiting"),
+        "{lines:?}"
+    );
+    for line in &lines[2..] {
         assert!(line.starts_with("capture-agent: "), "{lines:?}");
     }
 }
