@@ -47,7 +47,8 @@ upgrade_idle() {
 
 tasks_for_reboot() {
     capture-agent task create --name later $pinged --start-at +12h -q
-    capture-agent task create --name during $pinged --duration 10m -q
+    # After the reboot the interface comes later than the daemon, and `any` follows it.
+    capture-agent task create --name during -i any --protocol icmp --ip 10.0.0.9 --duration 10m -q
     eventually 20 is_in running during
     pings 5
     eventually 20 captured during 10
