@@ -38,11 +38,44 @@ impl Keyword for InterruptionCause {
     ];
 }
 
+/// How many gaps a task has, in words; none where it has none.
+pub fn gaps_text(interruptions: &[Interruption]) -> Option<String> {
+    match interruptions.len() {
+        0 => None,
+        1 => Some("1 gap".to_owned()),
+        count => Some(format!("{count} gaps")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::task::Counters;
+
+    #[test]
+    fn a_gap_is_never_complete() {
+        let gap = Interruption {
+            from: "2026-01-01T00:00:00.000Z".to_owned(),
+            until: None,
+            cause: InterruptionCause::Shutdown,
+        };
+        let of = |ring: u64, gaps: usize| {
+            let mut counters = Counters {
+                matched: 10,
+                ..Counters::default()
+            };
+            counters.dropped.ring = ring;
+            counters.verdict_with(&vec![gap.clone(); gaps])
+        };
+        assert_eq!(of(0, 0), None);
+        assert_eq!(of(0, 1).as_deref(), Some("interrupted: 1 gap"));
+        assert_eq!(
+            of(3, 2).as_deref(),
+            Some("interrupted: 2 gaps, lost 3 of 10")
+        );
+    }
 
     #[test]
     fn a_cause_of_a_later_version_is_read() {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    interruption::Interruption,
+    interruption::{Interruption, gaps_text},
     plan::{
         AddressType, Directions, Format, Hook, Keyword, Oversize, Protocol,
         schema::{
@@ -393,17 +393,14 @@ impl Counters {
         (!is_unknown).then(|| self.verdict())
     }
 
-    /// The verdict on a task that was interrupted so often, at least once: `interrupted: N gaps`, with what it lost
-    /// besides.
-    pub fn verdict_with(&self, gaps: usize) -> String {
-        let gaps = match gaps {
-            1 => "1 gap".to_owned(),
-            _ => format!("{gaps} gaps"),
-        };
-        match self.dropped.total() {
+    /// The verdict on a task that was interrupted: `interrupted: N gaps`, with what it lost besides; none where it was
+    /// not.
+    pub fn verdict_with(&self, interruptions: &[Interruption]) -> Option<String> {
+        let gaps = gaps_text(interruptions)?;
+        Some(match self.dropped.total() {
             0 => format!("interrupted: {gaps}"),
             _ => format!("interrupted: {gaps}, {}", self.verdict()),
-        }
+        })
     }
 
     /// `complete`, or `lost N of M`.

@@ -14,12 +14,14 @@ use std::{
     sync::Arc,
 };
 
-use capture_file::{DiskBudget, KeepFree, open_failure, part_of, sha256, sync_directory};
+use capture_file::{
+    DiskBudget, EarlierFiles, KeepFree, open_failure, part_of, sha256, sync_directory,
+};
 use capture_store::{OWN_PATHS, TaskId, ownership::why_denied};
 use capture_task::{
     Cause,
     plan::Format,
-    task::{FileRecord, TaskRecord},
+    task::{FileRecord, State, TaskRecord},
 };
 
 pub use self::{copies::SharedCopy, recovery::Leftover};
@@ -153,11 +155,6 @@ impl Storage {
         self.directory(id).join(format!("{STEM}.{extension}"))
     }
 
-    /// The path of a file of a task.
-    pub fn file_path(&self, id: &TaskId, name: &str) -> PathBuf {
-        self.directory(id).join(name)
-    }
-
     /// Opens a file of a task for reading, also one that is still written. It may have had the other of its names when the
     /// record was made.
     pub fn open_file(&self, id: &TaskId, file: &FileRecord) -> io::Result<File> {
@@ -197,6 +194,27 @@ impl Storage {
         } else {
             Err(io::Error::other("the name of the file is not one of ours"))
         }
+    }
+
+    /// The files of a task that is taken up again, behind which it goes on; none of one that begins.
+    ///
+    /// # Errors
+    /// The name of one is not ours.
+    pub fn earlier_files(&self, id: &TaskId, record: &TaskRecord) -> io::Result<EarlierFiles> {
+        if record.state == State::Pending {
+            return Ok(EarlierFiles::default());
+        }
+        let files = record.files.iter().map(|file| {
+            let path = self.path(id, file)?;
+            Ok(FileRecord {
+                name: path.to_string_lossy().into_owned(),
+                ..file.clone()
+            })
+        });
+        Ok(EarlierFiles {
+            files: files.collect::<io::Result<_>>()?,
+            unfinished: record.interruptions.len() as u64,
+        })
     }
 
     /// SHA-256 of a file that is not written any more.
@@ -388,6 +406,28 @@ mod tests {
         storage
             .open_file(&id, &file("capture.y"))
             .expect_err("a directory");
+    }
+
+    #[test]
+    fn a_task_goes_on_behind_its_own_files_only() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let storage = Storage::open(directory.path(), 1 << 20, KeepFree::Bytes(0)).expect("a root");
+        let id = TaskId::from_parts(1, 2);
+        let earlier = |state: &str, name: &str| {
+            let record = serde_json::from_value(serde_json::json!({
+                "id": id.to_string(), "name": "x", "spec": {}, "state": state, "stop_reason": null,
+                "error": null, "created_at": "", "started_at": null, "ended_at": null, "expires_at": null,
+                "counters": capture_task::task::Counters::default(), "verdict": null, "files": [file(name)],
+            }));
+            storage.earlier_files(&id, &record.expect("a record"))
+        };
+        let found = earlier("running", "capture.pcapng").expect("it is ours");
+        let path = storage.directory(&id).join("capture.pcapng");
+        assert_eq!(found.files[0].name, path.to_string_lossy());
+        assert!(earlier("pending", "capture.pcapng").is_ok_and(|none| none.files.is_empty()));
+        for name in ["../capture.pcapng", "/etc/passwd", "other"] {
+            earlier("running", name).expect_err(name);
+        }
     }
 
     #[test]

@@ -292,6 +292,17 @@ impl Daemon {
         task
     }
 
+    /// Waits until a task captures again after its last gap, of so many.
+    #[track_caller]
+    pub fn taken_up(&self, id: &str, gaps: usize) -> Value {
+        self.wait(id, "to be taken up", |task| {
+            let list = task["interruptions"].as_array();
+            list.is_some_and(|list| {
+                list.len() == gaps && list.iter().all(|gap| gap["until"].is_string())
+            })
+        })
+    }
+
     /// Downloads a file.
     #[track_caller]
     pub fn download(&self, id: &str, index: u64) -> Vec<u8> {

@@ -2,6 +2,7 @@
 
 use capture_task::{
     about_text, bytes_text,
+    interruption::gaps_text,
     plan::{Keyword as _, Plan, RequestOrigin, parse_keyword},
     short_id,
     task::{State, TaskRecord, rfc3339},
@@ -162,21 +163,13 @@ pub(super) fn state_text(task: &TaskRecord, now: &Zoned) -> String {
             }
         }
         (State::Completed, Some(reason)) => {
-            let gaps = gaps_text(task).map_or_else(String::new, |gaps| format!(", {gaps}"));
+            let gaps =
+                gaps_text(&task.interruptions).map_or_else(String::new, |gaps| format!(", {gaps}"));
             format!("completed ({}{gaps})", reason_word(reason))
         }
         (State::Failed, Some(reason)) => format!("FAILED ({})", reason_word(reason)),
         (State::Failed, None) => "FAILED".to_owned(),
         (state, _) => state.keyword().to_owned(),
-    }
-}
-
-/// How often the daemon's end interrupted a task; none where it never did.
-pub(super) fn gaps_text(task: &TaskRecord) -> Option<String> {
-    match task.interruptions.len() {
-        0 => None,
-        1 => Some("1 gap".to_owned()),
-        count => Some(format!("{count} gaps")),
     }
 }
 

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use capture_task::{
     about_text, ago_text, bytes_text, count_text,
-    interruption::{Interruption, InterruptionCause},
+    interruption::{Interruption, InterruptionCause, gaps_text},
     plan::{Directions, InterfaceSelection, Keyword as _, Oversize, Plan, RequestOrigin, Rotate},
     printable,
     task::{FileRecord, State, StopReason, TaskRecord, TaskSpec},
 };
 use jiff::{Timestamp, Zoned};
 
-use super::list::{gaps_text, state_text};
+use super::list::state_text;
 
 use crate::report::{RingSize, duration_text, loss_text, packet_rows, reason_text};
 
@@ -333,7 +333,7 @@ pub(super) fn stopped(record: &TaskRecord) -> String {
         count_text(counters.captured),
         bytes_text(counters.bytes),
         count_text(counters.dropped.total()),
-        gaps_text(record).map_or_else(String::new, |gaps| format!(", {gaps}"))
+        gaps_text(&record.interruptions).map_or_else(String::new, |gaps| format!(", {gaps}"))
     )
 }
 

@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use capture_file::EarlierFiles;
 use capture_store::{Action, Change, Outcome, TaskId, access::Actor};
 use capture_task::{
     interruption::InterruptionCause,
     plan::Plan,
-    task::{State, StopReason, TaskRecord},
+    task::{StopReason, TaskRecord},
 };
 use jiff::Timestamp;
 
@@ -93,22 +92,6 @@ fn passed(record: &TaskRecord, now: Timestamp) -> Duration {
             .unwrap_or_default()
     };
     since(now).max(open.map_or(Duration::ZERO, since))
-}
-
-/// The files of a task that is taken up again, behind which it goes on; none of one that begins.
-pub(super) fn earlier_files(record: &TaskRecord, path: impl Fn(&str) -> String) -> EarlierFiles {
-    if record.state == State::Pending {
-        return EarlierFiles::default();
-    }
-    let files = record.files.iter().map(|file| {
-        let mut file = file.clone();
-        file.name = path(&file.name);
-        file
-    });
-    EarlierFiles {
-        files: files.collect(),
-        unfinished: record.interruptions.len() as u64,
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use capture_engine::{Engine, TaskHandle};
 use capture_file::{OutputConfig, Target};
 use capture_store::{Change, TaskId};
 use capture_task::{
+    Cause,
     plan::{Plan, RequestOrigin, Wording},
     task::{StopReason, TaskSpec, time_of},
 };
@@ -59,19 +60,14 @@ impl Inner {
         } else {
             self.storage.prepare(id)?;
         }
-        let format = plan.format;
-        let path = |name: &str| {
-            self.storage
-                .file_path(id, name)
-                .to_string_lossy()
-                .into_owned()
-        };
+        let earlier = self.storage.earlier_files(id, &stored.record);
+        let earlier = earlier.map_err(|error| Error::runtime(Cause(&error).to_string()))?;
         let output = OutputConfig {
-            target: Target::File(self.storage.target(id, format)),
+            target: Target::File(self.storage.target(id, plan.format)),
             task_id: id.to_string(),
             space: Some(Arc::clone(self.storage.space())),
             owner: None,
-            earlier: resume::earlier_files(&stored.record, path),
+            earlier,
         };
         let task = engine.add(&plan, output)?;
         let status = engine.status(task);
@@ -93,8 +89,8 @@ impl Inner {
                 "its start could not be stored: {failure}"
             )));
         }
-        let earlier = stored.record.counters;
-        self.table().running(id, task, status, earlier);
+        self.table()
+            .running(id, task, status, stored.record.counters);
         if is_interrupted {
             self.note_taken_up(id);
         }

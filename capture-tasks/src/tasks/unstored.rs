@@ -50,9 +50,8 @@ impl LateEnd {
         if let Some(started_at) = started_at.and_then(|time| time.parse().ok()) {
             end.at = end.at.max(started_at);
         }
-        if !record.interruptions.is_empty() {
-            end.verdict = Some(end.counters.verdict_with(record.interruptions.len()));
-        }
+        let interrupted = end.counters.verdict_with(&record.interruptions);
+        end.verdict = interrupted.or(end.verdict);
         end
     }
 

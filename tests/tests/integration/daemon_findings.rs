@@ -308,9 +308,7 @@ fn a_start_analyzes_what_the_last_daemon_did_not() {
     daemon.captured(&id, 70);
     let home = daemon.kill();
     let daemon = daemon::start_in(&lab.host, &home);
-    daemon.wait(&id, "to be taken up", |task| {
-        task["interruptions"][0]["until"].is_string()
-    });
+    daemon.taken_up(&id, 1);
     traffic::send_to_host(&lab, 70..80, 500);
     daemon.captured(&id, 80);
     daemon.stop_task(&id);

@@ -295,9 +295,7 @@ fn what_could_not_be_stored_outlives_the_daemon() {
             let found = without_findings(daemon.ended(id));
             assert_eq!(found, without_findings(task.clone()));
         }
-        daemon.wait(&runs, "to be taken up", |task| {
-            task["interruptions"][0]["until"].is_string()
-        });
+        daemon.taken_up(&runs, 1);
         let task = daemon.stop_task(&runs);
         // An orderly end could not be stored either.
         assert_eq!(task["interruptions"][0]["cause"], "interrupted", "{task}");

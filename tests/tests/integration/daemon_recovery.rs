@@ -45,9 +45,7 @@ fn what_ran_is_taken_up_and_its_packets_are_there() {
 
     let daemon = daemon::start_in(&lab.host, &home);
     for id in [&plain, &rotated] {
-        daemon.wait(id, "to be taken up", |task| {
-            task["interruptions"][0]["until"].is_string()
-        });
+        daemon.taken_up(id, 1);
     }
     assert_eq!(daemon.task(&waiting)["state"], "pending");
     for id in [&plain, &rotated] {

@@ -28,17 +28,6 @@ fn end(daemon: Daemon, kill: bool) -> Arc<TempDir> {
     }
 }
 
-/// Waits until a task captures again after its last gap.
-#[track_caller]
-fn taken_up(daemon: &Daemon, id: &str, gaps: usize) -> Value {
-    daemon.wait(id, "to be taken up", |task| {
-        let list = task["interruptions"].as_array();
-        list.is_some_and(|list| {
-            list.len() == gaps && list.iter().all(|gap| gap["until"].is_string())
-        })
-    })
-}
-
 fn numbers(daemon: &Daemon, id: &str) -> Vec<u32> {
     let packets = daemon.packets(id);
     let numbers = packets.iter().map(|packet| number_in(&packet.bytes));
@@ -57,13 +46,13 @@ fn a_task_goes_on_after_a_restart() {
         // Nobody captures this.
         traffic::send_to_host(&lab, 100..150, 500);
         let daemon = daemon::start_in(&lab.host, &home);
-        taken_up(&daemon, &id, 1);
+        daemon.taken_up(&id, 1);
         traffic::send_to_host(&lab, 150..220, 500);
         let task = daemon.captured(&id, 170);
         assert_eq!(task["state"], "running", "{task}");
         let home = end(daemon, kill);
         let daemon = daemon::start_in(&lab.host, &home);
-        taken_up(&daemon, &id, 2);
+        daemon.taken_up(&id, 2);
         traffic::send_to_host(&lab, 220..230, 500);
         let task = daemon.ended(&id);
 
@@ -115,7 +104,7 @@ fn a_ring_goes_on_after_a_restart() {
     let before = daemon.task(&id)["files"].as_array().expect("files").len();
     assert_eq!(before, 3);
     let daemon = daemon::start_in(&lab.host, &daemon.stop().home);
-    taken_up(&daemon, &id, 1);
+    daemon.taken_up(&id, 1);
     traffic::send_to_host(&lab, 900..2100, 500);
     let task = daemon.ended(&id);
     assert_eq!(task["stop_reason"], "max_packets", "{task}");
@@ -170,7 +159,7 @@ fn a_task_that_waits_to_be_taken_up_can_be_ended() {
     let home = daemon.stop().home;
     daemon::configure(&home, &format!("{UNLIMITED}\nmax_running = 1\n"));
     let daemon = daemon::start_in(&lab.host, &home);
-    taken_up(&daemon, &ids[0], 1);
+    daemon.taken_up(&ids[0], 1);
     let waits = daemon.task(&ids[1]);
     assert_eq!(waits["interruptions"][0]["until"], Value::Null, "{waits}");
     let task = daemon.stop_task(&ids[1]);
@@ -219,7 +208,7 @@ fn waiting_goes_on_over_a_restart() {
     let home = daemon.stop().home;
     thread::sleep(Duration::from_secs(2));
     let daemon = daemon::start_in(&lab.host, &home);
-    taken_up(&daemon, &id, 1);
+    daemon.taken_up(&id, 1);
     let done = waiting.wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&done.stderr);
     assert_eq!(done.status.code(), Some(0), "{said}");

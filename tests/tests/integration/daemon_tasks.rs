@@ -85,9 +85,7 @@ fn sixty_four_run_and_more_wait_in_order() {
     let daemon = daemon::start_in(&lab.host, &ended.home);
     let taken_up: Vec<_> = ids[..65].iter().filter(|id| **id != ids[30]).collect();
     for id in &taken_up {
-        daemon.wait(id, "to be taken up", |task| {
-            task["interruptions"][0]["until"].is_string()
-        });
+        daemon.taken_up(id, 1);
     }
     assert_eq!(daemon.task(&ids[65])["state"], "pending");
     traffic::send_to_host(&lab, 0..1000, 500);
