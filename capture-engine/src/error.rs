@@ -241,6 +241,18 @@ impl Error {
         }
     }
 
+    /// Whether it is the lack of an interface, which may come.
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownInterface { .. }
+                | Self::Attach {
+                    cause: AttachError::Vanished,
+                    ..
+                }
+        )
+    }
+
     /// What helps, where that is an option of the command line or a key of the API.
     pub fn remedy(&self) -> Option<Remedy<'_>> {
         match self {

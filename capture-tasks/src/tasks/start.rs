@@ -34,21 +34,34 @@ impl Inner {
                     self.wake.notify_one();
                     return;
                 }
-                Err(error) => {
+                Err(failure) => {
                     self.storage.remove_if_empty(id);
-                    self.off_engine(id, StopReason::Error, Some(error.message))
+                    if failure.may_pass && self.waits_for_interface(id, &failure.error) {
+                        return;
+                    }
+                    self.off_engine(id, StopReason::Error, Some(failure.error.message))
                 }
             },
         };
         self.finish(id, last);
     }
 
-    fn try_start(&self, id: &TaskId) -> Result<()> {
+    /// Whether a task is tried again, as its interface may come.
+    fn waits_for_interface(&self, id: &TaskId, error: &Error) -> bool {
+        let waits = self.table().wait_for_interface(id, &error.message);
+        if waits == Some(true) {
+            log::warn!("task {id} waits for its interface: {error}");
+        }
+        self.wake.notify_one();
+        waits.is_some()
+    }
+
+    fn try_start(&self, id: &TaskId) -> Result<(), StartFailure> {
         let stored = self.store.task(id)?;
         let stored = stored.ok_or_else(|| Error::not_found("the task is gone"))?;
         if let Some(unread) = stored.unread {
             // What is left of it may capture more than was asked for.
-            return Err(Error::runtime(unread));
+            return Err(Error::runtime(unread).into());
         }
         let mut plan = self.plan(&stored.record.spec)?;
         // First, as it takes a while, which is no time for the task.
@@ -56,7 +69,10 @@ impl Inner {
         let is_interrupted = resume::is_interrupted(&stored.record);
         if is_interrupted {
             let rest = resume::rest_of(plan, &stored.record, self.clock.now());
-            plan = rest.ok_or_else(|| Error::runtime("its time is over"))?;
+            plan = rest.ok_or_else(|| {
+                let why = self.table().waited_for(id);
+                Error::runtime(why.unwrap_or_else(|| "its time is over".to_owned()))
+            })?;
         } else {
             self.storage.prepare(id)?;
         }
@@ -69,7 +85,7 @@ impl Inner {
             owner: None,
             earlier,
         };
-        let task = engine.add(&plan, output)?;
+        let task = engine.add(&plan, output).map_err(StartFailure::of)?;
         let status = engine.status(task);
         let status = status.ok_or_else(|| Error::runtime("the engine has lost the task"))?;
         // By the clock of its packets, as its end.
@@ -85,9 +101,7 @@ impl Inner {
             if !is_interrupted && let Err(error) = self.storage.remove(id) {
                 log::error!("{error}");
             }
-            return Err(Error::runtime(format!(
-                "its start could not be stored: {failure}"
-            )));
+            return Err(Error::runtime(format!("its start could not be stored: {failure}")).into());
         }
         self.table()
             .running(id, task, status, stored.record.counters);
@@ -110,6 +124,32 @@ impl Inner {
         let most = self.config().limits.max_duration;
         plan.duration = plan.duration.map(|duration| duration.min(most));
         Ok(plan)
+    }
+}
+
+/// Why a task does not start.
+struct StartFailure {
+    error: Error,
+    /// Whether it may start in some seconds, as its interface comes.
+    may_pass: bool,
+}
+
+impl StartFailure {
+    fn of(error: capture_engine::Error) -> Self {
+        Self {
+            may_pass: error.may_pass(),
+            error: error.into(),
+        }
+    }
+}
+
+impl<E: Into<Error>> From<E> for StartFailure {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        Self {
+            error,
+            may_pass: false,
+        }
     }
 }
 

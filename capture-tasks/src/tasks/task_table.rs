@@ -10,6 +10,13 @@ use capture_task::task::{Counters, FileRecord, StopReason};
 use jiff::Timestamp;
 use tokio::{sync::watch, time::Instant};
 
+/// How long a task of an earlier daemon may wait for its interface: at a boot, those of drivers, bridges and tunnels come
+/// one after another.
+const INTERFACE_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Time between two tries to start one that waits so.
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+
 /// Counters and files of a task that runs.
 pub(super) type Figures = (Counters, Vec<FileRecord>);
 
@@ -33,8 +40,21 @@ pub(super) struct Waiting {
     start_at: Option<Timestamp>,
     /// Whether an earlier daemon had begun it.
     was_interrupted: bool,
+    /// That its interface is waited for; none for a task of this daemon's own.
+    retry: Option<Retry>,
     /// Place among all that were created since the start.
     order: u64,
+}
+
+/// Tries to start a task whose interface is not there yet.
+#[derive(Clone, Debug, Default)]
+struct Retry {
+    /// The next one.
+    at: Option<Instant>,
+    /// From when on it fails.
+    until: Option<Instant>,
+    /// What the last one failed by.
+    why: Option<String>,
 }
 
 /// A task that has begun.
@@ -72,12 +92,18 @@ pub(super) enum Stage {
 pub(super) struct SchedulerDecision {
     pub(super) start: Vec<TaskId>,
     pub(super) end: Vec<(TaskId, TaskHandle, StopReason)>,
-    /// When the next one runs out of time.
+    /// When the next one runs out of time, or is tried again.
     pub(super) deadline: Option<Instant>,
     /// When the next one is to start.
     pub(super) start_at: Option<Timestamp>,
     /// Nothing is left to do, ever.
     pub(super) is_over: bool,
+}
+
+impl Waiting {
+    fn retry_at(&self) -> Option<Instant> {
+        self.retry.as_ref()?.at
+    }
 }
 
 impl TaskTable {
@@ -97,6 +123,9 @@ impl TaskTable {
         for task in pending {
             table.add(task.id, &task.record.name, task.start_at);
         }
+        for waiting in &mut table.waiting {
+            waiting.retry = Some(Retry::default());
+        }
         table
     }
 
@@ -108,6 +137,7 @@ impl TaskTable {
             name: name.to_owned(),
             start_at,
             was_interrupted: false,
+            retry: None,
             order: self.created,
         });
     }
@@ -162,9 +192,15 @@ impl TaskTable {
             decision.is_over = self.active.is_empty();
         }
         let (active, start) = (&mut self.active, &mut decision.start);
+        let moment = Instant::now();
+        let mut retry_at = None;
         self.waiting.retain(|waiting| {
             let is_due = waiting.start_at.is_none_or(|at| at <= now);
             if free == 0 || !is_due {
+                return true;
+            }
+            if let Some(at) = waiting.retry_at().filter(|at| *at > moment) {
+                retry_at = earliest(retry_at, Some(at));
                 return true;
             }
             free -= 1;
@@ -172,6 +208,7 @@ impl TaskTable {
             active.insert(waiting.id, Active::starting(waiting.clone()));
             false
         });
+        decision.deadline = earliest(decision.deadline, retry_at);
         let later = self.waiting.iter().filter_map(|waiting| waiting.start_at);
         decision.start_at = later.filter(|at| *at > now).min();
         decision
@@ -222,6 +259,28 @@ impl TaskTable {
         if let Some(active) = self.active.remove(id) {
             self.put_back(active.waiting);
         }
+    }
+
+    /// Lets a task of an earlier daemon wait for its interface, without a place among those that run; gives whether it
+    /// does so for the first time. None where it is not to wait, or has waited long enough.
+    pub(super) fn wait_for_interface(&mut self, id: &TaskId, why: &str) -> Option<bool> {
+        let now = Instant::now();
+        let active = self.active.get_mut(id)?;
+        let retry = active.waiting.retry.as_mut()?;
+        let is_first = retry.until.is_none();
+        let until = *retry.until.get_or_insert(now + INTERFACE_PATIENCE);
+        if self.closing || active.stop.is_some() || now >= until {
+            return None;
+        }
+        retry.at = Some(now + RETRY_INTERVAL);
+        retry.why = Some(why.to_owned());
+        self.not_started(id);
+        Some(is_first)
+    }
+
+    /// What a task that starts has waited for in vain until now.
+    pub(super) fn waited_for(&self, id: &TaskId) -> Option<String> {
+        self.active.get(id)?.waiting.retry.as_ref()?.why.clone()
     }
 
     pub(super) fn is_active(&self, id: &TaskId) -> bool {
@@ -432,6 +491,33 @@ mod tests {
         assert_eq!(table.load(time(0), 1), (0, true));
         assert!(table.take_slots(4));
         assert_eq!(table.decide(time(0), 1).start, [id(1)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_of_an_earlier_daemon_waits_for_its_interface_and_holds_no_place() {
+        let mut table = TaskTable::default();
+        table.add(id(1), "own", None);
+        assert_eq!(table.decide(time(0), 9).start, [id(1)]);
+        assert_eq!(table.wait_for_interface(&id(1), "gone"), None);
+        table.ended(&id(1));
+
+        table.add(id(2), "earlier", None);
+        table.waiting[0].retry = Some(Retry::default());
+        table.add(id(3), "behind", None);
+        assert_eq!(table.decide(time(0), 1).start, [id(2)]);
+        assert_eq!(table.wait_for_interface(&id(2), "gone"), Some(true));
+        let decision = table.decide(time(0), 2);
+        assert_eq!(decision.start, [id(3)]);
+        let at = decision.deadline.expect("the next try");
+        assert_eq!(at, Instant::now() + RETRY_INTERVAL);
+        tokio::time::advance(RETRY_INTERVAL).await;
+        assert_eq!(table.decide(time(0), 2).start, [id(2)]);
+        assert_eq!(table.waited_for(&id(2)).as_deref(), Some("gone"));
+        assert_eq!(table.wait_for_interface(&id(2), "gone"), Some(false));
+        tokio::time::advance(INTERFACE_PATIENCE).await;
+        assert_eq!(table.decide(time(0), 2).start, [id(2)]);
+        assert_eq!(table.wait_for_interface(&id(2), "gone"), None);
+        assert!(table.is_active(&id(2)));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use capture_tests::{
     agent::binary,
     daemon::{self, Daemon, UNLIMITED, names, udp_task},
     eventually,
-    netns::Lab,
+    netns::{HOST_IF, Lab},
     output,
     traffic::{self, number_in},
 };
@@ -214,5 +214,77 @@ fn waiting_goes_on_over_a_restart() {
     assert_eq!(done.status.code(), Some(0), "{said}");
     assert!(said.contains("waiting for it to come back"), "{said}");
     assert_eq!(daemon.ended(&id)["stop_reason"], "duration");
+    daemon.stop();
+}
+
+/// As at a boot, where interfaces come one after another.
+#[test]
+fn a_task_waits_for_the_interface_that_it_was_on() {
+    for kill in [false, true] {
+        let lab = Lab::new();
+        let daemon = daemon::start(&lab.host);
+        let id = daemon.run(udp_task(json!({"duration": "10m"})));
+        traffic::send_to_host(&lab, 0..50, 500);
+        daemon.captured(&id, 50);
+        // One whose time comes while the daemon is away waits too.
+        let at = output(Command::new("date").args(["-u", "-d", "2 seconds", "+%FT%TZ"]));
+        let planned = udp_task(json!({"duration": "10m", "start_at": at.trim()}));
+        let planned = daemon.create(planned);
+        let home = end(daemon, kill);
+        lab.host.ip(&format!("link set {HOST_IF} name elsewhere"));
+        thread::sleep(Duration::from_secs(2));
+        let daemon = daemon::start_in(&lab.host, &home);
+        let says = |id: &str| {
+            let expected = format!("task {id} waits for its interface: there is no interface");
+            daemon.stderr().contains(&expected)
+        };
+        assert!(eventually(TIMEOUT, || says(&id) && says(&planned)));
+        thread::sleep(Duration::from_secs(3));
+        let waits = daemon.task(&id);
+        assert_eq!(waits["interruptions"][0]["until"], Value::Null, "{waits}");
+        assert_eq!(daemon.task(&planned)["state"], "pending");
+        lab.host.ip(&format!("link set elsewhere name {HOST_IF}"));
+        daemon.taken_up(&id, 1);
+        daemon.reach(&planned, "running");
+        traffic::send_to_host(&lab, 50..70, 500);
+        daemon.captured(&planned, 20);
+        daemon.captured(&id, 70);
+        assert_eq!(numbers(&daemon, &id), (0..70).collect::<Vec<_>>());
+        let task = daemon.stop_task(&id);
+        assert_eq!(task["verdict"], "interrupted: 1 gap", "{task}");
+        let log = daemon.stop().stderr;
+        assert_eq!(log.matches("waits for its interface").count(), 2, "{log}");
+    }
+}
+
+#[test]
+fn a_task_whose_interface_never_comes_fails_and_says_its_gap() {
+    let lab = Lab::new();
+    let daemon = daemon::start(&lab.host);
+    let id = daemon.run(udp_task(json!({"duration": "10m"})));
+    let short = daemon.run(udp_task(json!({"duration": "15s"})));
+    let stopped = daemon.run(udp_task(json!({"duration": "10m"})));
+    traffic::send_to_host(&lab, 0..50, 500);
+    for id in [&id, &short, &stopped] {
+        daemon.captured(id, 50);
+    }
+    let home = daemon.stop().home;
+    lab.host.ip(&format!("link set {HOST_IF} name elsewhere"));
+    let daemon = daemon::start_in(&lab.host, &home);
+    assert!(eventually(TIMEOUT, || {
+        daemon.stderr().matches("waits for its interface").count() == 3
+    }));
+    // One that waits can be ended.
+    let task = daemon.stop_task(&stopped);
+    assert_eq!(task["stop_reason"], "user", "{task}");
+    for id in [&short, &id] {
+        let task = daemon.ended(id);
+        assert_eq!(task["stop_reason"], "error", "{task}");
+        let error = task["error"].as_str().unwrap_or_default();
+        assert!(error.contains("there is no interface"), "{task}");
+        assert_eq!(task["verdict"], "interrupted: 1 gap", "{task}");
+        assert_eq!(task["interruptions"][0]["until"], Value::Null, "{task}");
+        assert_eq!(daemon.packets(id).len(), 50);
+    }
     daemon.stop();
 }

@@ -5,7 +5,9 @@
 use std::{fs, process::Command, time::Duration};
 
 use capture_tests::{
+    TIMEOUT,
     daemon::{self, Daemon, UNLIMITED, names, udp_task},
+    eventually,
     netns::{HOST_IF, Lab},
     output, readers,
     small_disk::SmallDisk,
@@ -131,9 +133,12 @@ fn a_task_that_is_ended_says_by_what() {
             }
             _ => daemon.kill(),
         };
-        // The interface that it captures on is gone when the next daemon starts.
+        // The interface that it captures on is gone when the next daemon starts, and waited for in vain.
         lab.host.ip(&format!("link set {HOST_IF} name elsewhere"));
         daemon = daemon::start_in(&lab.host, &home);
+        assert!(eventually(TIMEOUT, || {
+            daemon.stderr().contains("waits for its interface")
+        }));
         let task = daemon.ended(&id);
         lab.host.ip(&format!("link set elsewhere name {HOST_IF}"));
         assert_eq!(task["stop_reason"], "error", "{task}");
