@@ -10,6 +10,7 @@ mod client;
 mod completions;
 mod console;
 mod context;
+mod default_interface;
 mod doctor;
 mod error;
 mod exit;

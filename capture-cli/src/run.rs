@@ -4,7 +4,6 @@
 
 mod analysis;
 mod closing;
-mod default_interface;
 mod default_name;
 mod dry_run;
 mod explanation;
@@ -39,6 +38,7 @@ use self::{
 };
 use super::{
     args::RunArgs,
+    default_interface,
     progress::Progress,
     request::{self, RunOptions, RunRequest},
     say,
@@ -52,7 +52,7 @@ use crate::{
 /// Captures as the arguments say.
 pub(super) fn run(mut args: RunArgs, verbose: bool) -> Result<Exit> {
     let is_dry_run = args.dry_run;
-    default_interface::fill(&mut args)?;
+    default_interface::of_run(&mut args)?;
     let RunRequest {
         mut tasks,
         mut options,

@@ -3,7 +3,8 @@
 //! [`Location`] says which daemon is meant, also by the user's [`contexts`]; an [`Address`] is its Unix socket, HTTPS
 //! (`tcp`, `tls`, `token`), or the socket of another host by `ssh`. `connect_error` says why a socket cannot be reached
 //! `peer` whether its owner may be trusted, and `error` keeps what the daemon refuses; `sse` reads its stream of events, `follow` files that grow; `fetch` gets a
-//! file into a `part` of it; `resolve_id` tells which task somebody means.
+//! file into a `part` of it; `resolve_id` tells which task somebody means, and `interfaces` where there is something to
+//! capture.
 
 mod address;
 mod connect_error;
@@ -12,6 +13,7 @@ mod digest;
 mod error;
 mod fetch;
 mod follow;
+mod interfaces;
 mod location;
 mod part;
 mod peer;
@@ -44,6 +46,7 @@ pub use self::{
     digest::Fetched,
     error::{Error, Result},
     fetch::Source,
+    interfaces::Interface,
     location::Location,
     part::{Part, here_already, take_up},
     resolve_id::{Found, Meant, TaskQuery},

@@ -93,7 +93,7 @@ pub(crate) enum TaskCommand {
     /// The daemon keeps the packets; `task download` fetches them, also while the task runs. Unless the
     /// options say otherwise, a task ends after 60 seconds, and before its files exceed 1 GiB.
     #[command(
-        override_usage = "capture-agent task create --name NAME -i IF [-i IF…] [filter options] [limits]",
+        override_usage = "capture-agent task create --name NAME [-i IF…] [filter options] [limits]",
         after_help = CREATE_EXAMPLES
     )]
     Create(Box<CreateArgs>),

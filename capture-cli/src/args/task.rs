@@ -45,8 +45,8 @@ pub(crate) struct WidthArgs {
 pub(crate) struct TaskArgs {
     /// Interfaces to capture on, as in eth0,eth1; "any" for all.
     ///
-    /// May be repeated. "any" takes those that are there and those that come. `run` takes that of the default route where
-    /// none is given.
+    /// May be repeated. "any" takes those that are there and those that come. Where none is given, it is that of the default
+    /// route; for `task create` that of the daemon's host.
     #[arg(
         short, long, value_name = "IF", help_heading = "What to capture", add = values::interfaces()
     )]

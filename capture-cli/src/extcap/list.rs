@@ -11,7 +11,6 @@ use capture_engine::interfaces;
 use capture_task::task::TaskRecord;
 use futures_util::future::join_all;
 use nix::unistd::geteuid;
-use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::source::{Source, What, client};
@@ -29,19 +28,6 @@ const MOST_TASKS: usize = 20;
 /// Where to read more.
 const HELP: &str =
     "https://github.com/capture-agent/capture-agent/blob/main/docs/how-to/watch-live.md";
-
-#[derive(Debug, Deserialize)]
-struct Interfaces {
-    interfaces: Vec<Interface>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Interface {
-    name: String,
-    capturable: bool,
-    #[serde(default)]
-    addresses: Vec<String>,
-}
 
 /// One line of the list.
 struct Offer {
@@ -106,7 +92,7 @@ async fn of_daemon(client: &Client, context: &str) -> Result<Vec<Offer>> {
         LOCAL => String::new(),
         context => format!("{context} "),
     };
-    let found: Interfaces = client.get("/interfaces").await?;
+    let found = client.interfaces().await?;
     let running = TaskQuery {
         states: Some("running".to_owned()),
         ..TaskQuery::default()
@@ -116,10 +102,7 @@ async fn of_daemon(client: &Client, context: &str) -> Result<Vec<Offer>> {
         source: Source::new(context, What::Interface(name.to_owned())),
         display: format!("{place}{name}{what}"),
     };
-    let capturable = found
-        .interfaces
-        .iter()
-        .filter(|interface| interface.capturable);
+    let capturable = found.iter().filter(|interface| interface.capturable);
     let mut offers: Vec<_> = capturable
         .map(|found| {
             let address = found.addresses.first();

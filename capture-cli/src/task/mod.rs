@@ -13,7 +13,7 @@ mod tables;
 mod watch;
 
 use capture_task::{
-    task::{TaskRecord, rfc3339},
+    task::{TaskRecord, TaskSpec, rfc3339},
     wait_text,
 };
 use http::{HeaderName, HeaderValue, Method};
@@ -28,6 +28,7 @@ use super::{
         WatchArgs,
     },
     client::{Client, Header, Meant, block_on, find},
+    default_interface,
     listing::json_line,
     print,
     quota::{Quota, use_text},
@@ -69,14 +70,9 @@ fn create(args: CreateArgs) -> Result<Exit> {
     } = args;
     refuse(&only_run)?;
     let mut problems = Vec::new();
-    let Some(spec) = spec_of(task, &mut problems) else {
+    let Some(mut spec) = spec_of(task, &mut problems) else {
         return Err(Error::usage(problems.join("\n")));
     };
-    let mut body = serde_json::to_value(spec)
-        .map_err(|error| Error::runtime(format!("writing JSON: {error}")))?;
-    if let Some(text) = start_at {
-        body["start_at"] = Value::String(start_of(text));
-    }
     // Always a key, so that whoever does not hear of the answer can ask for it again.
     let key = idempotency_key.unwrap_or_else(|| ulid::Ulid::new().to_string());
     let header = key_header(key.clone())?;
@@ -86,7 +82,10 @@ fn create(args: CreateArgs) -> Result<Exit> {
     };
     let client = socket.client()?;
     block_on(async {
-        let body = body.to_string().into_bytes();
+        if spec.interfaces.is_empty() {
+            spec.interfaces = vec![default_interface::of_daemon(&client).await?];
+        }
+        let body = body_of(&spec, start_at)?;
         let answer = tokio::select! {
             answer = client.ask(Method::POST, path, headers, Some(body)) => answer?,
             Ok(()) = tokio::signal::ctrl_c() => return Err(Error::runtime(unheard(dry_run, &key))),
@@ -108,6 +107,16 @@ fn create(args: CreateArgs) -> Result<Exit> {
         }
         watch::wait(&client, &record.id, quiet, form).await
     })
+}
+
+/// A task for the daemon.
+fn body_of(spec: &TaskSpec, start_at: Option<String>) -> Result<Vec<u8>> {
+    let mut body = serde_json::to_value(spec)
+        .map_err(|error| Error::runtime(format!("writing JSON: {error}")))?;
+    if let Some(text) = start_at {
+        body["start_at"] = Value::String(start_of(text));
+    }
+    Ok(body.to_string().into_bytes())
 }
 
 /// What is known where Ctrl-C came before the answer.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use capture_tests::{
-    agent,
+    agent, daemon,
     netns::{HOST_IF, HOST4, Lab, PEER_IF, PEER4},
     rights::Rights,
     traffic,
@@ -138,4 +138,38 @@ fn a_namespace_is_named_by_a_process() {
     let _ = inside.wait();
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(stdout.contains(HOST_IF), "{output:?}");
+}
+
+#[test]
+fn a_task_of_the_daemon_takes_the_interface_of_its_default_route() {
+    let lab = Lab::new();
+    let daemon = daemon::start(&lab.host);
+    // Typed beside the daemon's namespace, as from another host.
+    let create = |options: &str| {
+        let mut command = Command::new(agent::binary());
+        command.args(["task", "create", "--name", "web"]);
+        command.args(options.split_whitespace());
+        command.env("CAPTURE_AGENT_SOCKET", daemon.socket());
+        let output = command.output().expect("the agent runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        (output.status.code(), stdout, stderr)
+    };
+    let (code, stdout, stderr) = create("udp");
+    assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+    for words in ["no default route of the daemon", HOST_IF, "\"any\" for all"] {
+        assert!(stderr.contains(words), "{stderr}");
+    }
+    lab.host
+        .ip(&format!("route add default via {PEER4} dev {HOST_IF}"));
+    for options in ["udp --dry-run", "udp --duration 10m -o json"] {
+        let (code, stdout, stderr) = create(options);
+        assert_eq!(code, Some(0), "{stderr}");
+        assert!(stdout.contains(HOST_IF), "{stdout}");
+        let said = format!("taking {HOST_IF}, the interface of the default route of the daemon\n");
+        assert!(stderr.contains(&said), "{stderr}");
+    }
+    // One that is named is taken, and nothing is said.
+    let (code, _, stderr) = create("-i any --dry-run");
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
 }
