@@ -1,12 +1,13 @@
 //! Makes the packages of a release, kind by kind.
 
 use std::{
+    env::consts::ARCH,
     fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use super::{
     archive,
@@ -85,12 +86,19 @@ pub(super) fn packages(
     Ok(made)
 }
 
+/// Packages of one architecture alone are those of this machine: known before a build that takes long.
+pub(super) fn check_architecture(only: Option<&str>) -> Result<()> {
+    ensure!(
+        only.is_none_or(|only| only == ARCH),
+        "man pages and completions come from an agent that runs here, on {ARCH}; leave out --architecture for packages of both"
+    );
+    Ok(())
+}
+
 /// The agent that runs here: man pages and completions come from it.
 fn speaking(agents: &[(Target, PathBuf)]) -> Result<&Path> {
     let found = agents.iter().find(|(target, _)| target.is_host());
-    let (_, agent) = found.context(
-        "man pages and completions come from an agent that runs here; leave out --architecture",
-    )?;
+    let (_, agent) = found.with_context(|| format!("there are no packages for {ARCH}"))?;
     Ok(agent)
 }
 
@@ -103,4 +111,19 @@ pub(super) fn stripped(agent: &Path) -> Result<PathBuf> {
     command::run(strip.arg("-o").arg(&copy).arg(agent))
         .with_context(|| format!("cannot strip {}", agent.display()))?;
     Ok(copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::package::target::TARGETS;
+
+    #[test]
+    fn another_architecture_alone_is_refused_before_a_build() {
+        assert!(check_architecture(None).is_ok());
+        for target in TARGETS {
+            let checked = check_architecture(Some(target.rust));
+            assert_eq!(checked.is_ok(), target.is_host());
+        }
+    }
 }

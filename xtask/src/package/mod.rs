@@ -42,7 +42,7 @@ pub(crate) struct Arguments {
     /// Only these kinds
     #[arg(long, value_name = "KIND,…", value_delimiter = ',')]
     only: Vec<Kind>,
-    /// Only this architecture; without it also the other one, if its standard library can be had
+    /// Only this architecture, which is that of this machine; without it also the other one, if its standard library can be had
     #[arg(long, value_name = "ARCH", value_parser = TARGETS.map(|target| target.rust))]
     architecture: Option<String>,
     /// Pack this agent, built for this machine, in place of a portable one
@@ -58,6 +58,7 @@ pub(crate) struct Arguments {
 
 /// `cargo xtask package`: prints the paths of what was made.
 pub(crate) fn package(arguments: &Arguments) -> Result<()> {
+    make::check_architecture(arguments.architecture.as_deref())?;
     if arguments.twice {
         again::check_tree()?;
     }

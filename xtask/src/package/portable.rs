@@ -49,6 +49,16 @@ fn has_library(target: Target) -> bool {
     command::succeeds(rustup.current_dir(workspace::root())) && is_there()
 }
 
+/// That the standard library is lacking, and how each kind of compiler gets it.
+fn lacking(target: Target) -> String {
+    let (triple, debian) = (target.triple(), target.debian);
+    format!(
+        "the compiler has no standard library for {triple}; `rustup target add {triple}` adds it to rustup's, and to Debian's \
+         `dpkg --add-architecture {debian} && apt-get update && apt-get install libstd-rust-dev:{debian}` \
+         (libstd-rust-web-dev:{debian} to rustc-web)"
+    )
+}
+
 /// The agents of both architectures, or of one. The other one is left out, which is said, where its standard library
 /// cannot be had.
 pub(super) fn agents(only: Option<&str>, target_dir: &Path) -> Result<Vec<(Target, PathBuf)>> {
@@ -58,15 +68,11 @@ pub(super) fn agents(only: Option<&str>, target_dir: &Path) -> Result<Vec<(Targe
             continue;
         }
         if !has_library(target) {
-            let triple = target.triple();
-            if target.is_host() || only.is_some() {
-                bail!("no standard library for {triple}; `rustup target add {triple}` adds it");
+            let lacking = lacking(target);
+            if target.is_host() {
+                bail!(lacking);
             }
-            command::say(format_args!(
-                "no packages for {}: the standard library for {triple} cannot be had, neither from this compiler nor \
-                 by rustup",
-                target.debian
-            ));
+            command::say(format_args!("no packages for {}: {lacking}", target.debian));
             continue;
         }
         let agent = agent(target, target_dir)?;
@@ -136,4 +142,22 @@ fn zigbuild() -> Result<PathBuf> {
         .arg(format!("ziglang=={ZIG}"));
     command::run(&mut pip).context("cannot install cargo-zigbuild")?;
     Ok(programs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_that_is_lacking_is_told_with_what_to_type() {
+        let [_, arm] = TARGETS;
+        let told = lacking(arm);
+        for words in [
+            "`rustup target add aarch64-unknown-linux-gnu`",
+            "dpkg --add-architecture arm64",
+            "libstd-rust-dev:arm64",
+        ] {
+            assert!(told.contains(words), "{told}");
+        }
+    }
 }
