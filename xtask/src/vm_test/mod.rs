@@ -45,6 +45,10 @@ use crate::{
 /// All that a run needs on the host besides the compilers and [`Tools`].
 const TOOLS: &[Tool] = &[
     Tool {
+        program: "openssl",
+        packages: &["openssl"],
+    },
+    Tool {
         program: "xz",
         packages: &["xz-utils"],
     },

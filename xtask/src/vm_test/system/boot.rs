@@ -16,8 +16,8 @@ use crate::command;
 /// What the guest's checks print.
 pub(super) const CHECKS: &str = "checks.log";
 
-/// How long all boots may take together. A machine that does nothing else needs a fifth of it.
-const TIMEOUT: Duration = Duration::from_secs(1200);
+/// How long all boots may take together. A machine that does nothing else needs a tenth of it.
+const TIMEOUT: Duration = Duration::from_secs(2400);
 
 /// In MiB.
 const MEMORY: &str = "1024";

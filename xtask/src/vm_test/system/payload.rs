@@ -20,7 +20,7 @@ const SCRIPTS: [(&str, &str); 5] = [
 ];
 
 /// Blocks of commands, by name for the guest, page, and section.
-const BLOCKS: [(&str, &str, &str); 11] = [
+const BLOCKS: [(&str, &str, &str); 12] = [
     ("readme-install", "README.md", "Install"),
     ("readme-first-capture", "README.md", "First capture"),
     ("readme-findings", "README.md", "What is wrong here?"),
@@ -38,6 +38,7 @@ const BLOCKS: [(&str, &str, &str); 11] = [
     ),
     ("monitoring", "docs/service/monitoring.md", "Log"),
     ("backup", "docs/service/backup.md", ""),
+    ("tls", "docs/service/tls-and-tokens.md", ""),
     ("upgrade", "docs/service/upgrade.md", "By hand"),
     ("uninstall", "docs/service/uninstall.md", ""),
 ];
@@ -76,6 +77,7 @@ pub(super) fn pack(directory: &Path, package: &Path) -> Result<PathBuf> {
         root.join("pages/readme-extcap"),
         format!("tshark -i capture-agent:{extcap}\n"),
     )?;
+    https(&root)?;
     let unpacked = directory.join("unpacked");
     newer(package, &unpacked, &root.join("newer"))?;
     let agent = unpacked.join("usr/bin/capture-agent");
@@ -96,6 +98,25 @@ pub(super) fn pack(directory: &Path, package: &Path) -> Result<PathBuf> {
         .arg(".");
     command::run(&mut tar)?;
     Ok(archive)
+}
+
+/// The configuration of the page about HTTPS, and two certificates for its name, of which the second renews the first.
+fn https(root: &Path) -> Result<()> {
+    let config = &blocks::of_language("docs/service/tls-and-tokens.md", "", "toml")?[0];
+    fs::write(root.join("pages/tls.toml"), config)?;
+    for name in ["first", "renewed"] {
+        let mut openssl = Command::new("openssl");
+        openssl
+            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
+            .args(["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
+            .args(["-subj", "/CN=capture.example", "-addext"])
+            .args(["subjectAltName=DNS:capture.example", "-keyout"])
+            .arg(root.join(format!("{name}.key")))
+            .arg("-out")
+            .arg(root.join(format!("{name}.pem")));
+        command::output(&mut openssl).context("cannot make a certificate")?;
+    }
+    Ok(())
 }
 
 /// The same package with a newer version.
@@ -124,4 +145,52 @@ fn newer(package: &Path, unpacked: &Path, to: &Path) -> Result<()> {
         .arg(unpacked)
         .arg(to);
     command::output(&mut build).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The README and all pages, by their paths below the root.
+    fn pages() -> Vec<String> {
+        let mut pages = vec!["README.md".to_owned()];
+        let mut directories = vec!["docs".to_owned()];
+        while let Some(directory) = directories.pop() {
+            for entry in fs::read_dir(workspace::root().join(&directory)).expect("a directory") {
+                let name = entry.expect("an entry").file_name();
+                let path = format!("{directory}/{}", name.display());
+                match workspace::root().join(&path).is_dir() {
+                    true => directories.push(path),
+                    false if path.ends_with(".md") => pages.push(path),
+                    false => {}
+                }
+            }
+        }
+        pages
+    }
+
+    #[test]
+    fn every_block_for_a_booted_system_is_typed_in_one() {
+        let scripts: String = SCRIPTS.iter().map(|(_, script)| *script).collect();
+        let mut found = 0;
+        for page in pages() {
+            let text = fs::read_to_string(workspace::root().join(&page)).expect("a page");
+            for part in text.split("\n```sh booted\n").skip(1) {
+                let (block, _) = part.split_once("```").expect("an end");
+                let name = BLOCKS.iter().find_map(|(name, place, section)| {
+                    let blocks = (*place == page).then(|| blocks::of(place, section))?;
+                    let at = blocks.expect("blocks").iter().position(|it| it == block)?;
+                    Some(format!("{name}-{}", at + 1))
+                });
+                let name = name.unwrap_or_else(|| panic!("{page}: {block}"));
+                let is_typed = scripts.split_whitespace().any(|word| {
+                    let word = word.trim_end_matches([')', '"', '\'']);
+                    word == name || word.ends_with(&format!("/{name}"))
+                });
+                assert!(is_typed, "{name}");
+                found += 1;
+            }
+        }
+        assert!(found > 8, "{found}");
+    }
 }

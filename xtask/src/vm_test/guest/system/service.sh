@@ -65,6 +65,53 @@ service() {
     check "the page's restoration" page backup-4
     check "the page's copy in use" page backup-2
     check "the copy's restoration" page backup-3
+    check "the page's HTTPS, asked by alice" https
+    check "a reload takes a renewed certificate" renewed
+    check "the page's HTTPS is taken back" without_https
+}
+
+# It stays for what comes then: `without_https` takes it back.
+https() {
+    cp /etc/capture-agent/config.toml /root/before-https.toml
+    echo '127.0.0.1 capture.example' >>/etc/hosts
+    certificate first
+    cat /test/pages/tls.toml
+    sed -i '/^listen = /d' /etc/capture-agent/config.toml
+    grep -v '^\[' /test/pages/tls.toml >/test/http
+    sed -i '/^\[http\]$/r /test/http' /etc/capture-agent/config.toml
+    page tls-1
+    capture-agent token create ci --role operator >/test/token
+    install -d -o alice -m 700 /home/alice/.cap
+    install -o alice -m 600 /test/token /home/alice/.cap/prod
+    eventually 30 alice_asks
+    cat /test/asked
+    has /test/asked pings
+}
+# certificate NAME: it is the daemon's.
+certificate() {
+    install -m 644 "/test/$1.pem" /etc/capture-agent/cert.pem
+    [ -e /etc/capture-agent/key.pem ] || install -m 600 /dev/null /etc/capture-agent/key.pem
+    cat "/test/$1.key" >/etc/capture-agent/key.pem
+    install -o alice -m 644 "/test/$1.pem" /home/alice/ca.pem
+}
+alice_asks() { as alice "$(cat /test/pages/tls-3)" >/test/asked 2>&1; }
+
+renewed() {
+    before=$(main_pid)
+    certificate renewed
+    # The first is still served, and she trusts the second alone.
+    ! alice_asks || no "an unknown certificate is trusted"
+    has /test/asked certificate
+    systemctl reload capture-agent
+    eventually 30 alice_asks
+    equal "process" "$(main_pid)" "$before"
+}
+
+without_https() {
+    cp /root/before-https.toml /etc/capture-agent/config.toml
+    rm /etc/capture-agent/cert.pem /etc/capture-agent/key.pem
+    systemctl restart capture-agent
+    eventually 30 capture-agent quota
 }
 
 alice_captures() {
