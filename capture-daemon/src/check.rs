@@ -21,7 +21,7 @@ use nix::{
 use super::{
     api,
     config::{Config, DEFAULT_PATH, LiveConfig},
-    privileges, socket_group,
+    modes, privileges, socket_group,
     user::{self, NewUser},
 };
 use crate::error::{Error, Result};
@@ -61,8 +61,9 @@ pub fn check(path: Option<&Path>, user: Option<&str>) -> Result<String> {
     for place in places.iter().filter(|_| stranger.is_none()) {
         place.check()?;
     }
-    // Last, as it only warns.
+    // Last, as these only warn.
     socket_group(&config)?;
+    modes::warn(&live);
     let whom = match stranger {
         Some(stranger) => format!(
             "checked as {name}, who is not {stranger}: files and directories are not; run it as root for these"

@@ -6,6 +6,7 @@ mod check;
 #[cfg(test)]
 mod inspector_of_tests;
 mod metrics;
+mod modes;
 mod privileges;
 mod sd_notify;
 mod start_line;
@@ -94,6 +95,7 @@ pub fn run(options: Options<'_>) -> Result<()> {
     (options.set_log_format)(now.log.format);
     let user = options.user.or(now.access.user.as_deref());
     let new_user = user::wanted(&now.paths, user)?;
+    modes::warn(&config);
     doctor::preflight()?;
     privileges::give_up(&now.paths, new_user, socket_group(&now)?)?;
     // Not before, as a thread has the privileges that there were when it began.
@@ -254,6 +256,7 @@ impl Daemon {
             socket_group(&config)?;
             (self.set_log_format)(config.log.format);
             self.config.set(config);
+            modes::warn(&self.config);
             self.tasks.reconfigured();
             Ok(kept)
         });

@@ -92,6 +92,19 @@ impl Storage {
         &self.space
     }
 
+    /// Whether a task has a directory here.
+    pub fn has(&self, id: &TaskId) -> bool {
+        self.directory(id).exists()
+    }
+
+    /// What to say where it has none, or no such file in it.
+    pub fn missing(&self, id: &TaskId) -> String {
+        format!(
+            "its files are not in {}; they were removed, or `paths.captures` was another directory",
+            self.directory(id).display()
+        )
+    }
+
     /// Writes a file and removes it, and so finds out whether a capture could be written now.
     ///
     /// # Errors

@@ -142,6 +142,8 @@ fn start_of(text: String) -> String {
         // A start at once, give or take the time until it is asked for.
         _ if seconds.abs() < 2 => {}
         Ok(seconds) => say(&format!("starts {written}, in {}", wait_text(seconds))),
+        // A time long past is refused by the daemon.
+        Err(_) if seconds < -3600 => {}
         Err(_) => say(&format!(
             "--start-at: {written} was {} ago; the task starts at once",
             wait_text(seconds.unsigned_abs())

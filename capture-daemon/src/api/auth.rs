@@ -13,7 +13,7 @@ use capture_store::{
     access::{Actor, Caller, Origin, Peer, Right, Who},
 };
 use capture_task::{plan::Keyword as _, problem::ROLE};
-use http::{HeaderMap, HeaderName, Method, header, request::Parts};
+use http::{HeaderMap, HeaderName, Method, StatusCode, header, request::Parts};
 
 use super::{
     absent::{self, Absent, SHARE_INVALID},
@@ -180,6 +180,14 @@ pub(super) async fn admit(State(api): State<Api>, request: Request, next: Next) 
                 api.refused(caller, Action::Access, &object, problem.code())
                     .await;
             }
+            if let Source::Tcp { address, .. } = &source
+                && problem.status() == StatusCode::UNAUTHORIZED
+            {
+                let delay = api.guesses.refused(address.ip());
+                if !delay.is_zero() {
+                    tokio::time::sleep(delay).await;
+                }
+            }
             match asks_who || absent::asks_for_share(&parts, &problem) {
                 true => Absent::because(&problem).into_response(),
                 false => problem.into_response(),
@@ -188,8 +196,21 @@ pub(super) async fn admit(State(api): State<Api>, request: Request, next: Next) 
     }
 }
 
+/// Refuses what two programs on the way could take for two different requests (RFC 9112, section 6.3).
+fn check_framing(headers: &HeaderMap) -> Result<()> {
+    match headers.get_all(header::TRANSFER_ENCODING).iter().count() {
+        0 | 1 => Ok(()),
+        _ => Err(Problem::syntax(
+            "transfer_encoding",
+            "the request has `Transfer-Encoding` more than once",
+        )
+        .closing()),
+    }
+}
+
 /// Who asks.
 async fn identify(api: &Api, source: &Source, request: &Parts) -> Result<Admitted> {
+    check_framing(&request.headers)?;
     if is_probe(request) {
         // By load balancers under any name or none; what they are answered says nothing else.
         return Ok(Admitted::Anybody);

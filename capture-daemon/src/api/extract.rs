@@ -8,6 +8,7 @@ use axum::{
     extract::{FromRequest, FromRequestParts, RawPathParams, Request},
 };
 use capture_task::{
+    UniqueJson,
     plan::{MOST_FAULTS, nearest, quote},
     problem::ProblemError,
 };
@@ -37,11 +38,15 @@ impl<S: Sync> FromRequest<S> for Fields {
         check_type(&parts.headers)?;
         let bytes = read(&parts.headers, body).await?;
         match serde_json::from_slice(&bytes) {
-            Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(UniqueJson(Value::Object(fields))) => Ok(Self(fields)),
             Ok(_) => Err(Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "invalid",
                 "the body is JSON, and not an object with the fields of a task",
+            )),
+            Err(error) if error.is_data() => Err(Problem::syntax(
+                "json",
+                format!("the body says two things: {error}"),
             )),
             Err(error) => Err(Problem::syntax(
                 "json",
@@ -59,15 +64,23 @@ fn check_type(headers: &HeaderMap) -> Result<()> {
         .and_then(|kind| kind.to_str().ok())
         .and_then(|kind| kind.split(';').next())
         .map(str::trim);
-    if kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json")) {
-        return Ok(());
+    let refused = |code, detail| {
+        Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, detail).closing())
+    };
+    if !kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json")) {
+        return refused(
+            "media_type",
+            "the body needs the header `Content-Type: application/json`",
+        );
     }
-    Err(Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "media_type",
-        "the body needs the header `Content-Type: application/json`",
-    )
-    .closing())
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    if !encodings.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return refused(
+            "content_encoding",
+            "the body is compressed, which is not taken; send it as it is, without `Content-Encoding`",
+        );
+    }
+    Ok(())
 }
 
 /// The whole body, if it is not too long and comes in time. Of one that says it is too long nothing
@@ -339,6 +352,8 @@ mod tests {
             ("{", 400, "json"),
             ("{} {}", 400, "json"),
             ("\u{feff}{}", 400, "json"),
+            (r#"{"a": 1, "a": 2}"#, 400, "json"),
+            (r#"{"rotate": {"bytes": 1, "bytes": 2}}"#, 400, "json"),
             ("[]", 422, "invalid"),
             ("null", 422, "invalid"),
         ] {
@@ -362,6 +377,18 @@ mod tests {
         for headers in [&[][..], &[("content-type", "text/plain")]] {
             let problem = fields(headers, "{}").await.expect_err("no JSON");
             assert_eq!(problem.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_compressed_body_is_refused() {
+        let as_it_is = fields(&[JSON, ("content-encoding", "identity")], "{}").await;
+        as_it_is.expect("not compressed");
+        for encoding in ["gzip", "zstd", "identity, gzip", ""] {
+            let problem = fields(&[JSON, ("content-encoding", encoding)], "{}").await;
+            let problem = problem.expect_err("compressed");
+            assert_eq!(problem.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+            assert_eq!(problem.code(), "content_encoding");
         }
     }
 

@@ -4,6 +4,7 @@
 use std::{
     fs, io,
     net::{SocketAddr, TcpListener as StdTcpListener},
+    os::fd::AsRawFd as _,
     os::unix::{
         fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, chown},
         net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream},
@@ -172,8 +173,17 @@ fn open_unix(path: &Path, gid: Option<u32>) -> io::Result<StdUnixListener> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}", std::process::id()));
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let directory = fs::File::open(directory)?;
+    // By way of the directory's descriptor, as the path of a socket may not be much longer than the one that it gets.
+    let beside = format!(
+        "/proc/self/fd/{}/.api.sock.{}",
+        directory.as_raw_fd(),
+        std::process::id()
+    );
     let beside = PathBuf::from(beside);
     match fs::remove_file(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -228,6 +238,20 @@ mod tests {
         let metadata = fs::metadata(&path).expect("it is there");
         assert_eq!((metadata.mode() & 0o777, metadata.gid()), (0o660, gid));
         let names = fs::read_dir(path.parent().expect("a parent")).expect("readable");
+        assert_eq!(names.count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn the_longest_path_that_a_client_can_connect_to_is_one_to_listen_on() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let name = |length: usize| {
+            let taken = directory.path().as_os_str().len() + 1;
+            directory.path().join("s".repeat(length - taken))
+        };
+        let path = name(107);
+        let _listener = open_unix(&path, None).expect("a socket");
+        StdUnixStream::connect(&path).expect("it can be connected to");
+        let names = fs::read_dir(directory.path()).expect("readable");
         assert_eq!(names.count(), 1, "nothing is left beside it");
     }
 

@@ -17,6 +17,7 @@ mod extract;
 mod files;
 mod findings;
 mod follow;
+mod guesses;
 mod health;
 mod host_check;
 mod interfaces;
@@ -65,6 +66,7 @@ use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
 pub(crate) use self::{about::About, readiness::Writable, status_counts::StatusCounts};
 use self::{
+    guesses::Guesses,
     listen::Sockets,
     policy::{Policies, Policy},
     problem::Problem,
@@ -124,6 +126,7 @@ impl Server {
             answers: Arc::clone(&answers),
             certificate: sockets.certificate(),
             health: Health::default(),
+            guesses: Guesses::default(),
             sessions: Arc::new(Sessions::new(Arc::clone(store.clock()))),
             examined: tokio::sync::Mutex::default(),
             policies: Arc::clone(&policies),

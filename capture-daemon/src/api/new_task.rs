@@ -76,7 +76,7 @@ impl PartialSchema for NewTaskSchema {
             let start_at = ObjectBuilder::new()
                 .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
                 .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
-                .description(Some("When it shall start, RFC 3339, at most 366 days ahead; at once where absent or past."));
+                .description(Some("When it shall start, RFC 3339, at most 366 days ahead and an hour ago; at once where absent or past."));
             task.properties
                 .insert("start_at".to_owned(), start_at.into());
             task.description = Some(NEW_TASK.to_owned());

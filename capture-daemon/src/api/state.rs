@@ -15,6 +15,7 @@ use tokio::{
 use super::{
     about::About,
     blocking::blocking,
+    guesses::Guesses,
     policy::Policies,
     problem::Result,
     readiness::Health,
@@ -42,6 +43,7 @@ pub(super) struct ApiState {
     pub(super) store: Store,
     pub(super) policies: Arc<Policies>,
     pub(super) health: Health,
+    pub(super) guesses: Guesses,
     /// Path of the Unix socket.
     pub(super) socket: PathBuf,
     /// Whether TCP is within TLS.

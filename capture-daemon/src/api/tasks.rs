@@ -455,6 +455,7 @@ pub(super) fn to_problem(error: TaskError) -> Problem {
             "files_removed",
             "the time of the task's files is over, and they are removed",
         ),
+        TaskError::FilesMissing(why) => Problem::new(StatusCode::NOT_FOUND, "files_missing", why),
         TaskError::NotAnalyzed { code, detail } => Problem::conflict(code, detail),
         TaskError::View(fault) => of_view(fault),
         TaskError::NotShown { code, detail } => Problem::conflict(code, detail),

@@ -222,6 +222,8 @@ pub enum FaultKind {
     NotATime,
     /// A start more than a year ahead.
     StartTooFar,
+    /// A start more than an hour ago.
+    StartPast,
 
     /// A task has no such field.
     UnknownField {
@@ -278,7 +280,8 @@ impl FaultKind {
             | Self::RotateBytesTooSmall { .. }
             | Self::TooManyFiles { .. }
             | Self::LimitMakesTooManyFiles { .. }
-            | Self::StartTooFar => "out_of_range",
+            | Self::StartTooFar
+            | Self::StartPast => "out_of_range",
             Self::OverDiskBudget { .. } => "disk_budget",
             Self::NameEmpty
             | Self::NameUnprintable { .. }

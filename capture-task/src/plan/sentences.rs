@@ -287,6 +287,10 @@ impl FaultKind {
                 "{} is more than a year ahead; create the task nearer to its time",
                 wording.subject(Field::StartAt)
             ),
+            Self::StartPast => format!(
+                "{} is more than an hour ago; leave it out for a start at once",
+                wording.subject(Field::StartAt)
+            ),
             Self::UnknownField { near } => {
                 let hint = near
                     .as_ref()

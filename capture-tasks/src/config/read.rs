@@ -141,7 +141,7 @@ impl ConfigReader<'_> {
         Paths {
             database: self.or(section, "database", values::path, defaults.database),
             captures: self.or(section, "captures", values::path, defaults.captures),
-            socket: self.or(section, "socket", values::path, defaults.socket),
+            socket: self.or(section, "socket", values::socket, defaults.socket),
         }
     }
 

@@ -337,3 +337,18 @@ fn the_installed_file_has_every_key_and_its_default() {
         assert!(text.contains(&line), "{name} is not in deploy/config.toml");
     }
 }
+
+#[test]
+fn the_path_of_a_socket_has_a_length_of_its_own() {
+    let of = |length: usize| format!("[paths]\nsocket = \"/{}\"", "s".repeat(length - 1));
+    assert!(Config::parse(&of(107)).is_ok());
+    let found = faults(&of(108));
+    let [fault] = found.as_slice() else {
+        panic!("{found:?}");
+    };
+    assert!(
+        fault.starts_with("line 2: `paths.socket`: /sss")
+            && fault.ends_with("sss has 108 bytes, and the path of a socket at most 107"),
+        "{fault}"
+    );
+}

@@ -100,6 +100,20 @@ pub(super) fn path(value: &DeValue<'_>) -> Result<PathBuf, String> {
     std::path::absolute(Path::new(text)).map_err(|error| format!("{}: {error}", quote(text)))
 }
 
+/// Most bytes of a socket's path: `sun_path` (unix(7)) without the NUL at its end.
+const MAX_SOCKET_PATH: usize = 107;
+
+pub(super) fn socket(value: &DeValue<'_>) -> Result<PathBuf, String> {
+    let path = path(value)?;
+    match path.as_os_str().len() {
+        0..=MAX_SOCKET_PATH => Ok(path),
+        length => Err(format!(
+            "{} has {length} bytes, and the path of a socket at most {MAX_SOCKET_PATH}",
+            path.display()
+        )),
+    }
+}
+
 pub(super) fn group(value: &DeValue<'_>) -> Result<String, String> {
     account_name(value, "group")
 }

@@ -32,6 +32,10 @@ use crate::{
 /// How far ahead a start may lie.
 const MAX_START_AHEAD: SignedDuration = SignedDuration::from_hours(366 * 24);
 
+/// How long ago a start may have been, which then is at once: clocks differ, and a request may be late. A time long past
+/// is a mistake.
+const MAX_START_PAST: SignedDuration = SignedDuration::from_hours(1);
+
 /// Unknown interfaces of a request for which one is looked for that may have been meant: a host can have
 /// thousands.
 const MAX_HINTS: usize = 10;
@@ -178,6 +182,9 @@ impl Inner {
         let now = self.clock.now();
         if start_at.is_some_and(|at| at.duration_since(now) > MAX_START_AHEAD) {
             faults.push(Fault::of(Field::StartAt, FaultKind::StartTooFar));
+        }
+        if start_at.is_some_and(|at| now.duration_since(at) > MAX_START_PAST) {
+            faults.push(Fault::of(Field::StartAt, FaultKind::StartPast));
         }
         let most = self.config().limits.max_duration;
         check_duration(spec, most, &mut faults);

@@ -17,6 +17,8 @@ pub enum TaskError {
     Unfinished(State),
     /// The time of its files is over, and they are removed.
     FilesRemoved,
+    /// The files should be there and are not: where they were looked for, a sentence.
+    FilesMissing(String),
     /// There are no findings: a word for programs, and why.
     NotAnalyzed {
         /// Short name of what is wrong.
@@ -86,6 +88,7 @@ impl TaskError {
             Self::Forbidden => Outcome::Refused("not allowed"),
             Self::Unfinished(_) => Outcome::Refused("not ended"),
             Self::FilesRemoved => Outcome::Refused("files removed"),
+            Self::FilesMissing(_) => Outcome::Refused("files missing"),
             Self::View(_) => Outcome::Refused("invalid"),
             Self::NotShown { code, .. } => Outcome::Refused(code),
             Self::TooManyNotes(_) => Outcome::Refused("too many notes"),

@@ -9,7 +9,7 @@ use capture_store::{
 use capture_task::{Cause, download_stem, download_suffix, task::FileRecord};
 
 use super::{engine::figures_of, error::TaskError, inner::Inner};
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// A file of a task, opened.
 #[derive(Debug)]
@@ -40,6 +40,7 @@ impl Inner {
         if stored.files_removed_at.is_some() {
             return Err(TaskError::FilesRemoved);
         }
+        let has_ended = stored.record.stop_reason.is_some();
         let files = self.files_now(id);
         let files = files.unwrap_or_else(|| stored.record.files.clone());
         let record = files.into_iter().find(|file| file.index == index);
@@ -48,7 +49,11 @@ impl Inner {
             .storage
             .open_file(id, &record)
             .map_err(|error| match error.kind() {
-                // It has just left the ring of a rotation, or was removed.
+                // Of one that has ended nothing leaves by itself.
+                io::ErrorKind::NotFound if has_ended => {
+                    TaskError::FilesMissing(self.storage.missing(id))
+                }
+                // It has just left the ring of a rotation.
                 io::ErrorKind::NotFound => TaskError::NotFound,
                 _ => TaskError::Broken(Error::runtime(format!(
                     "cannot open {} of task {id}: {}",
@@ -63,6 +68,22 @@ impl Inner {
             suffix: download_suffix(&stored.record, &record),
             sha256: record.sha256,
         })
+    }
+
+    /// Says once how many tasks should have files here and have none.
+    pub(super) fn note_missing_files(&self) -> Result<()> {
+        let mut kept = self.store.kept()?;
+        kept.retain(|task| task.has_files);
+        let mut missing = kept.iter().filter(|task| !self.storage.has(&task.id));
+        if let Some(first) = missing.next() {
+            let (count, all) = (1 + missing.count(), kept.len());
+            let why = self.storage.missing(&first.id);
+            log::warn!(
+                "{count} of {all} tasks with files have none; of task {} {why}",
+                first.id
+            );
+        }
+        Ok(())
     }
 
     /// The files of a task that has not ended, as they are now and not a moment ago.

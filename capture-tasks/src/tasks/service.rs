@@ -132,6 +132,7 @@ impl Tasks {
             sharing: Mutex::default(),
         });
         inner.take_over()?;
+        inner.note_missing_files()?;
         let scheduler = tokio::spawn(schedule::run(Arc::clone(&inner)));
         *lock(&inner.scheduler) = Some(scheduler);
         let analysts = analyze::start(&inner)

@@ -10,10 +10,11 @@ use std::{
 };
 
 use capture_tests::{
-    daemon::{UNLIMITED, names},
-    readers,
+    daemon::{self, UNLIMITED, names, udp_task},
+    netns::Lab,
+    readers, traffic,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::daemon_cli::{Done, Setup, run};
 
@@ -222,4 +223,36 @@ fn what_broke_off_is_gone_on_with() {
         ["a.pcapng", "b.pcapng", "broken.sock", "c.pcapng"]
     );
     setup.daemon.stop();
+}
+
+/// As where `paths.captures` was changed, or somebody tidied up.
+#[test]
+fn files_that_should_be_there_are_said_to_be_missing() {
+    let lab = Lab::new();
+    let daemon = daemon::start(&lab.host);
+    let id = daemon.run(udp_task(json!({})));
+    traffic::send_to_host(&lab, 0..10, 100);
+    daemon.captured(&id, 10);
+    daemon.stop_task(&id);
+    let directory = daemon.captures(&id);
+    let home = daemon.stop().home;
+    fs::rename(&directory, home.path().join("elsewhere")).expect("renamed");
+    let daemon = daemon::start_in(&lab.host, &home);
+    let said = daemon.stderr();
+    let warning = said
+        .lines()
+        .filter(|line| line.contains("1 of 1 tasks with files have none"));
+    assert_eq!(warning.count(), 1, "{said}");
+    let answer = daemon.ask("GET", &format!("/tasks/{id}/files/0"), None);
+    let detail = answer.json()["detail"].clone();
+    assert_eq!(
+        answer.problem(404),
+        [(String::new(), "files_missing".to_owned())]
+    );
+    let detail = detail.as_str().unwrap_or_default();
+    let expected = format!("its files are not in {}; ", directory.display());
+    assert!(detail.starts_with(&expected), "{detail}");
+    fs::rename(home.path().join("elsewhere"), &directory).expect("renamed");
+    assert_eq!(daemon.packets(&id).len(), 10);
+    daemon.stop();
 }

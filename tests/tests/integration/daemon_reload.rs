@@ -1,7 +1,12 @@
 //! The configuration read again while the daemon runs, as by `systemctl reload`: what is wrong with it is said
 //! with file, line and key and changes nothing, and so is what only the next start can change.
 
-use std::{fs, os::unix::net::UnixStream, path::Path, process::Command};
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt as _, net::UnixStream},
+    path::Path,
+    process::Command,
+};
 
 use capture_tests::{
     TIMEOUT,
@@ -275,4 +280,57 @@ fn a_socket_that_was_removed_keeps_nothing_from_being_read_again() {
     let text = daemon.stderr();
     let is_said = text.contains("was removed, and nobody can connect there; restart the daemon");
     assert!(is_said, "{text}");
+}
+
+/// By a start and by a reload.
+#[test]
+fn files_that_everybody_can_read_or_write_are_warned_of() {
+    let lab = Lab::new();
+    let home = daemon::home("");
+    let cert = home.path().join("tls.pem");
+    certificate(&cert);
+    let key = cert.with_extension("key");
+    let tls = format!(
+        "{UNLIMITED}\n[http]\nlisten = \"127.0.0.1:0\"\ntls_cert = \"{}\"\ntls_key = \"{}\"\n",
+        cert.display(),
+        key.display()
+    );
+    daemon::configure(&home, &tls);
+    let config = home.path().join("config.toml");
+    let mode = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
+    };
+    mode(&key, 0o644);
+    mode(&config, 0o666);
+    let daemon = daemon::start_in(&lab.host, &home);
+    let warnings = || {
+        let expected = [
+            format!(
+                "{}: every user of this host can read the private key; `chmod o= {0}`",
+                key.display()
+            ),
+            format!(
+                "{}: every user of this host can change the configuration; `chmod o-w {0}`",
+                config.display()
+            ),
+        ];
+        let said = daemon.stderr();
+        expected.map(|line| said.matches(&line).count())
+    };
+    assert_eq!(warnings(), [1, 1], "{}", daemon.stderr());
+    mode(&config, 0o640);
+    daemon.signal(Signal::SIGHUP);
+    says(&daemon, "the configuration is read again");
+    assert_eq!(warnings(), [2, 1], "{}", daemon.stderr());
+    mode(&key, 0o640);
+    reload(&daemon, &format!("{tls}[capture]\nkeep_free = \"1%\"\n"));
+    assert!(eventually(TIMEOUT, || {
+        daemon
+            .stderr()
+            .matches("the configuration is read again")
+            .count()
+            == 2
+    }));
+    assert_eq!(warnings(), [2, 1], "{}", daemon.stderr());
+    daemon.stop();
 }

@@ -74,6 +74,36 @@ async fn without_a_token_or_with_a_wrong_one() {
     lab.end().await;
 }
 
+/// Guessing is slowed down, and whoever has a token notices nothing of it.
+#[tokio::test]
+async fn many_refusals_for_lack_of_a_token_are_late() {
+    let lab = Lab::tcp();
+    let token = lab.token(Role::Viewer);
+    let guess = "GET /api/v1/tasks HTTP/1.1\r\n\r\n";
+    for _ in 0..100 {
+        assert_eq!(lab.ask_tcp(guess, "localhost").await.status, 401);
+    }
+    let began = std::time::Instant::now();
+    let late = lab.ask_tcp(guess, "localhost").await;
+    assert_eq!(late.problem(401), "token_missing");
+    assert!(began.elapsed() >= Duration::from_millis(500));
+    let known = with(&token, "GET /api/v1/tasks");
+    assert_eq!(lab.ask_tcp(&known, "localhost").await.status, 200);
+    lab.end().await;
+}
+
+/// Two programs on the way could take such a request for two different ones.
+#[tokio::test]
+async fn a_request_that_says_twice_how_it_ends_is_refused() {
+    let lab = Lab::new();
+    let twice = "GET /api/v1/tasks HTTP/1.1\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
+    let stream = UnixStream::connect(lab.socket()).await.expect("connected");
+    let reply = exchange(stream, twice, "localhost").await;
+    assert_eq!(reply.problem(400), "transfer_encoding");
+    assert_eq!(reply.header("connection"), Some("close"));
+    lab.end().await;
+}
+
 /// Load balancers ask under their own name for the service, or in HTTP/1.0 without any.
 #[tokio::test]
 async fn probes_are_answered_under_any_name_and_noted_nowhere() {
