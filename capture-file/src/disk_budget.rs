@@ -3,10 +3,11 @@
 //! does. An output of `run` has a space of its own, without a budget, where something is to be kept free.
 
 use std::{
+    fmt,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -25,6 +26,10 @@ const CHECK_BYTES: u64 = 4 << 20;
 
 /// Longest time between two checks, as others write to the file system too.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a writer waits for room that is being made, and how often it looks.
+const ROOM_PATIENCE: Duration = Duration::from_secs(10);
+const ROOM_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Bytes of a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +61,43 @@ pub struct DiskBudget {
     /// When it was asked, in milliseconds since `began`.
     checked_at: AtomicU64,
     began: Instant,
+    eviction: Eviction,
+}
+
+/// Room that is made by removing something, where it is.
+#[derive(Default)]
+struct Eviction {
+    /// Whether writers wait for it.
+    is_on: AtomicBool,
+    /// Asks for it, and does not wait.
+    ask: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    /// How often bytes were given back.
+    freed: AtomicU64,
+    state: Mutex<Shortage>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Shortage {
+    /// What `freed` was when a writer last found no room, so that nothing is removed for one that has not looked since.
+    wanted_at: Option<u64>,
+    /// How often nothing was left to be removed.
+    in_vain: u64,
+}
+
+impl fmt::Debug for Eviction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Eviction")
+            .field("is_on", &self.is_on)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Eviction {
+    fn state(&self) -> MutexGuard<'_, Shortage> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl DiskBudget {
@@ -69,6 +111,7 @@ impl DiskBudget {
             credit: AtomicU64::new(0),
             checked_at: AtomicU64::new(0),
             began: Instant::now(),
+            eviction: Eviction::default(),
         }
     }
 
@@ -159,11 +202,68 @@ impl DiskBudget {
         self.limit.store(limit, Ordering::Relaxed);
     }
 
-    /// Takes `bytes`, all or nothing.
+    /// Has writers without room wait for some. `ask` is called again and again while they do: somebody is then to remove
+    /// files and to [give back](Self::give_back) their bytes, or to say that [nothing is left](Self::nothing_to_evict). It
+    /// must not wait. Only the first one counts.
+    pub fn evict_by(&self, ask: impl Fn() + Send + Sync + 'static) {
+        // A second one is not called.
+        let _ = self.eviction.ask.set(Box::new(ask));
+    }
+
+    /// Whether writers without room wait for some from now on. Off until it is set.
+    pub fn set_eviction(&self, is_on: bool) {
+        self.eviction.is_on.store(is_on, Ordering::Relaxed);
+    }
+
+    /// Whether a writer waits for room that what was given back does not make.
+    pub fn is_short(&self) -> bool {
+        let freed = self.eviction.freed.load(Ordering::Acquire);
+        self.eviction.state().wanted_at == Some(freed)
+    }
+
+    /// Nothing can be removed: writers that wait for room get none.
+    pub fn nothing_to_evict(&self) {
+        self.eviction.state().in_vain += 1;
+        self.eviction.changed.notify_all();
+    }
+
+    /// Takes `bytes`, all or nothing. May wait for room that is made.
     ///
     /// # Errors
     /// [`Error::Budget`] or [`Error::Reserve`].
     pub fn take(&self, bytes: u64) -> Result<()> {
+        let taken = self.try_take(bytes);
+        let ask = self.eviction.ask.get();
+        match (taken, ask) {
+            (Err(_), Some(ask)) if self.eviction.is_on.load(Ordering::Relaxed) => {
+                self.take_evicted(bytes, ask)
+            }
+            (taken, _) => taken,
+        }
+    }
+
+    /// Takes bytes once there is room for them, or gives the last refusal.
+    fn take_evicted(&self, bytes: u64, ask: &dyn Fn()) -> Result<()> {
+        let eviction = &self.eviction;
+        let since = Instant::now();
+        let in_vain = eviction.state().in_vain;
+        loop {
+            let freed = eviction.freed.load(Ordering::Acquire);
+            let taken = self.try_take(bytes);
+            let mut state = eviction.state();
+            let gives_up = state.in_vain != in_vain || since.elapsed() >= ROOM_PATIENCE;
+            if taken.is_ok() || gives_up {
+                state.wanted_at = None;
+                return taken;
+            }
+            state.wanted_at = Some(freed);
+            ask();
+            // Another writer may have what was given back, or others may have made room on the disk.
+            drop(eviction.changed.wait_timeout(state, ROOM_INTERVAL));
+        }
+    }
+
+    fn try_take(&self, bytes: u64) -> Result<()> {
         let limit = self.limit();
         let taken = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= limit);
         self.used
@@ -171,7 +271,7 @@ impl DiskBudget {
             .map_err(|used| Error::Budget { limit, used })?;
         let checked = self.check_free_space(bytes);
         if checked.is_err() {
-            self.give_back(bytes);
+            self.return_bytes(bytes);
         }
         checked
     }
@@ -183,6 +283,12 @@ impl DiskBudget {
 
     /// Gives back bytes that are no longer on the disk.
     pub fn give_back(&self, bytes: u64) {
+        self.return_bytes(bytes);
+        self.eviction.freed.fetch_add(1, Ordering::Release);
+        self.eviction.changed.notify_all();
+    }
+
+    fn return_bytes(&self, bytes: u64) {
         let less = |used: u64| Some(used.saturating_sub(bytes));
         // The closure never refuses.
         let _ = self
@@ -279,5 +385,34 @@ mod tests {
         assert_eq!(space.used(), 1);
         space.set_keep_free(KeepFree::Percent(0));
         space.take(1).expect("there is room again");
+    }
+
+    #[test]
+    fn a_writer_waits_for_room_that_is_made_and_fails_where_none_is() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let space = DiskBudget::new(directory.path(), 100, KeepFree::Bytes(0), 100);
+        let space = Arc::new(space);
+        let (asks, asked) = std::sync::mpsc::channel();
+        space.evict_by(move || {
+            // The test may have ended.
+            let _ = asks.send(());
+        });
+        space.take(10).expect_err("nobody waits by default");
+        space.set_eviction(true);
+        let evictor = Arc::clone(&space);
+        let evictor = std::thread::spawn(move || {
+            let _ = asked.recv();
+            assert!(evictor.is_short());
+            evictor.give_back(30);
+            assert!(!evictor.is_short(), "it has not looked yet");
+            while evictor.used() < 90 || !evictor.is_short() {
+                let _ = asked.recv();
+            }
+            evictor.nothing_to_evict();
+        });
+        space.take(20).expect("room was made");
+        space.take(90).expect_err("nothing is left");
+        evictor.join().expect("no panic");
+        assert_eq!((space.used(), space.is_short()), (90, false));
     }
 }

@@ -39,6 +39,8 @@ pub enum Action {
     TaskCompare,
     /// Files were removed as their time was over.
     FileExpire,
+    /// Files were removed as others had no room.
+    FileEvict,
     /// A token was made.
     TokenCreate,
     /// The tokens were listed.
@@ -85,6 +87,7 @@ impl Action {
             Self::PacketsExport => "packets.export",
             Self::TaskCompare => "task.compare",
             Self::FileExpire => "file.expire",
+            Self::FileEvict => "file.evict",
             Self::TokenCreate => "token.create",
             Self::TokenList => "token.list",
             Self::TokenRevoke => "token.revoke",

@@ -219,7 +219,7 @@ fn over_budget(
     }))
 }
 
-/// What is left of the budget now, and the budget.
+/// What is left of the budget now, or could be, and the budget.
 fn budget_left(connection: &Connection, limits: &CreateLimits) -> rusqlite::Result<(u64, u64)> {
     let stored: i64 = connection
         .prepare_cached(
@@ -228,7 +228,12 @@ fn budget_left(connection: &Connection, limits: &CreateLimits) -> rusqlite::Resu
         .query_row([], |row| row.get(0))?;
     // SQLite counts to 63 bits.
     let budget = limits.disk_budget.min(i64::MAX.unsigned_abs());
-    let available = budget.saturating_sub(stored.unsigned_abs().max(limits.used_bytes));
+    let (stored, used) = (stored.unsigned_abs(), limits.used_bytes);
+    let taken = match limits.evicts {
+        true => used.saturating_sub(stored),
+        false => used.max(stored),
+    };
+    let available = budget.saturating_sub(taken);
     Ok((available, budget))
 }
 

@@ -60,6 +60,8 @@ pub struct CreateLimits {
     pub disk_budget: u64,
     /// Bytes of them that are on the disk now, those of running tasks among them.
     pub used_bytes: u64,
+    /// Whether the files of tasks that have ended make room for others.
+    pub evicts: bool,
     /// Why no capture could write anything now, a sentence.
     pub full_disk: Option<String>,
 }

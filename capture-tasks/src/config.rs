@@ -131,6 +131,8 @@ pub struct Capture {
     pub ring_size: u64,
     /// What captures leave free of their file system.
     pub keep_free: KeepFree,
+    /// Whether files of finished tasks, the oldest first, make room for running ones.
+    pub evict_oldest: bool,
 }
 
 /// The analysis of captures.
@@ -197,6 +199,7 @@ impl Default for Capture {
         Self {
             ring_size: 64 << 20,
             keep_free: KeepFree::default(),
+            evict_oldest: false,
         }
     }
 }

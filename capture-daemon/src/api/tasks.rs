@@ -453,7 +453,7 @@ pub(super) fn to_problem(error: TaskError) -> Problem {
         TaskError::FilesRemoved => Problem::new(
             StatusCode::GONE,
             "files_removed",
-            "the time of the task's files is over, and they are removed",
+            "the task's files are removed: their time was over, or others needed the room",
         ),
         TaskError::FilesMissing(why) => Problem::new(StatusCode::NOT_FOUND, "files_missing", why),
         TaskError::NotAnalyzed { code, detail } => Problem::conflict(code, detail),

@@ -229,6 +229,7 @@ fn a_task_must_fit_into_what_is_left_of_the_budget() {
     // So does one that runs.
     let writing = CreateLimits {
         used_bytes: 900,
+        evicts: false,
         full_disk: None,
         ..budget.clone()
     };
@@ -241,6 +242,15 @@ fn a_task_must_fit_into_what_is_left_of_the_budget() {
         matches!(refused, Err(Refusal::Budget { available: 100, .. })),
         "{refused:?}"
     );
+
+    // What has ended can make room, and what runs cannot.
+    let evicting = CreateLimits {
+        used_bytes: 900,
+        evicts: true,
+        ..writing
+    };
+    let left = lab.store.budget_left(&evicting).expect("it is read");
+    assert_eq!(left, 350);
 
     // Retention and deletion give back.
     let at = lab.clock.now();

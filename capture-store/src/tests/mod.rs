@@ -104,6 +104,7 @@ fn limits() -> CreateLimits {
         quota: QuotaRules::default(),
         disk_budget: 10 << 30,
         used_bytes: 0,
+        evicts: false,
         full_disk: None,
     }
 }

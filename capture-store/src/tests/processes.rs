@@ -50,6 +50,7 @@ fn unlimited() -> CreateLimits {
         },
         disk_budget: 1 << 60,
         used_bytes: 0,
+        evicts: false,
         full_disk: None,
     }
 }

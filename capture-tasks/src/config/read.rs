@@ -223,6 +223,7 @@ impl ConfigReader<'_> {
         Capture {
             ring_size: self.or(section, "ring_size", values::ring_size, defaults.ring_size),
             keep_free: self.or(section, "keep_free", values::keep_free, defaults.keep_free),
+            evict_oldest: self.or(section, "evict_oldest", values::flag, defaults.evict_oldest),
         }
     }
 

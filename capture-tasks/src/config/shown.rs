@@ -94,6 +94,7 @@ impl Config {
         let Capture {
             ring_size,
             keep_free,
+            evict_oldest,
         } = capture;
         let Analysis {
             enabled,
@@ -183,6 +184,7 @@ impl Config {
                             KeepFree::Percent(_) => quoted(&keep_free.to_string()),
                         }),
                     ),
+                    ("evict_oldest", Ok(evict_oldest.to_string())),
                 ],
             ),
             (
@@ -262,7 +264,7 @@ mod tests {
              [access]\nuser = \"root\"\nsocket_group = \"g\"\n\
              [quota]\nedition = \"enterprise\"\ntasks_per_day = 0\ntimezone = \"Europe/Berlin\"\n\
              [limits]\nmax_running = 3\nmax_duration = \"1h30m\"\ndisk_budget = 123456789\nretention = \"36h\"\n\
-             [capture]\nring_size = \"128MiB\"\nkeep_free = \"7%\"\n[analysis]\nenabled = false\nmemory = \"1.5GiB\"\nseconds = 61\n\
+             [capture]\nring_size = \"128MiB\"\nkeep_free = \"7%\"\nevict_oldest = true\n[analysis]\nenabled = false\nmemory = \"1.5GiB\"\nseconds = 61\n\
              [console]\nwireshark = false\n[shares]\nenabled = false\nmax_expiry = \"1d\"\n[log]\nformat = \"json\"\n",
         ] {
             let expected = Config::parse(text).expect("it is valid");

@@ -82,6 +82,7 @@ fn every_key() {
         retention = 60
         [capture]
         ring_size = "1MiB"
+        evict_oldest = true
         [analysis]
         enabled = false
         memory = "1GiB"
@@ -117,6 +118,7 @@ fn every_key() {
     assert_eq!(config.limits.disk_budget, 1_000_000);
     assert_eq!(config.limits.retention.as_secs(), 60);
     assert_eq!(config.capture.ring_size, 1 << 20);
+    assert!(config.capture.evict_oldest);
     let analyses = Analysis {
         enabled: false,
         memory: 1 << 30,

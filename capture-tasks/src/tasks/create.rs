@@ -131,11 +131,14 @@ impl Inner {
     /// What a new task must stay within now.
     pub(super) fn create_limits(&self, config: &Config) -> CreateLimits {
         let space = self.storage.space();
+        let evicts = config.capture.evict_oldest;
         let full = space.check_keep_free().err();
+        let full = full.filter(|_| !evicts || !self.has_evictable().unwrap_or_default());
         CreateLimits {
             quota: config.quota.clone(),
             disk_budget: config.limits.disk_budget,
             used_bytes: space.used(),
+            evicts,
             full_disk: full.map(|full| Error::from(full).message),
         }
     }

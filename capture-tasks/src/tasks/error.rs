@@ -15,7 +15,7 @@ pub enum TaskError {
     Forbidden,
     /// The task must have ended first.
     Unfinished(State),
-    /// The time of its files is over, and they are removed.
+    /// Its files are removed: their time was over, or others needed the room.
     FilesRemoved,
     /// The files should be there and are not: where they were looked for, a sentence.
     FilesMissing(String),

@@ -115,7 +115,8 @@ fn failed(error: TaskError) -> PacketNews {
         TaskError::NotFound => ("not_found", "the task is gone".to_owned()),
         TaskError::FilesRemoved => (
             "files_removed",
-            "the time of the task's files is over, and they are removed".to_owned(),
+            "the task's files are removed: their time was over, or others needed the room"
+                .to_owned(),
         ),
         TaskError::Broken(error) | TaskError::NoSpace(error) => {
             log::warn!("packets that are followed: {error}");

@@ -3,7 +3,8 @@
 //! `service` is the interface, `inner` the shared state. Before a task, `preview` says what it would be, and `probe` tries
 //! its filter. In the order of a task's life: `create` validates and
 //! stores a request, `schedule` decides when it starts and ends, `start` and `end` do so on the `engine`, with an
-//! `outcome`; `files` opens its files, `retention` decides when these expire, `removal` removes it; `figures` answers
+//! `outcome`; `files` opens its files, `retention` decides when these expire, `evict` removes the oldest where
+//! others need the room, `removal` removes a task; `figures` answers
 //! signals, `occupancy` says what is on the disk; `analyze` has the files analyzed, `compare` two of them, `look` shows their packets,
 //! `wireshark` by another program, `follow` as they come, `packet_notes` keeps what is said of these; `copy` makes copies without what another
 //! must not see, and `share` shows them. `task_table` holds what has not ended, the store everything else; what the store could not take is in
@@ -18,6 +19,7 @@ mod create;
 mod end;
 mod engine;
 mod error;
+mod evict;
 mod figures;
 mod files;
 mod follow;

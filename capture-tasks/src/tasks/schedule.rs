@@ -37,6 +37,7 @@ pub(super) async fn run(inner: Arc<Inner>) {
     let mut chores = Chores::default();
     loop {
         inner.pulse.fetch_add(1, Ordering::Relaxed);
+        chores.evict(&inner, &mut jobs);
         let most = inner.config().limits.max_running;
         let now = inner.clock.now();
         let decision = inner.table().decide(now, most);
@@ -106,9 +107,19 @@ struct Chores {
     stats: Option<AbortHandle>,
     sweep: Option<AbortHandle>,
     late: Option<AbortHandle>,
+    evict: Option<AbortHandle>,
 }
 
 impl Chores {
+    /// Makes room for writers that have none.
+    fn evict(&mut self, inner: &Arc<Inner>, jobs: &mut JoinSet<()>) {
+        let is_free = self.evict.as_ref().is_none_or(AbortHandle::is_finished);
+        if is_free && inner.storage.space().is_short() {
+            let inner = Arc::clone(inner);
+            self.evict = Some(jobs.spawn_blocking(move || inner.evict()));
+        }
+    }
+
     fn tick(&mut self, inner: &Arc<Inner>, jobs: &mut JoinSet<()>) {
         let is_free = |job: &Option<AbortHandle>| job.as_ref().is_none_or(AbortHandle::is_finished);
         if inner.events.has_listeners() && is_free(&self.stats) {
@@ -176,7 +187,7 @@ impl Inner {
         let usual = self.config().limits.retention;
         let RetentionDecision { expired, moved } = self.retention().decide(&kept, now, usual);
         for id in expired {
-            if let Err(error) = self.expire(&id) {
+            if let Err(error) = self.remove_files(&id, Action::FileExpire) {
                 log::error!("the files of task {id}, whose time is over: {error}");
             }
         }
@@ -186,14 +197,15 @@ impl Inner {
         Ok(self.store.move_expiry(&moved)?)
     }
 
-    fn expire(&self, id: &TaskId) -> Result<()> {
+    /// Removes the files of a task that has ended, and notes that.
+    pub(super) fn remove_files(&self, id: &TaskId, action: Action) -> Result<()> {
         self.storage.remove(id)?;
         let at = self.clock.now();
         self.store.update(id, &Change::FilesRemoved { at })?;
         self.views.forget(id);
         self.retention().gone(id);
         let actor = Actor::daemon();
-        self.write_audit(&actor, Action::FileExpire, &id.to_string(), Outcome::Done)?;
+        self.write_audit(&actor, action, &id.to_string(), Outcome::Done)?;
         self.announce(id);
         Ok(())
     }

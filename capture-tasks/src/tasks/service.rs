@@ -133,6 +133,7 @@ impl Tasks {
         });
         inner.take_over()?;
         inner.note_missing_files()?;
+        inner.evict_on_shortage();
         let scheduler = tokio::spawn(schedule::run(Arc::clone(&inner)));
         *lock(&inner.scheduler) = Some(scheduler);
         let analysts = analyze::start(&inner)
@@ -147,6 +148,7 @@ impl Tasks {
         let space = self.0.storage.space();
         space.set_limit(config.limits.disk_budget);
         space.set_keep_free(config.capture.keep_free);
+        self.0.set_eviction();
         self.0.wake.notify_one();
     }
 

@@ -516,3 +516,73 @@ fn captures_end_before_what_is_kept_free() {
     assert!(error.contains("are kept free"), "{task}");
     daemon.stop();
 }
+
+/// Three captures, of which two fit: into the budget, or into what is not kept free.
+#[test]
+fn the_oldest_files_make_room() {
+    for by_budget in [true, false] {
+        let home = tempfile::tempdir().expect("a directory");
+        let captures = home.path().join("captures");
+        fs::create_dir(&captures).expect("a directory");
+        let _disk = SmallDisk::at(captures.clone(), "24m");
+        let (limits, capture) = match by_budget {
+            true => ("disk_budget = \"8MiB\"", "keep_free = 0"),
+            false => ("", "keep_free = \"16MiB\""),
+        };
+        let sections = format!("{UNLIMITED}\n{limits}\n[capture]\n{capture}\nevict_oldest = true");
+        let sections = match by_budget {
+            true => sections.replace("disk_budget = \"1TiB\"\n", ""),
+            false => sections,
+        };
+        daemon::configure(&home, &sections);
+        let lab = Lab::new();
+        let daemon = daemon::start_in(&lab.host, &Arc::new(home));
+        // 3 MiB each.
+        let capture = |name: &str| {
+            let id = daemon.run(udp_task(json!({"name": name, "max_file_bytes": "7MiB"})));
+            for round in 0..3 {
+                traffic::send_to_host(&lab, round * 1000..(round + 1) * 1000, 1000);
+                daemon.captured(&id, u64::from(round + 1) * 1000);
+            }
+            let task = daemon.stop_task(&id);
+            assert_eq!(task["verdict"], "complete", "{task}");
+            id
+        };
+        let ids = ["oldest", "older", "newest"].map(capture);
+        let status = |id: &str| {
+            let path = format!("/tasks/{id}/files/0");
+            daemon.ask("GET", &path, None).status
+        };
+        assert_eq!(ids.each_ref().map(|id| status(id)), [410, 200, 200]);
+        assert_eq!(daemon.packets(&ids[2]).len(), 3000);
+        // Its record stays, and the audit log says what became of the files.
+        assert_eq!(daemon.task(&ids[0])["counters"]["captured"], 3000);
+        let audit = daemon.ask("GET", "/audit?action=file.evict", None).json();
+        let lines = audit["lines"].as_array().expect("lines");
+        let objects: Vec<_> = lines.iter().map(|line| &line["object"]).collect();
+        assert_eq!(objects, [&json!(ids[0])], "{audit}");
+
+        // One that needs more than all others gets that, and no more.
+        let id = daemon.run(udp_task(json!({"max_file_bytes": "7MiB"})));
+        let mut sent = 0;
+        let has_ended = || {
+            traffic::send_to_host(&lab, sent..sent + 1000, 1400);
+            sent += 1000;
+            let state = daemon.task(&id)["state"].clone();
+            state == "failed" || state == "completed"
+        };
+        assert!(eventually(TIMEOUT, has_ended), "{}", daemon.stderr());
+        let task = daemon.ended(&id);
+        assert_eq!(task["stop_reason"], "max_file_bytes", "{task}");
+        assert_eq!(ids.each_ref().map(|id| status(id)), [410, 410, 410]);
+
+        // And is not started for nothing.
+        let ids: Vec<_> = (0..3)
+            .map(|_| daemon.run(udp_task(json!({"max_file_bytes": "1MiB"}))))
+            .collect();
+        for id in ids {
+            daemon.stop_task(&id);
+        }
+        daemon.stop();
+    }
+}

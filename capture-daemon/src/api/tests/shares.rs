@@ -80,6 +80,7 @@ impl Lab {
             quota: QuotaRules::default(),
             disk_budget: 10 << 30,
             used_bytes: 0,
+            evicts: false,
             full_disk: None,
         };
         let Ok(Creation::New(record)) = store.create(&new, &limits, &Actor::daemon()) else {
