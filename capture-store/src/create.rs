@@ -42,11 +42,12 @@ impl Store {
             };
             match &answer {
                 Ok(Creation::New(record)) => {
+                    let object = format!("{} for {} {}", record.id, actor.account, new.summary);
                     append(
                         transaction,
                         now,
                         &actor.caller,
-                        event(&record.id, Outcome::Done),
+                        event(&object, Outcome::Done),
                     )?;
                 }
                 // Nothing was done.

@@ -149,6 +149,22 @@ impl Store {
         })
     }
 
+    /// The task of a share in force.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn share_task(&self, id: &Ulid) -> Result<Option<TaskId>> {
+        self.read(|transaction, now| {
+            let share = transaction
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM {FROM} WHERE shares.id = ? AND shares.expires_at > ?"
+                ))?
+                .query_row(params![id.to_string(), millis(now)], read_share)
+                .optional()?;
+            Ok(share.map(|share| share.task))
+        })
+    }
+
     /// Takes a share back; `None` where there is none in force.
     ///
     /// # Errors

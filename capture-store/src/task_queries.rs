@@ -23,7 +23,7 @@ use super::{
     values::{account, from_word, millis, page_size, time, unreadable, unwritable, whole, word},
 };
 use crate::{
-    access::Actor,
+    access::{Account, Actor},
     error::{Error, Result},
 };
 
@@ -50,6 +50,7 @@ impl Store {
         };
         let since = filter.since.map_or(i64::MIN, millis);
         let id = filter.id.as_deref().unwrap_or_default();
+        let account = filter.account.as_ref().map(Account::as_str);
         let selected = match states.as_slice() {
             [] => self.select_up_to(
                 &bounds,
@@ -60,13 +61,14 @@ impl Store {
                     since,
                     id,
                     id,
-                    id
+                    id,
+                    account
                 ],
             ),
             [state] if overlay.ended.is_empty() && overlay.removed.is_empty() => self.select_up_to(
                 &bounds,
                 &format!("WHERE state = ? {LISTED}"),
-                params![state, before, since, id, id, id],
+                params![state, before, since, id, id, id, account],
             ),
             states => {
                 let is_so = |id: &&TaskId| {
@@ -90,7 +92,8 @@ impl Store {
                         since,
                         id,
                         id,
-                        id
+                        id,
+                        account
                     ],
                 )
             }
@@ -318,7 +321,7 @@ impl Store {
 }
 
 /// What every listing asks for: before a cursor, since a time, with a beginning or end of the ID, newest first.
-const LISTED: &str = "AND seq < ? AND created_at >= ? AND (? = '' OR id LIKE ? || '%' OR id LIKE '%' || ?) ORDER BY seq DESC";
+const LISTED: &str = "AND seq < ? AND created_at >= ? AND (? = '' OR id LIKE ? || '%' OR id LIKE '%' || ?) AND account = ifnull(?, account) ORDER BY seq DESC";
 
 /// What is asked of names.
 struct NameTest {

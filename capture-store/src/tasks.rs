@@ -26,6 +26,8 @@ pub struct NewTask {
     pub name: String,
     /// The request as it came, valid.
     pub spec: TaskSpec,
+    /// What it captures, for the audit log: interfaces, filter, limits.
+    pub summary: String,
     /// When it shall start, where not at once.
     pub start_at: Option<Timestamp>,
     /// Most bytes of its files, which are taken from the disk budget until it has ended.
@@ -170,6 +172,8 @@ pub struct TaskFilter {
     pub id: Option<String>,
     /// Only tasks created then or later.
     pub since: Option<Timestamp>,
+    /// Only tasks of this account.
+    pub account: Option<Account>,
     /// Most tasks of a page; 1–1000, and 0 is 100.
     pub limit: u32,
     /// Where the page before ended.

@@ -17,7 +17,11 @@ use std::{
 
 use capture_common::MAX_SLOTS;
 use capture_file::{KeepFree, open_failure};
-use capture_task::plan::Keyword;
+use capture_store::{
+    Glob,
+    access::{Account, Actor, Role},
+};
+use capture_task::plan::{Fault, FaultKind, Field, Hook, InterfaceSelection, Keyword, Plan};
 
 use crate::error::{Error, Result};
 pub use capture_store::{Edition, QuotaRules};
@@ -88,6 +92,60 @@ pub struct Access {
     pub socket_group: String,
     /// The user that a daemon started as root becomes; by default whose its files are.
     pub user: Option<String>,
+    /// Whether accounts see their own tasks only, but for administrators.
+    pub isolate: bool,
+    /// Patterns of the interfaces that operators may capture on.
+    pub operator_interfaces: Vec<String>,
+    /// The hooks that they may use.
+    pub operator_hooks: Vec<Hook>,
+}
+
+impl Access {
+    /// The account whose tasks alone an actor sees; none for one who sees all.
+    pub fn scope(&self, actor: &Actor) -> Option<Account> {
+        (self.isolate && actor.role < Role::Admin).then(|| actor.account.clone())
+    }
+
+    /// What of a plan an actor may not do, a fault for each field or interface.
+    pub fn refusals(&self, plan: &Plan, actor: &Actor) -> Vec<Fault> {
+        if actor.role >= Role::Admin {
+            return Vec::new();
+        }
+        let any = ["any".to_owned()];
+        let names = match &plan.interfaces {
+            InterfaceSelection::Any => any.as_slice(),
+            InterfaceSelection::Named(names) => names,
+        };
+        let patterns: Vec<_> = self
+            .operator_interfaces
+            .iter()
+            .map(|it| Glob::new(it))
+            .collect();
+        let mut faults = Vec::new();
+        for (index, name) in names.iter().enumerate() {
+            if !patterns.iter().any(|pattern| pattern.matches(name)) {
+                faults.push(Fault {
+                    pointer: format!("/interfaces/{index}"),
+                    kind: FaultKind::InterfaceNotAllowed {
+                        name: name.as_str().into(),
+                        allowed: self.operator_interfaces.clone(),
+                    },
+                });
+            }
+        }
+        if !self.operator_hooks.contains(&plan.hook) {
+            let words = self
+                .operator_hooks
+                .iter()
+                .map(|hook| hook.keyword().to_owned());
+            let kind = FaultKind::HookNotAllowed {
+                hook: plan.hook.keyword().to_owned(),
+                allowed: words.collect(),
+            };
+            faults.push(Fault::of(Field::Hook, kind));
+        }
+        faults
+    }
 }
 
 /// The daemon's log.
@@ -179,6 +237,9 @@ impl Default for Access {
         Self {
             socket_group: "capture-agent".to_owned(),
             user: None,
+            isolate: false,
+            operator_interfaces: vec!["*".to_owned()],
+            operator_hooks: Hook::WORDS.iter().map(|(_, hook)| *hook).collect(),
         }
     }
 }

@@ -24,6 +24,8 @@ pub struct ServerEvent {
     pub name: &'static str,
     /// JSON on one line.
     pub data: Arc<str>,
+    /// The account whose task it is about; none where it is about all, or about nobody's.
+    pub account: Option<Arc<str>>,
 }
 
 /// The events of a daemon; clones are the same.
@@ -92,19 +94,19 @@ impl Events {
     pub fn task(&self, read: impl FnOnce() -> Option<TaskRecord>) -> Option<TaskRecord> {
         let _turn = self.turn();
         let record = read()?;
-        self.push("task", &record);
+        self.push("task", &record, record.account.as_deref());
         Some(record)
     }
 
-    /// Something new was found in the packets of a task.
-    pub fn finding(&self, id: &str, finding: &RawValue) {
-        self.push("finding", &FindingEvent { task: id, finding });
+    /// Something new was found in the packets of a task of an account.
+    pub fn finding(&self, id: &str, finding: &RawValue, account: Option<&str>) {
+        self.push("finding", &FindingEvent { task: id, finding }, account);
     }
 
-    /// A task is gone, and can no longer be read.
-    pub fn deleted(&self, id: &str) {
+    /// A task of an account is gone, and can no longer be read.
+    pub fn deleted(&self, id: &str, account: Option<&str>) {
         let _turn = self.turn();
-        self.push("deleted", &json!({ "id": id }));
+        self.push("deleted", &json!({ "id": id }), account);
     }
 
     /// The figures of running tasks. They are of the moment, so nobody gets old ones.
@@ -114,6 +116,7 @@ impl Events {
                 id: None,
                 name: "stats",
                 data,
+                account: None,
             }));
         }
     }
@@ -152,7 +155,7 @@ impl Events {
         }
     }
 
-    fn push(&self, name: &'static str, value: &impl Serialize) {
+    fn push(&self, name: &'static str, value: &impl Serialize, account: Option<&str>) {
         let Some(data) = line(value) else { return };
         let mut backlog = self.backlog();
         let number = backlog.first + backlog.events.len() as u64;
@@ -161,6 +164,7 @@ impl Events {
             id: Some(format!("{}-{number}", self.0.epoch)),
             name,
             data,
+            account: account.map(Into::into),
         });
         while backlog.events.len() > MAX_EVENTS
             || (backlog.bytes > MAX_BYTES && backlog.events.len() > 1)
@@ -263,6 +267,7 @@ fn note(name: &'static str, detail: &str) -> ServerEvent {
         id: None,
         name,
         data: json!({ "detail": detail }).to_string().into(),
+        account: None,
     }
 }
 
@@ -307,16 +312,16 @@ mod tests {
     fn a_stream_begins_with_what_comes_and_resumes_behind_an_identifier() {
         block_on(async {
             let events = Events::new("e");
-            events.deleted("a");
+            events.deleted("a", None);
             let mut stream = events.listen(None);
-            events.deleted("b");
-            events.deleted("c");
+            events.deleted("b", None);
+            events.deleted("c", None);
             assert_eq!(ids(&take(&mut stream, 2).await), ["e-2", "e-3"]);
             let mut again = events.listen(Some("e-1"));
             assert_eq!(ids(&take(&mut again, 2).await), ["e-2", "e-3"]);
             // Nothing has happened since the last one: no note, and what comes next is the next.
             let mut last = events.listen(Some("e-3"));
-            events.deleted("d");
+            events.deleted("d", None);
             assert_eq!(ids(&take(&mut last, 1).await), ["e-4"]);
         });
     }
@@ -326,7 +331,7 @@ mod tests {
         block_on(async {
             let events = Events::new("e");
             for _ in 0..MAX_EVENTS + 10 {
-                events.deleted("a");
+                events.deleted("a", None);
             }
             for unknown in [
                 "e-3",
@@ -337,7 +342,7 @@ mod tests {
                 "e-18446744073709551615",
             ] {
                 let mut stream = events.listen(Some(unknown));
-                events.deleted("b");
+                events.deleted("b", None);
                 let got = take(&mut stream, 2).await;
                 assert_eq!(
                     (got[0].name, got[1].name),
@@ -390,7 +395,7 @@ mod tests {
             events.task(|| Some(record("completed")));
         });
         assert!(event.data.contains(r#""state":"completed""#), "{event:?}");
-        let event = told_last(|events| events.deleted("01M8KTZV402MDG02K9P503W781"));
+        let event = told_last(|events| events.deleted("01M8KTZV402MDG02K9P503W781", None));
         assert_eq!(event.name, "deleted");
     }
 
@@ -407,7 +412,7 @@ mod tests {
             let events = Events::new("e");
             let mut stream = events.listen(None);
             for _ in 0..=MAX_EVENTS {
-                events.deleted("a");
+                events.deleted("a", None);
             }
             assert_eq!(take(&mut stream, 1).await[0].name, "lagged");
             assert_eq!(stream.next().await, None);
@@ -418,7 +423,7 @@ mod tests {
     fn the_ring_is_bounded_in_bytes_too() {
         let events = Events::new("e");
         for _ in 0..20 {
-            events.deleted(&"x".repeat(1 << 20));
+            events.deleted(&"x".repeat(1 << 20), None);
         }
         let backlog = events.backlog();
         assert!(backlog.bytes <= MAX_BYTES && backlog.events.len() < 9);
@@ -435,7 +440,7 @@ mod tests {
             events.stats(&2);
             let got = take(&mut stream, 1).await;
             assert_eq!((got[0].name, &*got[0].data), ("stats", "2"));
-            events.deleted("a");
+            events.deleted("a", None);
             events.close();
             assert_eq!(take(&mut stream, 1).await[0].name, "deleted");
             assert_eq!(stream.next().await, None);

@@ -13,8 +13,9 @@ use utoipa::ToSchema;
 use super::{
     auth::Principal,
     blocking::blocking,
-    extract::{Fields, OfTask, Query, TaskPath},
+    extract::{Fields, OfTask, Query},
     problem::{Problem, Result},
+    scope::TaskPath,
     state::Api,
     tasks::to_problem,
 };

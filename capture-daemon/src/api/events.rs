@@ -1,8 +1,15 @@
 //! Server-sent events about tasks.
 
+use std::{collections::HashMap, sync::Arc};
+
 use axum::{body::Bytes, extract::State, response::Response};
-use capture_store::{Action, access::Right};
+use capture_store::{
+    Action,
+    access::{Account, Actor, Right},
+};
 use http::{HeaderMap, HeaderValue};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::{
@@ -13,7 +20,10 @@ use super::{
     state::Api,
     token_recheck::TokenRecheck,
 };
-use crate::events::{EventStream, ServerEvent};
+use crate::{
+    events::{EventStream, ServerEvent},
+    tasks::Tasks,
+};
 
 /// After how many milliseconds a client shall come back.
 const RETRY_MS: u32 = 1000;
@@ -73,7 +83,9 @@ pub(super) async fn listen(
         .map_err(|_| Problem::syntax("last_event_id", "`Last-Event-ID` is no text"))?;
     let news = News {
         events: api.tasks.events(last),
-        inspects: principal.actor.may(Right::Inspect),
+        tasks: api.tasks.clone(),
+        actor: principal.actor.clone(),
+        owners: HashMap::new(),
     };
     let recheck = TokenRecheck::of(&api, &principal);
     let begin = Bytes::from(format!("retry: {RETRY_MS}\n\n"));
@@ -83,29 +95,85 @@ pub(super) async fn listen(
 /// What one reader gets.
 struct News {
     events: EventStream,
-    /// Whether what is found in packets is for them.
-    inspects: bool,
+    tasks: Tasks,
+    actor: Actor,
+    /// Whose the running tasks are, where only figures of some are for them.
+    owners: HashMap<String, Option<Account>>,
 }
 
 impl EventSource for News {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            let event = self.events.next().await?;
-            if is_for(&event, self.inspects) {
-                return Some(text(&event));
+            let mut event = self.events.next().await?;
+            let inspects = self.actor.may(Right::Inspect);
+            // By each event anew, as the configuration may be another.
+            let scope = self.tasks.scope(&self.actor);
+            if !is_for(&event, inspects, scope.as_ref()) {
+                continue;
             }
+            if let Some(scope) = scope.filter(|_| event.name == "stats") {
+                event.data = self.own_figures(&event.data, &scope).await?;
+            }
+            return Some(text(&event));
         }
     }
 }
 
-/// Whether an event is for who may inspect packets, or may not.
-fn is_for(event: &ServerEvent, inspects: bool) -> bool {
-    inspects || event.name != "finding"
+impl News {
+    /// Figures of running tasks without those of other accounts.
+    async fn own_figures(&mut self, data: &str, scope: &Account) -> Option<Arc<str>> {
+        let mut figures: Figures = serde_json::from_str(data).ok()?;
+        let mut owners = HashMap::new();
+        for task in &figures.tasks {
+            let owner = match self.owners.remove(&task.id) {
+                Some(owner) => owner,
+                None => match task.id.parse() {
+                    Ok(id) => self.tasks.owner(id).await.ok(),
+                    Err(_) => None,
+                },
+            };
+            owners.insert(task.id.clone(), owner);
+        }
+        self.owners = owners;
+        figures
+            .tasks
+            .retain(|task| self.owners.get(&task.id).and_then(Option::as_ref) == Some(scope));
+        serde_json::to_string(&figures).ok().map(Into::into)
+    }
+}
+
+/// What `stats` says of running tasks.
+#[derive(Deserialize, Serialize)]
+struct Figures {
+    tasks: Vec<TaskFigures>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct TaskFigures {
+    id: String,
+    #[serde(flatten)]
+    figures: Map<String, Value>,
+}
+
+/// Whether an event is for who may inspect packets, or may not, and sees all tasks or those of an account.
+fn is_for(event: &ServerEvent, inspects: bool, scope: Option<&Account>) -> bool {
+    let is_in_scope = match (event.name, scope) {
+        ("task" | "finding" | "deleted", Some(scope)) => {
+            event.account.as_deref() == Some(scope.as_str())
+        }
+        _ => true,
+    };
+    is_in_scope && (inspects || event.name != "finding")
 }
 
 /// An event as text. Its data is one line of JSON.
 fn text(event: &ServerEvent) -> Bytes {
-    let ServerEvent { id, name, data } = event;
+    let ServerEvent {
+        id,
+        name,
+        data,
+        account: _,
+    } = event;
     let id = id.as_deref().map(|id| format!("id: {id}\n"));
     let id = id.unwrap_or_default();
     Bytes::from(format!("event: {name}\n{id}data: {data}\n\n"))
@@ -121,12 +189,21 @@ mod tests {
             id: None,
             name,
             data: "{}".into(),
+            account: Some("a".into()),
         };
         for name in ["task", "stats", "deleted", "missed", "lagged"] {
-            assert!(is_for(&event(name), false), "{name}");
+            assert!(is_for(&event(name), false, None), "{name}");
         }
-        assert!(!is_for(&event("finding"), false));
-        assert!(is_for(&event("finding"), true));
+        assert!(!is_for(&event("finding"), false, None));
+        assert!(is_for(&event("finding"), true, None));
+        let [own, other] = ["a", "b"].map(Account::new);
+        for name in ["task", "finding", "deleted"] {
+            assert!(is_for(&event(name), true, own.as_ref()), "{name}");
+            assert!(!is_for(&event(name), true, other.as_ref()), "{name}");
+        }
+        for name in ["stats", "missed", "lagged"] {
+            assert!(is_for(&event(name), true, other.as_ref()), "{name}");
+        }
     }
 
     #[test]
@@ -135,6 +212,7 @@ mod tests {
             id: Some("e-1".to_owned()),
             name: "task",
             data: "{}".into(),
+            account: None,
         };
         assert_eq!(text(&event), "event: task\nid: e-1\ndata: {}\n\n");
         let event = ServerEvent { id: None, ..event };

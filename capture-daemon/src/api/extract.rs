@@ -236,20 +236,6 @@ pub(super) struct OfTask {
     id: String,
 }
 
-/// The task that a path names. What is no ID names none.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct TaskPath(pub(super) Ulid);
-
-impl<S: Sync + Send> FromRequestParts<S> for TaskPath {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let id = ulid(parts, state).await;
-        id.map(Self)
-            .ok_or_else(|| Problem::not_found("there is no such task"))
-    }
-}
-
 /// What a path names by a ULID that is no task's: a token, a session.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct IdPath(pub(super) Ulid);
@@ -272,9 +258,9 @@ impl<S: Sync + Send> FromRequestParts<S> for SharePath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let task = TaskPath::from_request_parts(parts, state).await;
-        task.map(|TaskPath(id)| Self(id))
-            .map_err(|_| Problem::not_found("there is no such share"))
+        let id = ulid(parts, state).await;
+        id.map(Self)
+            .ok_or_else(|| Problem::not_found("there is no such share"))
     }
 }
 
@@ -313,7 +299,7 @@ impl<S: Sync + Send> FromRequestParts<S> for PacketNumber {
 }
 
 /// The parameter `id`. Only the form that we write: an ID is a name, and a name has one spelling.
-async fn ulid<S: Sync + Send>(parts: &mut Parts, state: &S) -> Option<Ulid> {
+pub(super) async fn ulid<S: Sync + Send>(parts: &mut Parts, state: &S) -> Option<Ulid> {
     let id = parameter(parts, state, "id").await?;
     let ulid = Ulid::from_string(&id).ok()?;
     (ulid.to_string() == id).then_some(ulid)

@@ -15,9 +15,10 @@ use utoipa::ToSchema;
 use super::{
     auth::Principal,
     content_disposition::attachment,
-    extract::{FileIndex, OfTask, Query, TaskPath},
+    extract::{FileIndex, OfTask, Query},
     problem::{Problem, Result},
     range::{self, Selection},
+    scope::TaskPath,
     state::Api,
     tasks::to_problem,
     token_recheck::TokenRecheck,

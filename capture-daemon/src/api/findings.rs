@@ -15,9 +15,10 @@ use super::{
     absent::{Absent, or_absent},
     auth::Principal,
     content_disposition::attachment,
-    extract::{Fields, OfTask, Query, TaskPath},
+    extract::{Fields, OfTask, Query},
     packets::json,
     problem::{Problem, Result},
+    scope::{self, TaskPath},
     state::Api,
     tasks::to_problem,
 };
@@ -119,6 +120,9 @@ pub(super) async fn compare(
         let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
         let detail = "a comparison has the fields `task` and `baseline`";
         return Err(wrong(&pointer, "unknown", detail));
+    }
+    for id in [task, baseline] {
+        scope::check(&api, &principal, id, "POST /compare").await?;
     }
     let compared = api.tasks.compare(task, baseline, &principal.actor).await;
     Ok(json(&compared.map_err(to_problem)?))

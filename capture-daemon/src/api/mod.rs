@@ -1,5 +1,5 @@
-//! The API over HTTP: `listen` opens the sockets, `server` accepts connections, `auth` lets requests in, a file for
-//! each resource answers them by means of the `state`, and what goes wrong is a `problem`. All decisions about
+//! The API over HTTP: `listen` opens the sockets, `server` accepts connections, `auth` lets requests in (`guesses` slows down
+//! those who try), `scope` says which tasks they are for, a file for each resource answers them by means of the `state`, and what goes wrong is a `problem`. All decisions about
 //! tasks are made in `tasks::Tasks`.
 
 mod about;
@@ -35,6 +35,7 @@ mod questions;
 mod quota;
 mod range;
 mod readiness;
+mod scope;
 mod server;
 mod session;
 mod sessions;

@@ -10,8 +10,9 @@ use utoipa::ToSchema;
 
 use super::{
     auth::Principal,
-    extract::{Fields, OfTask, PacketNumber, Query, TaskPath},
+    extract::{Fields, OfTask, PacketNumber, Query},
     problem::{Problem, Result},
+    scope::TaskPath,
     state::Api,
     tasks::to_problem,
 };

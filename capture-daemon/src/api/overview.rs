@@ -5,10 +5,11 @@ use capture_inspector::view::{Conversations, PacketSeries};
 
 use super::{
     auth::Principal,
-    extract::{OfTask, Query, TaskPath},
+    extract::{OfTask, Query},
     packets::answer,
     problem::Result,
     questions::{self, ConversationsQuery, Filtered, InFile, SeriesQuery, asked},
+    scope::TaskPath,
     state::Api,
 };
 

@@ -18,13 +18,14 @@ use utoipa::ToSchema;
 
 use super::{
     auth::Principal,
-    extract::{OfTask, PacketNumber, Query, TaskPath},
+    extract::{OfTask, PacketNumber, Query},
     follow::follow,
     problem::Result,
     questions::{
         self, AtQuery, FieldsQuery, Filtered, InFile, OfPacket, PositionQuery, RowsQuery, asked,
         check_columns,
     },
+    scope::TaskPath,
     state::Api,
     tasks::to_problem,
 };

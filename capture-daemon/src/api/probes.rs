@@ -62,6 +62,7 @@ pub(super) struct NewProbe {
     request_body = NewProbe,
     responses(
         (status = 200, description = "What passed", body = ProbeReport),
+        (status = 403, description = "Not allowed, as an interface or a hook beyond the role, or a foreign `Host` or `Origin`"),
         (status = 409, description = "An interface is not as a capture needs it"),
         (status = 422, description = "The task is not valid: all that is wrong with it"),
         (
@@ -149,6 +150,10 @@ fn invalid(errors: Vec<ProblemError>) -> Problem {
 fn to_problem(error: ProbeError) -> Problem {
     match error {
         ProbeError::Invalid(faults) => invalid(faults.into_iter().map(within_spec).collect()),
+        ProbeError::NotAllowed(faults) => {
+            let errors = faults.into_iter().map(within_spec).collect();
+            Problem::several(StatusCode::FORBIDDEN, "the probe", errors)
+        }
         ProbeError::Busy => Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
             "probes",

@@ -15,8 +15,9 @@ use utoipa::ToSchema;
 
 use super::{
     auth::Principal,
-    extract::{Fields, OfTask, Query, SharePath, TaskPath, unknown_fields},
+    extract::{Fields, OfTask, Query, SharePath, unknown_fields},
     problem::{Problem, Result},
+    scope::TaskPath,
     state::Api,
     tasks::to_problem,
 };

@@ -21,10 +21,11 @@ use utoipa::ToSchema;
 use super::{
     auth::Principal,
     content_disposition::attachment,
-    extract::{OfTask, PacketNumber, Query, TaskPath},
+    extract::{OfTask, PacketNumber, Query},
     packets::json,
     problem::{Problem, Result},
     questions::{self, Filtered, InFile, MOST_SEGMENTS, OfPacket, StreamQuery, asked, in_file},
+    scope::TaskPath,
     state::Api,
     tasks::to_problem,
     token_recheck::TokenRecheck,

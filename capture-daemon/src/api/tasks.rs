@@ -27,9 +27,10 @@ use ulid::ULID_LEN;
 use super::{
     absent::{Absent, or_absent},
     auth::{Principal, Source},
-    extract::{Fields, OfTask, Query, TaskPath},
+    extract::{Fields, OfTask, Query},
     new_task::{DryRun, FaultyTask, NewTaskSchema, Tried},
     problem::{Problem, Result},
+    scope::TaskPath,
     state::Api,
 };
 use crate::tasks::{CreateError, Previewed, TaskError, TaskPage, Way};
@@ -75,6 +76,7 @@ const MAX_PATTERN: usize = 2 * MAX_SEARCH;
             ),
         ),
         (status = 200, description = "`dry_run`: the task is valid; what it would be and do. With `report` perhaps all that is wrong with it", body = inline(Tried)),
+        (status = 403, description = "Not allowed, as an interface or a hook beyond the role, or a foreign `Host` or `Origin`"),
         (status = 409, description = "The key was used for another request"),
         (status = 422, description = "The task is not valid: all that is wrong with it"),
         (
@@ -121,6 +123,9 @@ pub(super) async fn create(
             // Its warnings say what it is beyond.
             Ok(Previewed { preview, .. }) => Ok(Json(preview).into_response()),
             Err(CreateError::Invalid(faults)) => faulty(faults, dry_run),
+            Err(CreateError::NotAllowed(faults)) if dry_run == DryRun::Report => {
+                faulty(faults, dry_run)
+            }
             Err(error) => Err(refusal(error)),
         };
     }
@@ -208,6 +213,7 @@ pub(super) async fn list(
         name,
         id,
         since,
+        account: api.tasks.scope(&principal.actor),
         limit: limit.unwrap_or_default(),
         cursor,
     };
@@ -381,6 +387,7 @@ fn invalid(faults: Vec<Fault>) -> Problem {
 fn refusal(error: CreateError) -> Problem {
     let refusal = match error {
         CreateError::Invalid(faults) => return invalid(faults),
+        CreateError::NotAllowed(faults) => return Problem::faults(StatusCode::FORBIDDEN, faults),
         CreateError::Closing => {
             return Problem::unavailable("closing", "the daemon is ending");
         }

@@ -401,7 +401,7 @@ fn uses_of_a_share_are_one_line_of_the_history() {
         (lines.collect::<Vec<_>>(), page.next)
     };
     let all = [
-        "task.create  done",
+        "task.create for local on lo done",
         "share.create share A done",
         "share.use share A: task done: 42 times",
         "share.use share A: packets done",

@@ -36,7 +36,10 @@ fn a_new_task_is_what_was_asked_for() {
     assert_eq!(task.held_bytes, 1 << 20);
     assert_eq!(
         lab.log(),
-        [format!("daemon task.create {} done", record.id)]
+        [format!(
+            "daemon task.create {} for local on lo done",
+            record.id
+        )]
     );
     assert_eq!(lab.store.task(&TaskId::nil()).expect("it is read"), None);
 }

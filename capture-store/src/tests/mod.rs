@@ -92,6 +92,7 @@ fn task(name: &str) -> NewTask {
             interfaces: vec!["lo".to_owned()],
             ..TaskSpec::default()
         },
+        summary: "on lo".to_owned(),
         start_at: None,
         max_file_bytes: 1 << 20,
         key: None,

@@ -231,9 +231,13 @@ fn check(path: &Path, answered: &Answered) {
     for object in &answered.audited {
         assert!(objects.contains(object), "the line on {object} is lost");
     }
+    let created: BTreeSet<_> = objects
+        .iter()
+        .filter_map(|object| Some(object.split_once(" for ")?.0))
+        .collect();
     for id in answered.tasks.keys().chain(&answered.deleted) {
         assert!(
-            objects.contains(id),
+            created.contains(id.as_str()),
             "the line on the creation of {id} is lost"
         );
     }

@@ -71,6 +71,18 @@ pub enum FaultKind {
         /// Its kind.
         link: String,
     },
+    /// An interface that the role may not capture on.
+    InterfaceNotAllowed {
+        name: Excerpt,
+        /// Patterns of those that it may.
+        allowed: Vec<String>,
+    },
+    /// A hook that the role may not use.
+    HookNotAllowed {
+        hook: String,
+        /// Those that it may.
+        allowed: Vec<String>,
+    },
 
     /// The value is none of the words that the field takes.
     UnknownWord {
@@ -282,6 +294,7 @@ impl FaultKind {
             | Self::LimitMakesTooManyFiles { .. }
             | Self::StartTooFar
             | Self::StartPast => "out_of_range",
+            Self::InterfaceNotAllowed { .. } | Self::HookNotAllowed { .. } => "not_allowed",
             Self::OverDiskBudget { .. } => "disk_budget",
             Self::NameEmpty
             | Self::NameUnprintable { .. }

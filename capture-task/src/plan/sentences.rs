@@ -77,6 +77,14 @@ impl FaultKind {
             Self::InterfaceUnsupported { name, link } => {
                 format!("{name} cannot be captured on: {link}")
             }
+            Self::InterfaceNotAllowed { name, allowed } => format!(
+                "your role may not capture on {name}; {}",
+                allowed_words("`access.operator_interfaces`", allowed)
+            ),
+            Self::HookNotAllowed { hook, allowed } => format!(
+                "your role may not use the hook {hook}; {}",
+                allowed_words("`access.operator_hooks`", allowed)
+            ),
             Self::UnknownWord {
                 word,
                 near,
@@ -365,6 +373,14 @@ fn value_found(found: JsonType, value: Option<&Excerpt>) -> String {
         (JsonType::Text, None) => "text".to_owned(),
         (JsonType::List, _) => "a list".to_owned(),
         (JsonType::Object, _) => "a table".to_owned(),
+    }
+}
+
+/// What a role may, by a key of the daemon's configuration.
+fn allowed_words(key: &str, allowed: &[String]) -> String {
+    match allowed {
+        [] => format!("{key} allows none"),
+        allowed => format!("{key} allows {}", allowed.join(", ")),
     }
 }
 

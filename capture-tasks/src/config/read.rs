@@ -186,6 +186,19 @@ impl ConfigReader<'_> {
                 defaults.socket_group,
             ),
             user: self.given(section, "user", values::user),
+            isolate: self.or(section, "isolate", values::flag, defaults.isolate),
+            operator_interfaces: self.or(
+                section,
+                "operator_interfaces",
+                values::interfaces,
+                defaults.operator_interfaces,
+            ),
+            operator_hooks: self.or(
+                section,
+                "operator_hooks",
+                values::hooks,
+                defaults.operator_hooks,
+            ),
         }
     }
 

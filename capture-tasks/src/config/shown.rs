@@ -79,7 +79,17 @@ impl Config {
             tls,
             allowed_hosts,
         } = http;
-        let Access { socket_group, user } = access;
+        let Access {
+            socket_group,
+            user,
+            isolate,
+            operator_interfaces,
+            operator_hooks,
+        } = access;
+        let list = |words: &mut dyn Iterator<Item = &str>| {
+            let words: Vec<_> = words.map(quoted).collect();
+            format!("[{}]", words.join(", "))
+        };
         let QuotaRules {
             edition,
             tasks_per_day,
@@ -144,6 +154,15 @@ impl Config {
                             user.as_deref().map(quoted),
                             "none, so whoever owns the files, if root starts the daemon",
                         ),
+                    ),
+                    ("isolate", Ok(isolate.to_string())),
+                    (
+                        "operator_interfaces",
+                        Ok(list(&mut operator_interfaces.iter().map(String::as_str))),
+                    ),
+                    (
+                        "operator_hooks",
+                        Ok(list(&mut operator_hooks.iter().map(|hook| hook.keyword()))),
                     ),
                 ],
             ),
@@ -261,7 +280,7 @@ mod tests {
             "",
             "[paths]\nsocket = \"/run/a \\\"b\\\\ \\u007f é\"\n[http]\nlisten = \"[::1]:8443\"\ntls_cert = \"/c\"\n\
              tls_key = \"/k\"\nallowed_hosts = [\"a.example\", \"b.example\"]\n\
-             [access]\nuser = \"root\"\nsocket_group = \"g\"\n\
+             [access]\nuser = \"root\"\nsocket_group = \"g\"\nisolate = true\noperator_interfaces = [\"eth*\", \"any\"]\noperator_hooks = [\"tc\"]\n\
              [quota]\nedition = \"enterprise\"\ntasks_per_day = 0\ntimezone = \"Europe/Berlin\"\n\
              [limits]\nmax_running = 3\nmax_duration = \"1h30m\"\ndisk_budget = 123456789\nretention = \"36h\"\n\
              [capture]\nring_size = \"128MiB\"\nkeep_free = \"7%\"\nevict_oldest = true\n[analysis]\nenabled = false\nmemory = \"1.5GiB\"\nseconds = 61\n\

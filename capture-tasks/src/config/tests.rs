@@ -71,6 +71,9 @@ fn every_key() {
         [access]
         socket_group = "wheel"
         user = "packets"
+        isolate = true
+        operator_interfaces = ["eth*", "any"]
+        operator_hooks = ["auto", "tc"]
         [quota]
         edition = "enterprise"
         tasks_per_day = 0x10
@@ -110,6 +113,9 @@ fn every_key() {
     );
     assert_eq!(config.access.socket_group, "wheel");
     assert_eq!(config.access.user.as_deref(), Some("packets"));
+    assert!(config.access.isolate);
+    assert_eq!(config.access.operator_interfaces, ["eth*", "any"]);
+    assert_eq!(config.access.operator_hooks, [Hook::Auto, Hook::Tc]);
     assert_eq!(config.quota.edition, Edition::Enterprise);
     assert_eq!(config.quota.limit(), Some(16));
     assert_eq!(config.quota.timezone.iana_name(), Some("Europe/Berlin"));

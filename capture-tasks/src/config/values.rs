@@ -12,7 +12,8 @@ use capture_engine::possible_cpus;
 use capture_file::KeepFree;
 use capture_task::{
     plan::{
-        FaultKind, Keyword, Wording, parse_keyword, quote, ring_size as ring_size_of, seconds, size,
+        FaultKind, Hook, Keyword, Wording, parse_keyword, quote, ring_size as ring_size_of,
+        seconds, size,
     },
     task::Quantity,
 };
@@ -157,6 +158,43 @@ pub(super) fn hosts(value: &DeValue<'_>) -> Result<Vec<String>, String> {
         Ok(name.to_ascii_lowercase())
     };
     items.iter().map(host).collect()
+}
+
+/// Most patterns of a list.
+const MAX_PATTERNS: usize = 64;
+
+pub(super) fn interfaces(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+    let DeValue::Array(items) = value else {
+        return Err(format!(
+            "a list such as [\"eth*\", \"any\"] is expected, not {}",
+            kind(value)
+        ));
+    };
+    if items.len() > MAX_PATTERNS {
+        return Err(format!(
+            "{} patterns are more than {MAX_PATTERNS}",
+            items.len()
+        ));
+    }
+    let pattern = |item: &Spanned<DeValue<'_>>| {
+        let pattern = text(item.get_ref())?;
+        let is_one = |c: char| c.is_ascii_graphic() && !"/:".contains(c);
+        if pattern.is_empty() || pattern.len() > 64 || !pattern.chars().all(is_one) {
+            return Err(format!("{} is no pattern of interfaces", quote(pattern)));
+        }
+        Ok(pattern.to_owned())
+    };
+    items.iter().map(pattern).collect()
+}
+
+pub(super) fn hooks(value: &DeValue<'_>) -> Result<Vec<Hook>, String> {
+    let DeValue::Array(items) = value else {
+        return Err(format!(
+            "a list such as [\"auto\", \"tc\"] is expected, not {}",
+            kind(value)
+        ));
+    };
+    items.iter().map(|item| word(item.get_ref())).collect()
 }
 
 pub(super) fn tasks_per_day(value: &DeValue<'_>) -> Result<u32, String> {

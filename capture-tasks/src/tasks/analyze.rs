@@ -12,7 +12,7 @@ use std::{
 use capture_inspector::process::{Error, Inspector, Limits};
 use capture_store::{
     Analyzed, StoredTask, TaskId,
-    access::{Actor, Right},
+    access::{Account, Actor, Right},
 };
 use capture_task::task::FileRecord;
 use serde::Deserialize;
@@ -295,6 +295,8 @@ impl Inner {
             return;
         };
         let name = id.to_string();
+        let account = self.stored(id).ok().map(|stored| stored.account);
+        let account = account.as_ref().map(Account::as_str);
         for finding in outline.findings {
             let Ok(identity) = serde_json::from_str::<Identity<'_>>(finding.get()) else {
                 continue;
@@ -302,7 +304,7 @@ impl Inner {
             let hasher = BuildHasherDefault::<DefaultHasher>::default();
             let hash = hasher.hash_one((identity.code.get(), identity.subject.get()));
             if self.analyses.is_news(id, hash) {
-                self.events.finding(&name, finding);
+                self.events.finding(&name, finding, account);
             }
         }
     }

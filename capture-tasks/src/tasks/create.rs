@@ -8,12 +8,14 @@ use std::{
 use capture_engine::{interfaces, interfaces::InterfaceEntry};
 use capture_file as output;
 use capture_store::{
-    CreateLimits, Creation, Failure, IdempotencyKey, NewTask, Refusal, access::Actor,
+    Action, CreateLimits, Creation, Failure, IdempotencyKey, NewTask, Outcome, Refusal,
+    access::Actor,
 };
 use capture_task::{
+    bytes_text, count_text, duration_text,
     plan::{
-        Fault, FaultKind, Field, MAX_INTERFACES, Plan, RequestOrigin, add_new, nearest, normalise,
-        seconds,
+        Fault, FaultKind, Field, Filter, Hook, InterfaceSelection, Keyword as _, MAX_INTERFACES,
+        Plan, RequestOrigin, add_new, nearest, normalise, quote, seconds,
     },
     task::TaskSpec,
 };
@@ -45,6 +47,8 @@ const MAX_HINTS: usize = 10;
 pub enum CreateError {
     /// Everything that is wrong with the request.
     Invalid(Vec<Fault>),
+    /// It is valid, and beyond what the role may.
+    NotAllowed(Vec<Fault>),
     /// It is valid, and not granted.
     Refused(Refusal),
     /// The daemon is ending.
@@ -98,7 +102,14 @@ impl Tasks {
                     };
                 }
             };
+            let refused = inner.config().access.refusals(&plan, &actor);
+            if !refused.is_empty() {
+                let outcome = Outcome::Refused("beyond the role");
+                inner.write_audit(&actor, Action::TaskCreate, &summary(&plan), outcome)?;
+                return Err(CreateError::NotAllowed(refused));
+            }
             let new = NewTask {
+                summary: summary(&plan),
                 name: plan.name,
                 spec,
                 start_at,
@@ -124,6 +135,51 @@ impl Tasks {
             Ok(known)
         })
         .await
+    }
+}
+
+/// What a task captures, for the audit log: `on eth0 by xdp: tcp port 443; at most 1m, 1.1 GB; "web"`.
+fn summary(plan: &Plan) -> String {
+    let limits = [
+        plan.duration.map(duration_text),
+        plan.max_packets
+            .map(|most| format!("{} packets", count_text(most))),
+        plan.max_file_bytes.map(bytes_text),
+        plan.max_bytes.map(|most| format!("{most} bytes a frame")),
+    ];
+    let limits: Vec<_> = limits.into_iter().flatten().collect();
+    let hook = match plan.hook {
+        Hook::Auto => String::new(),
+        other => format!(" by {}", other.keyword()),
+    };
+    let limits = match limits.as_slice() {
+        [] => String::new(),
+        limits => format!("; at most {}", limits.join(", ")),
+    };
+    let (interfaces, filter) = (interfaces_of(plan), filter_of(plan));
+    // The name last, as what is long is cut.
+    format!(
+        "on {interfaces}{hook}{filter}{limits}; {}",
+        quote(&plan.name)
+    )
+}
+
+/// Interfaces and filter of a plan: `eth0: tcp port 443`.
+pub(super) fn what(plan: &Plan) -> String {
+    interfaces_of(plan) + &filter_of(plan)
+}
+
+fn interfaces_of(plan: &Plan) -> String {
+    match &plan.interfaces {
+        InterfaceSelection::Any => "any".to_owned(),
+        InterfaceSelection::Named(names) => names.join(","),
+    }
+}
+
+fn filter_of(plan: &Plan) -> String {
+    match plan.filter == Filter::default() {
+        true => String::new(),
+        false => format!(": {}", plan.filter),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use capture_store::{
     Deletion, Failure, StoredTask, TaskId,
-    access::{Actor, Right},
+    access::{Account, Actor, Right},
 };
 use capture_task::task::State;
 
@@ -46,7 +46,9 @@ impl Inner {
 
     pub(super) fn delete(&self, id: &TaskId, actor: &Actor) -> Result<(), TaskError> {
         let waiting = self.table().take_waiting(id);
-        let name = self.stored(id).ok().map(|stored| stored.record.name);
+        let stored = self.stored(id).ok();
+        let account = stored.as_ref().map(|stored| stored.account.clone());
+        let name = stored.map(|stored| stored.record.name);
         let deleted = self.storage.hide(id).map_err(TaskError::from);
         let deleted = deleted.and_then(|()| {
             let has_ended = self.unstored().has(id);
@@ -69,7 +71,8 @@ impl Inner {
                 self.retention().gone(id);
                 self.analyses.forget(id);
                 self.views.forget(id);
-                self.events.deleted(&id.to_string());
+                let account = account.as_ref().map(Account::as_str);
+                self.events.deleted(&id.to_string(), account);
                 task_log::deleted(id, &name.unwrap_or_default(), actor);
                 // The task is gone, whatever becomes of its files: the next start finds them.
                 if let Err(error) = self.storage.purge(id) {

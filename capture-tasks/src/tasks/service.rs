@@ -14,7 +14,8 @@ use capture_file::DiskSpace;
 use capture_inspector::view::ViewRequest;
 use capture_store::{
     Action, Cursor, FILE_BYTES, Note, Outcome, PAGE_BYTES, Store, TaskFilter, TaskId, TaskTotals,
-    access::Actor, clock::Clock,
+    access::{Account, Actor},
+    clock::Clock,
 };
 use capture_task::task::{State, StopReason, TaskRecord};
 use serde::Serialize;
@@ -229,6 +230,17 @@ impl Tasks {
             Ok(words.collect())
         })
         .await
+    }
+
+    /// The account whose tasks alone an actor sees; none for one who sees all.
+    pub fn scope(&self, actor: &Actor) -> Option<Account> {
+        self.0.config().access.scope(actor)
+    }
+
+    /// Whose a task is.
+    pub async fn owner(&self, id: TaskId) -> Result<Account, TaskError> {
+        self.blocking(move |inner| Ok(inner.stored(&id)?.account))
+            .await
     }
 
     /// A task as it is now.

@@ -253,11 +253,18 @@ impl Inner {
         if !actor.may(Right::Download) {
             return Err(TaskError::Forbidden);
         }
-        let revoked = self.store.share_revoke(id, actor)?;
-        let share = revoked.ok_or_else(|| TaskError::NotShared {
+        let not_found = || TaskError::NotShared {
             code: "not_found",
             detail: "there is no such share in force".to_owned(),
-        })?;
+        };
+        if let Some(account) = self.config().access.scope(actor) {
+            let task = self.store.share_task(id)?.ok_or_else(not_found)?;
+            if self.stored(&task)?.account != account {
+                return Err(not_found());
+            }
+        }
+        let revoked = self.store.share_revoke(id, actor)?;
+        let share = revoked.ok_or_else(not_found)?;
         self.tidy_after_shares(&[share.task]);
         Ok(())
     }

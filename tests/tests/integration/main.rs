@@ -9,6 +9,7 @@ mod applying;
 mod audit_lines;
 mod binary;
 mod coexistence;
+mod daemon_access;
 mod daemon_api;
 mod daemon_check;
 mod daemon_cli;

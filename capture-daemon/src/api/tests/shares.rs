@@ -72,6 +72,7 @@ impl Lab {
                 ..TaskSpec::default()
             },
             name,
+            summary: "on lo".to_owned(),
             start_at: None,
             max_file_bytes: 1 << 20,
             key: None,

@@ -88,6 +88,11 @@ impl Inner {
     ) -> Result<Previewed, CreateError> {
         normalise(&mut spec);
         let plan = self.check(&spec, start_at).map_err(CreateError::Invalid)?;
+        let access = &self.config().access;
+        let refused = access.refusals(&plan, actor);
+        if !refused.is_empty() {
+            return Err(CreateError::NotAllowed(refused));
+        }
         if self.table().is_closing() {
             return Err(CreateError::Closing);
         }
@@ -108,6 +113,7 @@ impl Inner {
         };
         let running = TaskFilter {
             states: vec![State::Running],
+            account: access.scope(actor),
             ..TaskFilter::default()
         };
         let running = self.store.tasks(&running, &self.overlay())?;

@@ -17,7 +17,7 @@ use capture_packet::decode::Decoded;
 use capture_store::{Action, Outcome, access::Actor};
 use capture_task::{
     error::ErrorKind,
-    plan::{Fault, Filter, InterfaceSelection, Oversize, Plan},
+    plan::{Fault, Oversize, Plan},
     preview::{ProbeReport, Rate},
     task::{StopReason, TaskSpec},
 };
@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 
 use self::{hint::Wider, talkers::Talkers};
 use super::{
+    create::what,
     inner::{Inner, lock},
     service::Tasks,
 };
@@ -47,6 +48,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 pub enum ProbeError {
     /// Everything that is wrong with the request.
     Invalid(Vec<Fault>),
+    /// It is valid, and beyond what the role may.
+    NotAllowed(Vec<Fault>),
     /// As many probes run as may.
     Busy,
     /// As many tasks run as the engine has slots.
@@ -83,6 +86,7 @@ impl ProbeError {
     fn outcome(&self) -> Outcome<'_> {
         match self {
             Self::Invalid(_) => Outcome::Refused("not valid"),
+            Self::NotAllowed(_) => Outcome::Refused("beyond the role"),
             Self::Busy => Outcome::Refused("as many probes run as may"),
             Self::NoSlot => Outcome::Refused("no slot"),
             Self::Closing => Outcome::Refused("closing"),
@@ -267,7 +271,13 @@ impl Inner {
         is_unwanted: &dyn Fn() -> bool,
     ) -> Result<ProbeReport, ProbeError> {
         let plan = self.check(spec, None).map_err(ProbeError::Invalid)?;
-        let object = object(&plan);
+        let object = what(&plan);
+        let refused = self.config().access.refusals(&plan, actor);
+        if !refused.is_empty() {
+            let error = ProbeError::NotAllowed(refused);
+            self.write_audit(actor, Action::Probe, &object, error.outcome())?;
+            return Err(error);
+        }
         let turn = Turn::take(&self.probes).ok_or(ProbeError::Busy);
         let slots = turn.and_then(|turn| {
             if self.table().is_closing() {
@@ -398,16 +408,4 @@ fn report(
         hint,
         talkers: talkers.most(),
     }
-}
-
-/// What the audit log says that was looked at.
-fn object(plan: &Plan) -> String {
-    let interfaces = match &plan.interfaces {
-        InterfaceSelection::Any => "any".to_owned(),
-        InterfaceSelection::Named(names) => names.join(","),
-    };
-    if plan.filter == Filter::default() {
-        return interfaces;
-    }
-    format!("{interfaces}: {}", plan.filter)
 }
