@@ -54,6 +54,7 @@ pub(super) fn closing_table(ended: &Ended, elapsed: Duration) -> String {
 /// What matched and what became of it, losses apart. Lines whose figure is zero are left out.
 pub(super) fn packet_rows(counters: &Counters) -> Vec<(&'static str, String)> {
     let Counters {
+        undecided: _,
         matched,
         captured,
         bytes,

@@ -283,6 +283,11 @@ impl StopReason {
 /// What became of the packets that matched. The figures add up, see [`Counters::accounted`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Counters {
+    /// Frames on the task's interfaces too short, or with too many headers, to decide every criterion on, which so may not
+    /// have matched though they should. Known at the end. Not part of `matched`.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub undecided: u64,
     /// Packets that matched in the kernel.
     pub matched: u64,
     /// Packets written to the output.
@@ -362,6 +367,7 @@ impl Add for Counters {
     /// The figures of several tasks together.
     fn add(self, other: Self) -> Self {
         Self {
+            undecided: self.undecided + other.undecided,
             matched: self.matched + other.matched,
             captured: self.captured + other.captured,
             bytes: self.bytes + other.bytes,
@@ -397,17 +403,22 @@ impl Counters {
     /// not.
     pub fn verdict_with(&self, interruptions: &[Interruption]) -> Option<String> {
         let gaps = gaps_text(interruptions)?;
-        Some(match self.dropped.total() {
-            0 => format!("interrupted: {gaps}"),
+        Some(match (self.dropped.total(), self.undecided) {
+            (0, 0) => format!("interrupted: {gaps}"),
+            (0, undecided) => format!("interrupted: {gaps}; {undecided} undecided"),
             _ => format!("interrupted: {gaps}, {}", self.verdict()),
         })
     }
 
-    /// `complete`, or `lost N of M`.
+    /// `complete`, or `lost N of M`; with `; N undecided` behind it where there are such frames.
     pub fn verdict(&self) -> String {
-        match self.dropped.total() {
+        let verdict = match self.dropped.total() {
             0 => "complete".to_owned(),
             lost => format!("lost {lost} of {}", self.matched),
+        };
+        match self.undecided {
+            0 => verdict,
+            undecided => format!("{verdict}; {undecided} undecided"),
         }
     }
 }
@@ -471,7 +482,7 @@ pub struct TaskRecord {
     /// `complete`, `lost N of M`, or `interrupted: N gaps` where it was taken up again, once it has ended.
     #[schema(
         required = true,
-        pattern = "^(complete|lost [0-9]+ of [0-9]+|interrupted: [0-9]+ gaps?(, lost [0-9]+ of [0-9]+)?)$"
+        pattern = "^(complete|lost [0-9]+ of [0-9]+|interrupted: [0-9]+ gaps?(, lost [0-9]+ of [0-9]+)?)(; [0-9]+ undecided)?$"
     )]
     pub verdict: Option<String>,
     /// When it captured nothing though it had begun, as the daemon ended; absent where that never was.

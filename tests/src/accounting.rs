@@ -75,6 +75,11 @@ fn check_verdict(ended: &Ended, record: &Value, figures: &Figures) {
         (0, _) => "complete".into(),
         _ => format!("lost {lost} of {}", figures.matched).into(),
     };
+    let undecided = record["counters"]["undecided"].as_u64().unwrap_or(u64::MAX);
+    let expected = match (expected, undecided) {
+        (Value::String(text), 1..) => format!("{text}; {undecided} undecided").into(),
+        (expected, _) => expected,
+    };
     let verdict = &record["verdict"];
     ended.check(
         *verdict == expected,

@@ -23,13 +23,14 @@ const FIELDS: [&str; 15] = [
     "stop_reason",
     "verdict",
 ];
-const COUNTERS: [&str; 6] = [
+const COUNTERS: [&str; 7] = [
     "bytes",
     "captured",
     "dropped",
     "matched",
     "over_limit",
     "oversize_discarded",
+    "undecided",
 ];
 const DROPPED: [&str; 4] = ["copy", "queue", "ring", "write"];
 const FILE: [&str; 6] = ["complete", "index", "name", "packets", "sha256", "size"];
@@ -141,7 +142,12 @@ fn assert_state(task: &Value) {
     };
     let was_interrupted = gaps > 0 && has_ended(task);
     let verdict = was_interrupted.then_some(&*interrupted).or(verdict);
-    assert_eq!(task["verdict"].as_str(), verdict, "{task}");
+    let undecided = match number(&counters["undecided"]) {
+        0 => String::new(),
+        undecided => format!("; {undecided} undecided"),
+    };
+    let verdict = verdict.map(|verdict| format!("{verdict}{undecided}"));
+    assert_eq!(task["verdict"].as_str(), verdict.as_deref(), "{task}");
 }
 
 /// How often the daemon's end interrupted it. Each gap is one in time, and only the last can be open.

@@ -239,7 +239,7 @@ fn summary_has_the_keys_of_the_contract() {
             r#""error":"not enough memory for the kernel tables and rings; try a smaller `--ring-size`","#,
             r#""created_at":"2026-11-23T15:04:05.000Z","started_at":"2026-11-23T15:04:05.100Z","#,
             r#""ended_at":null,"expires_at":null,"#,
-            r#""counters":{"matched":3,"captured":2,"bytes":99,"oversize_discarded":0,"#,
+            r#""counters":{"undecided":0,"matched":3,"captured":2,"bytes":99,"oversize_discarded":0,"#,
             r#""over_limit":0,"dropped":{"ring":1,"queue":0,"write":0,"copy":0}},"#,
             r#""verdict":"lost 1 of 3","#,
             r#""files":[{"index":0,"name":"-","size":200,"packets":2,"complete":true,"#,

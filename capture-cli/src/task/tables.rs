@@ -263,6 +263,13 @@ fn figures(task: &TaskRecord) -> Rows {
         _ => loss_text(counters.dropped, counters.matched, RingSize::Configuration),
     };
     let mut rows = packet_rows(counters);
+    if counters.undecided > 0 {
+        let frames = count_text(counters.undecided);
+        rows.push((
+            "undecided",
+            format!("{frames} frames, too short to decide on"),
+        ));
+    }
     rows.push(("lost", lost));
     let rows = rows.into_iter();
     rows.map(|(label, value)| (label.to_owned(), value))

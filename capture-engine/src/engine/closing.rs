@@ -29,6 +29,8 @@ pub struct ClosingTask {
     /// A fault in the kernel's view of the packets.
     fault: Option<Error>,
     malformed: u64,
+    /// Those of them that the task has a criterion for.
+    undecided: u64,
     /// Who keeps the sum of all tasks, and which one this is.
     past: (Arc<Past>, TaskHandle),
 }
@@ -93,6 +95,7 @@ impl ClosingTask {
             reason,
             fault: task.fault.take(),
             malformed: task.malformed(),
+            undecided: task.undecided(),
             past,
         }
     }
@@ -142,12 +145,14 @@ impl ClosingTask {
             reason,
             fault,
             malformed,
+            undecided,
             past: (past, id),
         } = self;
         let report = output.report();
         let mut counters = Counters::default();
         written.fill(&mut counters);
         task::fill(figures, &mut counters);
+        counters.undecided = undecided;
         past.end(id, Some(counters));
         let (stop_reason, error) = match (report.error, fault) {
             (Some(error), _) => (error.stop_reason(), Some(error.into())),

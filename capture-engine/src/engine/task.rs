@@ -5,7 +5,7 @@ use std::sync::Arc;
 use capture_common::{Direction, HookPoint, LinkLayer};
 use capture_file::{FinalFigures, InterfaceInfo, InterfaceStats, OutputCounters};
 use capture_task::{
-    plan::{Directions, Hook, InterfaceSelection, Plan, nearest},
+    plan::{Directions, Filter, Hook, InterfaceSelection, Plan, nearest},
     task::Counters,
 };
 
@@ -178,6 +178,14 @@ impl Task {
         interfaces
             .map(|interface| interface.figures.malformed)
             .sum()
+    }
+
+    /// The same, of a task that decides anything. Nothing is said of which criterion could not be decided.
+    pub(super) fn undecided(&self) -> u64 {
+        match self.plan.filter == Filter::default() {
+            true => 0,
+            false => self.malformed(),
+        }
     }
 
     /// What the kernel counted for this task.

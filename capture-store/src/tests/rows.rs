@@ -23,6 +23,7 @@ fn a_life() {
     );
 
     let counters = Counters {
+        undecided: 1,
         matched: u64::MAX,
         captured: 5,
         bytes: 6,

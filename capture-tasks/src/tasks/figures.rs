@@ -43,6 +43,7 @@ impl Tasks {
 /// Figures in the words of the closing table, with plain numbers, as befits a log. Those that are 0 are left out.
 fn text(counters: Counters) -> String {
     let Counters {
+        undecided: _,
         matched,
         captured,
         bytes,

@@ -5,9 +5,10 @@ use std::{fs, os::unix::fs::PermissionsExt as _, process::Command, thread};
 
 use capture_tests::{
     TIMEOUT,
+    agent::binary,
     daemon::{self, Daemon, UNLIMITED, udp_task},
     eventually,
-    netns::{HOST_IF, Lab},
+    netns::{HOST_IF, Lab, PEER_IF},
     output, readers,
     traffic::{self},
 };
@@ -179,9 +180,7 @@ fn the_service_manager_hears_of_it() {
     };
     let mut command = lab.host.command("env");
     command.arg("NOTIFY_SOCKET=".to_owned() + path.to_str().expect("a path"));
-    command
-        .arg("WATCHDOG_USEC=200000")
-        .arg(capture_tests::agent::binary());
+    command.arg("WATCHDOG_USEC=200000").arg(binary());
     let daemon = daemon::spawn(command, &home).ready();
     assert_eq!(hear(), "READY=1");
     for _ in 0..3 {
@@ -191,4 +190,44 @@ fn the_service_manager_hears_of_it() {
     let end = thread::spawn(move || daemon.wait_end());
     while hear() == "WATCHDOG=1" {}
     assert_eq!(end.join().expect("it ends").status.code(), Some(0));
+}
+
+/// More extension headers than are followed hide the port of a packet.
+#[test]
+fn frames_that_could_not_be_decided_are_said() {
+    let lab = Lab::new();
+    let daemon = daemon::start(&lab.host);
+    let by_port = daemon.run(udp_task(json!({"ports": [53]})));
+    let all = daemon.run(udp_task(json!({"protocol": "all"})));
+    const OPTIONS: u8 = 60;
+    const UDP: u8 = 17;
+    let hidden = || {
+        let body = (0..9).fold((UDP, vec![0; 40]), |(next, body), _| {
+            (OPTIONS, traffic::extension(next, 1, &body))
+        });
+        traffic::ipv6_frame("2001:db8::1", "2001:db8::2", body.0, &body.1)
+    };
+    traffic::send(&lab.peer, PEER_IF, 1000, (0..5).map(|_| hidden()));
+    traffic::send(&lab.peer, PEER_IF, 1000, traffic::frames(0..20, 100));
+    daemon.captured(&by_port, 20);
+    daemon.wait(&all, "packets", |task| {
+        task["counters"]["captured"].as_u64() >= Some(25)
+    });
+    let task = daemon.stop_task(&by_port);
+    assert_eq!(task["counters"]["undecided"], 5, "{task}");
+    assert_eq!(task["verdict"], "complete; 5 undecided", "{task}");
+    let shown = output(
+        Command::new(binary())
+            .args(["task", "show", &by_port, "--socket"])
+            .arg(daemon.socket()),
+    );
+    assert!(
+        shown.contains("5 frames, too short to decide on"),
+        "{shown}"
+    );
+    // Without a criterion there is nothing to decide.
+    let task = daemon.stop_task(&all);
+    assert_eq!(task["counters"]["undecided"], 0, "{task}");
+    assert_eq!(task["verdict"], "complete", "{task}");
+    daemon.stop();
 }
