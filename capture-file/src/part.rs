@@ -4,13 +4,15 @@
 use std::{
     fs::{File, OpenOptions},
     io,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
 };
 
+use nix::unistd::geteuid;
+
 use super::{
     error::{Action, Error},
-    path::{MODE, lock},
+    path::{MODE, directory_of, lock},
     recovery,
 };
 
@@ -66,6 +68,7 @@ pub(super) fn create(part: &Path) -> Result<File, CreateError> {
                 Err(error) => return Err(Error::io(Action::Lock, part, error).into()),
             },
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                refuse_planted(part)?;
                 match recovery::recover(part) {
                     Ok(recovered) => log::warn!("{recovered}"),
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -86,7 +89,57 @@ pub(super) fn create(part: &Path) -> Result<File, CreateError> {
     Err(in_use(part))
 }
 
+/// Refuses a `.part` that another user has put in the way, in a directory that everybody can write to: it may take as long
+/// to read as they like, and is nobody's interrupted capture.
+fn refuse_planted(part: &Path) -> Result<(), CreateError> {
+    let (Ok(found), Ok(directory)) = (part.symlink_metadata(), directory_of(part).metadata())
+    else {
+        // It has gone, or its recovery says what is wrong.
+        return Ok(());
+    };
+    let is_open = directory.mode() & 0o002 != 0;
+    if !is_open || found.uid() == geteuid().as_raw() {
+        return Ok(());
+    }
+    let why = format!(
+        "it is of another user (uid {}) in a directory that everybody can write to; remove it, or name another file",
+        found.uid()
+    );
+    Err(Error::io(Action::Recover, part, io::Error::other(why)).into())
+}
+
 fn in_use(part: &Path) -> CreateError {
     let path = part.to_owned();
     Error::InUse { path }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    mod privileged {
+        use std::{
+            fs::{self, Permissions},
+            os::unix::fs::{PermissionsExt as _, chown},
+        };
+
+        use super::super::*;
+
+        /// Of which 50 GB are to be read.
+        #[test]
+        fn what_another_user_has_put_in_the_way_is_not_read() {
+            let directory = tempfile::tempdir().expect("a directory");
+            let part = directory.path().join("a.pcapng.part");
+            let planted = File::create(&part).expect("a file");
+            planted.set_len(50 << 30).expect("it is sparse");
+            chown(&part, Some(65534), Some(65534)).expect("root may");
+            fs::set_permissions(directory.path(), Permissions::from_mode(0o1777))
+                .expect("it is ours");
+            let refused = create(&part).expect_err("it is in the way").at(&part);
+            let text = refused.to_string();
+            assert!(text.contains("is of another user (uid 65534)"), "{text}");
+            assert!(part.exists());
+            // One's own is recovered, or told to be no capture, as ever.
+            fs::remove_file(&part).expect("root may");
+            create(&part).expect("the name is free");
+        }
+    }
 }
