@@ -60,7 +60,8 @@ fn uname(field: fn(&libc::utsname) -> &[libc::c_char; 65]) -> Option<String> {
     if unsafe { libc::uname(&raw mut name) } != 0 {
         return None;
     }
-    let bytes = field(&name).iter().map(|byte| byte.cast_unsigned());
+    // `c_char` is signed on some architectures and unsigned on others.
+    let bytes = field(&name).iter().map(|byte| byte.to_ne_bytes()[0]);
     String::from_utf8(bytes.take_while(|byte| *byte != 0).collect()).ok()
 }
 
