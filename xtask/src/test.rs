@@ -8,6 +8,7 @@
 use std::{
     env,
     ffi::OsString,
+    num::NonZero,
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
 };
@@ -38,6 +39,13 @@ const WITH_UNIT_RIGHTS: [(&str, &[&str]); 2] = [
     ),
     ("serial", &["mixture"]),
 ];
+
+/// The end-to-end tests that wait for packets and durations more than they compute: two at a time for each CPU take three quarters
+/// of the time. The others are about what the machine can take, or ask for it alone.
+const MOSTLY_WAITING: &str = "integration";
+
+/// By which libtest learns how many tests run at a time.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
 
 /// The path part of tests outside [`END_TO_END`] that need root.
 const PRIVILEGED: &str = "privileged::";
@@ -213,6 +221,11 @@ fn privileged(
     }
     let binaries = compile(END_TO_END, object)?;
     for binary in &binaries {
+        let mut variables = variables.clone();
+        if binary.name == MOSTLY_WAITING && env::var_os(TEST_THREADS).is_none() {
+            let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
+            variables.push((TEST_THREADS, (2 * cpus).to_string().into()));
+        }
         tally.run(binary.as_root(&variables).args(&arguments.tests))?;
     }
     let (name, value) = RIGHTS;
