@@ -23,6 +23,7 @@ pub mod process;
 mod redaction;
 #[cfg(test)]
 mod schema;
+pub mod spawn;
 #[cfg(test)]
 mod testing;
 pub mod view;

@@ -6,25 +6,19 @@ use std::{
     io::{self, Read as _},
     os::{
         fd::OwnedFd,
-        unix::{
-            net::UnixStream,
-            process::{CommandExt as _, ExitStatusExt as _},
-        },
+        unix::{net::UnixStream, process::ExitStatusExt as _},
     },
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus},
+    process::ExitStatus,
     thread::sleep,
     time::{Duration, Instant},
 };
 
 use capture_task::printable;
-use nix::{
-    sys::signal::{Signal, killpg},
-    unistd::Pid,
-};
 use serde::{Deserialize, Serialize};
 
 use super::{error::Error, program::Program, scratch::Scratch};
+use crate::spawn::{Process, Start};
 
 /// Begins the one argument by which this program is to become an engine. [`Launch`] follows as JSON.
 pub(crate) const ARGUMENT: &str = "engine-of-captures=";
@@ -36,7 +30,7 @@ pub(super) const MOST_OUTPUT: u64 = 256 << 20;
 const MOST_SHOWN: usize = 200;
 
 /// Bounds of an engine.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub(super) struct Limits {
     /// Bytes of address space: Suricata with all public rules takes 1 to 2 GiB.
     pub(super) memory: u64,
@@ -60,7 +54,7 @@ impl Default for Limits {
 }
 
 /// What a confined process is to become.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub(super) struct Launch {
     pub(super) program: PathBuf,
     pub(super) arguments: Vec<String>,
@@ -139,13 +133,12 @@ impl Launcher {
             error,
         };
         let deadline = Instant::now() + self.limits.time;
-        let (child, socket) = start(&launch, &to).map_err(failed)?;
-        let mut child = Ends::new(child);
+        let (mut process, socket) = start(&launch, &to).map_err(failed)?;
         match confined(socket, deadline).map_err(failed)? {
             Confined::Without(missing) => self.missing = missing,
             Confined::Refused(why) => return Err(Error::Unconfined { program: name, why }),
         }
-        let Some(status) = child.ended_before(deadline).map_err(failed)? else {
+        let Some(status) = ended_before(&mut process, deadline).map_err(failed)? else {
             return Err(Error::Time {
                 program: name,
                 after: self.limits.time,
@@ -207,7 +200,7 @@ pub(super) fn regular(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-fn start(launch: &Launch, said: &File) -> io::Result<(Child, UnixStream)> {
+fn start(launch: &Launch, said: &File) -> io::Result<(Process, UnixStream)> {
     start_with(launch, said.try_clone()?.into(), said.try_clone()?.into())
 }
 
@@ -216,20 +209,16 @@ pub(super) fn start_with(
     launch: &Launch,
     output: OwnedFd,
     error: OwnedFd,
-) -> io::Result<(Child, UnixStream)> {
+) -> io::Result<(Process, UnixStream)> {
     let (socket, of_child) = UnixStream::pair()?;
     let launch = serde_json::to_string(launch)?;
-    let child = Command::new("/proc/self/exe")
-        .arg0("capture-agent")
-        .arg(format!("{ARGUMENT}{launch}"))
-        .env_clear()
-        .current_dir("/")
-        .process_group(0)
-        .stdin(OwnedFd::from(of_child))
-        .stdout(output)
-        .stderr(error)
-        .spawn()?;
-    Ok((child, socket))
+    let process = Process::start(Start {
+        argument: format!("{ARGUMENT}{launch}"),
+        input: of_child.into(),
+        output: Some(output),
+        error,
+    })?;
+    Ok((process, socket))
 }
 
 /// What the child says before it becomes the engine, which has no other end of the socket.
@@ -241,33 +230,15 @@ pub(super) fn confined(mut socket: UnixStream, deadline: Instant) -> io::Result<
     serde_json::from_slice(&text).map_err(|_| io::Error::other("the sandbox did not come up"))
 }
 
-/// A process and those that it started, which go with this value.
-pub(super) struct Ends(Child);
-
-impl Ends {
-    pub(super) fn new(child: Child) -> Self {
-        Self(child)
-    }
-
-    fn ended_before(&mut self, deadline: Instant) -> io::Result<Option<ExitStatus>> {
-        loop {
-            if let Some(status) = self.0.try_wait()? {
-                return Ok(Some(status));
-            }
-            if Instant::now() >= deadline {
-                return Ok(None);
-            }
-            sleep(Duration::from_millis(5));
+/// How a process has ended, if it does before a moment.
+fn ended_before(process: &mut Process, deadline: Instant) -> io::Result<Option<ExitStatus>> {
+    loop {
+        if let Some(status) = process.try_wait()? {
+            return Ok(Some(status));
         }
-    }
-}
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        if let Ok(group) = i32::try_from(self.0.id()) {
-            // What it started may still be there. It fails where nothing is.
-            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+        if Instant::now() >= deadline {
+            return Ok(None);
         }
-        let _ = self.0.wait();
+        sleep(Duration::from_millis(5));
     }
 }

@@ -32,7 +32,7 @@ pub use self::{
     program::EngineKind,
     sharkd::{Wireshark, WiresharkNode},
 };
-pub(crate) use self::{launch::ARGUMENT, sandbox::become_engine};
+pub(crate) use self::{launch::ARGUMENT, sandbox::become_engine, sharkd::is_wireshark};
 use self::{launch::Launcher, program::Program, scratch::Scratch};
 use crate::{analysis::Analysis, engine_report::EngineReport, input::Input};
 

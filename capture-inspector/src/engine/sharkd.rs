@@ -5,10 +5,9 @@
 use std::{
     ffi::OsStr,
     fs::File,
-    io::{self, BufRead as _, BufReader, Write as _},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
     os::{fd::AsRawFd as _, unix::net::UnixStream},
-    path::PathBuf,
-    process::Command,
+    path::{Path, PathBuf},
     sync::OnceLock,
     time::{Duration, Instant},
 };
@@ -20,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::{
     error::Error,
-    launch::{Confined, Ends, Launch, Limits, confined, shown, start_with},
+    launch::{Confined, Launch, Limits, confined, shown, start_with},
 };
 
 const PROGRAM: &str = "sharkd";
@@ -88,6 +87,12 @@ struct RawNode {
     n: Vec<Self>,
 }
 
+/// Its argument to speak over its standard input and output.
+const SESSION: &str = "-";
+
+/// Its argument to say its version.
+const VERSION: &str = "--version";
+
 impl Wireshark {
     /// The program of this machine; none where it is not installed. It is looked for until it is found.
     pub fn find() -> Option<&'static Self> {
@@ -104,10 +109,8 @@ impl Wireshark {
         let directories = std::env::split_paths(search);
         let mut paths = directories.map(|directory| directory.join(PROGRAM));
         let path = paths.find(|path| path.is_file())?;
-        let said = Command::new(&path).arg("--version").env_clear().output();
-        let said = said.ok()?.stdout;
         // `Sharkd (Wireshark) 4.0.17 (Git …).`
-        let said = String::from_utf8_lossy(&said);
+        let said = version(&path).ok()?;
         let mut words = said.split_whitespace();
         let version = words.find(|word| word.starts_with(|first: char| first.is_ascii_digit()))?;
         Some(Self {
@@ -149,18 +152,9 @@ impl Wireshark {
             error,
         };
         let file = in_memory(capture).map_err(started)?;
-        let launch = Launch {
-            program: self.path.clone(),
-            arguments: vec!["-".to_owned()],
-            read: Vec::new(),
-            write: None,
-            interactive: true,
-            limits: LIMITS,
-        };
+        let launch = launch(&self.path, SESSION);
         let (socket, of_child) = UnixStream::pair().map_err(started)?;
-        let started_child = start_with(&launch, of_child.into(), file.into());
-        let (child, said) = started_child.map_err(started)?;
-        let child = Ends::new(child);
+        let (process, said) = start_with(&launch, of_child.into(), file.into()).map_err(started)?;
         if let Confined::Refused(why) = confined(said, deadline).map_err(started)? {
             return Err(Error::Unconfined {
                 program: PROGRAM,
@@ -176,7 +170,7 @@ impl Wireshark {
         session.ask("load", &json!({"file": "/proc/self/fd/2"}))?;
         let frame = numbers.len();
         let answer = session.ask("frame", &json!({"frame": frame, "proto": true}))?;
-        drop(child);
+        drop(process);
         let tree: Vec<RawNode> = answer
             .get("tree")
             .and_then(|tree| Deserialize::deserialize(tree).ok())
@@ -184,6 +178,45 @@ impl Wireshark {
         let mut tidy = Tidy { numbers, nodes: 0 };
         Ok(tidy.nodes(tree))
     }
+}
+
+fn launch(program: &Path, argument: &str) -> Launch {
+    Launch {
+        program: program.to_owned(),
+        arguments: vec![argument.to_owned()],
+        read: Vec::new(),
+        write: None,
+        interactive: true,
+        limits: LIMITS,
+    }
+}
+
+/// Whether a launch, as JSON, is one of these.
+pub(crate) fn is_wireshark(text: &str) -> bool {
+    let Ok(asked) = serde_json::from_str::<Launch>(text) else {
+        return false;
+    };
+    let mut directories = std::env::split_paths(DIRECTORIES);
+    let is_here = directories.any(|directory| directory.join(PROGRAM) == asked.program);
+    let mut own = [SESSION, VERSION]
+        .map(|argument| launch(&asked.program, argument))
+        .into_iter();
+    is_here && own.any(|own| own == asked)
+}
+
+/// What it says about itself.
+fn version(program: &Path) -> io::Result<String> {
+    let deadline = Instant::now() + LIMITS.time;
+    let (socket, of_child) = UnixStream::pair()?;
+    let null = File::open("/dev/null")?;
+    let (_process, said) = start_with(&launch(program, VERSION), of_child.into(), null.into())?;
+    if let Confined::Refused(why) = confined(said, deadline)? {
+        return Err(io::Error::other(why));
+    }
+    socket.set_read_timeout(Some(LIMITS.time))?;
+    let mut text = String::new();
+    socket.take(64 << 10).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// A file in memory with these bytes, open for reading.

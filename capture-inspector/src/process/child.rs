@@ -24,6 +24,7 @@ use crate::{
     input::Input,
     merge::{analyze, compare},
     redaction::RedactedCopy,
+    spawn::Start,
     view::View,
 };
 
@@ -41,6 +42,15 @@ pub fn serve_if_asked() -> Option<bool> {
     }
     let numbers = argument.strip_prefix(ARGUMENT)?;
     Some(serve(numbers).is_ok())
+}
+
+/// Whether this is a process of a daemon: an inspector, or Wireshark with nothing but a capture. Both confine themselves before they
+/// read anything.
+pub fn is_of_daemon(start: &Start) -> bool {
+    match start.argument.strip_prefix(engine::ARGUMENT) {
+        Some(launch) => engine::is_wireshark(launch),
+        None => start.argument.starts_with(ARGUMENT),
+    }
 }
 
 fn serve(numbers: &str) -> io::Result<()> {

@@ -25,7 +25,7 @@ mod wire;
 use std::time::Duration;
 
 pub use self::{
-    child::serve_if_asked,
+    child::{is_of_daemon, serve_if_asked},
     error::Error,
     parent::{Inspector, Stopper},
     wire::MAX_REPORT_BYTES,

@@ -3,14 +3,10 @@
 
 use std::{
     fs::File,
-    io::{self, Read as _},
+    io::{self, PipeReader, Read as _},
     net::Shutdown,
-    os::{
-        fd::OwnedFd,
-        unix::{net::UnixStream, process::CommandExt as _},
-    },
-    path::Path,
-    process::{Child, Command, ExitStatus, Stdio},
+    os::unix::net::UnixStream,
+    process::ExitStatus,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -26,6 +22,7 @@ use super::{
 use crate::{
     findings::WasRead,
     redaction::Redaction,
+    spawn::{Process, Start},
     view::{ViewFault, ViewNote, ViewRequest},
 };
 
@@ -50,8 +47,9 @@ impl Stopper {
 /// A process that looks into files. It goes with this value, and with the thread that started it.
 #[derive(Debug)]
 pub struct Inspector {
-    child: Child,
+    process: Process,
     socket: UnixStream,
+    stderr: PipeReader,
     limits: Limits,
     missing: Vec<String>,
 }
@@ -63,26 +61,27 @@ impl Inspector {
     /// # Errors
     /// There is no process, or it could not confine itself.
     pub fn start(limits: &Limits) -> Result<Self, Error> {
-        // The file of this program, also after another one took its name.
-        Self::start_with(Path::new("/proc/self/exe"), limits, "")
+        Self::start_with(Process::start, limits, "")
     }
 
-    pub(super) fn start_with(program: &Path, limits: &Limits, more: &str) -> Result<Self, Error> {
+    pub(super) fn start_with(
+        start: impl FnOnce(Start) -> io::Result<Process>,
+        limits: &Limits,
+        more: &str,
+    ) -> Result<Self, Error> {
         let (socket, of_child) = UnixStream::pair().map_err(Error::Start)?;
+        let (stderr, error) = io::pipe().map_err(Error::Start)?;
         let processor = limits.processor.map_or(0, |most| most.as_secs().max(1));
-        let child = Command::new(program)
-            .arg0("capture-agent")
-            .arg(format!("{ARGUMENT}{},{processor}{more}", limits.memory))
-            .env_clear()
-            .current_dir("/")
-            .stdin(OwnedFd::from(of_child))
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(Error::Start)?;
+        let process = start(Start {
+            argument: format!("{ARGUMENT}{},{processor}{more}", limits.memory),
+            input: of_child.into(),
+            output: None,
+            error: error.into(),
+        });
         let mut inspector = Self {
-            child,
+            process: process.map_err(Error::Start)?,
             socket,
+            stderr,
             limits: *limits,
             missing: Vec::new(),
         };
@@ -109,7 +108,7 @@ impl Inspector {
 
     /// Its process.
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.process.id()
     }
 
     /// Gives it a complete file. Several files are one capture.
@@ -378,17 +377,15 @@ impl Inspector {
             return Error::Answer(error.to_string());
         };
         let mut said = Vec::new();
-        if let Some(stderr) = self.child.stderr.take() {
-            // As much as there is: it explains, and is not needed.
-            let _ = stderr.take(MAX_STDERR_BYTES).read_to_end(&mut said);
-        }
+        // As much as there is: it explains, and is not needed.
+        let _ = (&self.stderr).take(MAX_STDERR_BYTES).read_to_end(&mut said);
         Error::ended(status, &String::from_utf8_lossy(&said), &self.limits)
     }
 
     fn ended_within(&mut self, timeout: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + timeout;
         loop {
-            match self.child.try_wait() {
+            match self.process.try_wait() {
                 Ok(Some(status)) => return Some(status),
                 Ok(None) if Instant::now() < deadline => sleep(Duration::from_millis(2)),
                 _ => return None,
@@ -398,15 +395,7 @@ impl Inspector {
 
     /// Ends it, whatever it does.
     fn end(&mut self) {
-        // It may have ended, which is what is asked for.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Inspector {
-    fn drop(&mut self) {
-        self.end();
+        self.process.end();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     os::unix::process::ExitStatusExt as _,
+    path::Path,
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -116,12 +117,17 @@ fn is_zombie(id: u32) -> bool {
     status.map_or(true, |status| status.contains("State:\tZ"))
 }
 
+fn start_as(program: &str) -> Result<Inspector, Error> {
+    let program = Path::new(program);
+    Inspector::start_with(|start| Process::start_as(program, start), &limits(), "")
+}
+
 #[test]
 fn a_program_that_is_no_inspector() {
-    let error = Inspector::start_with(Path::new("/bin/true"), &limits(), "");
+    let error = start_as("/bin/true");
     let error = error.expect_err("no inspector").to_string();
     assert_eq!(error, "analysis ended: the inspector ended with 0");
-    let error = Inspector::start_with(Path::new("/nothing/there"), &limits(), "");
+    let error = start_as("/nothing/there");
     assert!(matches!(error, Err(Error::Start(_))));
 }
 

@@ -7,10 +7,11 @@ mod reading;
 mod redacting;
 mod viewing;
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 pub(super) use self::misdeed::Misdeed;
 use super::{Error, Inspector, Limits, child};
+use crate::spawn::Process;
 
 /// Runs before the `main` of the test harness, which does not know the argument of an inspector.
 #[used]
@@ -39,8 +40,7 @@ fn start() -> Inspector {
 
 /// One whose system calls are not filtered, so that the layers below show.
 fn start_without_filter() -> Inspector {
-    let program = Path::new("/proc/self/exe");
-    Inspector::start_with(program, &limits(), ",1").expect("an inspector")
+    Inspector::start_with(Process::start, &limits(), ",1").expect("an inspector")
 }
 
 impl Inspector {
