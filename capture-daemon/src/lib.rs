@@ -3,6 +3,7 @@
 
 pub mod api;
 mod check;
+mod confinement;
 #[cfg(test)]
 mod inspector_of_tests;
 mod metrics;
@@ -10,6 +11,7 @@ mod modes;
 mod privileges;
 mod sd_notify;
 mod start_line;
+mod supervisor;
 mod user;
 
 use std::{
@@ -20,19 +22,23 @@ use std::{
 };
 
 use capture_engine::{
-    doctor, remove_orphaned_filters,
+    doctor,
+    loader::StartLoader,
+    remove_orphaned_filters,
     signals::{Request, Requests},
 };
 use capture_store::{
     Action, Store,
     access::{Actor, SocketAccess},
     clock::SystemClock,
+    ownership,
 };
 use capture_task::{Cause, plan::quote};
 use capture_tasks::{self as tasks, events, log_queue, storage};
 pub use capture_tasks::{config, error};
 
 pub use self::check::check;
+use nix::unistd::{Group, getgid};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
@@ -98,9 +104,12 @@ pub fn run(options: Options<'_>) -> Result<()> {
     modes::warn(&config);
     doctor::preflight()?;
     privileges::give_up(&now.paths, new_user, socket_group(&now)?)?;
+    doctor::programs_load()?;
+    let loader = supervisor::part()?;
+    privileges::leave_to_supervisor()?;
+    confine(&config)?;
     // Not before, as a thread has the privileges that there were when it began.
     log_queue::start()?;
-    doctor::programs_load()?;
 
     let runtime = Builder::new_multi_thread()
         .worker_threads(WORKERS)
@@ -112,7 +121,8 @@ pub fn run(options: Options<'_>) -> Result<()> {
         let _context = runtime.enter();
         Signals::install()?
     };
-    let daemon = Daemon::start(&runtime, config, options)?;
+    let daemon = Daemon::start(&runtime, config, loader, options)?;
+    confinement::of_serving_daemon().map_err(unconfined)?;
     // Scripts and tests wait for this line.
     log_queue::write(b"ready\n");
     sd_notify::ready();
@@ -126,6 +136,25 @@ pub fn run(options: Options<'_>) -> Result<()> {
         "not everything has ended in time: {}",
         hanging.join("; ")
     )))
+}
+
+/// Leaves this process what a daemon needs beside its supervisor.
+fn confine(config: &LiveConfig) -> Result<()> {
+    let now = config.get();
+    user::make_own_directories(&now.paths);
+    // What the C library loads for names of users is loaded here, as no code can be later.
+    let _ = (ownership::own_name(), Group::from_gid(getgid()));
+    let missing = confinement::of_daemon(&now, config.file()).map_err(unconfined)?;
+    for layer in missing {
+        log::info!("the daemon is confined without {layer}");
+    }
+    Ok(())
+}
+
+fn unconfined(error: String) -> Error {
+    Error::runtime(format!(
+        "cannot confine itself, and goes no further: {error}"
+    ))
 }
 
 /// The group whose members may use the socket; a warning where there is none.
@@ -153,7 +182,12 @@ struct Daemon {
 
 impl Daemon {
     /// Starts everything, in the order in which one needs the other.
-    fn start(runtime: &Runtime, config: Arc<LiveConfig>, options: Options<'_>) -> Result<Self> {
+    fn start(
+        runtime: &Runtime,
+        config: Arc<LiveConfig>,
+        loader: StartLoader,
+        options: Options<'_>,
+    ) -> Result<Self> {
         let now = config.get();
         let clock = Arc::new(SystemClock);
         let _context = runtime.enter();
@@ -166,7 +200,7 @@ impl Daemon {
         let store = Store::open_for_daemon(&now.paths.database, clock.clone())?;
         // A daemon that was killed may have left filters, and perhaps no task comes that would meet them.
         remove_orphaned_filters()?;
-        let tasks = Tasks::start(Arc::clone(&config), store, storage, clock)?;
+        let tasks = Tasks::start(Arc::clone(&config), store, storage, clock, Some(loader))?;
         let Options {
             commit,
             set_log_format,

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use caps::{CapSet, Capability, CapsHashSet, errors::CapsError};
-use capture_engine::KernelVersion;
+use capture_engine::{KernelVersion, needed_beside_loader};
 use nix::{
     sys::{
         prctl::set_no_new_privs,
@@ -40,6 +40,32 @@ pub(super) fn give_up(
     let kept = reduce(new_user, socket_group, make_directories)?;
     let names = sorted(&kept);
     log::info!("privileges kept: {}", names.join(", "));
+    Ok(())
+}
+
+/// What the daemon keeps beside its supervisor, which has a loader load the kernel programs: nothing where the kernel asks for no
+/// capability to work with what is loaded.
+pub(super) fn leave_to_supervisor() -> Result<()> {
+    let failed = |error: CapsError| {
+        Error::runtime(format!(
+            "cannot give up privileges, and goes no further: {error}"
+        ))
+    };
+    let held = caps::read(None, CapSet::Permitted).map_err(failed)?;
+    let kept: CapsHashSet = match KernelVersion::running() {
+        Ok(version) => {
+            let needed = needed_beside_loader(version).iter().copied();
+            needed.filter(|one| held.contains(one)).collect()
+        }
+        Err(_) => held,
+    };
+    caps::set(None, CapSet::Effective, &kept).map_err(failed)?;
+    caps::set(None, CapSet::Permitted, &kept).map_err(failed)?;
+    let names = match kept.is_empty() {
+        true => "none".to_owned(),
+        false => sorted(&kept).join(", "),
+    };
+    log::info!("privileges kept beside the supervisor: {names}");
     Ok(())
 }
 

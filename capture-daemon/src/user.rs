@@ -109,6 +109,13 @@ pub(super) fn become_user(user: &User, group: Option<Gid>) -> Result<()> {
     })
 }
 
+/// The same for the user of this process.
+pub(super) fn make_own_directories(paths: &Paths) {
+    if let Ok(Some(user)) = User::from_uid(geteuid()) {
+        make_directories(paths, &user);
+    }
+}
+
 /// Makes the directories of the daemon for a user where they are not there, as only root can: `/run` is empty after each
 /// boot.
 pub(super) fn make_directories(paths: &Paths, user: &User) {

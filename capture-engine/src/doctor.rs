@@ -14,7 +14,7 @@ pub use self::{
 use crate::{
     error::{Error, Result},
     kernel,
-    kernel::{KernelVersion, ProgramProbe, find_denial},
+    kernel::{KernelVersion, ProgramProbe, find_denial, loader::StartLoader},
     privileges,
 };
 
@@ -23,19 +23,27 @@ pub fn examine() -> Report {
     report(daemon::check())
 }
 
-/// Runs every check within the daemon, with the rights that it has kept. What only others may see counts as not visible.
-pub fn examine_own() -> Report {
-    report(daemon::own())
+/// Runs every check within the daemon, with the rights that it has kept and by its loader, if it has one. What only others
+/// may see counts as not visible.
+pub fn examine_own(loader: Option<&StartLoader>) -> Report {
+    report_by(loader, daemon::own())
 }
 
 fn report(daemon: Option<Check>) -> Report {
-    let mut checks = checks::all();
+    report_by(None, daemon)
+}
+
+fn report_by(loader: Option<&StartLoader>, daemon: Option<Check>) -> Report {
+    let mut checks = match loader {
+        Some(_) => checks::of_machine(),
+        None => checks::all(),
+    };
     let is_failed = |check: &Check| check.status == Status::Fail;
     // Nothing can be loaded then, and the reason has been said.
     if !checks.iter().any(is_failed) {
-        checks.extend(probe());
+        checks.extend(probe(loader));
         if !checks.iter().any(is_failed) {
-            checks.push(trial::check());
+            checks.push(trial::check(loader));
         }
     }
     checks.extend(daemon);
@@ -46,10 +54,14 @@ fn report(daemon: Option<Check>) -> Report {
 }
 
 /// What only trying can tell: whether this kernel takes the programs of this binary.
-fn probe() -> Vec<Check> {
+fn probe(loader: Option<&StartLoader>) -> Vec<Check> {
     let name = "kernel programs";
     let meaning = "the programs that match packets in the kernel were loaded for a try";
-    match kernel::probe(true) {
+    let probes = match loader {
+        Some(loader) => kernel::probe_by(loader),
+        None => kernel::probe(true),
+    };
+    match probes {
         Ok(probes) => probes
             .into_iter()
             .map(|ProgramProbe { name, refusal }| match refusal {

@@ -86,6 +86,14 @@ pub enum Error {
     /// Loading failed in another way.
     #[error("{0:#}")]
     Load(#[source] anyhow::Error),
+    /// The loader, a process of its own, has loaded nothing.
+    #[error("{words}")]
+    Loader {
+        /// Why, in its words.
+        words: String,
+        /// Whether something is missing that another machine has.
+        is_missing: bool,
+    },
     /// No memory for tables and rings.
     #[error("not enough memory for the kernel tables and rings")]
     OutOfMemory,
@@ -221,9 +229,13 @@ impl Error {
             | Self::Denied(_)
             | Self::NoPrograms
             | Self::ProgramRefused { .. }
-            | Self::LoadDenied { .. } => ErrorKind::Missing,
+            | Self::LoadDenied { .. }
+            | Self::Loader {
+                is_missing: true, ..
+            } => ErrorKind::Missing,
             Self::UnknownCapabilities(_)
             | Self::Load(_)
+            | Self::Loader { .. }
             | Self::OutOfMemory
             | Self::Kernel { .. }
             | Self::System { .. }

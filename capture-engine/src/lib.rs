@@ -65,5 +65,6 @@ pub use engine::{
 pub use error::{Error, Remedy, Result};
 #[cfg(feature = "bench")]
 pub use kernel::bench;
-pub use kernel::{Denial, KernelVersion, possible_cpus, remove_orphaned_filters};
+pub use kernel::{Denial, KernelVersion, loader, possible_cpus, remove_orphaned_filters};
+pub use privileges::needed_beside_loader;
 pub use volume::Volume;

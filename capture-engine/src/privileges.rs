@@ -4,12 +4,27 @@ use std::fs;
 
 use caps::{CapSet, Capability, CapsHashSet, errors::CapsError};
 
+use crate::kernel::KernelVersion;
+
 /// What capturing needs.
 const NEEDED: [Capability; 3] = [
     Capability::CAP_BPF,
     Capability::CAP_NET_ADMIN,
     Capability::CAP_PERFMON,
 ];
+
+/// What capturing needs once a [`loader`](crate::loader) has loaded the programs, on this kernel.
+pub fn needed_beside_loader(kernel: KernelVersion) -> &'static [Capability] {
+    if kernel >= KernelVersion::TCX {
+        &[]
+    } else if kernel >= KernelVersion::OPEN_MAPS {
+        // Filters are put and taken away by netlink.
+        &[Capability::CAP_NET_ADMIN]
+    } else {
+        // All of bpf(2) asks for it.
+        &[Capability::CAP_BPF, Capability::CAP_NET_ADMIN]
+    }
+}
 
 /// The capabilities in effect for the calling thread, or for another process.
 ///
@@ -83,6 +98,15 @@ mod tests {
             missing(&[Capability::CAP_BPF, Capability::CAP_NET_ADMIN]),
             "CAP_PERFMON"
         );
+    }
+
+    #[test]
+    fn newer_kernels_ask_for_less() {
+        let needed = |major, minor| names(needed_beside_loader(KernelVersion(major, minor)));
+        assert_eq!(needed(5, 10), "CAP_BPF, CAP_NET_ADMIN");
+        assert_eq!(needed(5, 19), "CAP_NET_ADMIN");
+        assert_eq!(needed(6, 5), "CAP_NET_ADMIN");
+        assert_eq!(needed(6, 6), "");
     }
 
     #[test]

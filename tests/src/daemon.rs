@@ -24,7 +24,7 @@ use crate::{
     http::{self, Answer},
     netns::{HOST_IF, Netns},
     openapi::{self, Document},
-    output, readers, record,
+    output, processes, readers, record,
 };
 
 /// A daemon that runs.
@@ -136,6 +136,20 @@ impl Daemon {
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The process that starts others for it.
+    pub fn supervisor(&self) -> Option<u32> {
+        processes::children(self.pid(), "capture-superv")
+            .first()
+            .copied()
+    }
+
+    /// The processes that read captures for it.
+    pub fn inspectors(&self) -> Vec<i32> {
+        let supervisor = self.supervisor().into_iter();
+        let all = supervisor.flat_map(|id| processes::children(id, "capture-inspect"));
+        all.map(|id| id as i32).collect()
     }
 
     /// How many descriptors it holds.

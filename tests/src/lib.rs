@@ -76,6 +76,7 @@ pub mod openapi;
 pub mod other_programs;
 pub mod pcapng;
 pub mod peer_tools;
+pub mod processes;
 pub mod random;
 pub mod readers;
 pub mod record;

@@ -1,12 +1,9 @@
 //! What the doctor says within the daemon.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{Json, extract::State};
-use capture_engine::{
-    doctor,
-    doctor::{Check, Report, Status},
-};
+use capture_engine::doctor::{Check, Report, Status};
 use capture_store::{Action, access::Right};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -92,7 +89,8 @@ pub(super) async fn show(
     {
         return Ok(Json(report.clone().into()));
     }
-    let report = blocking(|| Ok::<_, std::convert::Infallible>(doctor::examine_own())).await?;
+    let tasks = api.tasks.clone();
+    let report = blocking(move || Ok::<_, Infallible>(tasks.examine())).await?;
     *examined = Some((Instant::now(), report.clone()));
     Ok(Json(report.into()))
 }

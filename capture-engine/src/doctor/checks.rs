@@ -55,13 +55,24 @@ pub(super) const BPF_CALL: &str = "bpf(2)";
 
 /// Every check, in the order in which a capture depends on it.
 pub(super) fn all() -> Vec<Check> {
+    checks(true)
+}
+
+/// Those that do not depend on the privileges of this process.
+pub(super) fn of_machine() -> Vec<Check> {
+    checks(false)
+}
+
+fn checks(with_privileges: bool) -> Vec<Check> {
     let mut checks = Vec::new();
     match KernelVersion::running() {
         Ok(version) => {
             checks.push(kernel(version));
             checks.extend(real_time(version));
-            checks.push(capabilities());
-            checks.extend(bpf_call());
+            if with_privileges {
+                checks.push(capabilities());
+                checks.extend(bpf_call());
+            }
             checks.push(ring_buffer(version));
             checks.extend(memlock(version));
             checks.push(tcx(version));

@@ -14,7 +14,7 @@ use std::{
 use caps::Capability;
 use capture_file::Packet;
 use capture_task::{
-    plan::{Plan, RequestOrigin},
+    plan::{Hook, Plan, RequestOrigin},
     task::{StopReason, TaskSpec},
 };
 use nix::sched::{CloneFlags, unshare};
@@ -23,7 +23,9 @@ use super::report::{Check, Status};
 use crate::{
     Engine, EngineOptions,
     error::{Error, Result},
-    interfaces, privileges,
+    interfaces,
+    kernel::loader::StartLoader,
+    privileges,
 };
 
 /// Name of the check that captures for a try.
@@ -50,9 +52,9 @@ enum Trial {
 }
 
 /// The check.
-pub(super) fn check() -> Check {
+pub(super) fn check(loader: Option<&StartLoader>) -> Check {
     // A thread of its own, as it stays in the namespace.
-    let trial = thread::scope(|scope| scope.spawn(capture).join());
+    let trial = thread::scope(|scope| scope.spawn(|| capture(loader)).join());
     let trial = trial.unwrap_or(Err(Error::ReaderGone));
     judge(trial)
 }
@@ -116,7 +118,7 @@ pub(super) fn failed(name: &str, error: &Error, meaning: &str) -> Check {
     Check::new(name, Status::Fail, found, meaning).remedy(remedy)
 }
 
-fn capture() -> Result<Trial> {
+fn capture(loader: Option<&StartLoader>) -> Result<Trial> {
     let may_unshare =
         privileges::held(None).is_ok_and(|held| held.contains(&Capability::CAP_SYS_ADMIN));
     let is_apart = may_unshare && unshare(CloneFlags::CLONE_NEWNET).is_ok();
@@ -133,9 +135,11 @@ fn capture() -> Result<Trial> {
     let Ok(plan) = Plan::resolve(&spec, RequestOrigin::Run) else {
         return Ok(Trial::NoLoopback);
     };
-    let engine = Engine::start(EngineOptions {
+    let options = EngineOptions {
         ring_size: RING_SIZE,
-    })?;
+    };
+    let loader = loader.map(|loader| (loader, &[Hook::Auto][..]));
+    let engine = Engine::start_by(options, loader)?;
     let (sender, packets) = mpsc::channel();
     let task = engine.add_sink(&plan, move |_: &Packet<'_>| match sender.send(()) {
         Ok(()) => ControlFlow::Continue(()),

@@ -18,7 +18,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use capture_task::task::{Counters, FileRecord, StopReason};
+use capture_task::{
+    plan::Hook,
+    task::{Counters, FileRecord, StopReason},
+};
 use tokio::sync::Notify;
 
 pub use self::{
@@ -35,7 +38,7 @@ use self::{
 use crate::{
     clock::monotonic_ns,
     error::{Error, Result},
-    kernel::{Kernel, REMOVED},
+    kernel::{Kernel, REMOVED, loader::StartLoader},
     reader::ReaderThread,
     volume::SharedStats,
 };
@@ -61,7 +64,19 @@ impl Engine {
     /// # Errors
     /// A missing privilege or kernel feature, and whatever keeps tables or threads from being made.
     pub fn start(options: EngineOptions) -> Result<Self> {
-        let (kernel, reader_side) = Kernel::load(options.ring_size)?;
+        Self::start_by(options, None)
+    }
+
+    /// The same in a process without capabilities, by a [`loader`](crate::loader) if there is one. It loads what these hooks take, and
+    /// tasks can ask for no others then.
+    ///
+    /// # Errors
+    /// As [`Engine::start`], and where the loader does not answer.
+    pub fn start_by(
+        options: EngineOptions,
+        loader: Option<(&StartLoader, &[Hook])>,
+    ) -> Result<Self> {
+        let (kernel, reader_side) = Kernel::load(options.ring_size, loader)?;
         let changed = Arc::new(Notify::new());
         let stats = Arc::new(SharedStats::default());
         let reader = ReaderThread::start(reader_side, Arc::clone(&stats), Arc::clone(&changed))?;

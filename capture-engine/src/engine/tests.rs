@@ -5,15 +5,18 @@ mod privileged {
     use std::{
         ffi::CString,
         fs::{self, File},
-        os::fd::AsRawFd as _,
+        io,
+        os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
         path::{Path, PathBuf},
+        sync::{Arc, mpsc},
         thread,
         time::Duration,
     };
 
+    use caps::CapSet;
     use capture_file::{EarlierFiles, OutputConfig, Target};
     use capture_task::{
-        plan::{Plan, RequestOrigin},
+        plan::{Hook, Plan, RequestOrigin},
         task::{State, StopReason},
     };
     use capture_tests::{
@@ -21,9 +24,14 @@ mod privileged {
         netns::{HOST_IF, Lab, PEER_IF},
         traffic,
     };
+    use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, send, socketpair};
     use serde_json::json;
 
     use crate::engine::{Engine, EngineOptions, TaskHandle};
+    use crate::{
+        KernelVersion,
+        loader::{self, StartLoader},
+    };
 
     /// include/uapi/asm-generic/fcntl.h; `libc` has it for some targets only.
     const F_SETSIG: libc::c_int = 10;
@@ -31,6 +39,10 @@ mod privileged {
 
     fn add(engine: &Engine, path: &Path) -> TaskHandle {
         let request = json!({"interfaces": [HOST_IF], "protocol": "udp", "format": "pcapng"});
+        add_request(engine, request, path)
+    }
+
+    fn add_request(engine: &Engine, request: serde_json::Value, path: &Path) -> TaskHandle {
         let request = serde_json::from_value(request).expect("a request");
         let plan = Plan::resolve(&request, RequestOrigin::Run).expect("a plan");
         let output = OutputConfig {
@@ -42,6 +54,115 @@ mod privileged {
         };
         let added = engine.add(&plan, output);
         added.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// Answers as a loader by a thread with the capabilities of the caller, until the way to it is dropped.
+    fn loader_thread() -> (StartLoader, thread::JoinHandle<()>) {
+        let (requests, sockets) = mpsc::channel::<OwnedFd>();
+        let serving = thread::spawn(move || {
+            for socket in sockets {
+                loader::serve(socket.as_fd()).expect("an answer");
+            }
+        });
+        let start: StartLoader = Arc::new(move || {
+            let flags = SockFlag::SOCK_CLOEXEC;
+            let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
+            requests.send(theirs).map_err(io::Error::other)?;
+            Ok(ours)
+        });
+        (start, serving)
+    }
+
+    #[test]
+    fn who_has_no_capability_captures_by_a_loader() {
+        if KernelVersion::running().expect("a version") < KernelVersion::TCX {
+            return;
+        }
+        let lab = Lab::new();
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let capture = |started: mpsc::Sender<()>| {
+            let (start, serving) = loader_thread();
+            for set in [
+                CapSet::Ambient,
+                CapSet::Inheritable,
+                CapSet::Effective,
+                CapSet::Permitted,
+            ] {
+                caps::clear(None, set).expect("to give up capabilities");
+            }
+            let options = EngineOptions { ring_size: 4 << 20 };
+            assert!(Engine::start(options).is_err(), "it can load nothing");
+            let engine = Engine::start_by(options, Some((&start, &Hook::ALL[..])));
+            let engine = engine.unwrap_or_else(|error| panic!("{error}"));
+            for hook in ["tc", "xdp", "xdp-generic"] {
+                let path = directory.path().join(format!("{hook}.pcapng"));
+                let request = json!({
+                    "interfaces": [HOST_IF], "hook": hook, "direction": "ingress", "max_packets": 10,
+                });
+                let task = add_request(&engine, request, &path);
+                started.send(()).expect("a sender");
+                let is_full = || engine.ended(task) == Some(StopReason::MaxPackets);
+                assert!(
+                    eventually(LIMIT, is_full),
+                    "{hook}: {:?}",
+                    engine.counters(task)
+                );
+                let ended = engine
+                    .remove(task, StopReason::MaxPackets)
+                    .expect("it ends");
+                assert_eq!(ended.counters.captured, 10, "{hook}");
+            }
+            drop((engine, start));
+            serving.join().expect("the loader");
+        };
+        let (started, starts) = mpsc::channel();
+        thread::scope(|scope| {
+            let capturing = scope.spawn(|| lab.host.within(|| capture(started)));
+            // By this thread, as it may enter the other namespace.
+            for () in starts {
+                traffic::send_to_host(&lab, 0..20, 200);
+            }
+            capturing.join().expect("captures");
+        });
+        let attachments = lab.host.attachments();
+        assert!(attachments.is_empty(), "{attachments:?}");
+    }
+
+    #[test]
+    fn a_loader_answers_only_what_makes_sense() {
+        for request in [
+            &b""[..],
+            b"abc",
+            b"\0\0\x10\0",
+            b"\0\0\0\0\x01\0\0\0",
+            b"\x01\0\0\x08\x01\0\0\0",
+            b"\0\0\x10\0\x01\0\0\0and more",
+        ] {
+            let (ours, theirs) = socketpair(
+                AddressFamily::Unix,
+                SockType::SeqPacket,
+                None,
+                SockFlag::SOCK_CLOEXEC,
+            )
+            .expect("sockets");
+            send(ours.as_raw_fd(), request, MsgFlags::empty()).expect("it is sent");
+            assert!(loader::serve(theirs.as_fd()).is_err(), "{request:?}");
+        }
+        // One that ends without an answer.
+        let start: StartLoader = Arc::new(|| {
+            let flags = SockFlag::SOCK_CLOEXEC;
+            Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?.0)
+        });
+        let options = EngineOptions { ring_size: 4 << 20 };
+        let error = Engine::start_by(options, Some((&start, &Hook::ALL[..])))
+            .err()
+            .expect("an error");
+        assert!(
+            error
+                .to_string()
+                .starts_with("cannot have the kernel programs loaded: "),
+            "{error}"
+        );
     }
 
     #[test]
@@ -82,14 +203,14 @@ mod privileged {
                 libc::mount(null, root, null, private, null.cast()) == 0
                     && libc::mount(path_of, path_of, null, libc::MS_BIND, null.cast()) == 0
             };
-            assert!(mounted, "{}", std::io::Error::last_os_error());
+            assert!(mounted, "{}", io::Error::last_os_error());
             let file = File::open(path).expect("it can be read");
             // SAFETY: fcntl(2) on numbers. The signal that somebody waits is one that does nothing.
             let leased = unsafe {
                 libc::fcntl(file.as_raw_fd(), F_SETSIG, libc::SIGURG) == 0
                     && libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) == 0
             };
-            assert!(leased, "{}", std::io::Error::last_os_error());
+            assert!(leased, "{}", io::Error::last_os_error());
             let path = path.to_owned();
             Self { file, path }
         }
@@ -98,7 +219,7 @@ mod privileged {
             // SAFETY: fcntl(2) on numbers.
             let done =
                 unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK) };
-            assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+            assert_eq!(done, 0, "{}", io::Error::last_os_error());
         }
     }
 

@@ -91,7 +91,7 @@ pub(super) unsafe fn interface_ioctl(
     request: &mut libc::ifreq,
 ) -> io::Result<()> {
     let any_socket: OwnedFd = socket(
-        AddressFamily::Inet,
+        AddressFamily::Unix,
         SockType::Datagram,
         SockFlag::SOCK_CLOEXEC,
         None,

@@ -9,10 +9,7 @@ use std::{
 };
 
 use anyhow::Result;
-use aya::{
-    Ebpf,
-    maps::{HashMap, LpmTrie, MapData, lpm_trie::Key},
-};
+use aya::maps::{HashMap, LpmTrie, MapData, lpm_trie::Key};
 use capture_common::{
     ADDRESS_CELLS, Address, AddressCell, AddressMasks, PrefixAddressV4, PrefixAddressV6,
     address_cell,
@@ -22,7 +19,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use super::{
     merge::Barrier,
     mmap_table::{MmapTable, Words},
-    object::{maps, take},
+    object::{Maps, maps},
     prefix_closure::{AddressBook, Role},
 };
 
@@ -40,12 +37,12 @@ pub(super) struct AddressTables {
 
 impl AddressTables {
     /// Takes the tables out of a loaded object.
-    pub(super) fn take(ebpf: &mut Ebpf, programs: &Barrier) -> Result<Self> {
+    pub(super) fn take(from: &mut Maps, programs: &Barrier) -> Result<Self> {
         Ok(Self {
-            v4: ExactTable::take(ebpf, maps::CELLS_V4, maps::ADDRESSES_V4, programs)?,
-            v6: ExactTable::take(ebpf, maps::CELLS_V6, maps::ADDRESSES_V6, programs)?,
-            prefixes_v4: take(ebpf, maps::PREFIXES_V4)?.try_into()?,
-            prefixes_v6: take(ebpf, maps::PREFIXES_V6)?.try_into()?,
+            v4: ExactTable::take(from, maps::CELLS_V4, maps::ADDRESSES_V4, programs)?,
+            v6: ExactTable::take(from, maps::CELLS_V6, maps::ADDRESSES_V6, programs)?,
+            prefixes_v4: from.take(maps::PREFIXES_V4)?.try_into()?,
+            prefixes_v6: from.take(maps::PREFIXES_V6)?.try_into()?,
             book: AddressBook::default(),
             exact: BTreeMap::new(),
             prefixes: BTreeMap::new(),
@@ -169,10 +166,10 @@ const _: () = {
 };
 
 impl ExactTable {
-    fn take(ebpf: &mut Ebpf, cells: &str, addresses: &str, programs: &Barrier) -> Result<Self> {
+    fn take(from: &mut Maps, cells: &str, addresses: &str, programs: &Barrier) -> Result<Self> {
         Ok(Self {
-            cells: MmapTable::of(take(ebpf, cells)?)?,
-            addresses: take(ebpf, addresses)?.try_into()?,
+            cells: MmapTable::of(from.take(cells)?)?,
+            addresses: from.take(addresses)?.try_into()?,
             tenants: BTreeMap::new(),
             freed: false,
             programs: programs.clone(),

@@ -256,7 +256,7 @@ pub fn measure(
     mut progress: impl FnMut(usize),
 ) -> Result<Report> {
     let started = Instant::now();
-    let (kernel, reader_side) = Kernel::load(RING_SIZE)?;
+    let (kernel, reader_side) = Kernel::load(RING_SIZE, None)?;
     let mut bench = Bench {
         kernel,
         rings: reader_side.rings,

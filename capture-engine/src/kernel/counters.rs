@@ -4,16 +4,13 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::{Result, bail};
-use aya::{
-    Ebpf,
-    maps::{Map, MapData, PerCpuArray},
-};
+use aya::maps::{Map, MapData, PerCpuArray};
 use capture_common::{
     BitSlicedCounter, HOOK_POINTS, InterfaceCounters, InterfaceRow, MAX_SLOTS, SlotCounters,
 };
 
 use super::{
-    object::{maps, take},
+    object::{Maps, maps},
     tables::SlotId,
 };
 
@@ -135,15 +132,15 @@ impl CounterMaps {
         })
     }
 
-    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self> {
-        let slots = take(ebpf, maps::SLOT_COUNTERS)?;
+    pub(super) fn take(from: &mut Maps) -> Result<Self> {
+        let slots = from.take(maps::SLOT_COUNTERS)?;
         let Map::PerCpuArray(data) = &slots else {
             bail!("a table that should be a per-CPU array is something else");
         };
         Ok(Self {
             slots_fd: data.fd().as_fd().try_clone_to_owned()?,
             slots: slots.try_into()?,
-            interfaces: take(ebpf, maps::INTERFACE_COUNTERS)?.try_into()?,
+            interfaces: from.take(maps::INTERFACE_COUNTERS)?.try_into()?,
         })
     }
 

@@ -128,7 +128,8 @@ mod privileged {
     impl Bench {
         fn new(seed: u64) -> Self {
             rights::as_unit();
-            let (mut kernel, reader_side) = Kernel::load(0).expect("root, and the kernel programs");
+            let (mut kernel, reader_side) =
+                Kernel::load(0, None).expect("root, and the kernel programs");
             for subject in SUBJECTS {
                 match program(&mut kernel, subject) {
                     Program::SchedClassifier(program) => program.load(),

@@ -3,16 +3,11 @@
 //! hook points. Links belong to this process: the kernel removes them when it dies. Filters, which
 //! kernels without TCX have instead, are [`super::clsact`]'s.
 
-use std::{collections::BTreeMap, os::fd::AsFd};
-
-use aya::{
-    Ebpf,
-    programs::{
-        LinkOrder, SchedClassifier, TcAttachType, Xdp, XdpMode,
-        tc::{SchedClassifierLink, TcAttachOptions},
-        xdp::XdpLink,
-    },
+use std::{
+    collections::BTreeMap,
+    os::fd::{BorrowedFd, OwnedFd},
 };
+
 use capture_common::{HOOK_POINTS, HookPoint, Interface, LinkLayer, MAX_INTERFACES};
 use capture_task::plan::{Directions, Hook};
 
@@ -20,7 +15,9 @@ use super::{
     KernelVersion, SlotId, Tables,
     clsact::{self, AttachedFilter, Clsact},
     error::attach_error,
-    object, programs,
+    link::{self, XdpMode},
+    object,
+    programs::{self, Programs},
     tc::ClsactSide,
 };
 use crate::error::{Error, Result};
@@ -49,7 +46,7 @@ pub(crate) struct Attached {
 
 /// All attached programs.
 pub(crate) struct Hooks {
-    ebpf: Ebpf,
+    programs: Programs,
     clsact: Clsact,
     release: KernelVersion,
     interfaces: BTreeMap<u32, InterfaceHooks>,
@@ -71,9 +68,8 @@ struct Point {
 
 /// Detaches when dropped.
 enum ProgramLink {
-    Tcx { _link: SchedClassifierLink },
+    Link { _link: OwnedFd },
     Clsact { _filter: AttachedFilter },
-    Xdp { _link: XdpLink },
 }
 
 /// The hook points that a task needs.
@@ -89,10 +85,20 @@ pub(crate) fn hook_points(hook: Hook, directions: Directions) -> Vec<HookPoint> 
     }
 }
 
+/// Names of the programs that these hooks take.
+pub(super) fn programs_of(hooks: &[Hook], release: KernelVersion) -> Vec<&'static str> {
+    let points = |hook: &Hook| {
+        let hook = *hook;
+        let points = hook_points(hook, Directions::Both).into_iter();
+        points.map(move |point| HookKind::of(hook, point, release).program(point, release))
+    };
+    hooks.iter().flat_map(points).collect()
+}
+
 impl Hooks {
-    pub(super) fn new(ebpf: Ebpf, release: KernelVersion) -> Self {
+    pub(super) fn new(programs: Programs, release: KernelVersion) -> Self {
         Self {
-            ebpf,
+            programs,
             clsact: Clsact::default(),
             release,
             interfaces: BTreeMap::new(),
@@ -102,8 +108,8 @@ impl Hooks {
 
     /// The loaded object, so that tests can run its programs on frames of their own.
     #[cfg(any(test, feature = "bench"))]
-    pub(super) fn object(&mut self) -> &mut Ebpf {
-        &mut self.ebpf
+    pub(super) fn object(&mut self) -> &mut aya::Ebpf {
+        self.programs.object()
     }
 
     /// Attaches what a task needs on an interface, and enters the task there.
@@ -153,7 +159,7 @@ impl Hooks {
         directions: Directions,
     ) -> Result<()> {
         let Self {
-            ebpf,
+            programs,
             clsact,
             release,
             interfaces,
@@ -176,7 +182,7 @@ impl Hooks {
             .iter()
             .map(|point| HookKind::of(hook, *point, *release).program(*point, *release))
             .collect();
-        programs::load_together(ebpf, &names)?;
+        programs.load_together(&names)?;
         for point in wanted {
             let kind = HookKind::of(hook, point, *release);
             match &interface.points[point as usize] {
@@ -189,15 +195,11 @@ impl Hooks {
                 }
                 None => {
                     let there = (ifindex, interface.name.as_str());
-                    let link = match kind {
-                        HookKind::Tcx => attach_tcx(ebpf, there, point),
-                        HookKind::Clsact => attach_clsact(ebpf, clsact, there, point),
-                        HookKind::XdpNative => attach_xdp(ebpf, *release, there, XdpMode::Driver),
-                        HookKind::XdpGeneric => {
-                            *generic_xdp = Some(programs::generic_xdp_id(ebpf)?);
-                            attach_xdp(ebpf, *release, there, XdpMode::Skb)
-                        }
-                    }?;
+                    let program = programs.descriptor(kind.program(point, *release))?;
+                    if kind == HookKind::XdpGeneric {
+                        *generic_xdp = Some(programs::id(program)?);
+                    }
+                    let link = attach(program, clsact, there, point, kind)?;
                     interface.points[point as usize] = Some(Point { kind, _link: link });
                 }
             }
@@ -322,54 +324,27 @@ impl HookKind {
     }
 }
 
-fn attach_tcx(ebpf: &mut Ebpf, (_, name): (u32, &str), point: HookPoint) -> Result<ProgramLink> {
-    // First in and last out: the view of tcpdump.
-    let (attach_type, order) = match point {
-        HookPoint::TcEgress => (TcAttachType::Egress, LinkOrder::last()),
-        _ => (TcAttachType::Ingress, LinkOrder::first()),
-    };
-    let program: &mut SchedClassifier = programs::loaded(ebpf, programs::tc(point))?;
-    program
-        .attach_with_options(name, attach_type, TcAttachOptions::TcxOrder(order))
-        .and_then(|id| program.take_link(id))
-        .map(|link| ProgramLink::Tcx { _link: link })
-        .map_err(|error| attach_error(&error, name, Hook::Tc))
-}
-
-fn attach_clsact(
-    ebpf: &mut Ebpf,
+fn attach(
+    program: BorrowedFd<'_>,
     clsact: &mut Clsact,
-    interface: (u32, &str),
-    point: HookPoint,
-) -> Result<ProgramLink> {
-    let side = match point {
-        HookPoint::TcEgress => ClsactSide::Egress,
-        _ => ClsactSide::Ingress,
-    };
-    let program: &mut SchedClassifier = programs::loaded(ebpf, programs::tc(point))?;
-    let program = program
-        .fd()
-        .map_err(|error| attach_error(&error, interface.1, Hook::Tc))?;
-    // First on both sides: a filter before ours may decide, and the kernel asks no further.
-    clsact
-        .attach(interface, side, program.as_fd())
-        .map(|filter| ProgramLink::Clsact { _filter: filter })
-}
-
-fn attach_xdp(
-    ebpf: &mut Ebpf,
-    release: KernelVersion,
     (ifindex, name): (u32, &str),
-    mode: XdpMode,
+    point: HookPoint,
+    kind: HookKind,
 ) -> Result<ProgramLink> {
-    let (name_of_program, hook) = match mode {
-        XdpMode::Skb => (object::programs::XDP_GENERIC, Hook::XdpGeneric),
-        _ => (object::programs::xdp(release), Hook::Xdp),
+    let link = match kind {
+        HookKind::Tcx => link::tcx(program, ifindex, point),
+        HookKind::XdpNative => link::xdp(program, ifindex, XdpMode::Native),
+        HookKind::XdpGeneric => link::xdp(program, ifindex, XdpMode::Generic),
+        HookKind::Clsact => {
+            let side = match point {
+                HookPoint::TcEgress => ClsactSide::Egress,
+                _ => ClsactSide::Ingress,
+            };
+            // First on both sides: a filter before ours may decide, and the kernel asks no further.
+            let filter = clsact.attach((ifindex, name), side, program)?;
+            return Ok(ProgramLink::Clsact { _filter: filter });
+        }
     };
-    let program: &mut Xdp = programs::loaded(ebpf, name_of_program)?;
-    program
-        .attach_to_if_index(ifindex, mode)
-        .and_then(|id| program.take_link(id))
-        .map(|link| ProgramLink::Xdp { _link: link })
-        .map_err(|error| attach_error(&error, name, hook))
+    link.map(|link| ProgramLink::Link { _link: link })
+        .map_err(|error| attach_error(&error, name, kind.hook()))
 }

@@ -3,32 +3,27 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use anyhow::Context as _;
-use aya::{Ebpf, EbpfLoader, VerifierLogLevel, programs::Program, util::nr_cpus};
-use aya_log::EbpfLogger;
-use capture_common::{CHUNK_LEN, LinkLayer};
+use aya::util::nr_cpus;
+use capture_common::LinkLayer;
 use capture_task::plan::{Directions, Hook};
-use log::Log;
-use nix::{
-    net::if_::if_nametoindex,
-    sys::resource::{Resource, setrlimit},
-};
+use nix::net::if_::if_nametoindex;
 
 use super::{
     InterfaceFigures, KernelVersion, SlotFigures, SlotId, Tables,
     counters::{CounterMaps, LossCounters},
-    error::load_error,
     generic_xdp,
-    hooks::Hooks,
+    hooks::{Hooks, programs_of},
     interface_stats::{InterfaceTraffic, Row, Traffic},
+    loader::{self, StartLoader},
     merge::{self, Barrier, Rings, ring_bytes},
-    object::{globals, maps, object, programs},
+    object::programs,
+    objects::{KernelLog, Objects, count_cpus, load_object},
+    programs::loaded,
     ring::RingGauge,
 };
 use crate::{
     error::{Error, Result},
     interfaces::Links,
-    signals::uninterrupted,
 };
 
 /// The kernel side of an engine, in one network namespace.
@@ -60,21 +55,32 @@ pub fn possible_cpus() -> u64 {
 }
 
 impl Kernel {
-    /// Loads the object with rings of `ring_size` bytes in all.
-    pub(crate) fn load(ring_size: u64) -> Result<(Self, ReaderSide)> {
+    /// Loads the object with rings of `ring_size` bytes in all, or has a loader do so, for these hooks.
+    pub(crate) fn load(
+        ring_size: u64,
+        loader: Option<(&StartLoader, &[Hook])>,
+    ) -> Result<(Self, ReaderSide)> {
         let release = KernelVersion::running()?;
-        let cpus = nr_cpus().map_err(|(_, error)| {
-            Error::system("count the CPUs in /sys/devices/system/cpu/possible")(error)
-        })?;
+        let cpus = count_cpus()?;
         let bytes = ring_bytes(ring_size, cpus);
-        let mut ebpf = load_object(release, cpus, bytes)?;
-        let log = KernelLog::take(&mut ebpf);
-        let whole = |mut ebpf: Ebpf| -> anyhow::Result<(Self, ReaderSide)> {
-            let (rings, barrier, gauges) = merge::create(&mut ebpf, cpus, bytes)?;
-            let tables = Tables::take(&mut ebpf, &barrier)?;
-            let counters = CounterMaps::take(&mut ebpf)?;
+        let Objects {
+            mut maps,
+            bells,
+            programs,
+            log,
+        } = match loader {
+            Some((loader, hooks)) => {
+                let wanted = programs_of(hooks, release);
+                loader::ask(loader, release, (cpus, bytes), &wanted)?
+            }
+            None => Objects::load(release, cpus, bytes)?,
+        };
+        let whole = || -> anyhow::Result<(Self, ReaderSide)> {
+            let (rings, barrier, gauges) = merge::create(&mut maps, bells, bytes)?;
+            let tables = Tables::take(&mut maps, &barrier)?;
+            let counters = CounterMaps::take(&mut maps)?;
             let losses = counters.losses()?;
-            let hooks = Hooks::new(ebpf, release);
+            let hooks = Hooks::new(programs, release);
             Ok((
                 Self {
                     tables,
@@ -87,7 +93,7 @@ impl Kernel {
                 ReaderSide { rings, losses, log },
             ))
         };
-        whole(ebpf).map_err(Error::kernel("set up the kernel tables"))
+        whole().map_err(Error::kernel("set up the kernel tables"))
     }
 
     /// What a slot counted so far.
@@ -165,68 +171,6 @@ impl Kernel {
     }
 }
 
-fn load_object(release: KernelVersion, cpus: usize, ring_bytes: u32) -> Result<Ebpf> {
-    // Here, as nothing is loaded in another way: no caller can forget it.
-    if release.hooks_nest_here()? {
-        return Err(Error::RealTimeKernel);
-    }
-    let object = object().ok_or(Error::NoPrograms)?;
-    if release < KernelVersion::NO_MEMLOCK {
-        // Without CAP_SYS_RESOURCE this fails, and then so does the load, which says why.
-        let _ = setrlimit(Resource::RLIMIT_MEMLOCK, u64::MAX, u64::MAX);
-    }
-    // An eighth leaves the reader time to come before the ring is full.
-    let wakeup_bytes = u64::from(ring_bytes / 8).min(1 << 20);
-    let debug = log::log_enabled!(log::Level::Debug);
-    let log_level = if debug { log::Level::Debug as u8 } else { 0 };
-    // Where a program is refused. The way that the verifier took is long, and shown on demand only.
-    let verifier_log_level = if log::log_enabled!(log::Level::Info) {
-        VerifierLogLevel::DEBUG | VerifierLogLevel::STATS
-    } else {
-        VerifierLogLevel::STATS
-    };
-    let chunks = cpus as u32 * (ring_bytes / CHUNK_LEN as u32);
-    let ring_bytes = u64::from(ring_bytes);
-    let mut loader = EbpfLoader::new();
-    loader
-        .verifier_log_level(verifier_log_level)
-        .map_max_entries(maps::RING_CHUNKS, chunks)
-        .map_max_entries(maps::CHUNK_MAP, chunks)
-        .map_max_entries(maps::RING_ENDS, cpus as u32)
-        .map_max_entries(maps::WAKEUP, cpus as u32)
-        .override_global(globals::RING_BYTES, &ring_bytes, true)
-        .override_global(globals::WAKEUP_BYTES, &wakeup_bytes, true)
-        .override_global(globals::LOG_LEVEL, &log_level, true);
-    // It loads small programs, too: they show what this kernel knows.
-    uninterrupted(|| loader.load(object))
-        .context("loading the kernel programs")
-        .map_err(load_error)
-}
-
-/// Kernel-side log lines, which come at debug level and only of faults; the reader shows them.
-pub(crate) struct KernelLog(Option<EbpfLogger<&'static dyn Log>>);
-
-impl KernelLog {
-    fn take(ebpf: &mut Ebpf) -> Self {
-        if !log::log_enabled!(log::Level::Debug) {
-            return Self(None);
-        }
-        let logger = EbpfLogger::init(ebpf);
-        Self(
-            logger
-                .inspect_err(|error| log::debug!("kernel-side log lines are not shown: {error}"))
-                .ok(),
-        )
-    }
-
-    /// Logs what the programs have said.
-    pub(crate) fn show(&mut self) {
-        if let Some(logger) = &mut self.0 {
-            logger.flush();
-        }
-    }
-}
-
 /// Whether one program can be loaded here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ProgramProbe {
@@ -244,28 +188,30 @@ pub(crate) struct ProgramProbe {
 pub(crate) fn probe(with_xdp: bool) -> Result<Vec<ProgramProbe>> {
     let release = KernelVersion::running()?;
     let mut ebpf = load_object(release, 1, ring_bytes(0, 1))?;
-    let mut names = vec![programs::TC_INGRESS, programs::TC_EGRESS];
-    if with_xdp {
-        names.push(programs::xdp(release));
-        if !names.contains(&programs::XDP_GENERIC) {
-            names.push(programs::XDP_GENERIC);
-        }
+    let mut names = programs::of(release);
+    if !with_xdp {
+        names.retain(|name| [programs::TC_INGRESS, programs::TC_EGRESS].contains(name));
     }
+    let probes = names.into_iter().map(|name| ProgramProbe {
+        name,
+        refusal: loaded(&mut ebpf, name).err().map(|error| error.to_string()),
+    });
+    Ok(probes.collect())
+}
+
+/// The same by a loader, of all programs that this kernel would be given.
+///
+/// # Errors
+/// As [`probe`], and where the loader does not answer.
+pub(crate) fn probe_by(loader: &StartLoader) -> Result<Vec<ProgramProbe>> {
+    let release = KernelVersion::running()?;
+    let cpus = count_cpus()?;
+    let names = programs::of(release);
+    let mut objects = loader::ask(loader, release, (cpus, ring_bytes(0, cpus)), &names)?;
     let probes = names.into_iter().map(|name| {
-        let loaded = match ebpf.program_mut(name) {
-            Some(Program::SchedClassifier(program)) => uninterrupted(|| program.load()),
-            Some(Program::Xdp(program)) => uninterrupted(|| program.load()),
-            _ => {
-                return ProgramProbe {
-                    name,
-                    refusal: Some("not in the object".to_owned()),
-                };
-            }
-        };
-        ProgramProbe {
-            name,
-            refusal: loaded.err().map(|error| error.to_string()),
-        }
+        let loaded = objects.programs.descriptor(name);
+        let refusal = loaded.err().map(|error| error.to_string());
+        ProgramProbe { name, refusal }
     });
     Ok(probes.collect())
 }

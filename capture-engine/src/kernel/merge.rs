@@ -8,10 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use aya::{
-    Ebpf,
-    maps::{ArrayOfMaps, Map, MapData, RingBuf},
-};
+use aya::maps::{ArrayOfMaps, Map, MapData, RingBuf};
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
 use capture_common::{CHUNK_LEN, RecordHeader};
 use capture_task::plan::MAX_RING;
@@ -22,7 +19,7 @@ use nix::{
 
 use super::{
     mmap::page_len,
-    object::{maps, take},
+    object::{Maps, maps},
     ring::{Ring, RingGauge, RingMemory},
 };
 
@@ -38,6 +35,11 @@ pub(super) fn ring_bytes(total: u64, cpus: usize) -> u32 {
     let share = (total / cpus.max(1) as u64).clamp(MIN_RING, MAX_RING);
     // The clamp keeps the power of two within 32 bits.
     1 << share.ilog2()
+}
+
+/// Whether a ring may have so many bytes.
+pub(super) fn is_ring_bytes(bytes: u32) -> bool {
+    bytes.is_power_of_two() && (MIN_RING..=MAX_RING).contains(&bytes.into())
 }
 
 /// All rings, for the one reader.
@@ -119,16 +121,27 @@ impl Barrier {
     }
 }
 
-/// Takes the rings of `cpus`, of `bytes` bytes each, out of a loaded object, and makes a bell for each.
+/// Makes a bell for each of `cpus`.
+pub(super) fn bells(cpus: usize) -> Result<Vec<MapData>> {
+    let bytes = u32::try_from(page_len()?)?;
+    let bell = |_| {
+        let definition = aya_obj::Map::new_from_params(BPF_MAP_TYPE_RINGBUF as u32, 0, 0, bytes, 0);
+        MapData::create(definition, "capture_bell", None).context("making a bell")
+    };
+    (0..cpus).map(bell).collect()
+}
+
+/// Takes the rings of as many CPUs as there are bells, of `bytes` bytes each.
 pub(super) fn create(
-    ebpf: &mut Ebpf,
-    cpus: usize,
+    from: &mut Maps,
+    bells: Vec<MapData>,
     bytes: u32,
 ) -> Result<(Rings, Barrier, Vec<RingGauge>)> {
+    let cpus = bells.len();
     let ring_maps = [maps::RING_CHUNKS, maps::CHUNK_MAP, maps::RING_ENDS];
-    let [chunks, order, ends] = ring_maps.map(|name| take(ebpf, name));
+    let [chunks, order, ends] = ring_maps.map(|name| from.take(name));
     let memory = RingMemory::of([chunks?, order?, ends?], cpus, bytes)?;
-    let table = take(ebpf, maps::WAKEUP)?;
+    let table = from.take(maps::WAKEUP)?;
     let Map::ArrayOfMaps(data) = &table else {
         bail!("what should be an array of maps is something else");
     };
@@ -137,11 +150,7 @@ pub(super) fn create(
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).context("creating an epoll")?;
     let mut wakeups = Vec::with_capacity(cpus);
     let mut firsts = None;
-    let bell_bytes = u32::try_from(page_len()?)?;
-    for cpu in 0..cpus {
-        let definition =
-            aya_obj::Map::new_from_params(BPF_MAP_TYPE_RINGBUF as u32, 0, 0, bell_bytes, 0);
-        let map = MapData::create(definition, "capture_bell", None).context("making a bell")?;
+    for (cpu, map) in bells.into_iter().enumerate() {
         outer.set(cpu as u32, &map, 0)?;
         if firsts.is_none() {
             firsts = Some((again(&map)?, again(&map)?));

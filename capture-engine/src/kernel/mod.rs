@@ -2,10 +2,11 @@
 //!
 //! | modules | do |
 //! | --- | --- |
-//! | [`object`], [`load`], [`programs`] | the compiled programs, and their way into the kernel |
+//! | [`object`], [`objects`], [`programs`], [`load`] | the compiled programs, and their way into the kernel |
+//! | [`loader`] | the same in a process of its own, for one without capabilities |
 //! | [`tables`], [`addresses`], [`prefix_closure`] | tasks in the maps of the programs |
 //! | [`mmap_table`], [`mmap`] | small maps as memory of this process |
-//! | [`hooks`] | programs on interfaces: TCX links, XDP, or filters by [`clsact`] and [`tc`] |
+//! | [`hooks`], [`link`] | programs on interfaces: TCX links, XDP, or filters by [`clsact`] and [`tc`] |
 //! | [`generic_xdp`] | where tc would be shown frames without link header |
 //! | [`merge`], [`ring`] | the rings, which the reader drains |
 //! | [`counters`], [`interface_stats`] | what the programs counted, and for which interface |
@@ -24,11 +25,14 @@ mod error;
 mod generic_xdp;
 mod hooks;
 mod interface_stats;
+mod link;
 mod load;
+pub mod loader;
 mod merge;
 mod mmap;
 mod mmap_table;
 pub(crate) mod object;
+mod objects;
 mod prefix_closure;
 mod programs;
 mod ring;
@@ -45,6 +49,6 @@ pub(crate) use self::{
     generic_xdp::no_link_header,
     hooks::{Attached, HookKind, hook_points},
     interface_stats::{InterfaceTraffic, REMOVED},
-    load::{Kernel, ProgramProbe, ReaderSide, probe},
+    load::{Kernel, ProgramProbe, ReaderSide, probe, probe_by},
     tables::{SlotId, Tables, TaskEntry},
 };

@@ -1,6 +1,8 @@
 //! The compiled kernel programs, embedded in the binary. `build.rs` put the object into `OUT_DIR`
 //! before; the loader takes it from here next, and refuses to start where it is absent.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result};
 use aya::{Ebpf, maps::Map};
 
@@ -13,10 +15,30 @@ pub(crate) fn object() -> Option<&'static [u8]> {
     (!OBJECT.is_empty()).then_some(OBJECT)
 }
 
-/// Takes a map out of a loaded object.
-pub(super) fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map> {
-    ebpf.take_map(name)
-        .with_context(|| format!("the kernel object has no map {name}"))
+/// The maps of the programs, until those who use them take them.
+pub(super) struct Maps(BTreeMap<&'static str, Map>);
+
+impl Maps {
+    /// All maps of a loaded object that have a user in this process or in another one.
+    pub(super) fn of(ebpf: &mut Ebpf) -> Result<Self> {
+        let maps = maps::ALL.map(|name| {
+            let map = ebpf.take_map(name);
+            let map = map.with_context(|| format!("the kernel object has no map {name}"))?;
+            Ok((name, map))
+        });
+        maps.into_iter().collect::<Result<_>>().map(Self)
+    }
+
+    /// Some maps.
+    pub(super) fn from_parts(maps: impl IntoIterator<Item = (&'static str, Map)>) -> Self {
+        Self(maps.into_iter().collect())
+    }
+
+    /// Takes a map.
+    pub(super) fn take(&mut self, name: &str) -> Result<Map> {
+        let map = self.0.remove(name);
+        map.with_context(|| format!("there is no map {name}"))
+    }
 }
 
 /// Names of the maps in the object, the statics of `capture-ebpf/src/maps.rs`.
@@ -38,6 +60,27 @@ pub(super) mod maps {
     pub(in super::super) const CHUNK_MAP: &str = "CHUNK_MAP";
     pub(in super::super) const RING_ENDS: &str = "RING_ENDS";
     pub(in super::super) const WAKEUP: &str = "WAKEUP";
+
+    /// All of them.
+    pub(in super::super) const ALL: [&str; 17] = [
+        CONTROL,
+        INTERFACES,
+        DISPLACED_INTERFACES,
+        CELLS_V4,
+        CELLS_V6,
+        ADDRESSES_V4,
+        ADDRESSES_V6,
+        PREFIXES_V4,
+        PREFIXES_V6,
+        PORTS,
+        SLOTS,
+        SLOT_COUNTERS,
+        INTERFACE_COUNTERS,
+        RING_CHUNKS,
+        CHUNK_MAP,
+        RING_ENDS,
+        WAKEUP,
+    ];
 }
 
 /// Names of the programs in the object.
@@ -62,6 +105,16 @@ pub(super) mod programs {
             XDP
         }
     }
+
+    /// Those that a kernel may be given.
+    pub(in super::super) fn of(kernel: KernelVersion) -> Vec<&'static str> {
+        let mut names = vec![TC_INGRESS, TC_EGRESS, xdp(kernel)];
+        if !names.contains(&XDP_GENERIC) {
+            names.push(XDP_GENERIC);
+        }
+        names
+    }
+
     #[cfg(feature = "bench")]
     pub(in super::super) const EMPTY_TC: &str = "empty_tc";
     #[cfg(feature = "bench")]

@@ -9,10 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use aya::{
-    Ebpf,
-    maps::{Array, HashMap, MapData},
-};
+use aya::maps::{Array, HashMap, MapData};
 use capture_common::{
     Control, HOOK_POINTS, Interface, MAX_BYTES_BITS, MAX_INTERFACES, MAX_SLOTS, PortMasks, Slot,
     interface_cell,
@@ -24,7 +21,7 @@ use super::{
     addresses::AddressTables,
     merge::Barrier,
     mmap_table::{MmapTable, Words, put},
-    object::{maps, take},
+    object::{Maps, maps},
     prefix_closure::Role,
 };
 
@@ -87,15 +84,15 @@ pub(crate) struct Tables {
 
 impl Tables {
     /// Takes the tables out of a loaded object.
-    pub(super) fn take(ebpf: &mut Ebpf, programs: &Barrier) -> Result<Self> {
+    pub(super) fn take(from: &mut Maps, programs: &Barrier) -> Result<Self> {
         let tables = Self {
-            control: MmapTable::of(take(ebpf, maps::CONTROL)?)?,
-            ports: MmapTable::of(take(ebpf, maps::PORTS)?)?,
-            addresses: AddressTables::take(ebpf, programs)?,
-            interfaces: MmapTable::of(take(ebpf, maps::INTERFACES)?)?,
-            displaced: take(ebpf, maps::DISPLACED_INTERFACES)?.try_into()?,
+            control: MmapTable::of(from.take(maps::CONTROL)?)?,
+            ports: MmapTable::of(from.take(maps::PORTS)?)?,
+            addresses: AddressTables::take(from, programs)?,
+            interfaces: MmapTable::of(from.take(maps::INTERFACES)?)?,
+            displaced: from.take(maps::DISPLACED_INTERFACES)?.try_into()?,
             displaced_now: BTreeSet::new(),
-            slots: take(ebpf, maps::SLOTS)?.try_into()?,
+            slots: from.take(maps::SLOTS)?.try_into()?,
             deadlines_ns: [u64::MAX; MAX_SLOTS],
             kept: [0; MAX_SLOTS],
             used: 0,

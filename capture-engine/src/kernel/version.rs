@@ -19,6 +19,9 @@ impl KernelVersion {
     /// Since when XDP programs may see frames in several buffers, and there is
     /// `bpf_xdp_load_bytes`.
     pub const XDP_FRAGS: Self = Self(5, 18);
+    /// Since when open maps are used without any capability (c8644cd0efe7, "bpf: refine kernel.unprivileged_bpf_disabled
+    /// behaviour").
+    pub const OPEN_MAPS: Self = Self(5, 19);
     /// Since when there are TCX links, which go with the process that made them.
     pub const TCX: Self = Self(6, 6);
     /// Since when generic XDP copies frames for programs that take them in several buffers

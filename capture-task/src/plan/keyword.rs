@@ -54,6 +54,11 @@ pub enum Hook {
     XdpGeneric,
 }
 
+impl Hook {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Auto, Self::Tc, Self::Xdp, Self::XdpGeneric];
+}
+
 impl Keyword for Hook {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("auto", Self::Auto),

@@ -6,8 +6,8 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use capture_engine::{Engine, EngineOptions, TaskHandle};
-use capture_task::task::FileRecord;
+use capture_engine::{Engine, EngineOptions, TaskHandle, loader::StartLoader};
+use capture_task::{plan::Hook, task::FileRecord};
 
 use super::task_table::Figures;
 use crate::error::Result;
@@ -15,18 +15,25 @@ use crate::error::Result;
 /// An engine that may not have been started.
 pub(super) struct LazyEngine {
     options: EngineOptions,
+    loader: Option<StartLoader>,
     engine: OnceLock<Arc<Engine>>,
     starting: Mutex<()>,
 }
 
 impl LazyEngine {
-    /// An engine that is not started.
-    pub(super) fn new(ring_size: u64) -> Self {
+    /// An engine that is not started. Without a loader this process loads the programs itself.
+    pub(super) fn new(ring_size: u64, loader: Option<StartLoader>) -> Self {
         Self {
             options: EngineOptions { ring_size },
+            loader,
             engine: OnceLock::new(),
             starting: Mutex::new(()),
         }
+    }
+
+    /// What loads the kernel programs, if this process does not.
+    pub(super) fn loader(&self) -> Option<&StartLoader> {
+        self.loader.as_ref()
     }
 
     /// The engine, if it was started; never waits.
@@ -40,7 +47,10 @@ impl LazyEngine {
         if let Some(engine) = self.engine.get() {
             return Ok(engine);
         }
-        let engine = Arc::new(Engine::start(self.options)?);
+        let engine = Arc::new(Engine::start_by(
+            self.options,
+            self.loader.as_ref().map(|loader| (loader, &Hook::ALL[..])),
+        )?);
         log::info!("the engine has started");
         Ok(self.engine.get_or_init(|| engine))
     }

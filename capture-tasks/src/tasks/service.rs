@@ -10,6 +10,10 @@ use std::{
     time::Duration,
 };
 
+use capture_engine::{
+    doctor::{self, Report},
+    loader::StartLoader,
+};
 use capture_file::DiskSpace;
 use capture_inspector::view::ViewRequest;
 use capture_store::{
@@ -97,18 +101,20 @@ impl TaskPage {
 
 impl Tasks {
     /// Takes over the tasks of the store: recovers what those have left that the last daemon did not end,
-    /// and begins to run those that wait. Waits for the disk, and must be called within a runtime.
+    /// and begins to run those that wait. Waits for the disk, and must be called within a runtime. A process that cannot load
+    /// the kernel programs has a loader.
     pub fn start(
         config: Arc<LiveConfig>,
         store: Store,
         storage: Storage,
         clock: Arc<dyn Clock>,
+        loader: Option<StartLoader>,
     ) -> Result<Self> {
         storage.tidy(|id| Ok(store.task(id)?.is_some()))?;
         let inner = Arc::new(Inner {
             table: Mutex::default(),
             unstored: Mutex::default(),
-            engine: LazyEngine::new(config.get().capture.ring_size),
+            engine: LazyEngine::new(config.get().capture.ring_size, loader),
             store,
             storage,
             events: Events::new(ulid::Ulid::new().to_string()),
@@ -141,6 +147,11 @@ impl Tasks {
             .map_err(|error| Error::runtime(format!("starting analyses: {error}")))?;
         *lock(&inner.analysts) = analysts;
         Ok(Self(inner))
+    }
+
+    /// Whether this machine can capture. Waits for the kernel.
+    pub fn examine(&self) -> Report {
+        doctor::examine_own(self.0.engine.loader())
     }
 
     /// Heeds a configuration that was read again.

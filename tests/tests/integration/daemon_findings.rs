@@ -46,22 +46,6 @@ fn is_final(report: &Value) -> bool {
     report["state"] == "final"
 }
 
-/// The processes that a daemon has started.
-fn inspectors(daemon: &Daemon) -> Vec<i32> {
-    children(daemon.pid())
-}
-
-fn children(parent: u32) -> Vec<i32> {
-    let entries = fs::read_dir("/proc").expect("processes");
-    let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let parent = format!("PPid:\t{parent}\n");
-    let is_child = |id: &i32| {
-        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-        status.contains(&parent) && status.starts_with("Name:\tcapture-inspect\n")
-    };
-    ids.filter(is_child).collect()
-}
-
 /// What `analyze` says of a file, in the words of the daemon.
 fn analyzed(path: &Path) -> Value {
     let text = output(
@@ -211,7 +195,7 @@ fn a_killed_inspector_is_said_and_harms_no_capture() {
     let id = daemon.run(cut_task());
     traffic::send_to_host(&lab, 0..100, 500);
     found(&daemon, &id, "100 packets", packets(100));
-    let [inspector] = inspectors(&daemon)[..] else {
+    let [inspector] = daemon.inspectors()[..] else {
         panic!("one inspector: {}", daemon.stderr());
     };
     kill(Pid::from_raw(inspector), Signal::SIGKILL).expect("it runs");
@@ -242,14 +226,14 @@ fn one_that_hangs_is_ended() {
     let id = daemon.run(cut_task());
     traffic::send_to_host(&lab, 0..10, 500);
     found(&daemon, &id, "10 packets", packets(10));
-    let [inspector] = inspectors(&daemon)[..] else {
+    let [inspector] = daemon.inspectors()[..] else {
         panic!("one inspector: {}", daemon.stderr());
     };
     // One that hangs does not answer in time.
     kill(Pid::from_raw(inspector), Signal::SIGSTOP).expect("it runs");
     let said = eventually(TIMEOUT, || daemon.stderr().contains("no answer within 1 s"));
     assert!(said, "{}", daemon.stderr());
-    assert_eq!(inspectors(&daemon), [0; 0]);
+    assert_eq!(daemon.inspectors(), [0; 0]);
     daemon.stop();
 }
 
@@ -272,7 +256,7 @@ fn some_are_followed_and_all_are_analyzed() {
         "{} are",
         followed()
     );
-    assert_eq!(inspectors(&daemon).len(), 2);
+    assert_eq!(daemon.inspectors().len(), 2);
     for id in &ids {
         daemon.stop_task(id);
     }
@@ -325,7 +309,7 @@ fn none_outlives_its_daemon() {
         let id = daemon.run(cut_task());
         traffic::send_to_host(&lab, 0..10, 500);
         found(&daemon, &id, "10 packets", packets(10));
-        let there = inspectors(&daemon);
+        let there = daemon.inspectors();
         assert_eq!(there.len(), 1);
         match is_killed {
             true => drop(daemon.kill()),
@@ -397,7 +381,7 @@ fn a_task_that_is_deleted_while_it_is_analyzed() {
     daemon
         .ask("DELETE", &format!("/tasks/{id}?force=true"), None)
         .expect(204);
-    let ended = eventually(TIMEOUT, || inspectors(&daemon).is_empty());
+    let ended = eventually(TIMEOUT, || daemon.inspectors().is_empty());
     assert!(ended, "{}", daemon.stderr());
     thread::sleep(Duration::from_millis(200));
     let said = daemon.stderr();

@@ -21,7 +21,7 @@ use nix::{
 };
 use serde_json::{Value, json};
 
-use crate::{audit_lines::audit_lines, daemon_shares::inspectors};
+use crate::audit_lines::audit_lines;
 
 fn ask(daemon: &Daemon, id: &str, rest: &str) -> Answer {
     daemon.ask("GET", &format!("/tasks/{id}/packets{rest}"), None)
@@ -256,9 +256,9 @@ fn an_inspector_that_is_killed_or_hangs_is_one_failed_answer() {
     let id = daemon.run(udp_task(json!({})));
     traffic::send_to_host(&lab, 0..100, 500);
     daemon.captured(&id, 100);
-    let before = inspectors(&daemon);
+    let before = daemon.inspectors();
     assert_eq!(rows(&daemon, &id, "limit=1")["packets"], 100);
-    let all = inspectors(&daemon);
+    let all = daemon.inspectors();
     let ours: Vec<_> = all.iter().filter(|id| !before.contains(id)).collect();
     let [process] = ours[..] else {
         panic!("{before:?}, then {all:?}");
@@ -273,7 +273,7 @@ fn an_inspector_that_is_killed_or_hangs_is_one_failed_answer() {
     );
     // The next one begins anew, and hangs.
     assert_eq!(rows(&daemon, &id, "limit=1")["packets"], 100);
-    let all = inspectors(&daemon);
+    let all = daemon.inspectors();
     let process = all
         .iter()
         .find(|id| !before.contains(id))
@@ -294,8 +294,8 @@ fn an_inspector_that_is_killed_or_hangs_is_one_failed_answer() {
         .expect(204);
     ask(&daemon, &id, "").expect(404);
     let gone = eventually(TIMEOUT, || {
-        inspectors(&daemon).iter().all(|id| before.contains(id))
+        daemon.inspectors().iter().all(|id| before.contains(id))
     });
-    assert!(gone, "{:?}", inspectors(&daemon));
+    assert!(gone, "{:?}", daemon.inspectors());
     daemon.stop();
 }

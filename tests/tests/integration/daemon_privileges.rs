@@ -1,5 +1,5 @@
-//! What the daemon holds: three capabilities and no more, as root and as an ordinary user; without them it
-//! does not start, and says what is lacking.
+//! What the processes of the daemon hold, started by root and by an ordinary user with three capabilities; without these it does not
+//! start, and says what is lacking.
 
 use std::{
     fs,
@@ -11,11 +11,20 @@ use std::{
     time::Duration,
 };
 
+use capture_engine::{KernelVersion, needed_beside_loader};
 use capture_tests::{
+    TIMEOUT,
     agent::binary,
     daemon::{self, Daemon, UNLIMITED},
+    eventually,
     netns::{HOST_IF, Lab, Netns},
-    output, traffic,
+    output,
+    processes::{capabilities, status},
+    traffic,
+};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -26,25 +35,26 @@ const NEEDED: u64 = 1 << 12 | 1 << 38 | 1 << 39;
 /// `nobody` of Debian.
 const NOBODY: u32 = 65534;
 
-/// A field of `/proc/PID/status`, of every thread.
-fn status(daemon: &Daemon, field: &str) -> Vec<String> {
-    let threads = fs::read_dir(format!("/proc/{}/task", daemon.pid())).expect("its threads");
-    let status = threads.map(|thread| {
-        let path = thread.expect("a thread").path().join("status");
-        let status = fs::read_to_string(path).expect("its status");
-        let mut lines = status.lines();
-        let line = lines.find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-        line.expect("the field").trim().to_owned()
-    });
-    let mut status: Vec<_> = status.collect();
-    status.dedup();
-    status
+/// What a process keeps that has the kernel programs loaded by another one, on this kernel.
+pub(crate) fn kept() -> u64 {
+    let version = KernelVersion::running().expect("a version");
+    let needed = needed_beside_loader(version).iter();
+    needed.map(|one| one.bitmask()).sum()
 }
 
-fn mask(daemon: &Daemon, field: &str) -> u64 {
-    let masks = status(daemon, field);
-    assert_eq!(masks.len(), 1, "threads differ: {masks:?}");
-    u64::from_str_radix(&masks[0], 16).expect("a mask")
+/// The daemon and its supervisor hold what they may, each thread of them, and can gain nothing.
+fn assert_confined(daemon: &Daemon) {
+    let supervisor = daemon.supervisor().expect("a supervisor");
+    for (process, effective, permitted) in [(daemon.pid(), kept(), kept()), (supervisor, 0, NEEDED)]
+    {
+        assert_eq!(capabilities(process, "CapEff"), effective);
+        assert_eq!(capabilities(process, "CapPrm"), permitted);
+        for field in ["CapInh", "CapAmb"] {
+            assert_eq!(capabilities(process, field), 0, "{field}");
+        }
+        assert_eq!(status(process, "NoNewPrivs"), ["1"]);
+        assert_eq!(status(process, "Seccomp"), ["2"]);
+    }
 }
 
 fn captures_something(lab: &Lab, daemon: &Daemon) {
@@ -59,13 +69,8 @@ fn root_gives_up_all_else() {
     let lab = Lab::new();
     let daemon = daemon::start(&lab.host);
     captures_something(&lab, &daemon);
-    for field in ["CapEff", "CapPrm", "CapBnd"] {
-        assert_eq!(mask(&daemon, field), NEEDED, "{field}");
-    }
-    for field in ["CapInh", "CapAmb"] {
-        assert_eq!(mask(&daemon, field), 0, "{field}");
-    }
-    assert_eq!(status(&daemon, "NoNewPrivs"), ["1"]);
+    assert_confined(&daemon);
+    assert_eq!(capabilities(daemon.pid(), "CapBnd"), NEEDED);
     let report = output(
         lab.host
             .command("env")
@@ -76,8 +81,9 @@ fn root_gives_up_all_else() {
             .arg(binary())
             .args(["doctor", "-v"]),
     );
-    let told = "holds CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON";
-    assert!(report.contains(told), "{report}");
+    let told = format!("process {} holds ", daemon.pid());
+    assert!(report.contains(&told), "{report}");
+    assert!(report.contains("and can gain none"), "{report}");
     daemon.stop();
 }
 
@@ -127,14 +133,44 @@ fn an_ordinary_user_with_three_capabilities_is_enough() {
     command.arg(agent);
     let daemon = daemon::spawn(command, &home).ready();
     assert_eq!(
-        status(&daemon, "Uid")[0].split_whitespace().next(),
+        status(daemon.pid(), "Uid")[0].split_whitespace().next(),
         Some("65534")
     );
     captures_something(&lab, &daemon);
-    assert_eq!(mask(&daemon, "CapEff"), NEEDED);
-    assert_eq!(mask(&daemon, "CapAmb"), 0);
-    assert_eq!(status(&daemon, "NoNewPrivs"), ["1"]);
+    assert_confined(&daemon);
     daemon.stop();
+}
+
+/// Whoever kills the supervisor takes nothing from the captures that run. The next task says what is missing.
+#[test]
+fn captures_go_on_without_the_supervisor() {
+    let lab = Lab::new();
+    let daemon = daemon::start(&lab.host);
+    let id = daemon.run(json!({"interfaces": [HOST_IF], "protocol": "udp"}));
+    let supervisor = daemon.supervisor().expect("a supervisor");
+    kill(Pid::from_raw(supervisor as i32), Signal::SIGKILL).expect("it runs");
+    traffic::send_to_host(&lab, 0..50, 100);
+    daemon.captured(&id, 50);
+    // By the programs that are loaded.
+    let second = daemon.run(json!({"interfaces": [HOST_IF], "protocol": "udp", "hook": "xdp"}));
+    traffic::send_to_host(&lab, 0..50, 100);
+    daemon.captured(&second, 50);
+    for id in [id, second] {
+        assert_eq!(daemon.stop_task(&id)["verdict"], "complete");
+    }
+    daemon.stop();
+}
+
+#[test]
+fn none_of_its_processes_outlives_a_killed_daemon() {
+    let lab = Lab::new();
+    let daemon = daemon::start(&lab.host);
+    captures_something(&lab, &daemon);
+    let supervisor = daemon.supervisor().expect("a supervisor");
+    daemon.kill();
+    let status = format!("/proc/{supervisor}/status");
+    let gone = eventually(TIMEOUT, || fs::read_to_string(&status).is_err());
+    assert!(gone, "{}", fs::read_to_string(&status).unwrap_or_default());
 }
 
 #[test]

@@ -14,18 +14,6 @@ use serde_json::{Value, json};
 
 use crate::audit_lines::audit_lines;
 
-/// The processes that read packets for a daemon.
-pub(crate) fn inspectors(daemon: &Daemon) -> Vec<i32> {
-    let entries = fs::read_dir("/proc").expect("processes");
-    let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let parent = format!("PPid:\t{}\n", daemon.pid());
-    let is_child = |id: &i32| {
-        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-        status.contains(&parent) && status.starts_with("Name:\tcapture-inspect\n")
-    };
-    ids.filter(is_child).collect()
-}
-
 /// Shares a task: the ID and the secret.
 fn share(daemon: &Daemon, id: &str, terms: &Value) -> (String, String) {
     let path = format!("/tasks/{id}/shares");
@@ -66,9 +54,9 @@ fn packets_of_several_files_are_one_capture_to_a_share() {
     traffic::send_to_host(&lab, 0..400, 500);
     daemon.captured(&id, 400);
     daemon.stop_task(&id);
-    let before = inspectors(&daemon);
+    let before = daemon.inspectors();
     let opened = || {
-        let all = inspectors(&daemon).into_iter();
+        let all = daemon.inspectors().into_iter();
         all.filter(|id| !before.contains(id)).count()
     };
     let all = json!({"expires_in": 600, "packets": "whole", "anonymise": false});
@@ -82,7 +70,7 @@ fn packets_of_several_files_are_one_capture_to_a_share() {
     assert!(
         eventually(TIMEOUT, || opened() == 0),
         "{:?}",
-        inspectors(&daemon)
+        daemon.inspectors()
     );
 
     let shown = whole(&daemon, &by_first, "packets?from=-1");
@@ -126,7 +114,7 @@ fn packets_of_several_files_are_one_capture_to_a_share() {
     assert!(
         eventually(TIMEOUT, || opened() == 1),
         "{:?}",
-        inspectors(&daemon)
+        daemon.inspectors()
     );
     whole(&daemon, &by_second, "packets");
     daemon
@@ -135,7 +123,7 @@ fn packets_of_several_files_are_one_capture_to_a_share() {
     assert!(
         eventually(TIMEOUT, || opened() == 0),
         "{:?}",
-        inspectors(&daemon)
+        daemon.inspectors()
     );
 
     let uses: Vec<_> = audit_lines(&daemon, "share.use")

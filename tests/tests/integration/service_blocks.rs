@@ -13,6 +13,8 @@ use std::{
 
 use capture_tests::{TIMEOUT, agent::lines_of, eventually, netns::Lab, output, sandbox::Sandbox};
 
+use crate::daemon_privileges::kept;
+
 /// CAP_NET_ADMIN, CAP_PERFMON, CAP_BPF.
 const NEEDED: u64 = 1 << 12 | 1 << 38 | 1 << 39;
 
@@ -170,13 +172,13 @@ impl<'a> Daemon<'a> {
         line.expect("the field").trim().to_owned()
     }
 
-    /// Runs as this user with three capabilities, and no others can come back; its files belong to that user.
+    /// Runs as this user with the capabilities that this kernel asks for, and no others can come back; its files belong to that user.
     #[track_caller]
     fn belongs_to(&self, uid: u32) {
         assert_eq!(self.status("Uid"), format!("{uid}\t{uid}\t{uid}\t{uid}"));
-        for field in ["CapEff", "CapPrm", "CapBnd"] {
+        for (field, kept) in [("CapEff", kept()), ("CapPrm", kept()), ("CapBnd", NEEDED)] {
             let mask = u64::from_str_radix(&self.status(field), 16);
-            assert_eq!(mask, Ok(NEEDED), "{field}");
+            assert_eq!(mask, Ok(kept), "{field}");
         }
         for field in ["CapInh", "CapAmb"] {
             assert_eq!(self.status(field).trim_matches('0'), "", "{field}");

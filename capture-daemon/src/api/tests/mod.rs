@@ -82,7 +82,7 @@ impl Lab {
         );
         let store = Store::open(&now.paths.database, clock.clone()).expect("a store");
         let storage = storage.expect("a directory of captures");
-        let tasks = Tasks::start(Arc::clone(&config), store, storage, clock).expect("tasks");
+        let tasks = Tasks::start(Arc::clone(&config), store, storage, clock, None).expect("tasks");
         let server = Server::start_with(&now, tasks.clone(), About::now("0123abc"), limits)
             .expect("a server");
         Self {

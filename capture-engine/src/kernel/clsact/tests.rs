@@ -65,7 +65,7 @@ mod privileged {
     fn with_program(test: impl FnOnce(BorrowedFd<'_>, u32) + Send) {
         let lab = Lab::new();
         lab.host.within(|| {
-            let (mut kernel, _reader) = Kernel::load(4 << 20).expect("the kernel side");
+            let (mut kernel, _reader) = Kernel::load(4 << 20, None).expect("the kernel side");
             let program = kernel.hooks.object().program_mut(programs::TC_INGRESS);
             let program: &mut SchedClassifier =
                 program.expect("a program").try_into().expect("of tc");

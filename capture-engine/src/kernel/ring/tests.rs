@@ -55,7 +55,7 @@ mod privileged {
             cpus::stay_on(cpu);
             rights::as_unit();
             let rings = nr_cpus().expect("CPUs") * chunks * CHUNK_LEN;
-            let kernel = Kernel::load(rings as u64);
+            let kernel = Kernel::load(rings as u64, None);
             let (mut kernel, reader_side) = kernel.expect("root, and the kernel programs");
             xdp(&mut kernel).load().expect("a kernel with XDP in parts");
             let filter = plan::Filter::default();

@@ -91,6 +91,7 @@ impl Setup {
             self.store(),
             storage,
             self.clock.clone(),
+            None,
         )
         .expect("the tasks start")
     }
