@@ -37,8 +37,8 @@ use nix::{
         prctl,
         signal::{SigHandler, Signal, kill, killpg, signal},
         socket::{
-            AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
-            recvmsg, sendmsg, setsockopt, socketpair, sockopt::ReceiveTimeout,
+            AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, SockFlag,
+            SockType, recvmsg, sendmsg, setsockopt, shutdown, socketpair, sockopt::ReceiveTimeout,
         },
         time::TimeVal,
         wait::WaitPidFlag,
@@ -51,6 +51,9 @@ use crate::error::{Error, Result};
 
 /// How long the supervisor may take for an answer. It waits for nobody.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Most processes at a time: two for each of the most tasks, and some more.
+const MOST_CHILDREN: usize = 256;
 
 /// A request for a loader.
 const LOADER: u8 = b'L';
@@ -148,7 +151,9 @@ impl Control {
         let (answer, descriptors) = uninterrupted(|| {
             send(control.as_fd(), request, descriptors)?;
             receive(control.as_fd())
-        })?;
+        })
+        // A late answer would be taken for that to another question.
+        .inspect_err(|_| _ = shutdown(control.as_raw_fd(), Shutdown::Both))?;
         match answer.split_first() {
             None => Err(io::Error::other("the supervisor is gone")),
             Some((&STARTED, id)) => {
@@ -259,9 +264,8 @@ fn supervise(control: OwnedFd) -> io::Result<()> {
         if is_asked {
             let (request, descriptors) = match receive(control.as_fd()) {
                 Ok(message) => message,
-                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                    (Vec::new(), Vec::new())
-                }
+                // Too long: it is refused like whatever else makes no sense.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => (vec![0], Vec::new()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
@@ -269,7 +273,11 @@ fn supervise(control: OwnedFd) -> io::Result<()> {
                 // The daemon is gone; what it had started goes with this process.
                 return Ok(());
             }
-            match start(&request, descriptors) {
+            let started = match children.len() {
+                0..MOST_CHILDREN => start(&request, descriptors),
+                _ => Err(io::Error::other("too many processes")),
+            };
+            match started {
                 Ok((child, socket)) => {
                     let mut answer = vec![STARTED];
                     answer.extend((child.id.as_raw() as u32).to_ne_bytes());
