@@ -400,17 +400,20 @@ mod tests {
         space.take(10).expect_err("nobody waits by default");
         space.set_eviction(true);
         let evictor = Arc::clone(&space);
+        let (made, is_made) = std::sync::mpsc::channel();
         let evictor = std::thread::spawn(move || {
             let _ = asked.recv();
             assert!(evictor.is_short());
             evictor.give_back(30);
-            assert!(!evictor.is_short(), "it has not looked yet");
+            assert!(!evictor.is_short(), "nobody has looked since");
+            made.send(()).expect("somebody waits");
             while evictor.used() < 90 || !evictor.is_short() {
                 let _ = asked.recv();
             }
             evictor.nothing_to_evict();
         });
         space.take(20).expect("room was made");
+        is_made.recv().expect("the evictor goes on");
         space.take(90).expect_err("nothing is left");
         evictor.join().expect("no panic");
         assert_eq!((space.used(), space.is_short()), (90, false));
