@@ -84,42 +84,50 @@ fn the_end_of_the_daemon_names_the_task_that_hangs() {
 /// Names the configuration of a daemon in a process of this test binary.
 const CONFIG: &str = "CAPTURE_AGENT_TEST_CONFIG";
 
+/// Where [`CONFIG`] names a configuration this program is a daemon, and no tests. It becomes one before the `main` of the test
+/// harness, as a daemon parts from its supervisor while there is one thread.
+#[used]
+// SAFETY: glibc calls what is in this section with the signature of `main`, in which nothing is used, and returns to
+// it what it does not heed.
+#[unsafe(link_section = ".init_array")]
+static BEFORE_MAIN: extern "C" fn() = {
+    extern "C" fn serve() {
+        if let Some(config) = env::var_os(CONFIG) {
+            std::process::exit(serve_with_a_short_deadline(Path::new(&config)));
+        }
+    }
+    serve
+};
+
 /// The daemon, but for its deadline at the end, which is too long for a test to wait for.
-#[test]
-#[ignore = "run by the_end_of_the_daemon_has_a_deadline"]
-fn child_with_a_short_deadline() {
-    let config = env::var_os(CONFIG).expect("a configuration");
+fn serve_with_a_short_deadline(config: &Path) -> i32 {
     let deadlines = Deadlines {
         requests: Duration::from_secs(1),
         tasks: DEADLINE,
     };
     let options = Options {
-        config: Some(Path::new(&config)),
+        config: Some(config),
         user: None,
         commit: "",
         set_log_format: |_| {},
         deadlines,
     };
-    let code = match capture_daemon::run(options) {
+    match capture_daemon::run(options) {
         Ok(_) => 0,
         Err(error) => {
             eprintln!("capture-agent: {error}");
             1
         }
-    };
-    std::process::exit(code);
+    }
 }
 
 const DEADLINE: Duration = Duration::from_secs(3);
 
-/// Starts [`child_with_a_short_deadline`].
+/// Starts this program as a daemon.
 fn start_with_a_short_deadline(lab: &Lab, home: &Arc<TempDir>) -> Daemon {
     let mut command = lab.host.command("sh");
     // Behind the program come `daemon --config FILE`.
-    let script = format!(
-        "{CONFIG}=$3 exec \"$0\" --ignored --exact --nocapture --test-threads=1 \
-         daemon::child_with_a_short_deadline"
-    );
+    let script = format!("{CONFIG}=$3 exec \"$0\"");
     let program = env::current_exe().expect("this program");
     command.arg("-c").arg(script).arg(program);
     daemon::spawn(command, home).ready()
