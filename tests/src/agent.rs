@@ -517,9 +517,13 @@ impl Ended {
             format_args!("stop reason {stop_reason} expected"),
         );
         this.check(this.field("state") == "completed", "completed expected");
+        let words = match this.counter("undecided") {
+            0 => "complete".to_owned(),
+            undecided => format!("complete; {undecided} undecided"),
+        };
         this.check(
-            this.field("verdict") == "complete",
-            "verdict complete expected",
+            this.field("verdict") == words,
+            format_args!("verdict {words} expected"),
         );
         this
     }
