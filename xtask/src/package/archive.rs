@@ -24,7 +24,7 @@ pub(super) fn tarball(release: &Release, contents: &Contents) -> Result<PathBuf>
     Ok(path)
 }
 
-/// Archives `names` below `root`, in order of names, with one owner and time.
+/// Archives `names` below `root`, in order of names, with one owner and time, and modes that do not tell of the umask of who packs.
 pub(super) fn tar(
     release: &Release,
     root: &Path,
@@ -39,6 +39,7 @@ pub(super) fn tar(
             "--owner=0",
             "--group=0",
             "--numeric-owner",
+            "--mode=u=rwX,go=rX",
             "--format=gnu",
         ])
         .arg(format!("--mtime=@{}", release.epoch));
