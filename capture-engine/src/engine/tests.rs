@@ -81,6 +81,8 @@ mod privileged {
         let lab = Lab::new();
         let directory = tempfile::tempdir().expect("a temporary directory");
         let capture = |started: mpsc::Sender<()>| {
+            // aya finds out once in a process what the kernel can do, and finds less without capabilities.
+            crate::doctor::programs_load().expect("they load");
             let (start, serving) = loader_thread();
             for set in [
                 CapSet::Ambient,
