@@ -29,7 +29,7 @@ mod tests;
 /// Rules by number of the call; a call without rules is meant whatever its arguments are.
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// The newest Landlock that is made use of: signals and abstract sockets by scope, kernel 6.12.
+/// The newest Landlock that is made use of: signals by scope, kernel 6.12.
 const LANDLOCK: ABI = ABI::V6;
 
 /// What the daemon reads beside its own files: names of users and groups, time zones, certificates, itself and the machine.

@@ -22,7 +22,7 @@ use std::{
 
 use caps::CapSet;
 use capture_engine::{
-    loader::{self, StartLoader},
+    loader::{self, StartLoader, fork_alone, packet_sockets},
     signals::uninterrupted,
 };
 use capture_inspector::{
@@ -37,13 +37,13 @@ use nix::{
         prctl,
         signal::{SigHandler, Signal, kill, killpg, signal},
         socket::{
-            AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, SockFlag,
-            SockType, recvmsg, sendmsg, setsockopt, shutdown, socketpair, sockopt::ReceiveTimeout,
+            ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, recvmsg, sendmsg, setsockopt,
+            shutdown, sockopt::ReceiveTimeout,
         },
         time::TimeVal,
         wait::WaitPidFlag,
     },
-    unistd::{ForkResult, Pid, fork},
+    unistd::{ForkResult, Pid},
 };
 
 use super::confinement;
@@ -83,17 +83,8 @@ struct Control(Mutex<OwnedFd>);
 /// There can be no further process, or there are threads.
 pub(super) fn part() -> Result<StartLoader> {
     let failed = |error: io::Error| Error::runtime(format!("starting the supervisor: {error}"));
-    let threads = std::fs::read_dir("/proc/self/task")
-        .map_err(failed)?
-        .count();
-    if threads != 1 {
-        return Err(failed(io::Error::other(format!(
-            "there are {threads} threads"
-        ))));
-    }
     let (ours, theirs) = packet_sockets().map_err(failed)?;
-    // SAFETY: there is one thread, so the child may do what this process may.
-    match unsafe { fork() }.map_err(|errno| failed(errno.into()))? {
+    match fork_alone().map_err(failed)? {
         ForkResult::Child => {
             drop(ours);
             let ended = supervise(theirs);
@@ -120,16 +111,6 @@ pub(super) fn part() -> Result<StartLoader> {
         let (_, socket) = control.ask(&[LOADER], &[])?;
         Ok(socket)
     }))
-}
-
-fn packet_sockets() -> io::Result<(OwnedFd, OwnedFd)> {
-    let flags = SockFlag::SOCK_CLOEXEC;
-    Ok(socketpair(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        None,
-        flags,
-    )?)
 }
 
 impl Control {

@@ -71,14 +71,8 @@ const LIFETIME: u32 = 90;
 /// # Errors
 /// There are several threads: a child of one does not have the others, nor what they hold. There can be no further process.
 pub fn start(confine: impl FnOnce() -> io::Result<()>) -> io::Result<(Pid, OwnedFd)> {
-    let threads = std::fs::read_dir("/proc/self/task")?.count();
-    if threads != 1 {
-        return Err(io::Error::other(format!("there are {threads} threads")));
-    }
-    let flags = SockFlag::SOCK_CLOEXEC;
-    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
-    // SAFETY: there is one thread, so the child may do what this process may.
-    match unsafe { fork() }? {
+    let (ours, theirs) = packet_sockets()?;
+    match fork_alone()? {
         ForkResult::Parent { child } => Ok((child, ours)),
         ForkResult::Child => {
             let served = serve_as_child(&theirs, confine);
@@ -89,6 +83,34 @@ pub fn start(confine: impl FnOnce() -> io::Result<()>) -> io::Result<(Pid, Owned
             unsafe { libc::_exit(i32::from(served.is_err())) }
         }
     }
+}
+
+/// A pair of sockets of sequenced packets, which programs that are executed do not inherit.
+///
+/// # Errors
+/// There are no descriptors left.
+pub fn packet_sockets() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    Ok(socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        flags,
+    )?)
+}
+
+/// Splits this process in two, each of which may do what it did: there must be one thread, as a child of one does not have the others, nor
+/// gives back what they hold.
+///
+/// # Errors
+/// There are several threads, or there can be no further process.
+pub fn fork_alone() -> io::Result<ForkResult> {
+    let threads = std::fs::read_dir("/proc/self/task")?.count();
+    if threads != 1 {
+        return Err(io::Error::other(format!("there are {threads} threads")));
+    }
+    // SAFETY: there is one thread, so the child may do what this process may.
+    Ok(unsafe { fork() }?)
 }
 
 fn serve_as_child(socket: &OwnedFd, confine: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
